@@ -1,0 +1,201 @@
+//! Keys and values of the BPF maps. Every type is plain bytes of a fixed size; all times are nanoseconds of
+//! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
+
+use crate::{prefix::Halves, rate::Limit, verdict::Reason};
+
+/// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
+pub const ABI_VERSION: u32 = 1;
+
+/// [`Config::flags`]: nothing is dropped; drops are counted under [`Reason::watched`].
+pub const FLAG_MONITOR: u32 = 1 << 0;
+/// [`Config::flags`]: every port is guarded, whatever [`PortSet`] says.
+pub const FLAG_ALL_PORTS: u32 = 1 << 1;
+/// [`Config::flags`]: combinations of TCP flags that no host sends are dropped.
+pub const FLAG_DROP_BAD_FLAGS: u32 = 1 << 2;
+
+/// Every live setting, at index 0 of `CONFIG`. All zeros means: nothing is limited, everything passes.
+///
+/// An update is not atomic as a whole, but each field of eight bytes or fewer is; no two fields depend on
+/// each other in a way that a packet between two writes could suffer from.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// [`ABI_VERSION`] of the loader that wrote this.
+    pub abi: u32,
+    /// A union of `FLAG_*`.
+    pub flags: u32,
+    /// [`Limit::interval_ns`] of a source; 0 means that no rate is configured.
+    pub syn_interval_ns: u64,
+    /// [`Limit::tolerance_ns`] of a source.
+    pub syn_tolerance_ns: u64,
+    /// How long a source over its limit stays in hold, in nanoseconds; 0 means that each SYN is judged.
+    pub hold_ns: u64,
+    /// After this moment nothing is dropped any more (an unconfirmed `attach --confirm`); 0 means never.
+    pub disarm_at_ns: u64,
+    /// Mask of the part of an IPv6 address that is the source, see [`crate::prefix::mask`].
+    pub source_mask_v6: Halves,
+    /// The rate as it was set, in SYNs a second: for display, the datapath does not read it.
+    pub syn_rate: u32,
+    /// The burst as it was set, in SYNs: for display.
+    pub syn_burst: u32,
+    /// Length of `source_mask_v6`, 1 to 128: for display.
+    pub source_prefix_v6: u32,
+    /// Zero.
+    pub reserved: [u32; 5],
+}
+
+impl Config {
+    /// The rate limit of one source.
+    #[inline(always)]
+    pub const fn syn_limit(&self) -> Limit {
+        Limit { interval_ns: self.syn_interval_ns, tolerance_ns: self.syn_tolerance_ns }
+    }
+
+    /// Whether all bits of `flag` are set.
+    #[inline(always)]
+    pub const fn has(&self, flag: u32) -> bool {
+        self.flags & flag == flag
+    }
+}
+
+/// Words in a [`PortSet`].
+pub const PORT_WORDS: usize = 65_536 / 64;
+
+/// A set of TCP ports, one bit each: port `p` is bit `p % 64` of word `p / 64`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortSet {
+    /// The bits.
+    pub words: [u64; PORT_WORDS],
+}
+
+impl PortSet {
+    /// No port.
+    pub const EMPTY: Self = Self { words: [0; PORT_WORDS] };
+
+    /// Adds a port.
+    pub const fn insert(&mut self, port: u16) {
+        self.words[(port >> 6) as usize] |= 1 << (port & 63);
+    }
+
+    /// Whether the port is in the set.
+    #[inline(always)]
+    pub const fn contains(&self, port: u16) -> bool {
+        self.words[(port >> 6) as usize] >> (port & 63) & 1 != 0
+    }
+}
+
+/// Slots in `COUNTERS`, more than there are reasons, so that a later version can add some and still take
+/// over the counters of this one.
+pub const COUNTER_SLOTS: u32 = 64;
+
+/// One CPU's count of the packets with one [`Reason`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of those packets as seen by the program: from the Ethernet header, without the checksum, and of
+    /// a packet spread over several buffers only the first.
+    pub bytes: u64,
+}
+
+/// A source: an IPv4 address (IPv4-mapped), or an IPv6 address masked to the configured prefix.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceKey {
+    /// The address's halves as they lie in a packet.
+    pub address: Halves,
+}
+
+/// What is known of one source. Fields are updated on several CPUs at once, each by a single atomic
+/// operation or, where a lost update only makes a display older by one packet, a plain store.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceState {
+    /// The bucket, see [`crate::rate::take`].
+    pub tat_ns: u64,
+    /// The source is in hold until then; 0 if it never was.
+    pub hold_until_ns: u64,
+    /// SYNs that were within the rate.
+    pub passed: u64,
+    /// SYNs that were over the rate or in hold (in monitor mode: that would have been dropped).
+    pub dropped: u64,
+    /// First SYN.
+    pub first_seen_ns: u64,
+    /// Latest SYN.
+    pub last_seen_ns: u64,
+}
+
+/// Something rare that happened in the datapath, read by the controller from `EVENTS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at_ns: u64,
+    /// Who.
+    pub source: SourceKey,
+    /// What, as [`Reason::index`].
+    pub reason: u32,
+    /// The port it was after.
+    pub port: u16,
+    /// Zero.
+    pub reserved: u16,
+}
+
+/// One CPU's bucket that bounds its events to [`EVENT_LIMIT`], and how many it kept back.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventBudget {
+    /// The bucket, see [`crate::rate::take`].
+    pub tat_ns: u64,
+    /// Events written to the ring buffer.
+    pub sent: u64,
+    /// Events that were over the budget or found the ring buffer full.
+    pub suppressed: u64,
+}
+
+/// Events a CPU may emit: 20 a second, bursts of 40.
+pub const EVENT_LIMIT: Limit = Limit::new(20, 40);
+
+const _: () = {
+    assert!(size_of::<Config>() == 88);
+    assert!(size_of::<PortSet>() == 8192);
+    assert!(size_of::<Counter>() == 16);
+    assert!(size_of::<SourceKey>() == 16);
+    assert!(size_of::<SourceState>() == 48);
+    assert!(size_of::<Event>() == 32);
+    assert!(size_of::<EventBudget>() == 24);
+    assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
+};
+
+#[cfg(feature = "user")]
+mod user {
+    use super::*;
+
+    macro_rules! pod {
+        ($($type:ty),+) => {$(
+            // SAFETY: repr(C), integers only, no padding (the size is asserted above and is the sum of the
+            // fields), every bit pattern valid.
+            unsafe impl aya::Pod for $type {}
+        )+};
+    }
+
+    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, EventBudget);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_set_holds_exactly_its_ports() {
+        let mut set = PortSet::EMPTY;
+        for port in [0, 63, 64, 443, 65_535] {
+            set.insert(port);
+        }
+        for port in 0..=u16::MAX {
+            assert_eq!(set.contains(port), [0, 63, 64, 443, 65_535].contains(&port), "{port}");
+        }
+    }
+}

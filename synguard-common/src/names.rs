@@ -1,0 +1,31 @@
+//! The name of the program and of every map, and their default sizes: the only place these are written.
+//!
+//! A map's name is also the name of its pin and of the `static` in the eBPF crate; `tests/tests/load.rs`
+//! checks that the three agree.
+
+/// The XDP program's symbol, and the name of its pin.
+pub const PROGRAM: &str = "synguard";
+
+/// One [`Config`](crate::abi::Config): every live setting.
+pub const CONFIG: &str = "CONFIG";
+/// One [`PortSet`](crate::abi::PortSet): the guarded TCP ports.
+pub const PORTS: &str = "PORTS";
+/// Per-CPU [`Counter`](crate::abi::Counter)s, indexed by [`Reason`](crate::verdict::Reason).
+pub const COUNTERS: &str = "COUNTERS";
+/// LRU hash from [`SourceKey`](crate::abi::SourceKey) to [`SourceState`](crate::abi::SourceState).
+pub const SOURCES: &str = "SOURCES";
+/// Ring buffer of [`Event`](crate::abi::Event)s.
+pub const EVENTS: &str = "EVENTS";
+/// One per-CPU [`EventBudget`](crate::abi::EventBudget), which bounds how many events a CPU emits.
+pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+
+/// Every map of the program, in the order they are pinned.
+pub const MAPS: [&str; 6] = [CONFIG, PORTS, COUNTERS, SOURCES, EVENTS, EVENT_BUDGET];
+
+/// Default capacity of [`SOURCES`], in sources (about 30 MiB with the kernel's own overhead).
+pub const SOURCES_DEFAULT: u32 = 262_144;
+/// Fewest sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128 and evicts
+/// early when it has few of them; below this the table would forget sources that still fit in it.
+pub const SOURCES_PER_CPU_MIN: u32 = 1_024;
+/// Size of [`EVENTS`] in bytes; a power of two and a multiple of the page size.
+pub const EVENTS_BYTES: u32 = 64 * 1024;

@@ -1,0 +1,144 @@
+//! Why a packet passed or was dropped. Every packet has exactly one [`Reason`], which is also the index of
+//! its counter, so the counters sum to the packets seen.
+
+/// What happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Handed on to the network stack.
+    Pass,
+    /// Discarded in the driver.
+    Drop,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $index:literal, $label:literal, $verdict:ident;)+) => {
+        /// Why a packet got its verdict. The value is the index into the `COUNTERS` map.
+        #[must_use]
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name = $index,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of its counter.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The name used in JSON, metrics and tables.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label),+ }
+            }
+
+            /// What happens to a packet for this reason.
+            #[inline(always)]
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Self::$name => Verdict::$verdict),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Neither IPv4 nor IPv6: ARP, LLDP, spanning tree, PPPoE and the like.
+    NotIp = 0, "not_ip", Pass;
+    /// Too short for its headers, inconsistent, or tagged more deeply than is followed.
+    Malformed = 1, "malformed", Pass;
+    /// IP, but not TCP: UDP, ICMP, neighbour discovery, tunnels.
+    NotTcp = 2, "not_tcp", Pass;
+    /// A fragment other than the first: it carries no ports.
+    Fragment = 3, "fragment", Pass;
+    /// TCP, but not a SYN: established traffic, SYN-ACK, ACK, RST, FIN.
+    NotSyn = 4, "not_syn", Pass;
+    /// A SYN to a port that is not guarded.
+    UnguardedPort = 5, "unguarded_port", Pass;
+    /// A SYN to a guarded port from a source within its rate.
+    SynPassed = 6, "syn_passed", Pass;
+    /// A SYN to a guarded port while no rate is configured, as before the first settings are written.
+    Unconfigured = 7, "unconfigured", Pass;
+    /// A SYN from a source that could not be given an entry in the table.
+    Untracked = 8, "untracked", Pass;
+    /// A SYN that took its source over its rate.
+    RateExceeded = 9, "rate_exceeded", Drop;
+    /// A SYN from a source in hold.
+    Hold = 10, "hold", Drop;
+    /// A combination of TCP flags that no host sends (only with `drop-bad-flags`).
+    BadFlags = 11, "bad_flags", Drop;
+    /// As [`RateExceeded`](Self::RateExceeded), but only watching.
+    WouldRateExceeded = 12, "would_rate_exceeded", Pass;
+    /// As [`Hold`](Self::Hold), but only watching.
+    WouldHold = 13, "would_hold", Pass;
+    /// As [`BadFlags`](Self::BadFlags), but only watching.
+    WouldBadFlags = 14, "would_bad_flags", Pass;
+}
+
+impl Reason {
+    /// The reason's counter.
+    #[inline(always)]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+
+    /// The reason to record instead when nothing may be dropped (monitor mode, or a filter that was not
+    /// confirmed in time). It always passes.
+    #[inline(always)]
+    pub const fn watched(self) -> Self {
+        match self {
+            Self::RateExceeded => Self::WouldRateExceeded,
+            Self::Hold => Self::WouldHold,
+            Self::BadFlags => Self::WouldBadFlags,
+            other => other,
+        }
+    }
+
+    /// Whether a packet is dropped for this reason.
+    #[inline(always)]
+    pub const fn is_drop(self) -> bool {
+        matches!(self.verdict(), Verdict::Drop)
+    }
+
+    /// Whether the packet was a SYN (or could have hidden one) to a guarded port.
+    pub const fn is_guarded_syn(self) -> bool {
+        match self {
+            Self::SynPassed
+            | Self::Unconfigured
+            | Self::Untracked
+            | Self::RateExceeded
+            | Self::Hold
+            | Self::WouldRateExceeded
+            | Self::WouldHold => true,
+            Self::NotIp
+            | Self::Malformed
+            | Self::NotTcp
+            | Self::Fragment
+            | Self::NotSyn
+            | Self::UnguardedPort
+            | Self::BadFlags
+            | Self::WouldBadFlags => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::COUNTER_SLOTS;
+
+    #[test]
+    fn indexes_are_dense_and_labels_unique() {
+        for (i, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index() as usize, i);
+            let same = Reason::ALL.iter().filter(|r| r.label() == reason.label()).count();
+            assert_eq!(same, 1, "{}", reason.label());
+        }
+        assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
+    }
+
+    #[test]
+    fn watching_never_drops_and_changes_only_drops() {
+        for &reason in Reason::ALL {
+            assert!(!reason.watched().is_drop(), "{reason:?}");
+            assert_eq!(reason.watched() != reason, reason.is_drop(), "{reason:?}");
+            assert_eq!(reason.watched().is_guarded_syn(), reason.is_guarded_syn(), "{reason:?}");
+        }
+    }
+}
