@@ -24,9 +24,12 @@ fn try_build(name: &str, root_dir: &str) -> Result<(), String> {
     println!("cargo::rerun-if-changed={}", linker.display());
     // aya-build watches the program's own folder; what it shares with userspace lies beside it.
     println!("cargo::rerun-if-changed={}", Path::new(root_dir).join("../synguard-common/src").display());
+    // Cargo would otherwise repeat every line of the inner build as a warning of this one.
+    // SAFETY: a build script's main thread is its only thread here, so nothing reads the environment at the
+    // same time.
+    unsafe { std::env::set_var("CARGO_TERM_QUIET", "true") };
     let toolchain = if has_core_sources(LINKED) {
-        // SAFETY: a build script's main thread is its only thread here, so nothing reads the environment
-        // at the same time.
+        // SAFETY: as above.
         unsafe { std::env::set_var("RUSTC_BOOTSTRAP", "1") };
         Toolchain::Custom(LINKED)
     } else if has_core_sources("nightly") {

@@ -40,9 +40,7 @@ pub const fn apply(address: Halves, mask: Halves) -> Halves {
 /// The sixteen bytes of an address.
 pub const fn to_bytes(address: Halves) -> [u8; 16] {
     let (h, l) = (address[0].to_ne_bytes(), address[1].to_ne_bytes());
-    [
-        h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], l[0], l[1], l[2], l[3], l[4], l[5], l[6], l[7],
-    ]
+    [h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], l[0], l[1], l[2], l[3], l[4], l[5], l[6], l[7]]
 }
 
 /// The halves of sixteen bytes in network order.

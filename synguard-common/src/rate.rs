@@ -27,8 +27,20 @@ impl Limit {
     /// The limit of `rate` packets a second with bursts of `burst`: after a long silence exactly `burst`
     /// packets conform at once. `rate` is taken into 1 to [`RATE_MAX`], `burst` into 1 to [`BURST_MAX`].
     pub const fn new(rate: u32, burst: u32) -> Self {
-        let rate = if rate < 1 { 1 } else if rate > RATE_MAX { RATE_MAX } else { rate } as u64;
-        let burst = if burst < 1 { 1 } else if burst > BURST_MAX { BURST_MAX } else { burst } as u64;
+        let rate = if rate < 1 {
+            1
+        } else if rate > RATE_MAX {
+            RATE_MAX
+        } else {
+            rate
+        } as u64;
+        let burst = if burst < 1 {
+            1
+        } else if burst > BURST_MAX {
+            BURST_MAX
+        } else {
+            burst
+        } as u64;
         let interval_ns = 1_000_000_000 / rate;
         Self { interval_ns, tolerance_ns: interval_ns * (burst - 1) }
     }

@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The XDP program's modules: `packet::parse` → `filter::judge` → `account::count`.
+//!
+//! They compile for the host too, where the tests drive the real parser. Only `maps` names a map.
+#![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch, core_intrinsics))]
+#![cfg_attr(target_arch = "bpf", expect(internal_features, reason = "see `atomic`"))]
+
+pub mod account;
+pub mod atomic;
+pub mod events;
+pub mod filter;
+pub mod maps;
+pub mod packet;

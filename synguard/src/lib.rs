@@ -1,1 +1,3 @@
-//! Placeholder.
+//! synguard's loader, controller and command line, as a library so that tests can link it.
+
+pub mod datapath;

@@ -1,0 +1,82 @@
+//! The maps, and typed access to them: the only place in the program that names a map or dereferences one.
+//!
+//! The statics bear the names in `synguard_common::names`. The loader sets the capacity of `SOURCES`.
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    btf_maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use synguard_common::{
+    abi::{COUNTER_SLOTS, Config, Counter, Event, EventBudget, PortSet, SourceKey, SourceState},
+    names::{EVENTS_BYTES, SOURCES_DEFAULT},
+    verdict::Reason,
+};
+
+#[btf_map]
+static CONFIG: Array<Config, 1> = Array::new();
+
+#[btf_map]
+static PORTS: Array<PortSet, 1> = Array::new();
+
+#[btf_map]
+static COUNTERS: PerCpuArray<Counter, { COUNTER_SLOTS as usize }> = PerCpuArray::new();
+
+#[btf_map]
+static SOURCES: LruHashMap<SourceKey, SourceState, { SOURCES_DEFAULT as usize }> = LruHashMap::new();
+
+/// Its records are [`Event`]s; the map itself has no value type, which libbpf would refuse.
+#[btf_map]
+static EVENTS: RingBuf<(), { EVENTS_BYTES as usize }> = RingBuf::new();
+
+#[btf_map]
+static EVENT_BUDGET: PerCpuArray<EventBudget, 1> = PerCpuArray::new();
+
+/// The settings; all zeros until a loader writes them.
+#[inline(always)]
+pub fn config() -> Option<&'static Config> {
+    CONFIG.get(0)
+}
+
+/// The guarded ports; none until a loader writes them.
+#[inline(always)]
+pub fn ports() -> Option<&'static PortSet> {
+    PORTS.get(0)
+}
+
+/// This CPU's counter of a reason.
+#[inline(always)]
+pub fn counter(reason: Reason) -> Option<&'static mut Counter> {
+    // SAFETY: the slot is this CPU's own and lives as long as the program. XDP runs in softirq context, which
+    // does not nest on a CPU, so nothing else holds a reference to it; userspace only reads it.
+    unsafe { COUNTERS.get_ptr_mut(reason.index())?.as_mut() }
+}
+
+/// This CPU's budget of events.
+#[inline(always)]
+pub fn event_budget() -> Option<&'static mut EventBudget> {
+    // SAFETY: as for `counter`.
+    unsafe { EVENT_BUDGET.get_ptr_mut(0)?.as_mut() }
+}
+
+/// The entry of a source. Other CPUs may change it at the same time, and an entry that was evicted may come
+/// to stand for another source while it is held: hence a pointer, to be used field by field.
+#[inline(always)]
+pub fn source(key: &SourceKey) -> Option<*mut SourceState> {
+    SOURCES.get_ptr_mut(key)
+}
+
+/// Adds a source unless another CPU was faster or the table has no room.
+#[inline(always)]
+pub fn insert_source(key: &SourceKey, state: &SourceState) -> Result<(), i32> {
+    SOURCES.insert(key, state, BPF_NOEXIST as u64)
+}
+
+/// Hands an event to userspace; `false` if the ring buffer is full.
+#[inline(always)]
+pub fn submit(event: Event) -> bool {
+    let Some(mut entry) = EVENTS.reserve_untyped::<Event>(0) else { return false };
+    entry.write(event);
+    entry.submit(0);
+    true
+}

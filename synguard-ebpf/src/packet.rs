@@ -1,0 +1,325 @@
+//! From a frame to a [`Packet`]: Ethernet, VLAN tags, IPv4 and IPv6 with everything that may stand before
+//! the TCP header. It decides nothing; it says what can be seen.
+//!
+//! Offsets come from the packet, every read is checked against its end, and every loop has a named limit.
+//! What lies beyond the limits is told apart by whether the network stack could still find a SYN in it.
+
+use core::mem::offset_of;
+
+use aya_ebpf::programs::XdpContext;
+use network_types::{
+    eth::EthHdr,
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    tcp::TcpHdr,
+};
+use synguard_common::prefix::{Halves, v4_mapped};
+
+/// VLAN tags that are followed.
+pub const VLAN_MAX_DEPTH: usize = 4;
+/// IPv6 extension headers that are followed.
+pub const IPV6_EXT_MAX_CHAIN: usize = 8;
+
+/// TCP flag bits, as they lie in the header's 14th byte.
+pub mod flags {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Opens a connection.
+    pub const SYN: u8 = 0x02;
+    /// Resets the connection.
+    pub const RST: u8 = 0x04;
+    /// The acknowledgement field is valid.
+    pub const ACK: u8 = 0x10;
+}
+
+/// What a frame turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Neither IPv4 nor IPv6.
+    NotIp,
+    /// Cut short or inconsistent, so that the network stack discards it as well.
+    Malformed,
+    /// IP, but no TCP header follows.
+    NotTcp,
+    /// A fragment other than the first.
+    Fragment,
+    /// A whole fixed TCP header was read.
+    Tcp,
+    /// No TCP flags could be read, but the network stack might put a SYN together from it: a first fragment
+    /// that ends before the flags (RFC 1858), or a chain of more extension headers than are followed.
+    HiddenSyn,
+}
+
+/// Which IP version a packet's source address is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// No IP, or none that could be read.
+    None,
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// What there is to know of a packet, copied out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// What it is.
+    pub class: Class,
+    /// Whose `source` is.
+    pub family: Family,
+    /// TCP flags; 0 unless the class is [`Class::Tcp`].
+    pub flags: u8,
+    /// TCP destination port; 0 unless the class is [`Class::Tcp`].
+    pub port: u16,
+    /// Source address, IPv4 in its mapped form; zeros without a family.
+    pub source: Halves,
+}
+
+impl Packet {
+    #[inline(always)]
+    const fn new(class: Class, family: Family, source: Halves) -> Self {
+        Self { class, family, flags: 0, port: 0, source }
+    }
+
+    /// Whether the flags are those of a SYN: set, and neither an answer nor a reset. ECN, PSH, URG, FIN and
+    /// data do not matter: the network stack opens a request for them, or finds out late that it will not.
+    #[inline(always)]
+    pub const fn is_syn(&self) -> bool {
+        self.flags & (flags::SYN | flags::ACK | flags::RST) == flags::SYN
+    }
+
+    /// Whether no host sends such flags: SYN with FIN or RST, FIN with RST, FIN without ACK, or none of them.
+    #[inline(always)]
+    pub const fn has_bad_flags(&self) -> bool {
+        let (fin, syn, rst) =
+            (self.flags & flags::FIN != 0, self.flags & flags::SYN != 0, self.flags & flags::RST != 0);
+        let ack = self.flags & flags::ACK != 0;
+        (syn && (fin || rst)) || (fin && (rst || !ack)) || !(fin || syn || rst || ack)
+    }
+}
+
+/// Length of the frame, or of its first buffer, in bytes.
+#[inline(always)]
+pub fn length(ctx: &XdpContext) -> u64 {
+    (ctx.data_end() - ctx.data()) as u64
+}
+
+/// Reads what the frame is. Total length fields are not consulted: padding that they leave out cannot turn
+/// a harmless packet into a SYN that the network stack accepts, nor the other way round.
+#[inline(always)]
+pub fn parse(ctx: &XdpContext) -> Packet {
+    let Some(ethernet) = header(ctx, 0, EthHdr::LEN) else { return MALFORMED };
+    let mut ether_type: u16 = ethernet.read(offset_of!(EthHdr, ether_type));
+    let mut offset = EthHdr::LEN;
+    for _ in 0..VLAN_MAX_DEPTH {
+        if !is_vlan(ether_type) {
+            break;
+        }
+        let Some(tag) = header(ctx, offset, VLAN_TAG_LEN) else { return MALFORMED };
+        ether_type = tag.read(VLAN_TAG_NEXT);
+        offset += VLAN_TAG_LEN;
+    }
+    const IPV4: u16 = 0x0800u16.to_be();
+    const IPV6: u16 = 0x86ddu16.to_be();
+    match ether_type {
+        IPV4 => parse_ipv4(ctx, offset),
+        IPV6 => parse_ipv6(ctx, offset),
+        other if is_vlan(other) => MALFORMED,
+        _ => Packet::new(Class::NotIp, Family::None, [0, 0]),
+    }
+}
+
+const MALFORMED: Packet = Packet::new(Class::Malformed, Family::None, [0, 0]);
+/// A tag is two bytes of its own and then the type of what follows.
+const VLAN_TAG_LEN: usize = 4;
+const VLAN_TAG_NEXT: usize = 2;
+
+#[inline(always)]
+fn is_vlan(ether_type: u16) -> bool {
+    const DOT1Q: u16 = 0x8100u16.to_be();
+    const DOT1AD: u16 = 0x88a8u16.to_be();
+    const QINQ: u16 = 0x9100u16.to_be();
+    matches!(ether_type, DOT1Q | DOT1AD | QINQ)
+}
+
+#[inline(always)]
+fn parse_ipv4(ctx: &XdpContext, offset: usize) -> Packet {
+    let Some(ip) = header(ctx, offset, Ipv4Hdr::LEN) else { return MALFORMED };
+    let vihl: u8 = ip.read(offset_of!(Ipv4Hdr, vihl));
+    let length = (vihl as usize & 0xf) * 4;
+    if vihl >> 4 != 4 || length < Ipv4Hdr::LEN || !within(ctx, offset + length) {
+        return MALFORMED;
+    }
+    let source = v4_mapped(ip.read(offset_of!(Ipv4Hdr, src_addr)));
+    let packet = |class| Packet::new(class, Family::V4, source);
+    const OFFSET: u16 = 0x1fffu16.to_be();
+    const MORE: u16 = 0x2000u16.to_be();
+    let fragment: u16 = ip.read(offset_of!(Ipv4Hdr, frags));
+    if fragment & OFFSET != 0 {
+        return packet(Class::Fragment);
+    }
+    if ip.read::<u8>(offset_of!(Ipv4Hdr, proto)) != PROTOCOL_TCP {
+        return packet(Class::NotTcp);
+    }
+    parse_tcp(ctx, offset + length, fragment & MORE != 0, packet(Class::Tcp))
+}
+
+const PROTOCOL_TCP: u8 = 6;
+
+#[inline(always)]
+fn parse_ipv6(ctx: &XdpContext, offset: usize) -> Packet {
+    let Some(ip) = header(ctx, offset, Ipv6Hdr::LEN) else { return MALFORMED };
+    if ip.read::<u8>(offset_of!(Ipv6Hdr, vcf)) >> 4 != 6 {
+        return MALFORMED;
+    }
+    const SOURCE: usize = offset_of!(Ipv6Hdr, src_addr);
+    let packet = Packet::new(Class::Tcp, Family::V6, [ip.read(SOURCE), ip.read(SOURCE + 8)]);
+    let chain = skip_extensions(ctx, offset + Ipv6Hdr::LEN, ip.read(offset_of!(Ipv6Hdr, next_hdr)));
+    match chain.end {
+        End::Tcp => parse_tcp(ctx, chain.offset, chain.first_fragment, packet),
+        End::Class(class) => Packet { class, ..packet },
+    }
+}
+
+/// Where a chain of extension headers led.
+#[derive(Clone, Copy)]
+enum End {
+    /// To a TCP header at the chain's offset.
+    Tcp,
+    /// Elsewhere.
+    Class(Class),
+}
+
+#[derive(Clone, Copy)]
+struct Chain {
+    end: End,
+    offset: usize,
+    first_fragment: bool,
+}
+
+/// Walks the extension headers from `offset`, the first of which is of type `next` (RFC 8200 section 4).
+#[inline(always)]
+fn skip_extensions(ctx: &XdpContext, mut offset: usize, mut next: u8) -> Chain {
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
+    const DESTINATION: u8 = 60;
+    const MOBILITY: u8 = 135;
+    const HIP: u8 = 139;
+    const SHIM6: u8 = 140;
+    /// Every extension header is at least this long.
+    const EXTENSION_MIN_LEN: usize = 8;
+    let mut first_fragment = false;
+    let mut end = End::Class(Class::HiddenSyn);
+    for depth in 0..=IPV6_EXT_MAX_CHAIN {
+        if next == PROTOCOL_TCP {
+            end = End::Tcp;
+            break;
+        }
+        if !matches!(
+            next,
+            HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HIP | SHIM6
+        ) {
+            end = End::Class(Class::NotTcp);
+            break;
+        }
+        if depth == IPV6_EXT_MAX_CHAIN {
+            break;
+        }
+        let Some(extension) = header(ctx, offset, EXTENSION_MIN_LEN) else {
+            // Cut short: only what is still to be put together can become a SYN.
+            end = End::Class(if first_fragment { Class::HiddenSyn } else { Class::Malformed });
+            break;
+        };
+        let length: u8 = extension.read(1);
+        offset += match next {
+            FRAGMENT => {
+                let position = u16::from_be(extension.read(2));
+                if position & 0xfff8 != 0 {
+                    end = End::Class(Class::Fragment);
+                    break;
+                }
+                first_fragment |= position & 1 != 0;
+                EXTENSION_MIN_LEN
+            }
+            AUTHENTICATION => (length as usize + 2) * 4,
+            _ => (length as usize + 1) * 8,
+        };
+        next = extension.read(0);
+    }
+    Chain { end, offset, first_fragment }
+}
+
+/// Reads the TCP header at `offset` into `packet`. A first fragment that ends within the fixed header hides
+/// what its successor will complete.
+#[inline(always)]
+fn parse_tcp(ctx: &XdpContext, offset: usize, first_fragment: bool, packet: Packet) -> Packet {
+    const DATA_OFFSET: usize = 12;
+    const FLAGS: usize = 13;
+    let Some(tcp) = header(ctx, offset, TcpHdr::LEN) else {
+        let class = if first_fragment { Class::HiddenSyn } else { Class::Malformed };
+        return Packet { class, ..packet };
+    };
+    if tcp.read::<u8>(DATA_OFFSET) >> 4 < 5 {
+        return Packet { class: Class::Malformed, ..packet };
+    }
+    let port = u16::from_be(tcp.read(offset_of!(TcpHdr, dest)));
+    Packet { class: Class::Tcp, flags: tcp.read(FLAGS), port, ..packet }
+}
+
+/// Whether the frame reaches to `offset`.
+#[inline(always)]
+fn within(ctx: &XdpContext, offset: usize) -> bool {
+    ctx.data() + offset <= ctx.data_end()
+}
+
+/// A stretch of the frame that is known to be there.
+#[derive(Clone, Copy)]
+struct Header {
+    start: *const u8,
+    length: usize,
+}
+
+/// The `length` bytes at `offset`, if the frame reaches that far: the one bounds check.
+#[inline(always)]
+fn header(ctx: &XdpContext, offset: usize, length: usize) -> Option<Header> {
+    let start = opaque(ctx.data() + offset);
+    (start + length <= ctx.data_end()).then_some(Header { start: start as *const u8, length })
+}
+
+impl Header {
+    /// Reads a value as its bytes lie in the frame. Both the offset and the type are constants to the
+    /// compiler, so the assertion costs nothing.
+    #[inline(always)]
+    fn read<T: Copy>(self, offset: usize) -> T {
+        assert!(offset + size_of::<T>() <= self.length);
+        // SAFETY: the bytes lie between the frame's start and end, as `header` has checked, T is an integer,
+        // and nothing writes to the frame meanwhile. What Rust calls an unaligned read the BPF backend splits
+        // into single bytes; the kernel lets programs read packets at any alignment where the hardware can
+        // (its verifier checks), so on that target the read is a plain one.
+        unsafe {
+            let pointer = self.start.add(offset).cast::<T>();
+            if cfg!(target_arch = "bpf") { pointer.read() } else { pointer.read_unaligned() }
+        }
+    }
+}
+
+/// Keeps the compiler from computing an address a second time: the verifier knows a bounds check only of the
+/// very pointer it was made on, not of another sum of the same terms.
+#[inline(always)]
+fn opaque(address: usize) -> usize {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut address = address;
+        // An instruction of no effect: with none the line table has two entries for one place, which the
+        // kernel refuses.
+        // SAFETY: moves a register to itself.
+        unsafe {
+            core::arch::asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags))
+        };
+        return address;
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    address
+}
