@@ -143,16 +143,20 @@ pub struct Event {
     pub reserved: u16,
 }
 
-/// One CPU's bucket that bounds its events to [`EVENT_LIMIT`], and how many it kept back.
+/// What one CPU keeps besides the counters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EventBudget {
-    /// The bucket, see [`crate::rate::take`].
-    pub tat_ns: u64,
+pub struct CpuState {
+    /// The bucket that bounds events to [`EVENT_LIMIT`], see [`crate::rate::take`].
+    pub event_tat_ns: u64,
     /// Events written to the ring buffer.
-    pub sent: u64,
-    /// Events that were over the budget or found the ring buffer full.
-    pub suppressed: u64,
+    pub events_sent: u64,
+    /// Events that were over the limit or found the ring buffer full.
+    pub events_suppressed: u64,
+    /// Sources that were given an entry in the table.
+    pub source_inserts: u64,
+    /// Zero.
+    pub reserved: [u64; 4],
 }
 
 /// Events a CPU may emit: 20 a second, bursts of 40.
@@ -165,7 +169,7 @@ const _: () = {
     assert!(size_of::<SourceKey>() == 16);
     assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<Event>() == 32);
-    assert!(size_of::<EventBudget>() == 24);
+    assert!(size_of::<CpuState>() == 64);
     assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
 };
 
@@ -181,7 +185,7 @@ mod user {
         )+};
     }
 
-    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, EventBudget);
+    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, CpuState);
 }
 
 #[cfg(test)]

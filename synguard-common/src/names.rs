@@ -16,11 +16,11 @@ pub const COUNTERS: &str = "COUNTERS";
 pub const SOURCES: &str = "SOURCES";
 /// Ring buffer of [`Event`](crate::abi::Event)s.
 pub const EVENTS: &str = "EVENTS";
-/// One per-CPU [`EventBudget`](crate::abi::EventBudget), which bounds how many events a CPU emits.
-pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+/// One per-CPU [`CpuState`](crate::abi::CpuState).
+pub const CPU_STATE: &str = "CPU_STATE";
 
 /// Every map of the program, in the order they are pinned.
-pub const MAPS: [&str; 6] = [CONFIG, PORTS, COUNTERS, SOURCES, EVENTS, EVENT_BUDGET];
+pub const MAPS: [&str; 6] = [CONFIG, PORTS, COUNTERS, SOURCES, EVENTS, CPU_STATE];
 
 /// Default capacity of [`SOURCES`], in sources (about 30 MiB with the kernel's own overhead).
 pub const SOURCES_DEFAULT: u32 = 262_144;

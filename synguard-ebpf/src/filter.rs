@@ -101,6 +101,9 @@ fn admit(key: &SourceKey, config: &Config, now_ns: u64) -> Reason {
         last_seen_ns: now_ns,
     };
     if maps::insert_source(key, &state).is_ok() {
+        if let Some(cpu) = maps::cpu_state() {
+            cpu.source_inserts += 1;
+        }
         return Reason::SynPassed;
     }
     // Another CPU added it meanwhile, or there is no room.

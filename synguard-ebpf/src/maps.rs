@@ -8,7 +8,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use synguard_common::{
-    abi::{COUNTER_SLOTS, Config, Counter, Event, EventBudget, PortSet, SourceKey, SourceState},
+    abi::{COUNTER_SLOTS, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     names::{EVENTS_BYTES, SOURCES_DEFAULT},
     verdict::Reason,
 };
@@ -30,7 +30,7 @@ static SOURCES: LruHashMap<SourceKey, SourceState, { SOURCES_DEFAULT as usize }>
 static EVENTS: RingBuf<(), { EVENTS_BYTES as usize }> = RingBuf::new();
 
 #[btf_map]
-static EVENT_BUDGET: PerCpuArray<EventBudget, 1> = PerCpuArray::new();
+static CPU_STATE: PerCpuArray<CpuState, 1> = PerCpuArray::new();
 
 /// The settings; all zeros until a loader writes them.
 #[inline(always)]
@@ -52,11 +52,11 @@ pub fn counter(reason: Reason) -> Option<&'static mut Counter> {
     unsafe { COUNTERS.get_ptr_mut(reason.index())?.as_mut() }
 }
 
-/// This CPU's budget of events.
+/// This CPU's state.
 #[inline(always)]
-pub fn event_budget() -> Option<&'static mut EventBudget> {
+pub fn cpu_state() -> Option<&'static mut CpuState> {
     // SAFETY: as for `counter`.
-    unsafe { EVENT_BUDGET.get_ptr_mut(0)?.as_mut() }
+    unsafe { CPU_STATE.get_ptr_mut(0)?.as_mut() }
 }
 
 /// The entry of a source. Other CPUs may change it at the same time, and an entry that was evicted may come
