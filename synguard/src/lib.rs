@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The parts of synguard that need no kernel: values, settings and the command line.
+
+pub mod duration;
+pub mod ports;
