@@ -1,4 +1,5 @@
 //! The parts of synguard that need no kernel: values, settings and the command line.
 
+pub mod config;
 pub mod duration;
 pub mod ports;
