@@ -1,0 +1,20 @@
+//! What an operator may set: values with their ranges, the live [`Settings`], the options of one attach, and
+//! how defaults, the configuration file and flags make them. Pure but for [`load`], which reads the file.
+
+mod abi;
+mod error;
+mod key;
+mod raw;
+mod resolve;
+mod settings;
+mod value;
+
+pub use abi::AbiError;
+pub use error::{ConfigError, SettingError};
+pub use key::Key;
+pub use resolve::{AttachOptions, DEFAULT_PATH, Layer, load, resolve};
+pub use settings::{Patch, Settings};
+pub use value::{
+    HOLD_MAX, MAX_SOURCES, Mode, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, ValueError, parse_bool,
+    parse_hold, parse_interface, parse_mode, parse_ports,
+};

@@ -1,0 +1,207 @@
+//! The live settings and how they are changed: all together or not at all.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use synguard_common::rate::burst_min;
+
+use super::{
+    Key, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, ValueError, error::shown, parse_bool,
+    parse_hold, parse_ports,
+};
+use crate::{duration, ports::Ports};
+
+/// Everything that `set` can change. The fields are within their ranges, and the burst suits the rate, in
+/// every value that this module returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Settings {
+    /// SYNs a second from one source, 1 to 1 000 000.
+    pub syn_rate: u32,
+    /// SYNs at once from one source, from the least that suits the rate to 10 000 000. Twice the rate counts
+    /// as not chosen: such a burst follows the rate when only that is changed.
+    pub syn_burst: u32,
+    /// How long a source over its rate stays dropped, 0 to 24 h in whole milliseconds; 0: each SYN is judged.
+    #[serde(serialize_with = "as_duration")]
+    pub hold: Duration,
+    /// The guarded TCP ports.
+    #[serde(serialize_with = "as_text")]
+    pub ports: Ports,
+    /// Count what would be dropped, and drop nothing.
+    pub monitor: bool,
+    /// Drop combinations of TCP flags that no host sends.
+    pub drop_bad_flags: bool,
+    /// How many leading bits of an IPv6 address are the source, 1 to 128.
+    pub source_prefix_v6: u8,
+}
+
+fn as_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&duration::format(*duration))
+}
+
+fn as_text<S: Serializer>(ports: &Ports, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(ports)
+}
+
+/// New values for some of the [`Settings`], each within its range.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// See [`Settings::syn_rate`].
+    pub syn_rate: Option<u32>,
+    /// See [`Settings::syn_burst`].
+    pub syn_burst: Option<u32>,
+    /// See [`Settings::hold`].
+    pub hold: Option<Duration>,
+    /// See [`Settings::ports`].
+    pub ports: Option<Ports>,
+    /// See [`Settings::monitor`].
+    pub monitor: Option<bool>,
+    /// See [`Settings::drop_bad_flags`].
+    pub drop_bad_flags: Option<bool>,
+    /// See [`Settings::source_prefix_v6`].
+    pub source_prefix_v6: Option<u8>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let syn_rate = 100;
+        Self {
+            syn_rate,
+            syn_burst: derived_burst(syn_rate),
+            hold: Duration::from_secs(10),
+            ports: Ports::All,
+            monitor: false,
+            drop_bad_flags: false,
+            source_prefix_v6: 64,
+        }
+    }
+}
+
+/// The burst of somebody who only chose a rate. It is in the range for every rate.
+const fn derived_burst(rate: u32) -> u32 {
+    2 * rate
+}
+
+impl Settings {
+    /// Changes one setting, given as `set KEY=VALUE` would.
+    ///
+    /// # Errors
+    /// As [`Self::set_all`].
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), SettingError> {
+        self.set_all([(key, value)])
+    }
+
+    /// Changes several settings together: their order does not matter, and on an error none is changed.
+    ///
+    /// # Errors
+    /// An unknown key, one given twice or not live, a value out of its range, or a burst too small for the
+    /// rate.
+    pub fn set_all<'a>(
+        &mut self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), SettingError> {
+        let mut patch = Patch::default();
+        let mut seen = Vec::new();
+        for (name, value) in pairs {
+            let key = Key::by_name(name).ok_or_else(|| SettingError::Unknown {
+                key: shown(name),
+                hint: Key::hint(name, Key::live()),
+            })?;
+            if !key.is_live() {
+                return Err(SettingError::NotLive(key));
+            }
+            if seen.contains(&key) {
+                return Err(SettingError::Twice(key));
+            }
+            seen.push(key);
+            patch.put(key, value).map_err(|problem| SettingError::Value {
+                key,
+                given: shown(value),
+                problem,
+            })?;
+        }
+        *self = self.patched(&patch)?;
+        Ok(())
+    }
+
+    /// These settings with the patch's values in place of their own.
+    ///
+    /// # Errors
+    /// [`SettingError::Burst`] if rate and burst do not go together.
+    pub fn patched(&self, patch: &Patch) -> Result<Self, SettingError> {
+        let syn_rate = patch.syn_rate.unwrap_or(self.syn_rate);
+        let kept_burst = if self.has_derived_burst() { derived_burst(syn_rate) } else { self.syn_burst };
+        Self {
+            syn_rate,
+            syn_burst: patch.syn_burst.unwrap_or(kept_burst),
+            hold: patch.hold.unwrap_or(self.hold),
+            ports: patch.ports.as_ref().unwrap_or(&self.ports).clone(),
+            monitor: patch.monitor.unwrap_or(self.monitor),
+            drop_bad_flags: patch.drop_bad_flags.unwrap_or(self.drop_bad_flags),
+            source_prefix_v6: patch.source_prefix_v6.unwrap_or(self.source_prefix_v6),
+        }
+        .checked()
+    }
+
+    /// Whether the burst is the one that follows the rate.
+    pub const fn has_derived_burst(&self) -> bool {
+        self.syn_burst == derived_burst(self.syn_rate)
+    }
+
+    /// These settings if the burst suits the rate.
+    pub(super) fn checked(self) -> Result<Self, SettingError> {
+        let min = burst_min(self.syn_rate);
+        if self.syn_burst < min {
+            return Err(SettingError::Burst { burst: self.syn_burst, min, rate: self.syn_rate });
+        }
+        Ok(self)
+    }
+
+    /// Every setting and its value as `set` takes it, in the order of [`Key::live`].
+    pub fn entries(&self) -> Vec<(Key, String)> {
+        vec![
+            (Key::SynRate, self.syn_rate.to_string()),
+            (Key::SynBurst, self.syn_burst.to_string()),
+            (Key::Hold, duration::format(self.hold)),
+            (Key::Ports, self.ports.to_string()),
+            (Key::Monitor, self.monitor.to_string()),
+            (Key::DropBadFlags, self.drop_bad_flags.to_string()),
+            (Key::SourcePrefixV6, self.source_prefix_v6.to_string()),
+        ]
+    }
+}
+
+impl Patch {
+    /// Reads the value of a live key; one that is not live is left alone.
+    pub(super) fn put(&mut self, key: Key, text: &str) -> Result<(), ValueError> {
+        match key {
+            Key::SynRate => self.syn_rate = Some(SYN_RATE.parse(text)?),
+            Key::SynBurst => self.syn_burst = Some(SYN_BURST.parse(text)?),
+            Key::Hold => self.hold = Some(parse_hold(text)?),
+            Key::Ports => self.ports = Some(parse_ports(text)?),
+            Key::Monitor => self.monitor = Some(parse_bool(text)?),
+            Key::DropBadFlags => self.drop_bad_flags = Some(parse_bool(text)?),
+            Key::SourcePrefixV6 => self.source_prefix_v6 = Some(SOURCE_PREFIX_V6.parse(text)?),
+            Key::Interfaces | Key::Mode | Key::MaxSources | Key::KeepOnExit => {}
+        }
+        Ok(())
+    }
+
+    /// This patch, and where it leaves a value alone, the one of `under`.
+    #[must_use]
+    pub fn over(self, under: Self) -> Self {
+        Self {
+            syn_rate: self.syn_rate.or(under.syn_rate),
+            syn_burst: self.syn_burst.or(under.syn_burst),
+            hold: self.hold.or(under.hold),
+            ports: self.ports.or(under.ports),
+            monitor: self.monitor.or(under.monitor),
+            drop_bad_flags: self.drop_bad_flags.or(under.drop_bad_flags),
+            source_prefix_v6: self.source_prefix_v6.or(under.source_prefix_v6),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+pub(super) mod tests;

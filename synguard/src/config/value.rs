@@ -1,0 +1,225 @@
+//! The range of every value and the one parser for it, shared by the file, `set` and the flags.
+
+use std::{fmt, time::Duration};
+
+use clap::ValueEnum;
+use synguard_common::rate::{BURST_MAX, RATE_MAX, burst_min};
+
+use crate::{
+    duration::{self, DurationError},
+    ports::{Ports, PortsError},
+};
+
+/// Whole numbers that are accepted for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The lowest.
+    pub min: u32,
+    /// The highest.
+    pub max: u32,
+    /// What is counted, for messages.
+    pub unit: &'static str,
+}
+
+/// `syn-rate`.
+pub const SYN_RATE: Range = Range { min: 1, max: RATE_MAX, unit: "SYNs a second" };
+/// `syn-burst`; with a given rate the lowest is [`burst_min`] of it.
+pub const SYN_BURST: Range = Range { min: burst_min(SYN_RATE.min), max: BURST_MAX, unit: "SYNs" };
+/// `source-prefix-v6`.
+pub const SOURCE_PREFIX_V6: Range = Range { min: 1, max: 128, unit: "bits" };
+/// `max-sources`; the loader also asks for a minimum per CPU.
+pub const MAX_SOURCES: Range = Range { min: 1_024, max: 16_777_216, unit: "sources" };
+/// The longest `hold`.
+pub const HOLD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How to attach to an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// In the driver where it can, or else in the generic path.
+    #[default]
+    Auto,
+    /// In the driver, or not at all.
+    Native,
+    /// In the kernel's generic path: slower, with any driver.
+    Generic,
+}
+
+/// Why a value is not accepted; the message says what would be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Not a number, or outside the range.
+    #[error("must be {0}")]
+    Number(Range),
+    /// Neither true nor false.
+    #[error("must be true or false")]
+    Bool,
+    /// Not a duration.
+    #[error("must be a duration of 0s to {max}, such as 10s: {0}", max = duration::format(HOLD_MAX))]
+    Duration(#[from] DurationError),
+    /// A duration out of range.
+    #[error("must be a duration of {min} to {max}", min = duration::format(*min), max = duration::format(*max))]
+    Length {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// Not a list of ports.
+    #[error(transparent)]
+    Ports(#[from] PortsError),
+    /// Not a way to attach.
+    #[error("must be auto, native or generic")]
+    Mode,
+    /// Not a name an interface can have.
+    #[error("must be an interface name: 1 to 15 bytes without spaces, `/` or `:`, such as eth0")]
+    Interface,
+    /// A TOML value of another type than the key's.
+    #[error("must be written as {0}")]
+    Type(&'static str),
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {} {}", self.min, self.max, self.unit)
+    }
+}
+
+impl Range {
+    /// The number if it is in the range.
+    ///
+    /// # Errors
+    /// [`ValueError::Number`] if it is not.
+    pub fn check<T: TryFrom<i64>>(&self, number: i64) -> Result<T, ValueError> {
+        let inside = (i64::from(self.min)..=i64::from(self.max)).contains(&number);
+        T::try_from(number).ok().filter(|_| inside).ok_or(ValueError::Number(*self))
+    }
+
+    /// Reads a number in the range.
+    ///
+    /// # Errors
+    /// [`ValueError::Number`] for anything else.
+    pub fn parse<T: TryFrom<i64>>(&self, text: &str) -> Result<T, ValueError> {
+        self.check(text.parse().map_err(|_| ValueError::Number(*self))?)
+    }
+}
+
+impl Mode {
+    /// The mode as it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// Reads `true` or `false`.
+///
+/// # Errors
+/// [`ValueError::Bool`] for anything else.
+pub fn parse_bool(text: &str) -> Result<bool, ValueError> {
+    text.parse().map_err(|_| ValueError::Bool)
+}
+
+/// Reads `hold`: a duration of 0 to [`HOLD_MAX`].
+///
+/// # Errors
+/// [`ValueError::Duration`] for what is no duration, [`ValueError::Length`] for one that is too long.
+pub fn parse_hold(text: &str) -> Result<Duration, ValueError> {
+    check_hold(duration::parse(text)?)
+}
+
+/// The duration if it is 0 to [`HOLD_MAX`].
+pub(super) fn check_hold(hold: Duration) -> Result<Duration, ValueError> {
+    let error = ValueError::Length { min: Duration::ZERO, max: HOLD_MAX };
+    if hold > HOLD_MAX { Err(error) } else { Ok(hold) }
+}
+
+/// Reads `ports`: `all` or a list.
+///
+/// # Errors
+/// [`ValueError::Ports`], naming the item that is wrong.
+pub fn parse_ports(text: &str) -> Result<Ports, ValueError> {
+    Ok(text.parse()?)
+}
+
+/// Reads `mode`.
+///
+/// # Errors
+/// [`ValueError::Mode`] for anything but the three names.
+pub fn parse_mode(text: &str) -> Result<Mode, ValueError> {
+    let modes = Mode::value_variants().iter().copied();
+    modes.into_iter().find(|mode| mode.name() == text).ok_or(ValueError::Mode)
+}
+
+/// Reads the name of an interface, by the rules of the kernel; whether there is one is not looked at.
+///
+/// # Errors
+/// [`ValueError::Interface`] for what cannot be one.
+pub fn parse_interface(text: &str) -> Result<String, ValueError> {
+    let taken = |c: char| c.is_whitespace() || c.is_control() || c == '/' || c == ':';
+    let possible = (1..=15).contains(&text.len()) && !text.contains(taken) && !matches!(text, "." | "..");
+    if possible { Ok(text.to_owned()) } else { Err(ValueError::Interface) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_at_the_edges_of_their_ranges() {
+        for range in [SYN_RATE, SYN_BURST, SOURCE_PREFIX_V6, MAX_SOURCES] {
+            let parse = |number: i64| range.parse::<u32>(&number.to_string());
+            assert_eq!(parse(range.min.into()), Ok(range.min));
+            assert_eq!(parse(range.max.into()), Ok(range.max));
+            for bad in [i64::from(range.min) - 1, i64::from(range.max) + 1, -1, i64::MAX, i64::MIN] {
+                assert_eq!(parse(bad), Err(ValueError::Number(range)), "{bad}");
+            }
+            for bad in ["", " 64", "64.0", "1e3", "0x40", "99999999999999999999", "64\n"] {
+                assert_eq!(range.parse::<u32>(bad), Err(ValueError::Number(range)), "{bad}");
+            }
+        }
+        assert_eq!(ValueError::Number(SYN_RATE).to_string(), "must be 1 to 1000000 SYNs a second");
+    }
+
+    #[test]
+    fn hold_at_its_edges() {
+        assert_eq!(parse_hold("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_hold("24h"), Ok(HOLD_MAX));
+        for (bad, error) in [
+            ("24h1ms", "must be a duration of 0s to 1d"),
+            ("10", "10 needs a unit: ms, s, m, h or d, such as 10s"),
+            ("x", "must be a duration of 0s to 1d, such as 10s"),
+        ] {
+            let got = parse_hold(bad).expect_err(bad).to_string();
+            assert!(got.contains(error), "{got}");
+        }
+    }
+
+    #[test]
+    fn names_of_interfaces() {
+        for good in ["e", "eth0", "eth0.100", "br-0123456789ab", "a@b", "wlp0s20f3_"] {
+            assert_eq!(parse_interface(good).as_deref(), Ok(good));
+        }
+        for bad in
+            ["", "abcdefghijklmnop", "éééééééé", "a b", "a/b", "a:b", ".", "..", "a\tb", "a\0b", "a\u{a0}b"]
+        {
+            assert_eq!(parse_interface(bad), Err(ValueError::Interface), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn modes_and_booleans() {
+        for &mode in Mode::value_variants() {
+            assert_eq!(parse_mode(mode.name()), Ok(mode));
+            let by_clap = mode.to_possible_value().expect("shown");
+            assert_eq!(by_clap.get_name(), mode.name());
+        }
+        for bad in ["", "skb", "Auto", "driver"] {
+            assert_eq!(parse_mode(bad), Err(ValueError::Mode));
+            assert_eq!(parse_bool(bad), Err(ValueError::Bool));
+        }
+        assert_eq!((parse_bool("true"), parse_bool("false")), (Ok(true), Ok(false)));
+    }
+}
