@@ -8,9 +8,7 @@ use synguard_common::{
     rate::Limit,
 };
 
-use super::{
-    Key, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, Settings, ValueError, value::check_hold,
-};
+use super::{HOLD, Key, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, Settings, ValueError};
 use crate::ports::{Ports, PortsError};
 
 /// Why the maps hold no settings that could be shown or changed.
@@ -64,7 +62,8 @@ impl Settings {
         let settings = Self {
             syn_rate: number(Key::SynRate, SYN_RATE, config.syn_rate)?,
             syn_burst: number(Key::SynBurst, SYN_BURST, config.syn_burst)?,
-            hold: check_hold(Duration::from_nanos(config.hold_ns))
+            hold: HOLD
+                .check(Duration::from_nanos(config.hold_ns))
                 .map_err(|problem| damaged(Key::Hold, config.hold_ns, problem))?,
             ports: if config.has(FLAG_ALL_PORTS) {
                 Ports::All

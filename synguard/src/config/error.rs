@@ -85,11 +85,11 @@ pub enum ConfigError {
         line: usize,
         /// What is wrong.
         #[source]
-        error: SettingError,
+        error: Box<SettingError>,
     },
     /// Values given as flags do not go together.
     #[error("command line: {0}")]
-    Flags(#[source] SettingError),
+    Flags(#[source] Box<SettingError>),
     /// Neither the command line nor the file names an interface.
     #[error("no interface is named: name one, as in `synguard attach eth0`, or set interfaces = [\"eth0\"] in {}", path.display())]
     NoInterface {

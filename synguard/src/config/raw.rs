@@ -33,7 +33,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Raw, ConfigError> {
     let mut raw = Raw { layer: Layer::default(), lines: BTreeMap::new() };
     for (name, value) in entries {
         let line = line_of(text, name.span().start);
-        let in_file = |error| ConfigError::InFile { path: path.to_owned(), line, error };
+        let in_file =
+            |error: SettingError| ConfigError::InFile { path: path.to_owned(), line, error: error.into() };
         let name = name.get_ref().as_ref();
         let key = Key::by_name(name).ok_or_else(|| {
             in_file(SettingError::Unknown {

@@ -55,8 +55,8 @@ pub fn resolve(file: Option<(&Path, &str)>, flags: &Layer) -> Result<(Settings, 
     let layer = flags.clone().over(below);
     let burst_line = lines.get(&Key::SynBurst).filter(|_| flags.settings.syn_burst.is_none());
     let settings = Settings::default().patched(&layer.settings).map_err(|error| match burst_line {
-        Some(&line) => ConfigError::InFile { path: path.to_owned(), line, error },
-        None => ConfigError::Flags(error),
+        Some(&line) => ConfigError::InFile { path: path.to_owned(), line, error: error.into() },
+        None => ConfigError::Flags(error.into()),
     })?;
     let mut interfaces = Vec::new();
     for name in layer.interfaces.unwrap_or_default() {

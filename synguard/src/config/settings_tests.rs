@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use synguard_common::rate::{BURST_MAX, RATE_MAX};
 
 use super::*;
-use crate::config::HOLD_MAX;
+use crate::config::HOLD;
 
 /// Any settings that can be made.
 pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
@@ -11,7 +11,7 @@ pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
         prop::collection::vec(1u16.., 1..20)
             .prop_map(|ports| Ports::from_ports(ports).expect("at least one")),
     ];
-    let hold = (0..=HOLD_MAX.as_millis() as u64).prop_map(Duration::from_millis);
+    let hold = (0..=HOLD.max.as_millis() as u64).prop_map(Duration::from_millis);
     let rate = 1..=RATE_MAX;
     let rate_and_burst = rate.prop_flat_map(|rate| {
         (Just(rate), prop_oneof![Just(derived_burst(rate)), burst_min(rate)..=BURST_MAX])

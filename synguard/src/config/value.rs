@@ -21,6 +21,15 @@ pub struct Range {
     pub unit: &'static str,
 }
 
+/// Durations that are accepted for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    /// The shortest.
+    pub min: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
 /// `syn-rate`.
 pub const SYN_RATE: Range = Range { min: 1, max: RATE_MAX, unit: "SYNs a second" };
 /// `syn-burst`; with a given rate the lowest is [`burst_min`] of it.
@@ -29,8 +38,12 @@ pub const SYN_BURST: Range = Range { min: burst_min(SYN_RATE.min), max: BURST_MA
 pub const SOURCE_PREFIX_V6: Range = Range { min: 1, max: 128, unit: "bits" };
 /// `max-sources`; the loader also asks for a minimum per CPU.
 pub const MAX_SOURCES: Range = Range { min: 1_024, max: 16_777_216, unit: "sources" };
-/// The longest `hold`.
-pub const HOLD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// `hold`.
+pub const HOLD: Lengths = Lengths { min: Duration::ZERO, max: DAY };
+/// `--confirm`.
+pub const CONFIRM: Lengths = Lengths { min: Duration::from_secs(1), max: DAY };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How to attach to an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -54,16 +67,11 @@ pub enum ValueError {
     #[error("must be true or false")]
     Bool,
     /// Not a duration.
-    #[error("must be a duration of 0s to {max}, such as 10s: {0}", max = duration::format(HOLD_MAX))]
-    Duration(#[from] DurationError),
+    #[error("must be {0}, such as 10s: {1}")]
+    Duration(Lengths, #[source] DurationError),
     /// A duration out of range.
-    #[error("must be a duration of {min} to {max}", min = duration::format(*min), max = duration::format(*max))]
-    Length {
-        /// The shortest.
-        min: Duration,
-        /// The longest.
-        max: Duration,
-    },
+    #[error("must be {0}")]
+    Length(Lengths),
     /// Not a list of ports.
     #[error(transparent)]
     Ports(#[from] PortsError),
@@ -73,6 +81,9 @@ pub enum ValueError {
     /// Not a name an interface can have.
     #[error("must be an interface name: 1 to 15 bytes without spaces, `/` or `:`, such as eth0")]
     Interface,
+    /// Not a name an instance can have.
+    #[error("must be 1 to 64 letters, digits, `_` or `-`, the first a letter or digit, such as edge1")]
+    Instance,
     /// A TOML value of another type than the key's.
     #[error("must be written as {0}")]
     Type(&'static str),
@@ -103,6 +114,31 @@ impl Range {
     }
 }
 
+impl fmt::Display for Lengths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a duration of {} to {}", duration::format(self.min), duration::format(self.max))
+    }
+}
+
+impl Lengths {
+    /// The duration if it is in the range.
+    ///
+    /// # Errors
+    /// [`ValueError::Length`] if it is not.
+    pub fn check(&self, duration: Duration) -> Result<Duration, ValueError> {
+        let inside = (self.min..=self.max).contains(&duration);
+        if inside { Ok(duration) } else { Err(ValueError::Length(*self)) }
+    }
+
+    /// Reads a duration in the range.
+    ///
+    /// # Errors
+    /// [`ValueError::Duration`] for what is no duration, and as [`Self::check`].
+    pub fn parse(&self, text: &str) -> Result<Duration, ValueError> {
+        self.check(duration::parse(text).map_err(|error| ValueError::Duration(*self, error))?)
+    }
+}
+
 impl Mode {
     /// The mode as it is written.
     pub const fn name(self) -> &'static str {
@@ -122,18 +158,12 @@ pub fn parse_bool(text: &str) -> Result<bool, ValueError> {
     text.parse().map_err(|_| ValueError::Bool)
 }
 
-/// Reads `hold`: a duration of 0 to [`HOLD_MAX`].
+/// Reads `hold`: a duration of 0 to 24 h.
 ///
 /// # Errors
 /// [`ValueError::Duration`] for what is no duration, [`ValueError::Length`] for one that is too long.
 pub fn parse_hold(text: &str) -> Result<Duration, ValueError> {
-    check_hold(duration::parse(text)?)
-}
-
-/// The duration if it is 0 to [`HOLD_MAX`].
-pub(super) fn check_hold(hold: Duration) -> Result<Duration, ValueError> {
-    let error = ValueError::Length { min: Duration::ZERO, max: HOLD_MAX };
-    if hold > HOLD_MAX { Err(error) } else { Ok(hold) }
+    HOLD.parse(text)
 }
 
 /// Reads `ports`: `all` or a list.
@@ -163,6 +193,26 @@ pub fn parse_interface(text: &str) -> Result<String, ValueError> {
     if possible { Ok(text.to_owned()) } else { Err(ValueError::Interface) }
 }
 
+/// Reads the name of an instance. A dot is not accepted because the BPF file system, in which the instance
+/// has a directory, refuses names with one.
+///
+/// # Errors
+/// [`ValueError::Instance`] for anything else than 1 to 64 ASCII letters, digits, `_` and `-`.
+pub fn parse_instance(text: &str) -> Result<String, ValueError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let possible = text.len() <= 64 && starts_well && text.bytes().all(allowed);
+    if possible { Ok(text.to_owned()) } else { Err(ValueError::Instance) }
+}
+
+/// Reads `--confirm`: a duration of 1 s to 24 h.
+///
+/// # Errors
+/// [`ValueError::Duration`] for what is no duration, [`ValueError::Length`] for one out of range.
+pub fn parse_confirm(text: &str) -> Result<Duration, ValueError> {
+    CONFIRM.parse(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,7 +236,7 @@ mod tests {
     #[test]
     fn hold_at_its_edges() {
         assert_eq!(parse_hold("0s"), Ok(Duration::ZERO));
-        assert_eq!(parse_hold("24h"), Ok(HOLD_MAX));
+        assert_eq!(parse_hold("24h"), Ok(HOLD.max));
         for (bad, error) in [
             ("24h1ms", "must be a duration of 0s to 1d"),
             ("10", "10 needs a unit: ms, s, m, h or d, such as 10s"),
@@ -194,6 +244,26 @@ mod tests {
         ] {
             let got = parse_hold(bad).expect_err(bad).to_string();
             assert!(got.contains(error), "{got}");
+        }
+    }
+
+    #[test]
+    fn confirm_at_its_edges() {
+        assert_eq!(parse_confirm("1s"), Ok(CONFIRM.min));
+        assert_eq!(parse_confirm("1d"), Ok(CONFIRM.max));
+        for bad in ["0s", "999ms", "24h1s"] {
+            assert_eq!(parse_confirm(bad), Err(ValueError::Length(CONFIRM)));
+        }
+    }
+
+    #[test]
+    fn names_of_instances() {
+        let longest = "a".repeat(64);
+        for good in ["default", "a", "7", "edge_1-b", longest.as_str()] {
+            assert_eq!(parse_instance(good).as_deref(), Ok(good));
+        }
+        for bad in ["", ".", "..", "a.b", "-a", "_a", "a/b", "a b", "é", "a\n", &"a".repeat(65)] {
+            assert_eq!(parse_instance(bad), Err(ValueError::Instance), "{bad:?}");
         }
     }
 

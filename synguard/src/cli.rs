@@ -1,0 +1,264 @@
+//! The command line, as types. Nothing is done here; `render` turns the types into texts.
+
+mod render;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use self::render::{completions, man, usage_line};
+use crate::{
+    config::{
+        DEFAULT_PATH, HOLD, Layer, MAX_SOURCES, Mode, Patch, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE,
+        parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_ports,
+    },
+    ports::Ports,
+};
+
+/// A macro because `concat!` takes no constants.
+macro_rules! examples {
+    () => {
+        "\
+Examples:
+  synguard attach eth0 --monitor      watch for a while what would be dropped
+  synguard attach eth0 --confirm 60s  filter; undone unless `synguard confirm` follows in time
+  synguard status                     what is seen and dropped, and why
+  synguard set syn-rate=200           change a limit while it runs
+  synguard detach                     remove everything"
+    };
+}
+
+const EXAMPLES: &str = examples!();
+
+const EXAMPLES_AND_EXIT_CODES: &str = concat!(
+    examples!(),
+    "
+
+Durations (DUR) are a number and a unit: 500ms, 30s, 10m, 2h, 7d.
+
+Exit codes:
+  0  done
+  1  failed
+  2  usage, or an invalid value or file
+  3  not attached
+  4  missing privilege: run it as root
+  5  conflict: already attached, another XDP program is there, or the lock is held"
+);
+
+const ATTACH_EXAMPLES: &str = "\
+Examples:
+  synguard attach eth0
+  synguard attach eth0 eth1 --ports 80,443 --syn-rate 50 --hold 30s
+  synguard attach eth0 --confirm 60s     over SSH: undoes itself unless confirmed
+  synguard attach eth0 --no-control      attach and return; the filter works by itself
+
+A flag wins over the configuration file, and the file over the defaults.
+A flag that is true or false also takes a value: --monitor=false.";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  synguard set syn-rate=200
+  synguard set syn-rate=1000 syn-burst=5000 hold=1m
+  synguard set ports=80,443,8000-8010 monitor=false
+
+Keys: syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6,
+each with the values of the `attach` flag of that name.";
+
+/// Drops excess SYNs per source in the network driver, before they cost the server anything.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "synguard", bin_name = "synguard", version, after_help = EXAMPLES, after_long_help = EXAMPLES_AND_EXIT_CODES)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Heading of the options that every command has.
+const EVERY_COMMAND: &str = "Options of every command";
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Which synguard, where several run on one machine
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "INSTANCE", default_value = "default", value_parser = parse_instance)]
+    pub name: String,
+    /// Where lasting state is kept, in a directory for each instance
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/var/lib/synguard")]
+    pub state_dir: PathBuf,
+    /// Where locks and journals are kept, in a directory for each instance
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/run/synguard")]
+    pub run_dir: PathBuf,
+    /// Where the BPF file system is mounted; program and maps are pinned in it
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/sys/fs/bpf")]
+    pub bpffs: PathBuf,
+    /// Say more about what is done; twice for every detail
+    #[arg(short, long, global = true, help_heading = EVERY_COMMAND, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Attach the filter, and control it until Ctrl-C or SIGTERM, which detaches it
+    Attach(AttachArgs),
+    /// Remove the filter: from the named interfaces, or from all and with everything it left behind
+    Detach {
+        /// Interfaces to detach from; none: all
+        #[arg(value_name = "IFACE", value_parser = parse_interface)]
+        interfaces: Vec<String>,
+    },
+    /// Show where the filter is attached, what it has seen and dropped, and why
+    Status(Output),
+    /// Change settings of the attached filter: all of those given, or on an error none
+    #[command(after_help = SET_EXAMPLES)]
+    Set {
+        /// Settings and their new values
+        #[arg(value_name = "KEY=VALUE", required = true, value_parser = Assignment::parse)]
+        assignments: Vec<Assignment>,
+    },
+    /// Show the settings in force, in the form that `set` takes
+    Show(Output),
+    /// Keep the filter that was attached with --confirm
+    Confirm,
+    /// Print a script that completes synguard's command line in a shell
+    #[command(after_help = "Example:\n  synguard completions bash > /etc/bash_completion.d/synguard")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  synguard man > /usr/local/share/man/man8/synguard.8")]
+    Man,
+}
+
+/// The form of what a reading command prints.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Output {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `attach`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = ATTACH_EXAMPLES)]
+pub struct AttachArgs {
+    /// Interfaces to attach to; may be left out if the configuration file names some
+    #[arg(value_name = "IFACE", value_parser = parse_interface)]
+    pub interfaces: Vec<String>,
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", help = format!("Configuration file [default: {DEFAULT_PATH}, if there is one]"))]
+    pub config: Option<PathBuf>,
+    /// How to attach: in the driver (native), in the kernel's slower generic path, or native where the driver
+    /// can and else generic [default: auto]
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
+    /// Undo everything unless `synguard confirm` comes within this time (1s to 1d)
+    #[arg(long, value_name = "DUR", value_parser = parse_confirm)]
+    pub confirm: Option<Duration>,
+    /// Attach and return: the filter works by itself until `synguard detach`
+    #[arg(long)]
+    pub no_control: bool,
+    /// Leave the filter attached when the controller is stopped
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_bool)]
+    pub keep_on_exit: Option<bool>,
+    /// Capacity of the table of sources.
+    #[arg(long, value_name = "N", value_parser = |text: &str| MAX_SOURCES.parse::<u32>(text),
+        help = format!("How many sources are tracked at once: {MAX_SOURCES} [default: 262144]"))]
+    pub max_sources: Option<u32>,
+    /// Live settings to begin with.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// The live settings as flags of `attach`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings (also changed later with `synguard set`)")]
+pub struct SettingsArgs {
+    /// SYNs a second from one source.
+    #[arg(long, value_name = "N", value_parser = |text: &str| SYN_RATE.parse::<u32>(text),
+        help = format!("SYNs a second that one source may send: {SYN_RATE} [default: 100]"))]
+    pub syn_rate: Option<u32>,
+    /// SYNs at once from one source.
+    #[arg(long, value_name = "N", value_parser = |text: &str| SYN_BURST.parse::<u32>(text),
+        help = format!("SYNs that one source may send at once: {SYN_BURST} [default: twice the rate]"))]
+    pub syn_burst: Option<u32>,
+    /// How long a source over its rate stays dropped.
+    #[arg(long, value_name = "DUR", value_parser = parse_hold,
+        help = format!("How long the SYNs of a source over its rate stay dropped: {HOLD} [default: 10s]"))]
+    pub hold: Option<Duration>,
+    /// TCP ports to guard: `all`, or a list such as 80,443,8000-8010 [default: all]
+    #[arg(long, value_name = "LIST|all", value_parser = parse_ports)]
+    pub ports: Option<Ports>,
+    /// Count what would be dropped, and drop nothing
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_bool)]
+    pub monitor: Option<bool>,
+    /// Also drop combinations of TCP flags that no host sends
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_bool)]
+    pub drop_bad_flags: Option<bool>,
+    /// How much of an IPv6 address is the source.
+    #[arg(long, value_name = "N", value_parser = |text: &str| SOURCE_PREFIX_V6.parse::<u8>(text),
+        help = format!("Leading bits of an IPv6 address that make one source: {SOURCE_PREFIX_V6} [default: 64]"))]
+    pub source_prefix_v6: Option<u8>,
+}
+
+/// One `KEY=VALUE` of `set`; neither side is checked yet, see [`crate::config::Settings::set_all`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// What stands before the first `=`.
+    pub key: String,
+    /// What stands after it.
+    pub value: String,
+}
+
+impl Assignment {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, such as syn-rate=200")?;
+        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl Global {
+    /// The instance's directory for lasting state.
+    pub fn instance_state_dir(&self) -> PathBuf {
+        self.state_dir.join(&self.name)
+    }
+
+    /// The instance's directory for locks and journals.
+    pub fn instance_run_dir(&self) -> PathBuf {
+        self.run_dir.join(&self.name)
+    }
+
+    /// The instance's directory of pins.
+    pub fn pin_dir(&self) -> PathBuf {
+        self.bpffs.join("synguard").join(&self.name)
+    }
+}
+
+impl AttachArgs {
+    /// What the flags say, to be laid over the configuration file.
+    pub fn layer(&self) -> Layer {
+        let Self { interfaces, mode, keep_on_exit, max_sources, settings, .. } = self;
+        let SettingsArgs { syn_rate, syn_burst, hold, ports, monitor, drop_bad_flags, source_prefix_v6 } =
+            settings.clone();
+        Layer {
+            settings: Patch { syn_rate, syn_burst, hold, ports, monitor, drop_bad_flags, source_prefix_v6 },
+            interfaces: (!interfaces.is_empty()).then(|| interfaces.clone()),
+            mode: *mode,
+            max_sources: *max_sources,
+            keep_on_exit: *keep_on_exit,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "cli/tests.rs"]
+mod tests;

@@ -1,0 +1,93 @@
+//! Texts made of the command line's types: completions, the manual page, and usage errors on one line.
+
+use std::io;
+
+use clap::{Command, CommandFactory as _, error::ErrorKind};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::Cli;
+
+/// The script that completes the command line in a shell.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "synguard", &mut script);
+    script
+}
+
+/// The manual page in roff, section 8: the program, then each command.
+///
+/// # Errors
+/// None in practice: it is written to memory.
+pub fn man() -> io::Result<Vec<u8>> {
+    let mut command = Cli::command().disable_help_flag(true);
+    command.build();
+    let page = Man::new(command.clone()).section("8").manual("System administration");
+    let mut roff = Vec::new();
+    page.render_title(&mut roff)?;
+    page.render_name_section(&mut roff)?;
+    page.render_synopsis_section(&mut roff)?;
+    page.render_description_section(&mut roff)?;
+    page.render_options_section(&mut roff)?;
+    for subcommand in command.get_subcommands() {
+        command_section(subcommand, &mut roff)?;
+    }
+    extra_section(&page, "EXAMPLES AND EXIT CODES", &mut roff)?;
+    page.render_version_section(&mut roff)?;
+    Ok(roff)
+}
+
+/// A command's section: the sections of a page of its own, a level down.
+fn command_section(command: &Command, roff: &mut Vec<u8>) -> io::Result<()> {
+    // The options of every command are on the page already.
+    let hidden = command.clone().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+    let page = Man::new(hidden);
+    let mut section = Vec::new();
+    page.render_synopsis_section(&mut section)?;
+    page.render_description_section(&mut section)?;
+    page.render_options_section(&mut section)?;
+    if command.get_after_help().is_some() {
+        extra_section(&page, "EXAMPLES", &mut section)?;
+    }
+    roff.extend(format!(".SH \"{}\"\n", command.get_name().to_uppercase()).bytes());
+    for line in String::from_utf8_lossy(&section).lines() {
+        let line = line.strip_prefix(".SH ").map_or_else(|| line.to_owned(), |title| format!(".SS {title}"));
+        roff.extend(line.bytes().chain([b'\n']));
+    }
+    Ok(())
+}
+
+/// What follows the options in the help, with its line breaks kept.
+fn extra_section(page: &Man, title: &str, roff: &mut Vec<u8>) -> io::Result<()> {
+    let mut section = Vec::new();
+    page.render_extra_section(&mut section)?;
+    let text = String::from_utf8_lossy(&section).replacen(".SH EXTRA", &format!(".SH \"{title}\"\n.nf"), 1);
+    roff.extend(text.bytes().chain(*b".fi\n"));
+    Ok(())
+}
+
+/// A usage error on one line, or `None` for what is not an error in that sense (`--help`, `--version`, no
+/// command at all) and is best left to [`clap::Error::exit`]. The exit code is 2.
+pub fn usage_line(error: &clap::Error) -> Option<String> {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return None;
+    }
+    let text = error.to_string();
+    let told = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split('\n').map(str::trim).collect::<Vec<_>>().join(" "))
+        .map(|paragraph| paragraph.trim().to_owned())
+        .filter(|line| {
+            !line.is_empty()
+                && !line.starts_with("Usage: synguard")
+                && !line.starts_with("For more information")
+        })
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mut line = String::with_capacity(told.len());
+    for c in told.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line.push_str("; try '--help'");
+    Some(line)
+}
