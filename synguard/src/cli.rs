@@ -13,6 +13,7 @@ use crate::{
         DEFAULT_PATH, HOLD, Layer, MAX_SOURCES, Mode, Patch, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE,
         parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_ports,
     },
+    instance::Instance,
     ports::Ports,
 };
 
@@ -227,19 +228,9 @@ impl Assignment {
 }
 
 impl Global {
-    /// The instance's directory for lasting state.
-    pub fn instance_state_dir(&self) -> PathBuf {
-        self.state_dir.join(&self.name)
-    }
-
-    /// The instance's directory for locks and journals.
-    pub fn instance_run_dir(&self) -> PathBuf {
-        self.run_dir.join(&self.name)
-    }
-
-    /// The instance's directory of pins.
-    pub fn pin_dir(&self) -> PathBuf {
-        self.bpffs.join("synguard").join(&self.name)
+    /// Where the chosen instance keeps its things.
+    pub fn instance(&self) -> Instance {
+        Instance::new(&self.name, &self.bpffs, &self.run_dir, &self.state_dir)
     }
 }
 

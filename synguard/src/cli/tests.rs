@@ -30,14 +30,14 @@ fn the_definition_is_consistent() {
 #[test]
 fn an_instance_has_its_directories() {
     let global = parse("status").expect("valid").global;
-    assert_eq!(global.instance_state_dir(), Path::new("/var/lib/synguard/default"));
-    assert_eq!(global.instance_run_dir(), Path::new("/run/synguard/default"));
-    assert_eq!(global.pin_dir(), Path::new("/sys/fs/bpf/synguard/default"));
+    assert_eq!(global.instance().state, Path::new("/var/lib/synguard/default"));
+    assert_eq!(global.instance().run, Path::new("/run/synguard/default"));
+    assert_eq!(global.instance().pins, Path::new("/sys/fs/bpf/synguard/default"));
     let line = "status --name edge1 -vv --state-dir /s --run-dir /r --bpffs /b";
     let global = parse(line).expect("valid").global;
-    assert_eq!(global.instance_state_dir(), Path::new("/s/edge1"));
-    assert_eq!(global.instance_run_dir(), Path::new("/r/edge1"));
-    assert_eq!(global.pin_dir(), Path::new("/b/synguard/edge1"));
+    assert_eq!(global.instance().state, Path::new("/s/edge1"));
+    assert_eq!(global.instance().run, Path::new("/r/edge1"));
+    assert_eq!(global.instance().pins, Path::new("/b/synguard/edge1"));
     assert_eq!(global.verbose, 2);
 }
 

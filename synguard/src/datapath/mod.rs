@@ -1,4 +1,243 @@
 //! The XDP program and its maps as the rest of synguard sees them. Only this folder names `aya`.
+//!
+//! The pinned maps are the single runtime truth: every command opens them, does its work and lets go, whether
+//! a controller runs or not. Nothing here holds a link open, so a process that dies changes nothing.
+
+mod links;
+mod maps;
+mod object;
+mod sys;
+
+use std::{fs, io, path::Path};
+
+use anyhow::{Context as _, Result};
+use synguard_common::{
+    abi::{Config, CpuState, PortSet, SourceKey, SourceState},
+    names,
+};
+
+pub use self::{links::Attached, maps::EventStream};
+use crate::{
+    config::{Mode, Settings},
+    netlink::XdpPlace,
+    snapshot::Counters,
+};
 
 /// The compiled XDP program.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/synguard-ebpf"));
+
+/// The pinned filter of an instance.
+pub struct Datapath {
+    maps: maps::Maps,
+}
+
+/// What to attach, and how.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The interfaces, by name.
+    pub interfaces: &'a [String],
+    /// Where the program should run.
+    pub mode: Mode,
+    /// Sources the table should have room for, if it is made anew.
+    pub sources: u32,
+    /// The settings to begin with.
+    pub settings: &'a Settings,
+    /// When the filter stops dropping unless confirmed, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
+    pub disarm_at_ns: u64,
+}
+
+/// What attaching did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Interfaces that were attached now, where the program runs on them, and why not natively if it could
+    /// not.
+    pub attached: Vec<(String, XdpPlace, Option<String>)>,
+    /// Interfaces of a former controller whose program was replaced.
+    pub adopted: Vec<String>,
+}
+
+impl Datapath {
+    /// Opens the filter pinned in `pins`; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it is there and cannot be opened.
+    pub fn open(pins: &Path) -> Result<Option<Self>> {
+        let maps = maps::Maps::open(pins)?;
+        Ok(maps.map(|maps| Self { maps }))
+    }
+
+    /// Loads the program, takes over what is pinned in `pins`, and attaches to the interfaces asked for.
+    ///
+    /// # Errors
+    ///
+    /// If an interface does not exist, runs a foreign program or cannot be attached to, or the kernel refuses
+    /// the program. Interfaces that were attached before stay so; what this call added is undone.
+    pub fn attach(pins: &Path, request: &Request<'_>) -> Result<(Self, Report)> {
+        let existing = links::list(pins)?;
+        for name in request.interfaces {
+            links::check_free(name, &existing)?;
+        }
+        let fresh = existing.is_empty();
+        let result = Self::attach_checked(pins, request, &existing);
+        if result.is_err() && fresh {
+            // An error here would hide the one that matters.
+            let _ = remove(pins);
+        }
+        result
+    }
+
+    fn attach_checked(pins: &Path, request: &Request<'_>, existing: &[Attached]) -> Result<(Self, Report)> {
+        let mut loaded = object::load(pins, request.sources)?;
+        loaded.pin()?;
+        let maps = maps::Maps::open(pins)?.context("the maps just pinned are not there")?;
+        let mut datapath = Self { maps };
+        datapath.set_settings(request.settings, request.disarm_at_ns)?;
+        let program = loaded.program()?;
+        let mut report = Report::default();
+        for link in existing.iter().filter(|link| link.ifindex != 0) {
+            links::replace_program(program, pins, &link.name)?;
+            report.adopted.push(link.name.clone());
+        }
+        for link in existing.iter().filter(|link| link.ifindex == 0) {
+            // Its interface is gone; if another of that name has come, it is attached below.
+            links::detach(pins, &link.name)?;
+        }
+        for name in request.interfaces {
+            if report.adopted.contains(name) {
+                continue;
+            }
+            match links::attach(program, pins, name, request.mode) {
+                Ok((place, why)) => report.attached.push((name.clone(), place, why)),
+                Err(error) => {
+                    for (name, ..) in &report.attached {
+                        let _ = links::detach(pins, name);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok((datapath, report))
+    }
+
+    /// The settings in force and when they disarm (0 is never).
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn settings(&self) -> Result<(Settings, u64)> {
+        let (config, ports) = self.maps.settings()?;
+        Ok((Settings::from_abi(&config, &ports)?, config.disarm_at_ns))
+    }
+
+    /// Puts settings into force.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be written.
+    pub fn set_settings(&mut self, settings: &Settings, disarm_at_ns: u64) -> Result<()> {
+        let (config, ports): (Config, PortSet) = settings.to_abi();
+        self.maps.set_settings(&Config { disarm_at_ns, ..config }, &ports)
+    }
+
+    /// The counters, summed over the CPUs.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn counters(&self) -> Result<Counters> {
+        self.maps.counters()
+    }
+
+    /// What the CPUs keep besides the counters, summed.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn cpu_state(&self) -> Result<CpuState> {
+        self.maps.cpu_state()
+    }
+
+    /// How many sources the table has room for.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn sources_capacity(&self) -> Result<u32> {
+        self.maps.sources_capacity()
+    }
+
+    /// Passes every source in the table to `visit`, in no order.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn for_each_source(&self, visit: impl FnMut(&SourceKey, &SourceState)) -> Result<()> {
+        self.maps.for_each_source(visit)
+    }
+}
+
+/// The interfaces the filter is on, by name.
+///
+/// # Errors
+///
+/// If they cannot be listed.
+pub fn attached(pins: &Path) -> Result<Vec<Attached>> {
+    links::list(pins)
+}
+
+/// Attaches the pinned program again to an interface that has gone and come back.
+///
+/// # Errors
+///
+/// If it runs a foreign program by now or cannot be attached to.
+pub fn reattach(pins: &Path, name: &str, mode: Mode) -> Result<()> {
+    links::check_free(name, &[])?;
+    let mut program = object::open_program(pins)?;
+    links::attach(&mut program, pins, name, mode).map(drop)
+}
+
+/// Whether anything of an instance is pinned in `pins`.
+pub fn is_pinned(pins: &Path) -> bool {
+    pins.join(names::CONFIG).exists()
+}
+
+/// Detaches one interface; `false` if the filter was not on it.
+///
+/// # Errors
+///
+/// If it cannot be detached.
+pub fn detach(pins: &Path, name: &str) -> Result<bool> {
+    let attached = links::list(pins)?.iter().any(|link| link.name == name);
+    if attached {
+        links::detach(pins, name)?;
+    }
+    Ok(attached)
+}
+
+/// Detaches every interface and removes every pin of an instance.
+///
+/// # Errors
+///
+/// If something cannot be removed.
+pub fn remove(pins: &Path) -> Result<()> {
+    for link in links::list(pins)? {
+        links::detach(pins, &link.name)?;
+    }
+    match fs::read_dir(pins) {
+        Ok(entries) => {
+            for entry in entries.flatten() {
+                fs::remove_file(entry.path())
+                    .with_context(|| format!("remove {}", entry.path().display()))?;
+            }
+            fs::remove_dir(pins).with_context(|| format!("remove {}", pins.display()))?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("list {}", pins.display())),
+    }
+    // The folder of all instances goes with the last one.
+    if let Some(parent) = pins.parent() {
+        let _ = fs::remove_dir(parent);
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! `synguard attach`: put the filter on interfaces, and be its controller.
+
+use std::{fs, io};
+
+use anyhow::{Context as _, Result};
+use synguard_common::names;
+
+use crate::{
+    cli::AttachArgs,
+    clock,
+    config::{self, AttachOptions, Settings},
+    daemon::{self, Signals},
+    datapath::{self, Datapath, Report, Request},
+    error::{Kind, failure},
+    instance::Instance,
+    lock::{self, Lock},
+    netlink::XdpPlace,
+    preflight,
+};
+
+/// Attaches, and unless `--no-control` was given stays as the controller.
+///
+/// # Errors
+///
+/// Invalid settings, missing privilege, a conflict, or whatever keeps the filter from being attached.
+pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
+    let (settings, options) = load(args)?;
+    check_capacity(options.max_sources)?;
+    preflight::kernel()?;
+    preflight::privilege()?;
+    preflight::bpffs(&instance.bpffs)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start tokio")?;
+    runtime.block_on(attach(instance, args, &settings, &options))
+}
+
+/// Settings and options from the configuration file and the flags.
+fn load(args: &AttachArgs) -> Result<(Settings, AttachOptions)> {
+    config::load(args.config.as_deref(), &args.layer())
+        .map_err(|error| failure(Kind::Invalid, error.to_string()))
+}
+
+async fn attach(
+    instance: &Instance,
+    args: &AttachArgs,
+    settings: &Settings,
+    options: &AttachOptions,
+) -> Result<()> {
+    let signals = Signals::catch()?;
+    let controller = if args.no_control {
+        refuse_controller(instance)?;
+        None
+    } else {
+        Some(Lock::controller(instance)?)
+    };
+    let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
+    let request = Request {
+        interfaces: &options.interfaces,
+        mode: options.mode,
+        sources: options.max_sources,
+        settings,
+        disarm_at_ns: confirm_by_ns,
+    };
+    let change = Lock::change(instance)?;
+    let attached = Datapath::attach(&instance.pins, &request);
+    let (datapath, report) = match attached {
+        Ok(attached) => attached,
+        Err(error) => {
+            // Nothing may be left of an attempt that changed nothing.
+            if !datapath::is_pinned(&instance.pins) {
+                if let Some(controller) = &controller {
+                    controller.remove_file();
+                }
+                change.remove_file();
+            }
+            return Err(error);
+        }
+    };
+    drop(change);
+    announce(&report, &datapath, options, settings)?;
+    if let Some(time) = args.confirm {
+        log::warn!(
+            "detaches again unless `synguard confirm` is run within {}",
+            crate::duration::format(time)
+        );
+    }
+    let Some(controller) = controller else { return Ok(()) };
+    let reload = || {
+        let (settings, new) = load(args)?;
+        if new != *options {
+            log::warn!("interfaces, mode, max-sources and keep-on-exit take effect at the next attach only");
+        }
+        Ok(settings)
+    };
+    let reattach = |name: &str| -> Result<()> {
+        let _lock = Lock::change(instance)?;
+        datapath::reattach(&instance.pins, name, options.mode)
+    };
+    let options = daemon::Options {
+        instance,
+        keep_on_exit: options.keep_on_exit,
+        reload: &reload,
+        reattach: &reattach,
+        confirm_by_ns,
+    };
+    daemon::run(options, datapath, controller, signals).await
+}
+
+fn refuse_controller(instance: &Instance) -> Result<()> {
+    match lock::controller_pid(instance) {
+        None => Ok(()),
+        Some(pid) => Err(failure(
+            Kind::Conflict,
+            format!(
+                "instance `{}` is already attached by a controller (pid {pid}): \
+                 run `synguard detach` first, or use another --name",
+                instance.name
+            ),
+        )),
+    }
+}
+
+/// Says what was done, one line an interface.
+fn announce(
+    report: &Report,
+    datapath: &Datapath,
+    options: &AttachOptions,
+    settings: &Settings,
+) -> Result<()> {
+    for name in &report.adopted {
+        log::info!("{name}: took over the filter that was there, with its counters and sources");
+    }
+    for (name, place, why) in &report.attached {
+        match (place, why) {
+            (XdpPlace::Generic, Some(why)) => log::warn!(
+                "{name}: attached in generic mode, which is slower: native mode is not to be had ({why})"
+            ),
+            (XdpPlace::Generic, None) => log::info!("{name}: attached in generic mode"),
+            _ => log::info!("{name}: attached in native mode"),
+        }
+    }
+    let capacity = datapath.sources_capacity()?;
+    if capacity != options.max_sources {
+        log::warn!(
+            "the table keeps its {capacity} entries, max-sources = {} takes effect after `synguard detach`",
+            options.max_sources
+        );
+    }
+    if settings.monitor {
+        log::warn!("monitor mode: nothing is dropped, only counted");
+    }
+    Ok(())
+}
+
+/// Below a number of entries a CPU, an LRU map evicts what would still fit.
+fn check_capacity(sources: u32) -> Result<()> {
+    let possible = match fs::read_to_string("/sys/devices/system/cpu/possible") {
+        Ok(list) => cpus_in(&list).context("understand /sys/devices/system/cpu/possible")?,
+        // A container may hide it; the kernel's own rounding must do then.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 1,
+        Err(error) => return Err(error).context("read /sys/devices/system/cpu/possible"),
+    };
+    let min = possible.saturating_mul(names::SOURCES_PER_CPU_MIN);
+    if sources >= min {
+        return Ok(());
+    }
+    Err(failure(
+        Kind::Invalid,
+        format!(
+            "max-sources = {sources}: must be at least {min} on this machine, {} for each of its {possible} possible CPUs",
+            names::SOURCES_PER_CPU_MIN
+        ),
+    ))
+}
+
+/// How many CPUs a kernel list such as `0-3,8` holds.
+fn cpus_in(list: &str) -> Option<u32> {
+    list.trim().split(',').try_fold(0, |sum, part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        Some(sum + last.checked_sub(first)? + 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cpus_in;
+
+    #[test]
+    fn cpu_lists_are_counted() {
+        assert_eq!(cpus_in("0-1\n"), Some(2));
+        assert_eq!(cpus_in("0"), Some(1));
+        assert_eq!(cpus_in("0-3,8,10-11"), Some(7));
+        assert_eq!(cpus_in(""), None);
+        assert_eq!(cpus_in("3-1"), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! `synguard detach`: take the filter off, whether its controller runs or not.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use super::not_attached;
+use crate::{
+    datapath,
+    error::{Kind, failure},
+    instance::Instance,
+    lock::{self, Lock},
+    preflight,
+};
+
+/// How long the controller may take to notice and end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Detaches the named interfaces, or all of them. With the last one goes everything that was pinned, and the
+/// controller ends.
+///
+/// # Errors
+///
+/// Not attached (to one of the names), or something cannot be removed.
+pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
+    preflight::privilege()?;
+    if !datapath::is_pinned(&instance.pins) {
+        return Err(not_attached(instance));
+    }
+    let change = Lock::change(instance)?;
+    let attached: Vec<String> =
+        datapath::attached(&instance.pins)?.into_iter().map(|link| link.name).collect();
+    if let Some(stranger) = interfaces.iter().find(|name| !attached.contains(name)) {
+        change.remove_file();
+        return Err(failure(
+            Kind::NotAttached,
+            format!("not attached to {stranger}: attached to {}", listed(&attached)),
+        ));
+    }
+    let all = interfaces.is_empty() || attached.iter().all(|name| interfaces.contains(name));
+    if !all {
+        for name in interfaces {
+            datapath::detach(&instance.pins, name)?;
+        }
+        return Ok(());
+    }
+    datapath::remove(&instance.pins)?;
+    // The controller notices within a tick; a return before it is gone would let a new one find it there.
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(pid) = lock::controller_pid(instance) {
+        if Instant::now() >= deadline {
+            bail!("detached, but the controller (pid {pid}) has not ended: end it by hand");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    change.remove_file();
+    Ok(())
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "no interface".to_owned() } else { names.join(", ") }
+}

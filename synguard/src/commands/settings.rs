@@ -1,0 +1,63 @@
+//! `synguard set`, `show` and `confirm`: the live settings.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{emit, open};
+use crate::{
+    cli::Assignment,
+    clock,
+    error::{Kind, failure},
+    instance::Instance,
+    lock::Lock,
+};
+
+/// Changes settings, all of them or none.
+///
+/// # Errors
+///
+/// An invalid key or value, or not attached.
+pub(super) fn set(instance: &Instance, assignments: &[Assignment]) -> Result<()> {
+    let mut datapath = open(instance)?;
+    let _lock = Lock::change(instance)?;
+    let (mut settings, disarm_at_ns) = datapath.settings()?;
+    settings
+        .set_all(assignments.iter().map(|pair| (pair.key.as_str(), pair.value.as_str())))
+        .map_err(|error| failure(Kind::Invalid, error.to_string()))?;
+    datapath.set_settings(&settings, disarm_at_ns)
+}
+
+/// Prints the settings in force.
+///
+/// # Errors
+///
+/// Not attached.
+pub(super) fn show(instance: &Instance, as_json: bool) -> Result<()> {
+    let (settings, _) = open(instance)?.settings()?;
+    if as_json {
+        return emit(format!("{}\n", json!({ "schema": 1, "settings": settings })));
+    }
+    let lines: Vec<String> =
+        settings.entries().iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    emit(lines.concat())
+}
+
+/// Keeps a filter that was attached with `--confirm`.
+///
+/// # Errors
+///
+/// Not attached, or the time has run out.
+pub(super) fn confirm(instance: &Instance) -> Result<()> {
+    let mut datapath = open(instance)?;
+    let _lock = Lock::change(instance)?;
+    let (settings, disarm_at_ns) = datapath.settings()?;
+    if disarm_at_ns == 0 {
+        return emit("nothing to confirm: the filter stays as it is\n");
+    }
+    if clock::now_ns() >= disarm_at_ns {
+        let message = "too late: the time to confirm has run out and the filter drops nothing; attach again";
+        return Err(failure(Kind::NotAttached, message));
+    }
+    datapath.set_settings(&settings, 0)?;
+    emit("confirmed: the filter stays\n")
+}

@@ -1,0 +1,213 @@
+//! `synguard status`: what the filter is, where it is, and what it has counted.
+
+use std::{fmt::Write as _, thread, time::Duration};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use synguard_common::verdict::{Reason, Verdict};
+
+use super::{emit, open, snapshot};
+use crate::{
+    clock,
+    config::Settings,
+    datapath::{self, Attached, Datapath},
+    instance::Instance,
+    lock,
+    netlink::XdpPlace,
+    snapshot::{Snapshot, SourceSummary},
+    sysctl,
+};
+
+/// How long the rate is measured.
+const RATE_SAMPLE: Duration = Duration::from_millis(200);
+
+/// Everything that is shown.
+struct Status {
+    name: String,
+    interfaces: Vec<Attached>,
+    controller: Option<u32>,
+    settings: Settings,
+    disarm_at_ns: u64,
+    snapshot: Snapshot,
+    syn_rate: f64,
+    unwanted: u64,
+    sources: SourceSummary,
+    capacity: u32,
+    syncookies: Option<u8>,
+}
+
+/// Prints the status.
+///
+/// # Errors
+///
+/// Not attached, or the filter cannot be read.
+pub(super) fn run(instance: &Instance, json: bool) -> Result<()> {
+    let status = Status::take(instance, &open(instance)?)?;
+    if json { emit(format!("{}\n", status.json())) } else { emit(status.text()) }
+}
+
+impl Status {
+    fn take(instance: &Instance, datapath: &Datapath) -> Result<Self> {
+        let earlier = snapshot(datapath)?;
+        thread::sleep(RATE_SAMPLE);
+        let snapshot = snapshot(datapath)?;
+        let mut sources = SourceSummary::default();
+        datapath.for_each_source(|_, state| sources.add(state, snapshot.at_ns))?;
+        let (settings, disarm_at_ns) = datapath.settings()?;
+        Ok(Self {
+            name: instance.name.clone(),
+            interfaces: datapath::attached(&instance.pins)?,
+            controller: lock::controller_pid(instance),
+            settings,
+            disarm_at_ns,
+            syn_rate: snapshot.syn_rate(&earlier),
+            unwanted: snapshot.counters.since(&earlier.counters).unwanted_syns(),
+            snapshot,
+            sources,
+            capacity: datapath.sources_capacity()?,
+            syncookies: sysctl::tcp_syncookies(),
+        })
+    }
+
+    fn phase(&self) -> &'static str {
+        if self.unwanted > 0 { "attack" } else { "calm" }
+    }
+
+    /// Whether the filter drops at all, or why not.
+    fn arming(&self) -> Option<String> {
+        let left_ns = self.disarm_at_ns.saturating_sub(clock::now_ns());
+        match (self.settings.monitor, self.disarm_at_ns, left_ns) {
+            (true, ..) => Some("monitor: nothing is dropped".to_owned()),
+            (false, 0, _) => None,
+            (false, _, 0) => Some("not confirmed in time: nothing is dropped".to_owned()),
+            (false, _, left_ns) => {
+                Some(format!("to be confirmed within {:.0} s (synguard confirm)", left_ns as f64 / 1e9))
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        let counters = &self.snapshot.counters;
+        let reasons: serde_json::Map<String, Value> = Reason::ALL
+            .iter()
+            .map(|&reason| (reason.label().to_owned(), counters.get(reason).packets.into()))
+            .collect();
+        let interfaces: Vec<Value> = self.interfaces.iter().map(interface_json).collect();
+        let confirm_seconds = match self.disarm_at_ns {
+            0 => Value::Null,
+            at_ns => json!(at_ns.saturating_sub(clock::now_ns()) as f64 / 1e9),
+        };
+        json!({
+            "schema": 1,
+            "instance": self.name,
+            "attached": !self.interfaces.is_empty(),
+            "interfaces": interfaces,
+            "controller": { "running": self.controller.is_some(), "pid": self.controller },
+            "phase": self.phase(),
+            "attack_kind": (self.unwanted > 0).then_some("concentrated"),
+            "monitor": self.settings.monitor,
+            "confirm_seconds_left": confirm_seconds,
+            "settings": self.settings,
+            "counters": {
+                "packets": counters.total().packets,
+                "bytes": counters.total().bytes,
+                "passed": counters.of(Verdict::Pass).packets,
+                "dropped": counters.of(Verdict::Drop).packets,
+                "answered": 0,
+                "reasons": reasons,
+            },
+            "syn": {
+                "total": counters.guarded_syns(),
+                "rate": self.syn_rate,
+                "distinct_sources": self.sources.recent,
+                "distinct_limit": 0,
+            },
+            "cookies": { "mode": "off", "sysctl": self.syncookies, "original": self.syncookies },
+            "sources": {
+                "tracked": self.sources.tracked,
+                "capacity": self.capacity,
+                "in_hold": self.sources.in_hold,
+                "inserts": self.snapshot.cpus.source_inserts,
+                "insert_skips": counters.get(Reason::Untracked).packets,
+            },
+            "events": {
+                "sent": self.snapshot.cpus.events_sent,
+                "suppressed": self.snapshot.cpus.events_suppressed,
+            },
+            "blocklist": { "entries": 0, "capacity": 0 },
+            "allowlist": { "entries": 0, "capacity": 0 },
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_text(&mut out);
+        out
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        let controller = match self.controller {
+            Some(pid) => format!("running (pid {pid})"),
+            None => "not running; the filter works without it".to_owned(),
+        };
+        writeln!(out, "instance    {}", self.name)?;
+        for link in &self.interfaces {
+            writeln!(out, "interface   {}: {}", link.name, place_text(link))?;
+        }
+        if self.interfaces.is_empty() {
+            writeln!(out, "interface   none: the filter is loaded, but on no interface")?;
+        }
+        writeln!(out, "controller  {controller}")?;
+        writeln!(out, "phase       {}", self.phase())?;
+        if let Some(arming) = self.arming() {
+            writeln!(out, "            {arming}")?;
+        }
+        let settings: Vec<String> =
+            self.settings.entries().iter().map(|(key, value)| format!("{key}={value}")).collect();
+        writeln!(out, "settings    {}", settings.join(" "))?;
+        let counters = &self.snapshot.counters;
+        let (total, dropped) = (counters.total(), counters.of(Verdict::Drop));
+        writeln!(out, "SYNs        {:.0} /s now, {} in all", self.syn_rate, counters.guarded_syns())?;
+        let SourceSummary { tracked, recent, in_hold } = self.sources;
+        writeln!(
+            out,
+            "sources     {tracked} of {} entries in use, {recent} in the last 10 s, {in_hold} in hold",
+            self.capacity
+        )?;
+        writeln!(out, "packets     {} seen, {} dropped", total.packets, dropped.packets)?;
+        for &reason in Reason::ALL {
+            let counter = counters.get(reason);
+            if counter.packets > 0 {
+                let verdict = if reason.is_drop() { "drop" } else { "pass" };
+                writeln!(out, "  {verdict}  {:20} {:>16}", reason.label(), counter.packets)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn interface_json(link: &Attached) -> Value {
+    json!({
+        "name": link.name,
+        "ifindex": link.ifindex,
+        "mode": link.place.map_or("unknown", place_label),
+        "prog_id": link.program_id,
+    })
+}
+
+fn place_label(place: XdpPlace) -> &'static str {
+    match place {
+        XdpPlace::Native => "native",
+        XdpPlace::Generic => "generic",
+        XdpPlace::Offloaded => "offloaded",
+    }
+}
+
+fn place_text(link: &Attached) -> String {
+    match (link.ifindex, link.place) {
+        (0, _) => "gone; it is attached again when it comes back".to_owned(),
+        (_, None) => "in another network namespace".to_owned(),
+        (_, Some(place)) => format!("{} mode, program {}", place_label(place), link.program_id),
+    }
+}

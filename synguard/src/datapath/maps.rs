@@ -1,0 +1,215 @@
+//! Typed access to the pinned maps.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
+use synguard_common::{
+    abi::{Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
+    names,
+    verdict::Reason,
+};
+
+use super::sys;
+use crate::{
+    error::{Kind, failure},
+    snapshot::Counters,
+};
+
+/// Entries asked for in one batched read. A batch ends at a bucket's end, so it must hold the fullest bucket.
+const BATCH: usize = 4096;
+
+/// The pinned maps of an instance.
+pub(super) struct Maps {
+    config: Array<MapData, Config>,
+    ports: Array<MapData, PortSet>,
+    counters: PerCpuArray<MapData, Counter>,
+    cpu_state: PerCpuArray<MapData, CpuState>,
+    sources: MapData,
+}
+
+impl Maps {
+    /// Opens the maps pinned in `pins`, or returns `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be opened, or are not synguard's.
+    pub(super) fn open(pins: &Path) -> Result<Option<Self>> {
+        let Some(config) = open_map(pins, names::CONFIG)? else { return Ok(None) };
+        let rest = |name| {
+            open_map(pins, name)?.with_context(|| {
+                let pins = pins.display();
+                format!("{pins} has no {name}: run `synguard detach` to clear it, then attach again")
+            })
+        };
+        Ok(Some(Self {
+            config: Array::try_from(Map::Array(config)).context("open CONFIG")?,
+            ports: Array::try_from(Map::Array(rest(names::PORTS)?)).context("open PORTS")?,
+            counters: PerCpuArray::try_from(Map::PerCpuArray(rest(names::COUNTERS)?))
+                .context("open COUNTERS")?,
+            cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(names::CPU_STATE)?))
+                .context("open CPU_STATE")?,
+            sources: rest(names::SOURCES)?,
+        }))
+    }
+
+    /// The settings in force.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn settings(&self) -> Result<(Config, Box<PortSet>)> {
+        let config = self.config.get(&0, 0).context("read CONFIG")?;
+        let ports = self.ports.get(&0, 0).context("read PORTS")?;
+        Ok((config, Box::new(ports)))
+    }
+
+    /// Puts settings into force. The ports come first: when a set is narrowed, no packet meets the new rules
+    /// with the old ports.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be written.
+    pub(super) fn set_settings(&mut self, config: &Config, ports: &PortSet) -> Result<()> {
+        self.ports.set(0, ports, 0).context("write PORTS")?;
+        self.config.set(0, config, 0).context("write CONFIG")
+    }
+
+    /// The counters, summed over the CPUs.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn counters(&self) -> Result<Counters> {
+        let mut counters = Counters::default();
+        for &reason in Reason::ALL {
+            let per_cpu = self.counters.get(&reason.index(), 0).context("read COUNTERS")?;
+            for counter in per_cpu.iter() {
+                counters.add(reason, counter);
+            }
+        }
+        Ok(counters)
+    }
+
+    /// What the CPUs keep besides the counters, summed; the bucket is meaningless in a sum and 0.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn cpu_state(&self) -> Result<CpuState> {
+        let per_cpu = self.cpu_state.get(&0, 0).context("read CPU_STATE")?;
+        Ok(per_cpu.iter().fold(CpuState::default(), |sum, cpu| CpuState {
+            events_sent: sum.events_sent + cpu.events_sent,
+            events_suppressed: sum.events_suppressed + cpu.events_suppressed,
+            source_inserts: sum.source_inserts + cpu.source_inserts,
+            ..sum
+        }))
+    }
+
+    /// How many sources the table has room for.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub(super) fn sources_capacity(&self) -> Result<u32> {
+        Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
+    }
+
+    /// Passes every source in the table to `visit`, in no order, in batches. Sources that come and go
+    /// meanwhile may be missed or, if their bucket is split over two calls, seen twice.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn for_each_source(&self, mut visit: impl FnMut(&SourceKey, &SourceState)) -> Result<()> {
+        let fd = self.sources.fd();
+        let mut keys = vec![SourceKey::default(); BATCH];
+        let mut values = vec![SourceState::default(); BATCH];
+        let mut cursor = None;
+        loop {
+            match sys::lookup_batch(fd, cursor, &mut keys, &mut values) {
+                Ok((count, next)) => {
+                    for (key, value) in keys.iter().zip(&values).take(count) {
+                        visit(key, value);
+                    }
+                    if next.is_none() {
+                        return Ok(());
+                    }
+                    cursor = next;
+                }
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    let room = keys.len() * 2;
+                    keys.resize(room, SourceKey::default());
+                    values.resize(room, SourceState::default());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("read SOURCES"),
+            }
+        }
+    }
+}
+
+/// The stream of events from the datapath. Only the controller reads it: each event is seen once.
+pub struct EventStream(RingBuf<MapData>);
+
+impl EventStream {
+    /// Opens the ring buffer pinned in `pins`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there.
+    pub fn open(pins: &Path) -> Result<Self> {
+        let map = open_map(pins, names::EVENTS)?.context("EVENTS is not pinned")?;
+        Ok(Self(RingBuf::try_from(Map::RingBuf(map)).context("open EVENTS")?))
+    }
+
+    /// The next event, if one is waiting.
+    pub fn read(&mut self) -> Option<Event> {
+        loop {
+            let item = self.0.next()?;
+            // What is not an event of ours is skipped: the map is only as trustworthy as who else may write
+            // to bpffs.
+            if item.len() == size_of::<Event>() {
+                // SAFETY: as many bytes as an Event has, every bit pattern is one, and the read does not
+                // assume alignment.
+                return Some(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+            }
+        }
+    }
+}
+
+/// Where a map or program is pinned.
+pub(super) fn pin_path(pins: &Path, name: &str) -> PathBuf {
+    pins.join(name)
+}
+
+/// Opens a pinned map; `None` if nothing is pinned under that name.
+pub(super) fn open_map(pins: &Path, name: &str) -> Result<Option<MapData>> {
+    let path = pin_path(pins, name);
+    match MapData::from_pin(&path) {
+        Ok(map) => Ok(Some(map)),
+        Err(error) => match errno(&error) {
+            Some(libc::ENOENT) => Ok(None),
+            Some(libc::EPERM | libc::EACCES) => {
+                let path = path.display();
+                Err(failure(Kind::Privilege, format!("cannot open {path}: run as root (sudo)")))
+            }
+            _ => Err(error).with_context(|| format!("open {}", path.display())),
+        },
+    }
+}
+
+/// The error number at the root of an aya error.
+pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(code);
+        }
+        next = error.source();
+    }
+    None
+}

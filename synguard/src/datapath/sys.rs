@@ -1,0 +1,105 @@
+//! The few bpf(2) calls that aya does not offer: link details, forced detachment, batched reads.
+
+use std::{
+    ffi::CString,
+    io, mem,
+    os::{
+        fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info};
+
+/// The all-zero argument, which every command takes to mean its defaults.
+fn zeroed() -> bpf_attr {
+    // SAFETY: bpf_attr is a union of structs of integers, for which all zeros is a value.
+    unsafe { mem::zeroed() }
+}
+
+fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+    // SAFETY: `attr` is a whole bpf_attr, and callers keep alive what its fields point to.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command as u32, std::ptr::from_mut(attr), size_of::<bpf_attr>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Opens what is pinned at `path`.
+pub(super) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    let c_path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = zeroed();
+    attr.__bindgen_anon_4.pathname = c_path.as_ptr() as u64;
+    let fd = bpf(bpf_cmd::BPF_OBJ_GET, &mut attr)?;
+    // SAFETY: a new descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// What an XDP link connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct XdpLinkInfo {
+    /// The program it runs.
+    pub(super) program_id: u32,
+    /// The interface, in the namespace where it lives; 0 if that is gone.
+    pub(super) ifindex: u32,
+}
+
+/// Asks what an XDP link connects.
+pub(super) fn xdp_link_info(link: impl AsFd) -> io::Result<XdpLinkInfo> {
+    // SAFETY: bpf_link_info is made of integers, for which all zeros is a value.
+    let mut info: bpf_link_info = unsafe { mem::zeroed() };
+    let mut attr = zeroed();
+    attr.info.bpf_fd = link.as_fd().as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_link_info>() as u32;
+    attr.info.info = std::ptr::from_mut(&mut info) as u64;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    // SAFETY: only XDP links are asked, and an integer may have any value.
+    let ifindex = unsafe { info.__bindgen_anon_1.xdp.ifindex };
+    Ok(XdpLinkInfo { program_id: info.prog_id, ifindex })
+}
+
+/// Detaches a link for good, whoever else still holds it, and returns when it is done: closing and unpinning
+/// would leave the last step to a kernel worker.
+pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
+    let mut attr = zeroed();
+    attr.link_detach.link_fd = link.as_fd().as_raw_fd() as u32;
+    bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr).map(drop)
+}
+
+/// Reads up to `keys.len()` entries of a hash map in one call, beginning at bucket `cursor` (`None`: the
+/// first). Returns how many there were and where to go on, or `None` at the end.
+///
+/// # Errors
+///
+/// `ENOSPC` if the next bucket alone holds more entries than there is room for.
+pub(super) fn lookup_batch<K, V>(
+    map: impl AsFd,
+    cursor: Option<u32>,
+    keys: &mut [K],
+    values: &mut [V],
+) -> io::Result<(usize, Option<u32>)> {
+    assert_eq!(keys.len(), values.len());
+    // The kernel copies as many bytes as a key has, though it only means a bucket's number.
+    let mut next = [0u8; 64];
+    assert!(size_of::<K>() <= next.len());
+    let mut position = [0u8; 64];
+    position[..4].copy_from_slice(&cursor.unwrap_or(0).to_ne_bytes());
+    let mut attr = zeroed();
+    attr.batch.in_batch = if cursor.is_some() { position.as_ptr() as u64 } else { 0 };
+    attr.batch.out_batch = next.as_mut_ptr() as u64;
+    attr.batch.keys = keys.as_mut_ptr() as u64;
+    attr.batch.values = values.as_mut_ptr() as u64;
+    attr.batch.count = keys.len() as u32;
+    attr.batch.map_fd = map.as_fd().as_raw_fd() as u32;
+    let result = bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr);
+    // SAFETY: the kernel has written the count into the variant that it read.
+    let count = unsafe { attr.batch.count } as usize;
+    let [a, b, c, d, ..] = next;
+    match result {
+        Ok(_) => Ok((count, Some(u32::from_ne_bytes([a, b, c, d])))),
+        // The end of the map.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((count, None)),
+        Err(error) => Err(error),
+    }
+}
