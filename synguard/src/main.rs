@@ -22,7 +22,11 @@ fn main() -> ExitCode {
         1 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
-    env_logger::Builder::new().filter(Some("synguard"), level).filter(Some("aya"), LevelFilter::Error).init();
+    env_logger::Builder::new()
+        .filter(Some("synguard"), level)
+        .filter(Some("aya"), LevelFilter::Error)
+        .format_target(false)
+        .init();
     match commands::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("{error:#}"), error::exit_code(&error)),
