@@ -1,1 +1,12 @@
-//! The lab.
+//! The lab: network namespaces with a real server, real clients and a real flood between them. The tests, the
+//! demo and the bench all use it.
+//!
+//! Everything here needs root, and is undone when its guard is dropped. Floods stay inside the namespaces of
+//! the [`lab::Lab`] that they run in.
+
+pub mod bpffs;
+pub mod command;
+pub mod flood;
+pub mod lab;
+pub mod netns;
+pub mod xdp;
