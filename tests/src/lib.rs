@@ -5,8 +5,10 @@
 //! the [`lab::Lab`] that they run in.
 
 pub mod bpffs;
+pub mod client;
 pub mod command;
 pub mod flood;
 pub mod lab;
 pub mod netns;
+pub mod web;
 pub mod xdp;

@@ -3,8 +3,10 @@
 use std::{thread, time::Duration};
 
 use synguard_tests::{
+    client::{self, ClientSpec},
     flood::{Flood, FloodSpec, Generator},
     lab::{Family, Lab},
+    web::Web,
     xdp::Program,
 };
 
@@ -58,6 +60,27 @@ fn a_stopped_flood_says_what_it_sent() {
     drop(Flood::start(&lab, FloodSpec::new(Family::V4)).unwrap());
     drop(receiver);
     drop(lab);
+}
+
+#[test]
+fn visitors_reach_the_web_server_and_a_timeout_counts_as_failed() {
+    let lab = Lab::new().unwrap();
+    let web = Web::start(&lab).unwrap();
+    for family in [Family::V4, Family::V6] {
+        let spec = ClientSpec::new(family, Duration::from_secs(1));
+        let summary = client::run(&lab.client, &spec).unwrap();
+        println!("{family:?}: p50 {:?} p99 {:?} max {:?}", summary.p50(), summary.p99(), summary.max());
+        assert_eq!((summary.served, summary.failed), (200, 0), "{family:?}");
+
+        let receiver = lab.attach(Program::Drop).unwrap();
+        let timeout = Duration::from_millis(200);
+        let summary = client::run(&lab.client, &ClientSpec { timeout, rate: 10, ..spec }).unwrap();
+        assert_eq!((summary.served, summary.failed), (0, 10), "{family:?}");
+        drop(receiver);
+    }
+    let pid = web.pid();
+    drop(web);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
 }
 
 /// The Internet checksum over everything it covers is zero when the field is right.
