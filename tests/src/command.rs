@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    os::unix::process::CommandExt as _,
     process::{Command, Stdio},
 };
 
@@ -72,4 +73,34 @@ pub fn pin_to_cpu(cpu: usize) -> std::io::Result<()> {
     // SAFETY: the pointer and the size describe the set; 0 is the calling thread.
     let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Has the command get a signal when the thread that starts it ends, however that comes about: a killed test
+/// leaves no process behind. So start it from a thread that outlives its guard.
+pub(crate) fn end_with_parent(command: &mut Command, signal: libc::c_int) {
+    // SAFETY: between fork and exec only one system call is made.
+    unsafe {
+        command.pre_exec(move || match libc::prctl(libc::PR_SET_PDEATHSIG, signal) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
+/// Lets this process open as many files as it may: every visitor under way is one.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn raise_file_limit() -> std::io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a limit that outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above.
+    match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }

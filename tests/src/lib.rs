@@ -10,5 +10,6 @@ pub mod command;
 pub mod flood;
 pub mod lab;
 pub mod netns;
+pub mod program;
 pub mod web;
 pub mod xdp;

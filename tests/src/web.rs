@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     bpffs::temp_dir,
-    command::{REMEDY, pin_to_cpu},
+    command::{REMEDY, end_with_parent, pin_to_cpu},
     lab::{Family, Lab},
 };
 
@@ -33,7 +33,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Starts nginx on CPU 0 and waits until it accepts connections.
+    /// Starts nginx on CPU 0 and waits until it accepts connections. It also ends with the calling thread.
     ///
     /// # Errors
     /// Without nginx, or when it does not start.
@@ -48,6 +48,7 @@ impl Web {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // SAFETY: between fork and exec only system calls are made.
         unsafe { command.pre_exec(|| pin_to_cpu(0)) };
+        end_with_parent(&mut command, libc::SIGKILL);
         let process = command.spawn().with_context(|| format!("start nginx: {REMEDY}"))?;
         let mut web = Self { process, dir };
         web.wait_until_up(lab)?;

@@ -1,4 +1,5 @@
 //! The lab itself: what it says it sends arrives, and nothing of it stays behind.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests are tests too")]
 
 use std::{thread, time::Duration};
 

@@ -13,10 +13,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 pub use self::summary::Summary;
-use crate::{lab::Family, netns::Netns};
+use crate::{command::raise_file_limit, lab::Family, netns::Netns};
 
 /// The visits to make.
 #[derive(Clone, Debug)]
@@ -78,9 +78,10 @@ impl Clients {
     /// Starts making visits.
     ///
     /// # Errors
-    /// When the specification has a zero in it.
+    /// When the specification has a zero in it, or there are no threads or files to be had.
     pub fn start(netns: &Netns, spec: &ClientSpec) -> Result<Self> {
         ensure!(spec.rate > 0 && spec.visitors > 0 && spec.threads > 0, "visits need a rate: {spec:?}");
+        raise_file_limit().context("raise the limit of open files")?;
         let visits = Visits::default();
         let mut workers = Vec::new();
         for number in 0..spec.threads {
