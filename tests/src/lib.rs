@@ -7,6 +7,7 @@
 pub mod bpffs;
 pub mod client;
 pub mod command;
+pub mod demo;
 pub mod flood;
 pub mod lab;
 pub mod netns;
