@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The lab: network namespaces with a real server, real clients and a real flood between them. The tests, the
+//! demo and the bench all use it.
+//!
+//! Everything here needs root, and is undone when its guard is dropped. Floods stay inside the namespaces of
+//! the [`lab::Lab`] that they run in.
+
+pub mod bpffs;
+pub mod client;
+pub mod command;
+pub mod demo;
+pub mod flood;
+pub mod lab;
+pub mod netns;
+pub mod program;
+pub mod web;
+pub mod xdp;

@@ -1,0 +1,28 @@
+//! Ctrl-C ends the demo at the next second, with everything cleaned up.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, bail};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note(_signal: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Has SIGINT and SIGTERM noted instead of ending the process.
+pub(super) fn watch() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler only stores to an atomic, which is safe at any point of the program.
+        unsafe { libc::signal(signal, note as *const () as libc::sighandler_t) };
+    }
+}
+
+/// # Errors
+/// After a signal.
+pub(super) fn check() -> Result<()> {
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        bail!("interrupted; everything was cleaned up");
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! The flood: a paced thread that has the kernel send frames to the server's device.
+//!
+//! It is bounded in time and in frames, and exists only inside a [`Lab`].
+
+mod frame;
+mod generator;
+mod pace;
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+pub use self::generator::Generator;
+use crate::{
+    command::pin_to_cpu,
+    lab::{Family, Lab},
+};
+
+/// TCP's SYN flag.
+pub const SYN: u8 = 0x02;
+/// TCP's ACK flag.
+pub const ACK: u8 = 0x10;
+
+/// What to send, how fast, and for how long at most.
+#[derive(Clone, Debug)]
+pub struct FloodSpec {
+    /// Frames a second; `None` for as many as go.
+    pub rate_pps: Option<u64>,
+    /// The flood ends by itself after this time.
+    pub max_duration: Duration,
+    /// The flood ends by itself after this many frames.
+    pub max_frames: u64,
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// How many sources; each frame has one at random.
+    pub sources: u32,
+    /// The first source; the others follow.
+    pub first_source: IpAddr,
+    /// IPv6 only: all sources share one /64. Otherwise each has its own.
+    pub one_network: bool,
+    /// Destination port.
+    pub port: u16,
+    /// Source port; `None` for random ones.
+    pub source_port: Option<u16>,
+    /// A VLAN tag with this id.
+    pub vlan: Option<u16>,
+    /// TCP flags, as in the header's byte.
+    pub tcp_flags: u8,
+    /// The CPU that sends; the receiver's program, and the network stack behind it, run on it too.
+    pub cpu: usize,
+}
+
+impl FloodSpec {
+    /// SYNs from one source to port 80, 100 000 a second, for at most 10 seconds.
+    pub fn new(family: Family) -> Self {
+        let first_source = match family {
+            Family::V4 => IpAddr::from([10, 0, 0, 1]),
+            Family::V6 => IpAddr::from([0xfd01, 0, 0, 1, 0, 0, 0, 1]),
+        };
+        Self {
+            rate_pps: Some(100_000),
+            max_duration: Duration::from_secs(10),
+            max_frames: 100_000_000,
+            family,
+            sources: 1,
+            first_source,
+            one_network: false,
+            port: 80,
+            source_port: None,
+            vlan: None,
+            tcp_flags: SYN,
+            cpu: 1,
+        }
+    }
+}
+
+/// What a flood sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Totals {
+    /// Frames offered to the server's device, counted by the program that made them. Those that found its
+    /// ring full are among them: see [`Lab::ring_losses`].
+    pub offered: u64,
+    /// From the first frame to the last.
+    pub elapsed: Duration,
+}
+
+impl Totals {
+    /// Frames a second.
+    pub fn rate(&self) -> f64 {
+        self.offered as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// A running flood. Dropping it stops it.
+#[derive(Debug)]
+pub struct Flood {
+    generator: Arc<Generator>,
+    stop: Arc<AtomicBool>,
+    sender: Option<JoinHandle<Result<Result<Duration>>>>,
+}
+
+impl Flood {
+    /// Starts a flood of the lab's server. Its device needs an XDP program, or nothing arrives.
+    ///
+    /// # Errors
+    /// When the specification is contradictory, or the kernel refuses the generator.
+    pub fn start(lab: &Lab, spec: FloodSpec) -> Result<Self> {
+        let generator = Arc::new(Generator::new(lab, &spec)?);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (of_thread, stop_thread) = (Arc::clone(&generator), Arc::clone(&stop));
+        let sender = lab.internet.spawn("flood", move || send(&of_thread, &spec, &stop_thread))?;
+        Ok(Self { generator, stop, sender: Some(sender) })
+    }
+
+    /// Frames offered so far.
+    ///
+    /// # Errors
+    /// When the kernel does not give the counter out.
+    pub fn offered(&self) -> Result<u64> {
+        self.generator.generated()
+    }
+
+    /// Whether the flood has reached its bounds.
+    pub fn is_finished(&self) -> bool {
+        self.sender.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Stops the flood.
+    ///
+    /// # Errors
+    /// When it ended early because the kernel refused to send.
+    pub fn stop(mut self) -> Result<Totals> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.join()
+    }
+
+    /// Waits until the flood has reached its bounds.
+    ///
+    /// # Errors
+    /// When it ended early because the kernel refused to send.
+    pub fn wait(mut self) -> Result<Totals> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Totals> {
+        let sender = self.sender.take().context("the flood was stopped already")?;
+        let elapsed = sender.join().map_err(|_| anyhow!("the flood's thread panicked"))???;
+        Ok(Totals { offered: self.generator.generated()?, elapsed })
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.sender.is_some()
+            && let Err(error) = self.join()
+        {
+            eprintln!("the flood failed: {error:#}");
+        }
+    }
+}
+
+/// Has the calling thread, in the right namespace, send what is due until it is told to stop or a bound is
+/// reached. Returns the time from the first frame to the last.
+fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Duration> {
+    pin_to_cpu(spec.cpu).with_context(|| format!("pin the flood to CPU {}", spec.cpu))?;
+    let start = Instant::now();
+    let (mut sent, mut last) = (0, Duration::ZERO);
+    loop {
+        let elapsed = start.elapsed();
+        if stop.load(Ordering::Relaxed) || elapsed >= spec.max_duration || sent >= spec.max_frames {
+            return Ok(last);
+        }
+        let frames = pace::due(spec.rate_pps, elapsed, sent).min(spec.max_frames - sent);
+        if frames > 0 {
+            generator.send(frames as u32)?;
+            sent += frames;
+            // A paced flood's frames belong to the time that made them due, not to when they were sent.
+            last = if spec.rate_pps.is_some() { elapsed } else { start.elapsed() };
+        }
+        if spec.rate_pps.is_some() {
+            thread::sleep(pace::TICK);
+        }
+    }
+}

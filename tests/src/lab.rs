@@ -1,0 +1,232 @@
+//! The lab's network: a server, a client, and an internet between them where the flood comes from.
+//!
+//! ```text
+//!  namespace server        namespace internet                namespace client
+//!  eth0 ─────────────── to-server ─ br0 ─ to-client ─────────────── eth0
+//!  nginx, synguard           ▲                                 visitors, each from an
+//!                            └ flood, by XDP_TX                address and network of its own
+//! ```
+//!
+//! Nothing moves in it that a test did not send: neighbours and the bridge's table are static, duplicate
+//! address detection is off, and the bridge floods nothing. What the server sends to forged addresses goes to
+//! its default gateway, whose address the bridge keeps behind the port it came from: it dies there.
+
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+use aya::programs::XdpMode;
+
+use crate::{
+    command::{run, run_with_input},
+    netns::Netns,
+    xdp::{Attached, Loaded, Program},
+};
+
+/// The server's device, and the client's.
+pub const DEVICE: &str = "eth0";
+/// The internet's port to the server; the flood is sent on it.
+pub const UPLINK: &str = "to-server";
+const DOWNLINK: &str = "to-client";
+
+/// The server's addresses.
+pub const SERVER_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+/// The server's addresses.
+pub const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x5e, 0, 0, 0, 0, 0, 1);
+/// The server's hardware address.
+pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+/// The hardware address of the server's gateway: the sender of the flood, and where answers to it go.
+pub const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xfe];
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The server's address.
+    pub const fn server(self) -> IpAddr {
+        match self {
+            Self::V4 => IpAddr::V4(SERVER_V4),
+            Self::V6 => IpAddr::V6(SERVER_V6),
+        }
+    }
+
+    /// The address of a visitor, counted from 0. The first 64 each have a /24 (or /48) of their own, as people
+    /// from different networks do; a filter must not take them for one source.
+    pub const fn visitor(self, number: u16) -> IpAddr {
+        match self {
+            Self::V4 => {
+                IpAddr::V4(Ipv4Addr::new(198, 18, 64 + (number % 64) as u8, 1 + (number / 64 % 250) as u8))
+            }
+            Self::V6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, number, 0, 0, 0, 0, 1)),
+        }
+    }
+}
+
+/// The three namespaces, connected. Dropping it removes them and all that is in them.
+#[derive(Debug)]
+pub struct Lab {
+    /// Where the server and the filter run.
+    pub server: Netns,
+    /// Between the two; the flood is sent here.
+    pub internet: Netns,
+    /// Where the visitors are.
+    pub client: Netns,
+    // A veth device delivers what its peer's program sends by XDP_TX only if it has a program of its own.
+    _uplink: Attached,
+}
+
+impl Lab {
+    /// Builds the lab.
+    ///
+    /// # Errors
+    /// Without root, or without the tools `ip`, `ethtool` and `bridge`.
+    pub fn new() -> Result<Self> {
+        let server = Netns::new("server")?;
+        let internet = Netns::new("internet")?;
+        let client = Netns::new("client")?;
+        quiet(&[&server, &internet, &client])?;
+        // No address, no neighbour discovery: the bridge and its ports never say anything themselves.
+        internet.set_sysctl("net.ipv6.conf.all.disable_ipv6", "1")?;
+        internet.set_sysctl("net.ipv6.conf.default.disable_ipv6", "1")?;
+        batch(&internet, &internet_links(&server, &client))?;
+        batch(&server, &server_addresses())?;
+        batch(&client, &client_addresses())?;
+        client.set_sysctl("net.ipv6.ip_nonlocal_bind", "1")?;
+        client.set_sysctl("net.ipv4.ip_local_port_range", "2048 65000")?;
+        bridge_table(&internet)?;
+        for (netns, device) in
+            [(&server, DEVICE), (&client, DEVICE), (&internet, UPLINK), (&internet, DOWNLINK)]
+        {
+            let args = ["-K", device, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
+            run(netns.command("ethtool").args(args)).context("turn offloads off")?;
+        }
+        let uplink = Loaded::new(Program::Pass)?.attach(&internet, UPLINK, XdpMode::Driver)?;
+        Ok(Self { server, internet, client, _uplink: uplink })
+    }
+
+    /// Sets `net.ipv4.tcp_syncookies` of the server: 0 never, 1 when a listener's queue is full, 2 always.
+    ///
+    /// # Errors
+    /// When the kernel was built without SYN cookies.
+    pub fn set_syncookies(&self, value: u8) -> Result<()> {
+        self.server.set_sysctl("net.ipv4.tcp_syncookies", &value.to_string())
+    }
+
+    /// Puts a program without effect on the server's device: without any, the flood would not arrive.
+    ///
+    /// # Errors
+    /// When another program is attached.
+    pub fn attach_pass(&self) -> Result<Attached> {
+        self.attach(Program::Pass)
+    }
+
+    /// Puts one of the lab's programs on the server's device.
+    ///
+    /// # Errors
+    /// When another program is attached.
+    pub fn attach(&self, program: Program) -> Result<Attached> {
+        Loaded::new(program)?.attach(&self.server, DEVICE, XdpMode::Driver)
+    }
+
+    /// Frames sent by XDP that the server's device had no room for in its ring (256 frames), since it was
+    /// made: they are lost before any program sees them.
+    ///
+    /// # Errors
+    /// When the driver does not say.
+    pub fn ring_losses(&self) -> Result<u64> {
+        let statistics = run(self.server.command("ethtool").args(["-S", DEVICE]))?;
+        statistics
+            .lines()
+            .filter(|line| line.contains("xdp_xmit_errors"))
+            .map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()))
+            .sum::<Option<u64>>()
+            .with_context(|| format!("read the losses of {DEVICE} from:\n{statistics}"))
+    }
+}
+
+/// What the namespaces would otherwise send or refuse of their own accord. Set before there are devices,
+/// which take `default` over.
+fn quiet(namespaces: &[&Netns]) -> Result<()> {
+    for netns in namespaces {
+        for scope in ["all", "default"] {
+            netns.set_sysctl(&format!("net.ipv4.conf.{scope}.rp_filter"), "0")?;
+            netns.set_sysctl(&format!("net.ipv6.conf.{scope}.accept_dad"), "0")?;
+            netns.set_sysctl(&format!("net.ipv6.conf.{scope}.accept_ra"), "0")?;
+            netns.set_sysctl(&format!("net.ipv6.conf.{scope}.router_solicitations"), "0")?;
+        }
+    }
+    Ok(())
+}
+
+fn internet_links(server: &Netns, client: &Netns) -> String {
+    let mut lines = String::from("link add br0 type bridge stp_state 0 mcast_snooping 0 ageing_time 0\n");
+    for (port, peer, mac) in [(UPLINK, server, SERVER_MAC), (DOWNLINK, client, CLIENT_MAC)] {
+        let (netns, mac) = (peer.name(), format_mac(mac));
+        let _ = writeln!(lines, "link add {port} type veth peer name {DEVICE} address {mac} netns {netns}");
+        let _ = writeln!(lines, "link set {port} master br0 up");
+        let _ = writeln!(
+            lines,
+            "link set {port} type bridge_slave learning off flood off mcast_flood off bcast_flood off"
+        );
+    }
+    lines + "link set br0 up\n"
+}
+
+fn server_addresses() -> String {
+    let (client, gateway) = (format_mac(CLIENT_MAC), format_mac(GATEWAY_MAC));
+    format!(
+        "link set {DEVICE} up
+         addr add {SERVER_V4}/24 dev {DEVICE}
+         addr add {SERVER_V6}/64 dev {DEVICE} nodad
+         neigh replace 198.18.0.2 lladdr {client} nud permanent dev {DEVICE}
+         neigh replace fd00:5e::2 lladdr {client} nud permanent dev {DEVICE}
+         neigh replace 198.18.0.254 lladdr {gateway} nud permanent dev {DEVICE}
+         neigh replace fd00:5e::fe lladdr {gateway} nud permanent dev {DEVICE}
+         route add 198.18.64.0/18 via 198.18.0.2
+         route add fd00:c1::/32 via fd00:5e::2
+         route add default via 198.18.0.254
+         route add default via fd00:5e::fe dev {DEVICE}\n"
+    )
+}
+
+fn client_addresses() -> String {
+    let server = format_mac(SERVER_MAC);
+    // The local routes make every visitor's address one of this host.
+    format!(
+        "link set {DEVICE} up
+         addr add 198.18.0.2/24 dev {DEVICE}
+         addr add fd00:5e::2/64 dev {DEVICE} nodad
+         neigh replace {SERVER_V4} lladdr {server} nud permanent dev {DEVICE}
+         neigh replace {SERVER_V6} lladdr {server} nud permanent dev {DEVICE}
+         route add local 198.18.64.0/18 dev lo
+         route add local fd00:c1::/32 dev lo\n"
+    )
+}
+
+/// The bridge learns nothing and floods nothing, so it has to be told who is where. The gateway is said to be
+/// where its packets come from, and a bridge never sends a frame back out of the port it came in by.
+fn bridge_table(internet: &Netns) -> Result<()> {
+    for (mac, port) in [(SERVER_MAC, UPLINK), (GATEWAY_MAC, UPLINK), (CLIENT_MAC, DOWNLINK)] {
+        let mac = format_mac(mac);
+        run(internet.command("bridge").args(["fdb", "replace", &mac, "dev", port, "master", "static"]))?;
+    }
+    Ok(())
+}
+
+fn batch(netns: &Netns, lines: &str) -> Result<()> {
+    run_with_input(Command::new("ip").args(["-n", netns.name(), "-batch", "-"]), lines).map(drop)
+}
+
+fn format_mac(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}

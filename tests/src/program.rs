@@ -1,0 +1,262 @@
+//! The synguard binary, run inside the lab's server with directories of its own.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{
+    bpffs::Dirs,
+    command::end_with_parent,
+    lab::{DEVICE, Lab},
+    netns::Netns,
+};
+
+/// The environment variable that names the binary; without it, the one beside the calling program is used.
+pub const BINARY_VARIABLE: &str = "SYNGUARD_BIN";
+
+/// A command that takes longer hangs.
+const RUN_MAX: Duration = Duration::from_secs(30);
+/// Attaching loads and verifies the program, which takes a while on a busy machine.
+const ATTACH_MAX: Duration = Duration::from_secs(15);
+const EXIT_MAX: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+
+/// How a command ended, and what it said.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// The binary and its directories. Dropping it releases whatever is still pinned.
+#[derive(Debug)]
+pub struct Synguard {
+    server: Netns,
+    dirs: Dirs,
+    binary: PathBuf,
+}
+
+impl Synguard {
+    /// Finds the binary and makes its directories.
+    ///
+    /// # Errors
+    /// When it has not been built, or without root.
+    pub fn new(lab: &Lab) -> Result<Self> {
+        Ok(Self { server: lab.server.clone(), dirs: Dirs::new()?, binary: binary()? })
+    }
+
+    /// Its directories.
+    pub fn dirs(&self) -> &Dirs {
+        &self.dirs
+    }
+
+    /// The binary with its directories and further arguments, in the server's namespace.
+    pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.server.command(&self.binary);
+        command.arg("--bpffs").arg(self.dirs.bpffs());
+        command.arg("--run-dir").arg(self.dirs.run_dir());
+        command.arg("--state-dir").arg(self.dirs.state_dir());
+        command.args(args);
+        command
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not end.
+    pub fn run(&self, args: &[&str]) -> Result<Output> {
+        self.run_with_input(args, "")
+    }
+
+    /// Runs a command to its end with `input` on its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not end.
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Result<Output> {
+        let dir = tempfile::tempdir_in(self.dirs.root()).context("make a directory for the output")?;
+        let path = |name| dir.path().join(name);
+        fs::write(path("in"), input).context("write the input")?;
+        let mut command = self.command(args);
+        command.stdin(File::open(path("in")).context("open the input")?);
+        command.stdout(File::create(path("out")).context("make a file for the output")?);
+        command.stderr(File::create(path("err")).context("make a file for the output")?);
+        let mut process = Running { process: spawn(&mut command)?, stderr: path("err") };
+        let status = process.wait(RUN_MAX).with_context(|| format!("synguard {}", args.join(" ")))?;
+        let read = |name| fs::read(path(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok(Output {
+            code: status.code(),
+            stdout: read("out").context("read the output")?,
+            stderr: read("err").context("read the output")?,
+        })
+    }
+
+    /// What `status --json` says.
+    ///
+    /// # Errors
+    /// When it fails, as it does while nothing is attached, or prints no JSON.
+    pub fn status_json(&self) -> Result<Value> {
+        let output = self.run(&["status", "--json"])?;
+        if output.code != Some(0) {
+            bail!("synguard status failed ({:?}): {}", output.code, output.stderr.trim());
+        }
+        serde_json::from_str(&output.stdout).with_context(|| format!("parse {}", output.stdout))
+    }
+
+    /// Starts `attach` on the server's device and waits until `status` says that it is attached and that its
+    /// controller runs. It also ends with the calling thread.
+    ///
+    /// # Errors
+    /// When it ends instead; the message has what it said.
+    pub fn attach(&self, args: &[&str]) -> Result<Running> {
+        let mut running = self.start(&[&["attach", DEVICE], args].concat())?;
+        let start = Instant::now();
+        loop {
+            if let Some(status) = running.process.try_wait().context("look after synguard")? {
+                bail!("synguard attach ended ({status}): {}", running.stderr().trim());
+            }
+            let status = self.status_json();
+            if status.as_ref().is_ok_and(|s| s["attached"] == true && s["controller"]["running"] == true) {
+                return Ok(running);
+            }
+            if start.elapsed() > ATTACH_MAX {
+                bail!("synguard did not attach; status: {status:?}; it said: {}", running.stderr().trim());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Starts a command that runs until it is told to end. It also ends with the calling thread.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&self, args: &[&str]) -> Result<Running> {
+        let stderr = tempfile::Builder::new()
+            .prefix("stderr-")
+            .tempfile_in(self.dirs.root())
+            .context("make a file for the output")?;
+        let (file, stderr) = stderr.keep().context("keep the file for the output")?;
+        let mut command = self.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        Ok(Running { process: spawn(&mut command)?, stderr })
+    }
+}
+
+/// A synguard that runs. Dropping it ends it, by SIGTERM, or by SIGKILL if it does not heed that.
+#[derive(Debug)]
+pub struct Running {
+    process: Child,
+    stderr: PathBuf,
+}
+
+impl Running {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has said on standard error so far.
+    pub fn stderr(&self) -> String {
+        fs::read(&self.stderr).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Sends a signal, as `libc::SIGHUP`.
+    ///
+    /// # Errors
+    /// When it has ended and was waited for.
+    pub fn signal(&self, signal: libc::c_int) -> Result<()> {
+        // SAFETY: the call has no precondition. The process has not been waited for (`Child` would know), so
+        // the id is still its own.
+        if unsafe { libc::kill(self.process.id() as libc::pid_t, signal) } != 0 {
+            return Err(std::io::Error::last_os_error()).context("signal synguard");
+        }
+        Ok(())
+    }
+
+    /// Ends it by SIGTERM and waits until it has cleaned up.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn terminate(mut self) -> Result<Output> {
+        self.signal(libc::SIGTERM)?;
+        self.end()
+    }
+
+    /// Ends it by SIGKILL: it cleans nothing up.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn kill(mut self) -> Result<Output> {
+        self.signal(libc::SIGKILL)?;
+        self.end()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When it does not within the given time.
+    pub fn wait(&mut self, within: Duration) -> Result<ExitStatus> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().context("look after synguard")? {
+                return Ok(status);
+            }
+            if start.elapsed() > within {
+                bail!("synguard did not end within {within:?}; it said: {}", self.stderr().trim());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn end(&mut self) -> Result<Output> {
+        let code = self.wait(EXIT_MAX)?.code();
+        Ok(Output { code, stdout: String::new(), stderr: self.stderr() })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if self.signal(libc::SIGTERM).and_then(|()| self.wait(EXIT_MAX)).is_err() {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    end_with_parent(command, libc::SIGTERM);
+    command.spawn().with_context(|| format!("start {command:?}"))
+}
+
+/// The binary: the one the environment names, or the one that was built with the calling program.
+fn binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os(BINARY_VARIABLE) {
+        let path = PathBuf::from(path);
+        return path.canonicalize().with_context(|| format!("{BINARY_VARIABLE}={}", path.display()));
+    }
+    let this = env::current_exe().context("find the running program")?;
+    // Programs lie beside it; tests are one folder further down.
+    let mut candidates = this.ancestors().skip(1).take(2).map(|dir| dir.join("synguard"));
+    candidates.find(|path| path.is_file()).with_context(|| {
+        format!(
+            "no synguard binary beside {}: build it with the same profile (`cargo build`, with `--release` if \
+             need be), or name it in {BINARY_VARIABLE}",
+            this.display()
+        )
+    })
+}

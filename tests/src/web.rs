@@ -1,0 +1,122 @@
+//! The server under attack: a real nginx in the lab's server namespace.
+
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::process::CommandExt as _,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use crate::{
+    bpffs::temp_dir,
+    command::{REMEDY, end_with_parent, pin_to_cpu},
+    lab::{Family, Lab},
+};
+
+/// The port it listens on, over IPv4 and IPv6.
+pub const PORT: u16 = 80;
+/// What it serves.
+pub const BODY: &str = "served by the lab\n";
+
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// A running nginx. Dropping it ends it.
+#[derive(Debug)]
+pub struct Web {
+    process: Child,
+    dir: TempDir,
+}
+
+impl Web {
+    /// Starts nginx on CPU 0 and waits until it accepts connections. It also ends with the calling thread.
+    ///
+    /// # Errors
+    /// Without nginx, or when it does not start.
+    pub fn start(lab: &Lab) -> Result<Self> {
+        let dir = temp_dir()?;
+        let path = dir.path();
+        fs::write(path.join("index.html"), BODY).context("write the page to serve")?;
+        fs::write(path.join("nginx.conf"), configuration()).context("write nginx.conf")?;
+        let log = fs::File::create(path.join("stderr")).context("make nginx's log")?;
+        let mut command = lab.server.command("nginx");
+        command.arg("-p").arg(path).args(["-c", "nginx.conf", "-e", "error.log"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        // SAFETY: between fork and exec only system calls are made.
+        unsafe { command.pre_exec(|| pin_to_cpu(0)) };
+        end_with_parent(&mut command, libc::SIGKILL);
+        let process = command.spawn().with_context(|| format!("start nginx: {REMEDY}"))?;
+        let mut web = Self { process, dir };
+        web.wait_until_up(lab)?;
+        Ok(web)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    fn wait_until_up(&mut self, lab: &Lab) -> Result<()> {
+        let start = Instant::now();
+        for family in [Family::V4, Family::V6] {
+            let address = (family.server(), PORT).into();
+            let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
+            // From the server itself, over its loopback device.
+            while !lab.server.run(connect)? {
+                if let Some(status) = self.process.try_wait().context("look after nginx")? {
+                    bail!("nginx ended ({status}); {REMEDY} if it is missing:\n{}", self.log());
+                }
+                if start.elapsed() > START_MAX {
+                    bail!("nginx does not listen on {address}:\n{}", self.log());
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> String {
+        let read = |name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
+        read("stderr") + &read("error.log")
+    }
+}
+
+impl Drop for Web {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone once it has been waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One process, so that ending it leaves no worker behind; all its files in its own directory (paths are
+/// relative to it).
+fn configuration() -> String {
+    format!(
+        "daemon off;
+master_process off;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log warn;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    keepalive_timeout 0;
+    server {{
+        listen {PORT};
+        listen [::]:{PORT};
+        root .;
+    }}
+}}
+"
+    )
+}

@@ -1,0 +1,139 @@
+//! The lab itself: what it says it sends arrives, and nothing of it stays behind.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests are tests too")]
+
+use std::{thread, time::Duration};
+
+use synguard_tests::{
+    client::{self, ClientSpec},
+    flood::{Flood, FloodSpec, Generator},
+    lab::{Family, Lab},
+    web::Web,
+    xdp::Program,
+};
+
+/// Long enough for frames that are under way to be received.
+const SETTLE: Duration = Duration::from_millis(50);
+
+fn offered_and_received(spec: FloodSpec) -> (u64, u64, f64) {
+    let lab = Lab::new().unwrap();
+    let receiver = lab.attach(Program::Drop).unwrap();
+    let losses = lab.ring_losses().unwrap();
+    let totals = Flood::start(&lab, spec).unwrap().wait().unwrap();
+    thread::sleep(SETTLE);
+    let lost = lab.ring_losses().unwrap() - losses;
+    println!("{totals:?} {:.0}/s, {lost} lost in the ring", totals.rate());
+    (totals.offered, receiver.dropped().unwrap() + lost, totals.rate())
+}
+
+#[test]
+fn every_frame_of_a_paced_flood_is_accounted_for() {
+    for family in [Family::V4, Family::V6] {
+        let spec = FloodSpec { max_duration: Duration::from_secs(1), ..FloodSpec::new(family) };
+        let (offered, accounted, rate) = offered_and_received(spec);
+        assert_eq!(offered, accounted, "{family:?}");
+        assert!((98_000.0..=102_000.0).contains(&rate), "{family:?}: {rate:.0}/s");
+    }
+}
+
+#[test]
+fn a_flood_at_full_rate_stops_at_its_bound() {
+    let spec = FloodSpec { rate_pps: None, max_frames: 1_000_000, ..FloodSpec::new(Family::V4) };
+    let (offered, accounted, _) = offered_and_received(spec);
+    assert_eq!((offered, accounted), (1_000_000, 1_000_000));
+}
+
+#[test]
+fn a_quiet_lab_is_silent() {
+    let lab = Lab::new().unwrap();
+    let receiver = lab.attach(Program::Drop).unwrap();
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(receiver.dropped().unwrap(), 0);
+}
+
+#[test]
+fn a_stopped_flood_says_what_it_sent() {
+    let lab = Lab::new().unwrap();
+    let receiver = lab.attach(Program::Drop).unwrap();
+    let flood = Flood::start(&lab, FloodSpec::new(Family::V4)).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let totals = flood.stop().unwrap();
+    assert!(totals.offered > 0);
+    drop(Flood::start(&lab, FloodSpec::new(Family::V4)).unwrap());
+    drop(receiver);
+    drop(lab);
+}
+
+#[test]
+fn visitors_reach_the_web_server_and_a_timeout_counts_as_failed() {
+    let lab = Lab::new().unwrap();
+    let web = Web::start(&lab).unwrap();
+    for family in [Family::V4, Family::V6] {
+        let spec = ClientSpec::new(family, Duration::from_secs(1));
+        let summary = client::run(&lab.client, &spec).unwrap();
+        println!("{family:?}: p50 {:?} p99 {:?} max {:?}", summary.p50(), summary.p99(), summary.max());
+        assert_eq!((summary.served, summary.failed), (200, 0), "{family:?}");
+
+        let receiver = lab.attach(Program::Drop).unwrap();
+        let timeout = Duration::from_millis(200);
+        let summary = client::run(&lab.client, &ClientSpec { timeout, rate: 10, ..spec }).unwrap();
+        assert_eq!((summary.served, summary.failed), (0, 10), "{family:?}");
+        drop(receiver);
+    }
+    let pid = web.pid();
+    drop(web);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+}
+
+/// The Internet checksum over everything it covers is zero when the field is right.
+fn checksum(parts: &[&[u8]]) -> u16 {
+    let bytes: Vec<u8> = parts.concat();
+    let sum: u32 = bytes.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let once = (sum & 0xffff) + (sum >> 16);
+    !(((once & 0xffff) + (once >> 16)) as u16)
+}
+
+#[test]
+fn frames_have_right_checksums_and_different_sources() {
+    let lab = Lab::new().unwrap();
+    for family in [Family::V4, Family::V6] {
+        for vlan in [None, Some(7)] {
+            for one_network in [false, true] {
+                let spec = FloodSpec { vlan, one_network, sources: 1 << 24, ..FloodSpec::new(family) };
+                let generator = Generator::new(&lab, &spec).unwrap();
+                let mut sources = std::collections::HashSet::new();
+                for _ in 0..100 {
+                    let frame = generator.sample().unwrap();
+                    let ip = &frame[if vlan.is_some() { 18 } else { 14 }..];
+                    let (addresses, tcp) = match family {
+                        Family::V4 => (&ip[12..20], &ip[20..]),
+                        Family::V6 => (&ip[8..40], &ip[40..]),
+                    };
+                    if family == Family::V4 {
+                        assert_eq!(checksum(&[&ip[..20]]), 0, "IPv4 header of {frame:02x?}");
+                    }
+                    assert_eq!(tcp.len(), 40);
+                    assert_eq!(tcp[13], 2, "flags");
+                    assert!(u16::from_be_bytes([tcp[0], tcp[1]]) >= 1024, "source port");
+                    assert_eq!(u16::from_be_bytes([tcp[2], tcp[3]]), 80, "destination port");
+                    assert_eq!(checksum(&[addresses, &[0, 6, 0, 40], tcp]), 0, "TCP of {frame:02x?}");
+                    sources.insert(addresses[..addresses.len() / 2].to_vec());
+                }
+                assert!(sources.len() > 95, "{family:?} {one_network}: {} sources in 100", sources.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_lab_stays_behind() {
+    let lab = Lab::new().unwrap();
+    let names = [&lab.server, &lab.internet, &lab.client].map(|netns| netns.name().to_owned());
+    let exists = |name: &String| std::path::Path::new("/run/netns").join(name).exists();
+    assert!(names.iter().all(exists));
+    let panicked = thread::spawn(move || {
+        let _lab = lab;
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+    assert!(!names.iter().any(exists), "{names:?}");
+}
