@@ -17,6 +17,9 @@ use crate::command::is_alive;
 /// Directories are named `PREFIX PID - RANDOM`, so that those of a process that was killed can be told.
 const PREFIX: &str = "synguard-lab-";
 
+/// What the kernel itself puts into every bpffs.
+const BUILT_IN: [&str; 2] = ["maps.debug", "progs.debug"];
+
 /// The directories. Dropping it unmounts the bpffs – which releases everything pinned in it – and deletes
 /// them.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Dirs {
                 let path = entry.path();
                 if path.is_dir() {
                     todo.push(path);
-                } else {
+                } else if !BUILT_IN.iter().any(|name| path.ends_with(name)) {
                     found.push(path.strip_prefix(self.bpffs()).map_or(path.clone(), Path::to_path_buf));
                 }
             }

@@ -103,7 +103,7 @@ fn title(text: &str) {
 fn flood() -> FloodSpec {
     FloodSpec {
         rate_pps: Some(FLOOD_PPS),
-        max_duration: Duration::from_secs(20),
+        max_duration: Duration::from_secs(40),
         ..FloodSpec::new(Family::V4)
     }
 }
