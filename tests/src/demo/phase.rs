@@ -21,7 +21,7 @@ const LEAD: Duration = Duration::from_secs(1);
 /// About a second between lines, and a little more, so that a measurement of one second has one line.
 const TICK: Duration = Duration::from_millis(1100);
 /// Long enough for frames that are under way to be counted.
-const SETTLE: Duration = Duration::from_millis(50);
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// Who takes part.
 pub(super) struct Scene<'a> {
