@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::process::{Privilege, find, run};
+use crate::process::{Privilege, find, run_quietly};
 
 /// A program that the tests and the demo start, and where Debian has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,16 +70,16 @@ impl Installer {
 
 fn apt(privilege: Privilege, arguments: &[&str]) -> Result<()> {
     let mut command = privilege.command("env")?;
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "Dpkg::Use-Pty=0"]).args(arguments);
-    run(&mut command)
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    run_quietly(&mut command)
 }
 
 /// The package starts a web server on port 80, now and at each boot; the lab only wants the program.
 fn stop_nginx(privilege: Privilege) -> Result<()> {
     if Path::new("/run/systemd/system").exists() {
-        run(privilege.command("systemctl")?.args(["--quiet", "disable", "--now", "nginx.service"]))
+        run_quietly(privilege.command("systemctl")?.args(["--quiet", "disable", "--now", "nginx.service"]))
     } else {
-        run(privilege.command("invoke-rc.d")?.args(["--quiet", "nginx", "stop"]))?;
-        run(privilege.command("update-rc.d")?.args(["nginx", "disable"]))
+        run_quietly(privilege.command("invoke-rc.d")?.args(["--quiet", "nginx", "stop"]))?;
+        run_quietly(privilege.command("update-rc.d")?.args(["nginx", "disable"]))
     }
 }

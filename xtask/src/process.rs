@@ -104,6 +104,17 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs the command; what it writes is shown only if it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let output =
+        command.stdin(Stdio::inherit()).output().with_context(|| format!("start {}", line(command)))?;
+    if !output.status.success() {
+        let [said, complained] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        bail!("{} failed ({})\n{said}{complained}", line(command), output.status);
+    }
+    Ok(())
+}
+
 /// What the command wrote to its standard output, if it succeeded; what it complains about is not shown.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
