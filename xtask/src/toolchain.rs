@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::process::{cargo, command, find, output, run};
+use crate::process::{cargo, command, find, output, run, run_quietly};
 
 /// The toolchain that setup makes, by this name in rustup. `synguard/build_bpf.rs` looks for it first.
 pub(crate) const LINKED: &str = "synguard-bpf";
@@ -74,9 +74,11 @@ fn llvm_major(version: &str) -> Option<u32> {
 /// Has rustup fetch the pinned nightly and gives it the name that the build scripts look for. The name is not
 /// `nightly`: a developer's own is left as it is.
 pub(crate) fn install_nightly() -> Result<()> {
-    run(command("rustup")
-        .args(["toolchain", "install", PINNED_NIGHTLY, "--profile", "minimal", "--no-self-update"])
-        .args(["--component", "rust-src", "--component", "clippy"]))?;
+    let mut install = command("rustup");
+    // Updating rustup itself is not ours to do.
+    install.args(["toolchain", "install", PINNED_NIGHTLY, "--profile", "minimal", "--no-self-update"]);
+    install.args(["--component", "rust-src", "--component", "clippy"]);
+    run_quietly(install.env_remove("RUST_BACKTRACE"))?;
     let sysroot = output(command("rustup").args(["run", PINNED_NIGHTLY, "rustc", "--print", "sysroot"]))
         .with_context(|| format!("{PINNED_NIGHTLY} does not run"))?;
     link(Path::new(sysroot.trim()))
