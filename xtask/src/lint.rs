@@ -106,12 +106,5 @@ fn dependencies() -> Result<()> {
 }
 
 fn deny_check(deny: &mut Command) -> Result<()> {
-    run_command(deny.args([
-        "--all-features",
-        "check",
-        "--hide-inclusion-graph",
-        "bans",
-        "licenses",
-        "sources",
-    ]))
+    run_command(deny.args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
 }
