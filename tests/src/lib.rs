@@ -12,5 +12,6 @@ pub mod flood;
 pub mod lab;
 pub mod netns;
 pub mod program;
+pub mod testrun;
 pub mod web;
 pub mod xdp;
