@@ -13,5 +13,6 @@ pub mod lab;
 pub mod netns;
 pub mod packet;
 pub mod program;
+pub mod testrun;
 pub mod web;
 pub mod xdp;
