@@ -22,7 +22,7 @@ pub const CPU_STATE: &str = "CPU_STATE";
 /// Every map of the program, in the order they are pinned.
 pub const MAPS: [&str; 6] = [CONFIG, PORTS, COUNTERS, SOURCES, EVENTS, CPU_STATE];
 
-/// Default capacity of [`SOURCES`], in sources (about 30 MiB with the kernel's own overhead).
+/// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
 pub const SOURCES_DEFAULT: u32 = 262_144;
 /// Fewest sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128 and evicts
 /// early when it has few of them; below this the table would forget sources that still fit in it.

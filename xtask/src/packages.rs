@@ -20,6 +20,7 @@ pub(crate) const TOOLS: [Tool; 4] = [
     Tool { program: "nginx", package: "nginx-light" },
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "ethtool", package: "ethtool" },
+    Tool { program: "bpftool", package: "bpftool" },
     Tool { program: "tmux", package: "tmux" },
 ];
 
