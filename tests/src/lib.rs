@@ -10,6 +10,7 @@ pub mod command;
 pub mod demo;
 pub mod flood;
 pub mod lab;
+pub mod model;
 pub mod netns;
 pub mod packet;
 pub mod program;
