@@ -9,6 +9,7 @@ pub mod client;
 pub mod command;
 pub mod demo;
 pub mod flood;
+pub mod fuzz;
 pub mod lab;
 pub mod model;
 pub mod netns;

@@ -107,12 +107,15 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
-fn is_syn(flags: u8) -> bool {
+/// Whether TCP flags are those of a SYN: set, and neither an answer nor a reset.
+#[must_use]
+pub fn is_syn(flags: u8) -> bool {
     flags & SYN != 0 && flags & ACK == 0 && flags & RST == 0
 }
 
-/// Of the sixteen combinations of these four flags, those that no host sends.
-fn is_impossible(flags: u8) -> bool {
+/// Of the sixteen combinations of SYN, ACK, RST and FIN, those that no host sends.
+#[must_use]
+pub fn is_impossible(flags: u8) -> bool {
     const FIN_ACK: u8 = FIN | ACK;
     const SYN_ACK: u8 = SYN | ACK;
     const RST_ACK: u8 = RST | ACK;
