@@ -66,6 +66,8 @@ fn what_may_hide_a_syn_is_limited() {
             let cut = syn(chain(length)).truncate(NEXT + 8 * 8);
             table.syn(&format!("{length} headers, cut after the eighth"), &cut, key(V6));
         }
+        let twice = syn(ip().ipv6_fragment(0, true).ipv6_fragment(0, false));
+        table.syn("cut first fragment that names itself whole", &twice.truncate(NEXT + 16 + 13), key(V6));
         table.syn("first fragment", &syn(ip().ipv6_fragment(0, true)), key(V6));
         table.syn("first fragment behind options", &syn(ip().hop_by_hop().ipv6_fragment(0, true)), key(V6));
         table.syn("first fragment before options", &syn(ip().ipv6_fragment(0, true).dest_opts()), key(V6));
