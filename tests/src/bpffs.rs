@@ -17,6 +17,12 @@ use crate::command::is_alive;
 /// Directories are named `PREFIX PID - RANDOM`, so that those of a process that was killed can be told.
 const PREFIX: &str = "synguard-lab-";
 
+/// What the kernel itself puts into every bpffs.
+const BUILT_IN: [&str; 2] = ["maps.debug", "progs.debug"];
+
+/// What processes left behind that were killed is removed once in a process.
+pub(crate) static SWEEP: Once = Once::new();
+
 /// The directories. Dropping it unmounts the bpffs – which releases everything pinned in it – and deletes
 /// them.
 #[derive(Debug)]
@@ -30,7 +36,6 @@ impl Dirs {
     /// # Errors
     /// Without root.
     pub fn new() -> Result<Self> {
-        static SWEEP: Once = Once::new();
         crate::command::require_root()?;
         SWEEP.call_once(sweep);
         let root = temp_dir()?;
@@ -72,7 +77,7 @@ impl Dirs {
                 let path = entry.path();
                 if path.is_dir() {
                     todo.push(path);
-                } else {
+                } else if !BUILT_IN.iter().any(|name| path.ends_with(name)) {
                     found.push(path.strip_prefix(self.bpffs()).map_or(path.clone(), Path::to_path_buf));
                 }
             }
@@ -111,7 +116,7 @@ fn unmount(target: &Path) {
 }
 
 /// Unmounts and deletes the directories of processes that no longer live.
-fn sweep() {
+pub(crate) fn sweep() {
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse().ok());

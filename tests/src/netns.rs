@@ -15,7 +15,10 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::command::{is_alive, run};
+use crate::{
+    bpffs,
+    command::{is_alive, run},
+};
 
 /// Names are `PREFIX-PID-COUNTER-LABEL`, so that those of a process that was killed can be told.
 const PREFIX: &str = "sglab";
@@ -42,6 +45,7 @@ impl Netns {
         static SWEEP: Once = Once::new();
         crate::command::require_root()?;
         SWEEP.call_once(sweep);
+        bpffs::SWEEP.call_once(bpffs::sweep);
         let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{counter}-{label}", id());
         run(Command::new("ip").args(["netns", "add", &name]))?;

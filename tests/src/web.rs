@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     bpffs::temp_dir,
-    command::{REMEDY, end_with_parent, pin_to_cpu},
+    command::{REMEDY, end_with_parent, pin_to_cpu, take_precedence},
     lab::{Family, Lab},
 };
 
@@ -47,7 +47,7 @@ impl Web {
         command.arg("-p").arg(path).args(["-c", "nginx.conf", "-e", "error.log"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // SAFETY: between fork and exec only system calls are made.
-        unsafe { command.pre_exec(|| pin_to_cpu(0)) };
+        unsafe { command.pre_exec(|| pin_to_cpu(0).and_then(|()| take_precedence())) };
         end_with_parent(&mut command, libc::SIGKILL);
         let process = command.spawn().with_context(|| format!("start nginx: {REMEDY}"))?;
         let mut web = Self { process, dir };

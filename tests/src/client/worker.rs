@@ -15,7 +15,7 @@ use crate::{
         ClientSpec, Visit, Visits,
         socket::{Epoll, connect},
     },
-    command::pin_to_cpu,
+    command::{pin_to_cpu, take_precedence},
 };
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n";
@@ -36,6 +36,7 @@ pub(super) fn work(spec: &ClientSpec, number: u32, visits: &Visits) -> Result<()
     if let Some(cpu) = spec.cpu {
         pin_to_cpu(cpu).with_context(|| format!("pin the visitors to CPU {cpu}"))?;
     }
+    take_precedence().context("raise the visitors' priority")?;
     let epoll = Epoll::new().context("make an epoll")?;
     let server = SocketAddr::new(spec.family.server(), spec.port);
     let total = (f64::from(spec.rate) * spec.duration.as_secs_f64()) as u64;

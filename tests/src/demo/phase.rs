@@ -18,8 +18,10 @@ use crate::{
 
 /// For how long the flood runs before visits are measured.
 const LEAD: Duration = Duration::from_secs(1);
+/// About a second between lines, and a little more, so that a measurement of one second has one line.
+const TICK: Duration = Duration::from_millis(1100);
 /// Long enough for frames that are under way to be counted.
-const SETTLE: Duration = Duration::from_millis(50);
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// Who takes part.
 pub(super) struct Scene<'a> {
@@ -58,7 +60,6 @@ struct Line {
     at: Instant,
     offered: u64,
     counters: Counters,
-    visits: usize,
 }
 
 impl Scene<'_> {
@@ -73,42 +74,41 @@ impl Scene<'_> {
             thread::sleep(LEAD);
         }
         let mut windows = Vec::new();
+        let mut line = self.line(flood.as_ref())?;
         for _ in 0..times {
-            windows.push(self.window(visits, flood.as_ref())?);
+            windows.push(self.window(visits, flood.as_ref(), &mut line)?);
         }
         let flood = flood.map(Flood::stop).transpose()?;
         thread::sleep(SETTLE);
         Ok(Phase { windows, flood, dropped: self.counters()?.dropped - before.dropped })
     }
 
-    fn window(&self, visits: &ClientSpec, flood: Option<&Flood>) -> Result<Summary> {
-        let offered = || flood.map_or(Ok(0), Flood::offered);
+    fn window(&self, visits: &ClientSpec, flood: Option<&Flood>, line: &mut Line) -> Result<Summary> {
         let clients = Clients::start(&self.lab.client, visits)?;
-        let mut line =
-            Line { at: Instant::now(), offered: offered()?, counters: self.counters()?, visits: 0 };
+        let mut seen = 0;
         loop {
-            let next = line.at + Duration::from_secs(1);
+            let next = line.at + TICK;
             while Instant::now() < next && !clients.is_finished() {
                 thread::sleep(Duration::from_millis(10));
             }
             interrupt::check()?;
-            let visits = clients.ended(line.visits);
-            let now = Line {
-                at: Instant::now(),
-                offered: offered()?,
-                counters: self.counters()?,
-                visits: line.visits + visits.ended(),
-            };
-            // A window ends a little after its last second: too little for a line of its own.
-            let rest = clients.is_finished() && now.at - line.at < Duration::from_millis(500);
-            if !rest || visits.ended() > 0 {
-                self.print(&line, &now, &visits);
-            }
-            line = now;
-            if clients.is_finished() {
+            // In this order: visits that end in between are in the next line, and none is left out.
+            let finished = clients.is_finished();
+            let visits = clients.ended(seen);
+            seen += visits.ended();
+            let now = self.line(flood)?;
+            self.print(line, &now, &visits);
+            *line = now;
+            if finished {
                 return clients.finish();
             }
         }
+    }
+
+    fn line(&self, flood: Option<&Flood>) -> Result<Line> {
+        // The counters first: synguard may take a moment to measure its own rates.
+        let counters = self.counters()?;
+        Ok(Line { at: Instant::now(), offered: flood.map_or(Ok(0), Flood::offered)?, counters })
     }
 
     fn print(&self, before: &Line, now: &Line, visits: &Summary) {

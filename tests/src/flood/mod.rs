@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 pub use self::generator::Generator;
 use crate::{
-    command::pin_to_cpu,
+    command::{pin_to_cpu, take_precedence},
     lab::{Family, Lab},
 };
 
@@ -172,6 +172,7 @@ impl Drop for Flood {
 /// reached. Returns the time from the first frame to the last.
 fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Duration> {
     pin_to_cpu(spec.cpu).with_context(|| format!("pin the flood to CPU {}", spec.cpu))?;
+    take_precedence().context("raise the flood's priority")?;
     let start = Instant::now();
     let (mut sent, mut last) = (0, Duration::ZERO);
     loop {
