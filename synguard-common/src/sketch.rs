@@ -152,7 +152,7 @@ mod tests {
         fn a_cell_keeps_its_count_and_never_overflows(value in 0..=COUNT_MAX, epoch: u32, cells: [u16; 2]) {
             prop_assert_eq!(count(cell(value, epoch), epoch), value);
             let (after, estimate) = update(cells, epoch);
-            prop_assert!(estimate >= 1 && estimate <= COUNT_MAX);
+            prop_assert!((1..=COUNT_MAX).contains(&estimate));
             for cell in after {
                 prop_assert!(count(cell, epoch) >= estimate);
             }
