@@ -310,7 +310,7 @@ impl Header {
 #[inline(always)]
 fn opaque(address: usize) -> usize {
     #[cfg(target_arch = "bpf")]
-    {
+    let address = {
         let mut address = address;
         // An instruction of no effect: with none the line table has two entries for one place, which the
         // kernel refuses.
@@ -318,8 +318,7 @@ fn opaque(address: usize) -> usize {
         unsafe {
             core::arch::asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags))
         };
-        return address;
-    }
-    #[cfg(not(target_arch = "bpf"))]
+        address
+    };
     address
 }

@@ -1,2 +1,61 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: every task a person needs. It must build on a machine that has nothing but a stable Rust,
+//! for `setup` is what installs the rest.
+#![allow(clippy::print_stdout, reason = "telling a person what happens is this program's job")]
+
+mod build;
+mod ci;
+mod demo;
+mod lint;
+mod packages;
+mod process;
+mod results;
+mod rungs;
+mod setup;
+mod test;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The tasks of synguard's developers")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or install what building, testing and the demo need
+    Setup,
+    /// Build the release binary
+    Build,
+    /// Show a flood, and the filter against it, in network namespaces (root)
+    Demo(demo::Args),
+    /// Run the test ladder from the bottom up (root from rung 3 on)
+    Test(test::Args),
+    /// Check formatting, lints, documentation, and what dependencies may be
+    Lint,
+    /// Everything that must hold before a merge: the lints and every test
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let all_is_well = match Cli::parse().command {
+        Command::Setup => setup::run(setup::Scope::Everything).map(|()| true),
+        Command::Build => build::run().map(|()| true),
+        Command::Demo(args) => demo::run(&args).map(|()| true),
+        Command::Test(args) => test::run(&args),
+        Command::Lint => lint::run().map(|()| true),
+        Command::Ci => ci::run(),
+    };
+    match all_is_well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `cargo xtask build`: the release binary.
+
+use anyhow::Result;
+
+use crate::{
+    process::{cargo, run as run_command},
+    setup::{self, Scope},
+};
+
+/// Sets up what the build needs, and builds.
+pub(crate) fn run() -> Result<()> {
+    setup::run(Scope::Build)?;
+    release()
+}
+
+/// Builds the release binary.
+pub(crate) fn release() -> Result<()> {
+    run_command(cargo().args(["build", "--release", "--package", "synguard"]))
+}

@@ -1,0 +1,36 @@
+//! `cargo xtask demo`: a flood and the filter against it, in network namespaces of its own.
+
+use anyhow::Result;
+
+use crate::{
+    build,
+    process::{Privilege, cargo, run as run_command},
+    setup::{self, Scope},
+};
+
+/// What the demo is given.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Passed on to the demo; `cargo xtask demo -- --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Sets up, builds, and starts the demo as root.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let as_root = Privilege::get().cargo_runner()?;
+    setup::run(Scope::Everything)?;
+    build::release()?;
+    let mut demo = cargo();
+    demo.args(as_root).args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "synguard-tests",
+        "--bin",
+        "demo",
+        "--",
+    ]);
+    run_command(demo.args(&args.arguments))
+}

@@ -1,0 +1,85 @@
+//! Debian's packages, as far as setup needs them.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::process::{Privilege, find, run_quietly};
+
+/// A program that the tests and the demo start, and where Debian has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tool {
+    /// As it is called.
+    pub(crate) program: &'static str,
+    /// Its package.
+    pub(crate) package: &'static str,
+}
+
+/// What the lab starts.
+pub(crate) const TOOLS: [Tool; 4] = [
+    Tool { program: "nginx", package: "nginx-light" },
+    Tool { program: "ip", package: "iproute2" },
+    Tool { program: "ethtool", package: "ethtool" },
+    Tool { program: "tmux", package: "tmux" },
+];
+
+impl Tool {
+    /// Whether it is there.
+    pub(crate) fn is_installed(self) -> bool {
+        find(self.program).is_some()
+    }
+}
+
+/// How packages can be installed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Installer {
+    /// With apt-get.
+    Apt(Privilege),
+    /// There is no apt-get.
+    Unknown,
+    /// There is, but we may not use it.
+    NotAllowed,
+}
+
+impl Installer {
+    /// The one of this machine.
+    pub(crate) fn get() -> Self {
+        match (find("apt-get"), Privilege::get()) {
+            (None, _) => Self::Unknown,
+            (Some(_), Privilege::None) => Self::NotAllowed,
+            (Some(_), privilege) => Self::Apt(privilege),
+        }
+    }
+
+    /// Installs the packages, of which at least one is missing.
+    pub(crate) fn install(self, packages: &[&str]) -> Result<()> {
+        let list = packages.join(" ");
+        let privilege = match self {
+            Self::Apt(privilege) => privilege,
+            Self::Unknown => bail!("no apt-get here: install what Debian calls {list}, and run this again"),
+            Self::NotAllowed => bail!("neither root nor sudo: have root run `apt-get install {list}`"),
+        };
+        println!("installing {list} with apt-get");
+        apt(privilege, &["update", "-qq"])?;
+        let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+        arguments.extend(packages);
+        apt(privilege, &arguments)?;
+        if packages.contains(&"nginx-light") { stop_nginx(privilege) } else { Ok(()) }
+    }
+}
+
+fn apt(privilege: Privilege, arguments: &[&str]) -> Result<()> {
+    let mut command = privilege.command("env")?;
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    run_quietly(&mut command)
+}
+
+/// The package starts a web server on port 80, now and at each boot; the lab only wants the program.
+fn stop_nginx(privilege: Privilege) -> Result<()> {
+    if Path::new("/run/systemd/system").exists() {
+        run_quietly(privilege.command("systemctl")?.args(["--quiet", "disable", "--now", "nginx.service"]))
+    } else {
+        run_quietly(privilege.command("invoke-rc.d")?.args(["--quiet", "nginx", "stop"]))?;
+        run_quietly(privilege.command("update-rc.d")?.args(["nginx", "disable"]))
+    }
+}

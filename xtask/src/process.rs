@@ -1,0 +1,144 @@
+//! Running other programs: where they are, with which privilege, and what they said.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// The workspace's root. Found at run time, so that a checkout that was moved still works.
+pub(crate) fn workspace_root() -> PathBuf {
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let manifest = manifest.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    manifest.parent().map_or_else(|| manifest.clone(), Path::to_path_buf)
+}
+
+/// A command that runs in the workspace's root.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(workspace_root());
+    command
+}
+
+/// The cargo that started us.
+pub(crate) fn cargo() -> Command {
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// The first executable of that name on PATH or where Debian keeps what only root runs.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(system).map(|dir| dir.join(program)).find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// How privileged commands are to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Privilege {
+    /// We are root.
+    Root,
+    /// Through sudo.
+    Sudo,
+    /// Not at all.
+    None,
+}
+
+impl Privilege {
+    /// What this process can do.
+    pub(crate) fn get() -> Self {
+        if fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0) {
+            Self::Root
+        } else if find("sudo").is_some() {
+            Self::Sudo
+        } else {
+            Self::None
+        }
+    }
+
+    /// A command that runs as root, if that is possible.
+    pub(crate) fn command(self, program: &str) -> Result<Command> {
+        match self {
+            Self::Root => Ok(command(program)),
+            Self::Sudo => {
+                let mut sudo = command("sudo");
+                sudo.arg(program);
+                Ok(sudo)
+            }
+            Self::None => bail!("{program} needs root, and there is no sudo: run this as root"),
+        }
+    }
+
+    /// Arguments that make cargo start what it built as root: it still builds as the user, so that no file
+    /// of root's stays in `target`.
+    pub(crate) fn cargo_runner(self) -> Result<Vec<String>> {
+        match self {
+            Self::Root => Ok(Vec::new()),
+            Self::Sudo => {
+                let path = env::var("PATH").context("PATH")?;
+                // sudo replaces PATH even with -E; the programs under test are looked up in it.
+                let runner =
+                    format!("target.'cfg(unix)'.runner=['sudo', '-E', 'env', {:?}]", format!("PATH={path}"));
+                Ok(vec!["--config".into(), runner])
+            }
+            Self::None => {
+                bail!("this needs root (CAP_BPF, CAP_NET_ADMIN), and there is no sudo: run it as root")
+            }
+        }
+    }
+}
+
+/// Runs the command; anything but success is an error that names it.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("start {}", line(command)))?;
+    ensure!(status.success(), "{} failed ({status})", line(command));
+    Ok(())
+}
+
+/// Runs the command; what it writes is shown only if it fails.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let output =
+        command.stdin(Stdio::inherit()).output().with_context(|| format!("start {}", line(command)))?;
+    if !output.status.success() {
+        let [said, complained] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        bail!("{} failed ({})\n{said}{complained}", line(command), output.status);
+    }
+    Ok(())
+}
+
+/// What the command wrote to its standard output, if it succeeded; what it complains about is not shown.
+pub(crate) fn output(command: &mut Command) -> Option<String> {
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs the command, passes its standard output on as it comes, and returns it.
+pub(crate) fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("start {}", line(command)))?;
+    let mut text = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        for bytes in BufReader::new(stdout).split(b'\n') {
+            let line = String::from_utf8_lossy(&bytes.context("read a test's output")?).into_owned();
+            println!("{line}");
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    Ok((child.wait()?, text))
+}
+
+/// The command as one would type it.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}

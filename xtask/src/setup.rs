@@ -1,0 +1,141 @@
+//! `cargo xtask setup`: finds or installs what building, testing and the demo need.
+//!
+//! It looks first and touches only what is missing; with everything there it starts neither apt nor cargo.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    packages::{Installer, TOOLS, Tool},
+    toolchain::{self, LINKED, LLVM, Toolchain},
+};
+
+/// How much of it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// To build the program.
+    Build,
+    /// To test and to show it, too.
+    Everything,
+}
+
+/// What there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    missing_tools: Vec<Tool>,
+    compiler: bool,
+    linker: bool,
+    llvm: bool,
+}
+
+impl Found {
+    /// Looks, and says what is there.
+    fn look(scope: Scope) -> Self {
+        let tools: &[Tool] = if scope == Scope::Everything { &TOOLS } else { &[] };
+        let mut missing_tools = Vec::new();
+        for &tool in tools {
+            if tool.is_installed() {
+                println!("ok: {}", tool.program);
+            } else {
+                missing_tools.push(tool);
+            }
+        }
+        let compiler = Toolchain::find();
+        if let Some(compiler) = &compiler {
+            println!("ok: BPF compiler, rustup's toolchain {}", compiler.name);
+        }
+        let linker = toolchain::has_linker();
+        if linker {
+            println!("ok: {}", toolchain::linker_name());
+        }
+        let llvm = linker || toolchain::llvm_prefix().is_some();
+        Self { missing_tools, compiler: compiler.is_some(), linker, llvm }
+    }
+
+    /// The packages to install, given whether rustup could fetch a compiler if there was none.
+    fn packages(&self, rustup_delivered: bool) -> Vec<&'static str> {
+        let mut packages: Vec<&str> = self.missing_tools.iter().map(|tool| tool.package).collect();
+        if !self.compiler && !rustup_delivered {
+            packages.extend(["rustc-web", "rust-web-src"]);
+        }
+        if !self.linker && !self.llvm {
+            // bpf-linker is linked with the C++ library, whose development files come with g++.
+            packages.extend(["llvm-22-dev", "g++"]);
+        }
+        packages
+    }
+}
+
+/// Finds or installs everything in the scope. Goes on as far as it can, and fails if something stays missing.
+pub(crate) fn run(scope: Scope) -> Result<()> {
+    let found = Found::look(scope);
+    let rustup_delivered = found.compiler || fetch_compiler();
+    let mut packages = found.packages(rustup_delivered);
+    if !rustup_delivered && toolchain::debian_is_complete() {
+        packages.retain(|package| !package.starts_with("rust"));
+    }
+    let installed = if packages.is_empty() { Ok(()) } else { Installer::get().install(&packages) };
+    let compiler = if rustup_delivered { Ok(()) } else { link_debians_compiler() };
+    let linker = if found.linker { Ok(()) } else { install_linker() };
+    // The first is the cause of the others.
+    installed.and(compiler).and(linker)
+}
+
+fn fetch_compiler() -> bool {
+    println!("installing a nightly toolchain with core's sources, known as {LINKED}");
+    toolchain::install_nightly()
+        .inspect_err(|error| println!("rustup cannot: {error:#}; trying Debian's compiler"))
+        .is_ok()
+}
+
+fn link_debians_compiler() -> Result<()> {
+    if !toolchain::debian_is_complete() {
+        bail!(
+            "no compiler for the BPF target: rustup could fetch none, and Debian's rustc-web is not installed"
+        );
+    }
+    println!("installing a link to Debian's compiler, known to rustup as {LINKED}");
+    toolchain::link(Path::new("/usr"))
+}
+
+fn install_linker() -> Result<()> {
+    let prefix = toolchain::llvm_prefix().with_context(|| {
+        format!(
+            "{} needs LLVM {LLVM} with its headers: install it and set LLVM_PREFIX",
+            toolchain::linker_name()
+        )
+    })?;
+    println!("installing {} (takes a minute)", toolchain::linker_name());
+    toolchain::install_linker(&prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found() -> Found {
+        Found { missing_tools: Vec::new(), compiler: true, linker: true, llvm: true }
+    }
+
+    #[test]
+    fn nothing_is_installed_when_all_is_there() {
+        assert!(found().packages(true).is_empty());
+    }
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        let tmux = Found { missing_tools: vec![TOOLS[3]], ..found() };
+        assert_eq!(tmux.packages(true), ["tmux"]);
+        let linker = Found { linker: false, llvm: false, ..found() };
+        assert_eq!(linker.packages(true), ["llvm-22-dev", "g++"]);
+        assert!(Found { linker: false, ..found() }.packages(true).is_empty());
+    }
+
+    #[test]
+    fn debians_compiler_is_taken_only_when_rustup_has_none() {
+        let bare = Found { compiler: false, ..found() };
+        assert!(bare.packages(true).is_empty());
+        assert_eq!(bare.packages(false), ["rustc-web", "rust-web-src"]);
+    }
+}

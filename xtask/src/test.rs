@@ -1,0 +1,70 @@
+//! `cargo xtask test`: the test ladder, from the bottom up.
+
+use std::env;
+
+use anyhow::Result;
+
+use crate::{
+    process::{Privilege, cargo, tee, workspace_root},
+    results::{Outcome, summary, table},
+    rungs::{Rung, test_targets},
+    setup::{self, Scope},
+};
+
+/// Which tests to run.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Only this rung; may be given several times
+    #[arg(long = "rung", value_name = "N")]
+    rungs: Vec<Rung>,
+}
+
+impl Args {
+    fn wants(&self, rung: Rung) -> bool {
+        self.rungs.is_empty() || self.rungs.contains(&rung)
+    }
+}
+
+/// Sets up, and runs every rung whatever became of the one below. Returns whether all is well.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let targets = test_targets(&workspace_root().join("tests/tests"))?;
+    setup::run(Scope::Everything)?;
+    let in_ci = env::var("CI").is_ok_and(|value| value == "true");
+    let wanted = Rung::ALL.into_iter().filter(|&rung| args.wants(rung));
+    let outcomes: Vec<Outcome> = wanted.map(|rung| run_rung(rung, &targets)).collect();
+
+    let all_is_well = outcomes.iter().all(|outcome| outcome.fault(in_ci).is_none());
+    println!("\n{}", table(&outcomes, in_ci));
+    // Nothing may follow: programs read the last line.
+    println!("{}", summary(&outcomes));
+    Ok(all_is_well)
+}
+
+fn run_rung(rung: Rung, targets: &[String]) -> Outcome {
+    let title = rung.title().to_owned();
+    println!("\n=== rung {title}");
+    let outcome = match try_rung(rung, targets) {
+        Ok(Some((output, succeeded))) => Outcome::of(title, &output, succeeded),
+        Ok(None) => Outcome::of(title, "", true),
+        Err(error) => Outcome::not_run(title, format!("{error:#}")),
+    };
+    println!("--- rung {}: {}", outcome.title, summary(std::slice::from_ref(&outcome)));
+    if let Some(why) = &outcome.broken {
+        println!("--- rung {}: {why}", outcome.title);
+    }
+    outcome
+}
+
+/// What the rung's tests wrote, and whether cargo was content; `None` if it has no tests.
+fn try_rung(rung: Rung, targets: &[String]) -> Result<Option<(String, bool)>> {
+    let Some(arguments) = rung.cargo_arguments(targets) else {
+        println!("it has no tests yet");
+        return Ok(None);
+    };
+    let mut command = cargo();
+    if rung.needs_root() {
+        command.args(Privilege::get().cargo_runner()?);
+    }
+    let (status, output) = tee(command.args(arguments))?;
+    Ok(Some((output, status.success())))
+}
