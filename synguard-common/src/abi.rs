@@ -1,7 +1,7 @@
 //! Keys and values of the BPF maps. Every type is plain bytes of a fixed size; all times are nanoseconds of
 //! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
 
-use crate::{prefix::Halves, rate::Limit, verdict::Reason};
+use crate::{admission::Admission, prefix::Halves, rate::Limit, verdict::Reason};
 
 /// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
 pub const ABI_VERSION: u32 = 1;
@@ -34,14 +34,22 @@ pub struct Config {
     pub disarm_at_ns: u64,
     /// Mask of the part of an IPv6 address that is the source, see [`crate::prefix::mask`].
     pub source_mask_v6: Halves,
+    /// [`Limit::interval_ns`] of a prefix; 0 means that prefixes are not limited.
+    pub prefix_interval_ns: u64,
+    /// [`Limit::tolerance_ns`] of a prefix.
+    pub prefix_tolerance_ns: u64,
+    /// Secret that decides which addresses share cells and registers, see [`crate::hash::mix`].
+    pub hash_seed: Halves,
     /// The rate as it was set, in SYNs a second: for display, the datapath does not read it.
     pub syn_rate: u32,
     /// The burst as it was set, in SYNs: for display.
     pub syn_burst: u32,
     /// Length of `source_mask_v6`, 1 to 128: for display.
     pub source_prefix_v6: u32,
+    /// The prefix rate as it was set, in SYNs a second, 0 for none: for display.
+    pub prefix_rate: u32,
     /// Zero.
-    pub reserved: [u32; 5],
+    pub reserved: [u32; 4],
 }
 
 impl Config {
@@ -49,6 +57,12 @@ impl Config {
     #[inline(always)]
     pub const fn syn_limit(&self) -> Limit {
         Limit { interval_ns: self.syn_interval_ns, tolerance_ns: self.syn_tolerance_ns }
+    }
+
+    /// The rate limit of one prefix.
+    #[inline(always)]
+    pub const fn prefix_limit(&self) -> Limit {
+        Limit { interval_ns: self.prefix_interval_ns, tolerance_ns: self.prefix_tolerance_ns }
     }
 
     /// Whether all bits of `flag` are set.
@@ -153,29 +167,32 @@ pub struct CpuState {
     pub events_sent: u64,
     /// Events that were over the limit or found the ring buffer full.
     pub events_suppressed: u64,
-    /// Sources that were given an entry in the table.
-    pub source_inserts: u64,
+    /// Who gets an entry among the sources.
+    pub sources: Admission,
+    /// Who gets an entry among the prefixes.
+    pub prefixes: Admission,
     /// Zero.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 7],
 }
 
 /// Events a CPU may emit: 20 a second, bursts of 40.
 pub const EVENT_LIMIT: Limit = Limit::new(20, 40);
 
 const _: () = {
-    assert!(size_of::<Config>() == 88);
+    assert!(size_of::<Config>() == 120);
     assert!(size_of::<PortSet>() == 8192);
     assert!(size_of::<Counter>() == 16);
     assert!(size_of::<SourceKey>() == 16);
     assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<Event>() == 32);
-    assert!(size_of::<CpuState>() == 64);
+    assert!(size_of::<CpuState>() == 192);
     assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
 };
 
 #[cfg(feature = "user")]
 mod user {
     use super::*;
+    use crate::distinct::Registers;
 
     macro_rules! pod {
         ($($type:ty),+) => {$(
@@ -185,7 +202,7 @@ mod user {
         )+};
     }
 
-    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, CpuState);
+    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, CpuState, Registers);
 }
 
 #[cfg(test)]

@@ -7,7 +7,11 @@
 #![no_std]
 
 pub mod abi;
+pub mod admission;
+pub mod distinct;
+pub mod hash;
 pub mod names;
 pub mod prefix;
 pub mod rate;
+pub mod sketch;
 pub mod verdict;

@@ -19,11 +19,24 @@ pub const EVENTS: &str = "EVENTS";
 /// One per-CPU [`CpuState`](crate::abi::CpuState).
 pub const CPU_STATE: &str = "CPU_STATE";
 
+/// One [`Sketch`](crate::sketch::Sketch) of sources.
+pub const SOURCE_SKETCH: &str = "SOURCE_SKETCH";
+/// LRU hash from [`SourceKey`](crate::abi::SourceKey), here a /24 or /48, to
+/// [`SourceState`](crate::abi::SourceState).
+pub const PREFIXES: &str = "PREFIXES";
+/// One [`Sketch`](crate::sketch::Sketch) of prefixes.
+pub const PREFIX_SKETCH: &str = "PREFIX_SKETCH";
+/// One set of [`Registers`](crate::distinct::Registers).
+pub const DISTINCT: &str = "DISTINCT";
+
 /// Every map of the program, in the order they are pinned.
-pub const MAPS: [&str; 6] = [CONFIG, PORTS, COUNTERS, SOURCES, EVENTS, CPU_STATE];
+pub const MAPS: [&str; 10] =
+    [CONFIG, PORTS, COUNTERS, SOURCES, SOURCE_SKETCH, PREFIXES, PREFIX_SKETCH, DISTINCT, EVENTS, CPU_STATE];
 
 /// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
 pub const SOURCES_DEFAULT: u32 = 262_144;
+/// Capacity of [`PREFIXES`], in prefixes.
+pub const PREFIXES_DEFAULT: u32 = 65_536;
 /// Fewest sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128 and evicts
 /// early when it has few of them; below this the table would forget sources that still fit in it.
 pub const SOURCES_PER_CPU_MIN: u32 = 1_024;

@@ -55,7 +55,8 @@ reasons! {
     SynPassed = 6, "syn_passed", Pass;
     /// A SYN to a guarded port, or one that hides its port, while no rate is configured.
     Unconfigured = 7, "unconfigured", Pass;
-    /// A SYN from a source that could not be given an entry in the table.
+    /// A SYN from a source without an entry in the table: too many new sources arrive and this one is not
+    /// conspicuous, or there was no room.
     Untracked = 8, "untracked", Pass;
     /// A SYN that took its source over its rate.
     RateExceeded = 9, "rate_exceeded", Drop;
@@ -69,6 +70,10 @@ reasons! {
     WouldHold = 13, "would_hold", Pass;
     /// As [`BadFlags`](Self::BadFlags), but only watching.
     WouldBadFlags = 14, "would_bad_flags", Pass;
+    /// A SYN that took its prefix (/24 or /48) over the prefix rate.
+    PrefixExceeded = 15, "prefix_exceeded", Drop;
+    /// As [`PrefixExceeded`](Self::PrefixExceeded), but only watching.
+    WouldPrefixExceeded = 16, "would_prefix_exceeded", Pass;
 }
 
 impl Reason {
@@ -86,6 +91,7 @@ impl Reason {
             Self::RateExceeded => Self::WouldRateExceeded,
             Self::Hold => Self::WouldHold,
             Self::BadFlags => Self::WouldBadFlags,
+            Self::PrefixExceeded => Self::WouldPrefixExceeded,
             other => other,
         }
     }
@@ -105,7 +111,9 @@ impl Reason {
             | Self::RateExceeded
             | Self::Hold
             | Self::WouldRateExceeded
-            | Self::WouldHold => true,
+            | Self::WouldHold
+            | Self::PrefixExceeded
+            | Self::WouldPrefixExceeded => true,
             Self::NotIp
             | Self::Malformed
             | Self::NotTcp

@@ -1,21 +1,18 @@
 //! From a [`Packet`] to a [`Reason`]. Packets that are no SYN leave before the first map is looked at.
 
 use synguard_common::{
-    abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, SourceKey, SourceState},
-    prefix, rate,
+    abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, SourceKey},
+    hash,
+    prefix::{self, Halves},
     verdict::Reason,
 };
 
 use crate::{
-    atomic::Shared,
-    events, maps,
+    distinct, events,
+    limit::{self, Charged, Prefixes, Sources, Terms},
+    maps,
     packet::{Class, Family, Packet},
 };
-
-/// How often charging a source is tried again when another CPU charged it in between. When all tries are
-/// used up the SYN passes uncharged: each failed try means that another SYN of this source was charged, so
-/// what passes in excess is at most one SYN a CPU for each that conforms.
-const CHARGE_TRIES: usize = 4;
 
 /// Nanoseconds of CLOCK_MONOTONIC, in steps of a timer tick.
 #[inline(always)]
@@ -64,15 +61,35 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
     if config.syn_interval_ns == 0 {
         return Reason::Unconfigured;
     }
-    let key = SourceKey { address: source_address(packet, config) };
-    let reason = match maps::source(&key) {
-        Some(source) => charge(source, config, now_ns),
-        None => admit(&key, config, now_ns),
+    let key = SourceKey { address: masked(packet, V4_ALL, config.source_mask_v6) };
+    let hash = hash::mix(key.address, config.hash_seed);
+    distinct::observe(hash, now_ns);
+    let terms = Terms { limit: config.syn_limit(), hold_ns: config.hold_ns };
+    let reason = match limit::charge::<Sources>(&key, hash, terms, now_ns) {
+        Charged::Conforms => Reason::SynPassed,
+        Charged::Untracked => Reason::Untracked,
+        Charged::Held => return Reason::Hold,
+        Charged::Exceeds => {
+            events::exceeded(&key, packet.port, now_ns);
+            return Reason::RateExceeded;
+        }
     };
-    if matches!(reason, Reason::RateExceeded) {
-        events::exceeded(&key, packet.port, now_ns);
+    if config.prefix_interval_ns != 0 && exceeds_prefix(packet, config, now_ns) {
+        return Reason::PrefixExceeded;
     }
     reason
+}
+
+/// Charges the /24 or /48 of a source that is within its own limit, or too inconspicuous to have one. A prefix
+/// is never held: only what is over its rate is dropped, for others in it have done nothing.
+#[inline(always)]
+fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
+    const V4_PREFIX: Halves = prefix::mask(96 + 24);
+    const V6_PREFIX: Halves = prefix::mask(48);
+    let key = SourceKey { address: masked(packet, V4_PREFIX, V6_PREFIX) };
+    let hash = hash::mix(key.address, config.hash_seed);
+    let terms = Terms { limit: config.prefix_limit(), hold_ns: 0 };
+    matches!(limit::charge::<Prefixes>(&key, hash, terms, now_ns), Charged::Exceeds | Charged::Held)
 }
 
 #[inline(always)]
@@ -80,79 +97,13 @@ fn is_guarded(port: u16, config: &Config) -> bool {
     config.has(FLAG_ALL_PORTS) || maps::ports().is_some_and(|ports| ports.contains(port))
 }
 
+const V4_ALL: Halves = prefix::mask(128);
+
+/// The packet's source under the mask of its family.
 #[inline(always)]
-fn source_address(packet: &Packet, config: &Config) -> prefix::Halves {
+fn masked(packet: &Packet, v4: Halves, v6: Halves) -> Halves {
     match packet.family {
-        Family::V6 => prefix::apply(packet.source, config.source_mask_v6),
-        Family::V4 | Family::None => packet.source,
+        Family::V6 => prefix::apply(packet.source, v6),
+        Family::V4 | Family::None => prefix::apply(packet.source, v4),
     }
-}
-
-/// Gives a source that is not in the table an entry, charged with its first SYN.
-#[inline(always)]
-fn admit(key: &SourceKey, config: &Config, now_ns: u64) -> Reason {
-    let state = SourceState {
-        // A burst is at least one SYN, so the first always conforms.
-        tat_ns: now_ns + config.syn_interval_ns,
-        hold_until_ns: 0,
-        passed: 1,
-        dropped: 0,
-        first_seen_ns: now_ns,
-        last_seen_ns: now_ns,
-    };
-    if maps::insert_source(key, &state).is_ok() {
-        if let Some(cpu) = maps::cpu_state() {
-            cpu.source_inserts += 1;
-        }
-        return Reason::SynPassed;
-    }
-    // Another CPU added it meanwhile, or there is no room.
-    match maps::source(key) {
-        Some(source) => charge(source, config, now_ns),
-        None => Reason::Untracked,
-    }
-}
-
-/// Charges a known source with a SYN.
-#[inline(always)]
-fn charge(source: *mut SourceState, config: &Config, now_ns: u64) -> Reason {
-    // SAFETY: the verifier has seen the null check; the entry's memory stays valid, if not its meaning, for
-    // the rest of the program run, and all its fields are u64 that are only ever accessed atomically.
-    let (tat, hold_until, passed, dropped, last_seen) = unsafe {
-        (
-            Shared::new(&raw mut (*source).tat_ns),
-            Shared::new(&raw mut (*source).hold_until_ns),
-            Shared::new(&raw mut (*source).passed),
-            Shared::new(&raw mut (*source).dropped),
-            Shared::new(&raw mut (*source).last_seen_ns),
-        )
-    };
-    last_seen.store(now_ns);
-    let held_until_ns = hold_until.load();
-    // A hold longer than the setting allows was begun under another one, which no longer holds.
-    if now_ns < held_until_ns && held_until_ns - now_ns <= config.hold_ns {
-        dropped.add(1);
-        return Reason::Hold;
-    }
-    if conforms(tat, config.syn_limit(), now_ns) {
-        passed.add(1);
-        return Reason::SynPassed;
-    }
-    hold_until.store(now_ns + config.hold_ns);
-    dropped.add(1);
-    Reason::RateExceeded
-}
-
-/// Takes a SYN from the bucket, in competition with other CPUs.
-#[inline(always)]
-fn conforms(tat: Shared, limit: rate::Limit, now_ns: u64) -> bool {
-    let mut seen_ns = tat.load();
-    for _ in 0..CHARGE_TRIES {
-        let Some(new_ns) = rate::take(seen_ns, limit, now_ns) else { return false };
-        match tat.replace(seen_ns, new_ns) {
-            Ok(()) => return true,
-            Err(other_ns) => seen_ns = other_ns,
-        }
-    }
-    true
 }

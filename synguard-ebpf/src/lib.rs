@@ -7,7 +7,9 @@
 
 pub mod account;
 pub mod atomic;
+pub mod distinct;
 pub mod events;
 pub mod filter;
+pub mod limit;
 pub mod maps;
 pub mod packet;

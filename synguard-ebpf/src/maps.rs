@@ -9,7 +9,9 @@ use aya_ebpf::{
 };
 use synguard_common::{
     abi::{COUNTER_SLOTS, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
-    names::{EVENTS_BYTES, SOURCES_DEFAULT},
+    distinct::Registers,
+    names::{EVENTS_BYTES, PREFIXES_DEFAULT, SOURCES_DEFAULT},
+    sketch::Sketch,
     verdict::Reason,
 };
 
@@ -24,6 +26,18 @@ static COUNTERS: PerCpuArray<Counter, { COUNTER_SLOTS as usize }> = PerCpuArray:
 
 #[btf_map]
 static SOURCES: LruHashMap<SourceKey, SourceState, { SOURCES_DEFAULT as usize }> = LruHashMap::new();
+
+#[btf_map]
+static SOURCE_SKETCH: Array<Sketch, 1> = Array::new();
+
+#[btf_map]
+static PREFIXES: LruHashMap<SourceKey, SourceState, { PREFIXES_DEFAULT as usize }> = LruHashMap::new();
+
+#[btf_map]
+static PREFIX_SKETCH: Array<Sketch, 1> = Array::new();
+
+#[btf_map]
+static DISTINCT: Array<Registers, 1> = Array::new();
 
 /// Its records are [`Event`]s; the map itself has no value type, which libbpf would refuse.
 #[btf_map]
@@ -70,6 +84,36 @@ pub fn source(key: &SourceKey) -> Option<*mut SourceState> {
 #[inline(always)]
 pub fn insert_source(key: &SourceKey, state: &SourceState) -> Result<(), i32> {
     SOURCES.insert(key, state, BPF_NOEXIST as u64)
+}
+
+/// The sketch of sources, shared with other CPUs: to be used cell by cell.
+#[inline(always)]
+pub fn source_sketch() -> Option<*mut Sketch> {
+    SOURCE_SKETCH.get_ptr_mut(0)
+}
+
+/// The entry of a prefix, as `source`.
+#[inline(always)]
+pub fn prefix(key: &SourceKey) -> Option<*mut SourceState> {
+    PREFIXES.get_ptr_mut(key)
+}
+
+/// Adds a prefix, as `insert_source`.
+#[inline(always)]
+pub fn insert_prefix(key: &SourceKey, state: &SourceState) -> Result<(), i32> {
+    PREFIXES.insert(key, state, BPF_NOEXIST as u64)
+}
+
+/// The sketch of prefixes, as `source_sketch`.
+#[inline(always)]
+pub fn prefix_sketch() -> Option<*mut Sketch> {
+    PREFIX_SKETCH.get_ptr_mut(0)
+}
+
+/// The registers of the distinct count, shared with other CPUs: to be used one by one.
+#[inline(always)]
+pub fn distinct() -> Option<*mut Registers> {
+    DISTINCT.get_ptr_mut(0)
 }
 
 /// Hands an event to userspace; `false` if the ring buffer is full.

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 pub use self::render::{completions, man, usage_line};
 use crate::{
     config::{
-        DEFAULT_PATH, HOLD, Layer, MAX_SOURCES, Mode, Patch, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE,
-        parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_ports,
+        DEFAULT_PATH, HOLD, Layer, MAX_SOURCES, Mode, PREFIX_RATE, Patch, SOURCE_PREFIX_V6, SYN_BURST,
+        SYN_RATE, parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_ports,
     },
     instance::Instance,
     ports::Ports,
@@ -64,7 +64,7 @@ Examples:
   synguard set ports=80,443,8000-8010 monitor=false
 
 Keys: syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6,
-each with the values of the `attach` flag of that name.";
+prefix-rate, each with the values of the `attach` flag of that name.";
 
 /// Drops excess SYNs per source in the network driver, before they cost the server anything.
 #[derive(Clone, Debug, Parser)]
@@ -209,6 +209,10 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "N", value_parser = |text: &str| SOURCE_PREFIX_V6.parse::<u8>(text),
         help = format!("Leading bits of an IPv6 address that make one source: {SOURCE_PREFIX_V6} [default: 64]"))]
     pub source_prefix_v6: Option<u8>,
+    /// SYNs a second from one network.
+    #[arg(long, value_name = "N", value_parser = |text: &str| PREFIX_RATE.parse::<u32>(text),
+        help = format!("SYNs a second that all of a /24 or IPv6 /48 may send together: {PREFIX_RATE} [default: 0]"))]
+    pub prefix_rate: Option<u32>,
 }
 
 /// One `KEY=VALUE` of `set`; neither side is checked yet, see [`crate::config::Settings::set_all`].
@@ -238,10 +242,27 @@ impl AttachArgs {
     /// What the flags say, to be laid over the configuration file.
     pub fn layer(&self) -> Layer {
         let Self { interfaces, mode, keep_on_exit, max_sources, settings, .. } = self;
-        let SettingsArgs { syn_rate, syn_burst, hold, ports, monitor, drop_bad_flags, source_prefix_v6 } =
-            settings.clone();
+        let SettingsArgs {
+            syn_rate,
+            syn_burst,
+            hold,
+            ports,
+            monitor,
+            drop_bad_flags,
+            source_prefix_v6,
+            prefix_rate,
+        } = settings.clone();
         Layer {
-            settings: Patch { syn_rate, syn_burst, hold, ports, monitor, drop_bad_flags, source_prefix_v6 },
+            settings: Patch {
+                syn_rate,
+                syn_burst,
+                hold,
+                ports,
+                monitor,
+                drop_bad_flags,
+                source_prefix_v6,
+                prefix_rate,
+            },
             interfaces: (!interfaces.is_empty()).then(|| interfaces.clone()),
             mode: *mode,
             max_sources: *max_sources,

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod datapath;
+pub mod distinct;
 pub mod duration;
 pub mod error;
 pub mod instance;

@@ -55,7 +55,7 @@ impl Counters {
 
     /// SYNs to guarded ports that were dropped or, when only watching, would have been.
     pub fn unwanted_syns(&self) -> u64 {
-        let unwanted = [Reason::RateExceeded, Reason::Hold];
+        let unwanted = [Reason::RateExceeded, Reason::Hold, Reason::PrefixExceeded];
         self.sum(|reason| unwanted.iter().any(|&drop| reason == drop || reason == drop.watched())).packets
     }
 
@@ -72,16 +72,11 @@ impl Counters {
     }
 }
 
-/// How long ago a source may have sent its latest SYN to count among the distinct sources of now.
-pub const DISTINCT_WINDOW_NS: u64 = 10_000_000_000;
-
 /// Figures about the table of sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceSummary {
     /// Entries in use.
     pub tracked: u64,
-    /// Entries whose latest SYN is no older than [`DISTINCT_WINDOW_NS`].
-    pub recent: u64,
     /// Entries in hold.
     pub in_hold: u64,
 }
@@ -90,7 +85,6 @@ impl SourceSummary {
     /// Takes one source into account.
     pub fn add(&mut self, state: &SourceState, now_ns: u64) {
         self.tracked += 1;
-        self.recent += u64::from(now_ns.saturating_sub(state.last_seen_ns) <= DISTINCT_WINDOW_NS);
         self.in_hold += u64::from(state.hold_until_ns > now_ns);
     }
 }
@@ -104,6 +98,8 @@ pub struct Snapshot {
     pub counters: Counters,
     /// What the CPUs keep besides.
     pub cpus: CpuState,
+    /// Distinct sources of SYNs in the last complete window of about a second.
+    pub distinct_sources: f64,
 }
 
 impl Snapshot {

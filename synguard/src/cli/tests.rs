@@ -69,7 +69,7 @@ fn attach_flags_become_a_layer() {
     assert_eq!(attach("").layer(), Layer::default());
     let args = attach(
         "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --syn-rate 7 --syn-burst 9 --hold 1m \
-         --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --confirm 1m30s",
+         --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --confirm 1m30s",
     );
     assert_eq!(args.confirm, Some(Duration::from_secs(90)));
     let layer = args.layer();
@@ -84,6 +84,7 @@ fn attach_flags_become_a_layer() {
                 monitor: Some(false),
                 drop_bad_flags: Some(true),
                 source_prefix_v6: Some(56),
+                prefix_rate: Some(500),
             },
             interfaces: Some(vec!["eth0".into(), "eth1".into()]),
             mode: Some(Mode::Native),

@@ -33,6 +33,7 @@ struct Status {
     unwanted: u64,
     sources: SourceSummary,
     capacity: u32,
+    prefixes_capacity: u32,
     syncookies: Option<u8>,
 }
 
@@ -65,6 +66,7 @@ impl Status {
             snapshot,
             sources,
             capacity: datapath.sources_capacity()?,
+            prefixes_capacity: datapath.prefixes_capacity()?,
             syncookies: sysctl::tcp_syncookies(),
         })
     }
@@ -87,7 +89,7 @@ impl Status {
     }
 
     fn json(&self) -> Value {
-        let counters = &self.snapshot.counters;
+        let (counters, cpus) = (&self.snapshot.counters, &self.snapshot.cpus);
         let reasons: serde_json::Map<String, Value> = Reason::ALL
             .iter()
             .map(|&reason| (reason.label().to_owned(), counters.get(reason).packets.into()))
@@ -119,7 +121,7 @@ impl Status {
             "syn": {
                 "total": counters.guarded_syns(),
                 "rate": self.syn_rate,
-                "distinct_sources": self.sources.recent,
+                "distinct_sources": self.snapshot.distinct_sources.round() as u64,
                 "distinct_limit": 0,
             },
             "cookies": { "mode": "off", "sysctl": self.syncookies, "original": self.syncookies },
@@ -127,12 +129,21 @@ impl Status {
                 "tracked": self.sources.tracked,
                 "capacity": self.capacity,
                 "in_hold": self.sources.in_hold,
-                "inserts": self.snapshot.cpus.source_inserts,
-                "insert_skips": counters.get(Reason::Untracked).packets,
+                "inserts": cpus.sources.inserts,
+                "insert_skips": cpus.sources.skips,
+                "promotions": cpus.sources.promotions,
+                "crowded": cpus.sources.is_crowded(self.snapshot.at_ns),
+            },
+            "prefixes": {
+                "capacity": self.prefixes_capacity,
+                "inserts": cpus.prefixes.inserts,
+                "insert_skips": cpus.prefixes.skips,
+                "promotions": cpus.prefixes.promotions,
+                "crowded": cpus.prefixes.is_crowded(self.snapshot.at_ns),
             },
             "events": {
-                "sent": self.snapshot.cpus.events_sent,
-                "suppressed": self.snapshot.cpus.events_suppressed,
+                "sent": cpus.events_sent,
+                "suppressed": cpus.events_suppressed,
             },
             "blocklist": { "entries": 0, "capacity": 0 },
             "allowlist": { "entries": 0, "capacity": 0 },
@@ -169,12 +180,16 @@ impl Status {
         let counters = &self.snapshot.counters;
         let (total, dropped) = (counters.total(), counters.of(Verdict::Drop));
         writeln!(out, "SYNs        {:.0} /s now, {} in all", self.syn_rate, counters.guarded_syns())?;
-        let SourceSummary { tracked, recent, in_hold } = self.sources;
+        let SourceSummary { tracked, in_hold } = self.sources;
+        let distinct = self.snapshot.distinct_sources;
         writeln!(
             out,
-            "sources     {tracked} of {} entries in use, {recent} in the last 10 s, {in_hold} in hold",
+            "sources     {distinct:.0} in the last second; {tracked} of {} entries in use, {in_hold} in hold",
             self.capacity
         )?;
+        if self.snapshot.cpus.sources.is_crowded(self.snapshot.at_ns) {
+            writeln!(out, "            crowded: only conspicuous sources are given an entry")?;
+        }
         writeln!(out, "packets     {} seen, {} dropped", total.packets, dropped.packets)?;
         for &reason in Reason::ALL {
             let counter = counters.get(reason);

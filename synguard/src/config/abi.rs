@@ -8,7 +8,9 @@ use synguard_common::{
     rate::Limit,
 };
 
-use super::{HOLD, Key, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, Settings, ValueError};
+use super::{
+    HOLD, Key, PREFIX_RATE, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, Settings, ValueError,
+};
 use crate::ports::{Ports, PortsError};
 
 /// Why the maps hold no settings that could be shown or changed.
@@ -28,9 +30,13 @@ pub enum AbiError {
 }
 
 impl Settings {
-    /// The maps' form. `disarm_at_ns` is 0, for the caller to fill in.
+    /// The maps' form. `disarm_at_ns` and `hash_seed` are 0, for the caller to fill in.
     pub fn to_abi(&self) -> (Config, PortSet) {
         let limit = Limit::new(self.syn_rate, self.syn_burst);
+        let prefix = match self.prefix_rate {
+            0 => Limit { interval_ns: 0, tolerance_ns: 0 },
+            rate => Limit::new(rate, 2 * rate),
+        };
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
         let source_prefix_v6 = u32::from(self.source_prefix_v6);
         let config = Config {
@@ -46,6 +52,10 @@ impl Settings {
             syn_rate: self.syn_rate,
             syn_burst: self.syn_burst,
             source_prefix_v6,
+            prefix_interval_ns: prefix.interval_ns,
+            prefix_tolerance_ns: prefix.tolerance_ns,
+            prefix_rate: self.prefix_rate,
+            hash_seed: [0; 2],
             reserved: [0; _],
         };
         (config, self.ports.to_set())
@@ -74,6 +84,7 @@ impl Settings {
             monitor: config.has(FLAG_MONITOR),
             drop_bad_flags: config.has(FLAG_DROP_BAD_FLAGS),
             source_prefix_v6: number(Key::SourcePrefixV6, SOURCE_PREFIX_V6, config.source_prefix_v6)?,
+            prefix_rate: number(Key::PrefixRate, PREFIX_RATE, config.prefix_rate)?,
         };
         Ok(settings.checked()?)
     }

@@ -19,6 +19,8 @@ pub enum Key {
     DropBadFlags,
     /// How much of an IPv6 address is the source.
     SourcePrefixV6,
+    /// SYNs a second from one /24 or /48.
+    PrefixRate,
     /// Where to attach.
     Interfaces,
     /// How to attach.
@@ -39,6 +41,7 @@ impl Key {
         Self::Monitor,
         Self::DropBadFlags,
         Self::SourcePrefixV6,
+        Self::PrefixRate,
         Self::Interfaces,
         Self::Mode,
         Self::MaxSources,
@@ -55,6 +58,7 @@ impl Key {
             Self::Monitor => "monitor",
             Self::DropBadFlags => "drop-bad-flags",
             Self::SourcePrefixV6 => "source-prefix-v6",
+            Self::PrefixRate => "prefix-rate",
             Self::Interfaces => "interfaces",
             Self::Mode => "mode",
             Self::MaxSources => "max-sources",
@@ -71,7 +75,8 @@ impl Key {
             | Self::Ports
             | Self::Monitor
             | Self::DropBadFlags
-            | Self::SourcePrefixV6 => true,
+            | Self::SourcePrefixV6
+            | Self::PrefixRate => true,
             Self::Interfaces | Self::Mode | Self::MaxSources | Self::KeepOnExit => false,
         }
     }
@@ -136,7 +141,8 @@ mod tests {
         let all = Key::hint("cookies", Key::live());
         assert_eq!(
             all,
-            "valid keys are syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6"
+            "valid keys are syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6, \
+             prefix-rate"
         );
     }
 }

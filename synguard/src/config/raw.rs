@@ -60,7 +60,9 @@ impl Layer {
     /// Takes the value of a key from a file.
     fn put(&mut self, key: Key, value: &DeValue<'_>) -> Result<(), ValueError> {
         match key {
-            Key::SynRate | Key::SynBurst | Key::SourcePrefixV6 => self.settings.put(key, &integer(value)?),
+            Key::SynRate | Key::SynBurst | Key::SourcePrefixV6 | Key::PrefixRate => {
+                self.settings.put(key, &integer(value)?)
+            }
             Key::Monitor | Key::DropBadFlags => self.settings.put(key, boolean(value)?),
             Key::Hold => {
                 let text = value.as_str().ok_or(ValueError::Type("text with a unit, such as \"10s\""))?;

@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 use synguard_common::rate::burst_min;
 
 use super::{
-    Key, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, ValueError, error::shown, parse_bool,
-    parse_hold, parse_ports,
+    Key, PREFIX_RATE, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, ValueError, error::shown,
+    parse_bool, parse_hold, parse_ports,
 };
 use crate::{duration, ports::Ports};
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub drop_bad_flags: bool,
     /// How many leading bits of an IPv6 address are the source, 1 to 128.
     pub source_prefix_v6: u8,
+    /// SYNs a second from one /24 or /48, up to 1 000 000, with bursts of twice that; 0: prefixes are not limited.
+    pub prefix_rate: u32,
 }
 
 fn as_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -60,6 +62,8 @@ pub struct Patch {
     pub drop_bad_flags: Option<bool>,
     /// See [`Settings::source_prefix_v6`].
     pub source_prefix_v6: Option<u8>,
+    /// See [`Settings::prefix_rate`].
+    pub prefix_rate: Option<u32>,
 }
 
 impl Default for Settings {
@@ -73,6 +77,7 @@ impl Default for Settings {
             monitor: false,
             drop_bad_flags: false,
             source_prefix_v6: 64,
+            prefix_rate: 0,
         }
     }
 }
@@ -139,6 +144,7 @@ impl Settings {
             monitor: patch.monitor.unwrap_or(self.monitor),
             drop_bad_flags: patch.drop_bad_flags.unwrap_or(self.drop_bad_flags),
             source_prefix_v6: patch.source_prefix_v6.unwrap_or(self.source_prefix_v6),
+            prefix_rate: patch.prefix_rate.unwrap_or(self.prefix_rate),
         }
         .checked()
     }
@@ -167,6 +173,7 @@ impl Settings {
             (Key::Monitor, self.monitor.to_string()),
             (Key::DropBadFlags, self.drop_bad_flags.to_string()),
             (Key::SourcePrefixV6, self.source_prefix_v6.to_string()),
+            (Key::PrefixRate, self.prefix_rate.to_string()),
         ]
     }
 }
@@ -182,6 +189,7 @@ impl Patch {
             Key::Monitor => self.monitor = Some(parse_bool(text)?),
             Key::DropBadFlags => self.drop_bad_flags = Some(parse_bool(text)?),
             Key::SourcePrefixV6 => self.source_prefix_v6 = Some(SOURCE_PREFIX_V6.parse(text)?),
+            Key::PrefixRate => self.prefix_rate = Some(PREFIX_RATE.parse(text)?),
             Key::Interfaces | Key::Mode | Key::MaxSources | Key::KeepOnExit => {}
         }
         Ok(())
@@ -198,6 +206,7 @@ impl Patch {
             monitor: self.monitor.or(under.monitor),
             drop_bad_flags: self.drop_bad_flags.or(under.drop_bad_flags),
             source_prefix_v6: self.source_prefix_v6.or(under.source_prefix_v6),
+            prefix_rate: self.prefix_rate.or(under.prefix_rate),
         }
     }
 }

@@ -16,15 +16,18 @@ pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
     let rate_and_burst = rate.prop_flat_map(|rate| {
         (Just(rate), prop_oneof![Just(derived_burst(rate)), burst_min(rate)..=BURST_MAX])
     });
-    (rate_and_burst, hold, ports, any::<bool>(), any::<bool>(), 1u8..=128).prop_map(
-        |((syn_rate, syn_burst), hold, ports, monitor, drop_bad_flags, source_prefix_v6)| Settings {
-            syn_rate,
-            syn_burst,
-            hold,
-            ports,
-            monitor,
-            drop_bad_flags,
-            source_prefix_v6,
+    (rate_and_burst, hold, ports, any::<bool>(), any::<bool>(), (1u8..=128, 0..=RATE_MAX)).prop_map(
+        |((syn_rate, syn_burst), hold, ports, monitor, drop_bad_flags, (source_prefix_v6, prefix_rate))| {
+            Settings {
+                syn_rate,
+                syn_burst,
+                hold,
+                ports,
+                monitor,
+                drop_bad_flags,
+                source_prefix_v6,
+                prefix_rate,
+            }
         },
     )
 }
@@ -40,7 +43,7 @@ fn the_defaults_are_those_of_the_manual() {
     let json = serde_json::to_string(&Settings::default()).expect("serialises");
     assert_eq!(
         json,
-        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64}"#
+        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64,"prefix-rate":0}"#
     );
 }
 

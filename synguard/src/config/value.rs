@@ -36,6 +36,8 @@ pub const SYN_RATE: Range = Range { min: 1, max: RATE_MAX, unit: "SYNs a second"
 pub const SYN_BURST: Range = Range { min: burst_min(SYN_RATE.min), max: BURST_MAX, unit: "SYNs" };
 /// `source-prefix-v6`.
 pub const SOURCE_PREFIX_V6: Range = Range { min: 1, max: 128, unit: "bits" };
+/// `prefix-rate`; 0 is none.
+pub const PREFIX_RATE: Range = Range { min: 0, max: RATE_MAX, unit: "SYNs a second (0: no limit)" };
 /// `max-sources`; the loader also asks for a minimum per CPU.
 pub const MAX_SOURCES: Range = Range { min: 1_024, max: 16_777_216, unit: "sources" };
 /// `hold`.

@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
 use synguard_common::{
     abi::{Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
+    admission::Admission,
+    distinct::Registers,
     names,
     verdict::Reason,
 };
@@ -29,6 +31,8 @@ pub(super) struct Maps {
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
     sources: MapData,
+    prefixes: MapData,
+    distinct: Array<MapData, Registers>,
 }
 
 impl Maps {
@@ -53,6 +57,8 @@ impl Maps {
             cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(names::CPU_STATE)?))
                 .context("open CPU_STATE")?,
             sources: rest(names::SOURCES)?,
+            prefixes: rest(names::PREFIXES)?,
+            distinct: Array::try_from(Map::Array(rest(names::DISTINCT)?)).context("open DISTINCT")?,
         }))
     }
 
@@ -94,7 +100,8 @@ impl Maps {
         Ok(counters)
     }
 
-    /// What the CPUs keep besides the counters, summed; the bucket is meaningless in a sum and 0.
+    /// What the CPUs keep besides the counters, summed: the counts are sums, the times the latest of any CPU,
+    /// the buckets meaningless and 0.
     ///
     /// # Errors
     ///
@@ -104,9 +111,28 @@ impl Maps {
         Ok(per_cpu.iter().fold(CpuState::default(), |sum, cpu| CpuState {
             events_sent: sum.events_sent + cpu.events_sent,
             events_suppressed: sum.events_suppressed + cpu.events_suppressed,
-            source_inserts: sum.source_inserts + cpu.source_inserts,
+            sources: add(sum.sources, &cpu.sources),
+            prefixes: add(sum.prefixes, &cpu.prefixes),
             ..sum
         }))
+    }
+
+    /// The registers of the distinct count.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn registers(&self) -> Result<Box<Registers>> {
+        Ok(Box::new(self.distinct.get(&0, 0).context("read DISTINCT")?))
+    }
+
+    /// How many prefixes the table has room for.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub(super) fn prefixes_capacity(&self) -> Result<u32> {
+        Ok(self.prefixes.info().context("ask about PREFIXES")?.max_entries())
     }
 
     /// How many sources the table has room for.
@@ -149,6 +175,18 @@ impl Maps {
                 Err(error) => return Err(error).context("read SOURCES"),
             }
         }
+    }
+}
+
+fn add(sum: Admission, cpu: &Admission) -> Admission {
+    Admission {
+        insert_tat_ns: 0,
+        promotion_tat_ns: 0,
+        crowded_until_ns: sum.crowded_until_ns.max(cpu.crowded_until_ns),
+        raised_until_ns: sum.raised_until_ns.max(cpu.raised_until_ns),
+        inserts: sum.inserts + cpu.inserts,
+        promotions: sum.promotions + cpu.promotions,
+        skips: sum.skips + cpu.skips,
     }
 }
 

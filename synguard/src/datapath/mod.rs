@@ -13,6 +13,7 @@ use std::{fs, io, path::Path};
 use anyhow::{Context as _, Result};
 use synguard_common::{
     abi::{Config, CpuState, PortSet, SourceKey, SourceState},
+    distinct::Registers,
     names,
 };
 
@@ -137,7 +138,10 @@ impl Datapath {
     /// If they cannot be written.
     pub fn set_settings(&mut self, settings: &Settings, disarm_at_ns: u64) -> Result<()> {
         let (config, ports): (Config, PortSet) = settings.to_abi();
-        self.maps.set_settings(&Config { disarm_at_ns, ..config }, &ports)
+        let (before, _) = self.maps.settings()?;
+        // Another seed would make the sketch and the distinct count begin anew.
+        let hash_seed = if before.hash_seed == [0; 2] { random_seed()? } else { before.hash_seed };
+        self.maps.set_settings(&Config { disarm_at_ns, hash_seed, ..config }, &ports)
     }
 
     /// The counters, summed over the CPUs.
@@ -158,6 +162,24 @@ impl Datapath {
         self.maps.cpu_state()
     }
 
+    /// The registers of the distinct count.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn registers(&self) -> Result<Box<Registers>> {
+        self.maps.registers()
+    }
+
+    /// How many prefixes the table has room for.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot be asked.
+    pub fn prefixes_capacity(&self) -> Result<u32> {
+        self.maps.prefixes_capacity()
+    }
+
     /// How many sources the table has room for.
     ///
     /// # Errors
@@ -175,6 +197,15 @@ impl Datapath {
     pub fn for_each_source(&self, visit: impl FnMut(&SourceKey, &SourceState)) -> Result<()> {
         self.maps.for_each_source(visit)
     }
+}
+
+/// A secret from the kernel.
+fn random_seed() -> Result<[u64; 2]> {
+    let mut seed = [0u64; 2];
+    // SAFETY: the pointer is to as many bytes of ours.
+    let got = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), size_of_val(&seed), 0) };
+    anyhow::ensure!(got == size_of_val(&seed) as isize, "the kernel gave no random numbers");
+    Ok(seed)
 }
 
 /// The interfaces the filter is on, by name.
