@@ -111,7 +111,10 @@ fn a_flood_of_new_sources_leaves_the_table_alone() {
     let after = admission(&filter);
     assert!(after.inserts - before.inserts <= 5, "{} more inserts", after.inserts - before.inserts);
     assert!(after.skips - before.skips >= 49_990, "{} skips", after.skips - before.skips);
-    assert!(filter.sources().iter().all(|(_, state)| state.hold_until_ns == 0), "an innocent source is in hold");
+    assert!(
+        filter.sources().iter().all(|(_, state)| state.hold_until_ns == 0),
+        "an innocent source is in hold"
+    );
 }
 
 #[test]
