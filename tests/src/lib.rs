@@ -11,6 +11,8 @@ pub mod demo;
 pub mod flood;
 pub mod lab;
 pub mod netns;
+pub mod packet;
 pub mod program;
+pub mod testrun;
 pub mod web;
 pub mod xdp;

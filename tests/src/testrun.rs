@@ -1,0 +1,288 @@
+//! The real XDP program in the kernel, fed with packets by BPF_PROG_TEST_RUN: no device, no namespace.
+//!
+//! Every [`Filter`] is a load of its own with maps of its own and pins nothing, so tests may run side by side.
+//! What goes wrong here is never what a test is about, so it panics and says what failed.
+#![allow(
+    clippy::expect_used,
+    reason = "a harness for tests: a failure ends the test, with what was attempted"
+)]
+
+use std::sync::Mutex;
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    programs::{TestRun as _, TestRunOptions, Xdp},
+};
+use synguard::{clock, datapath::OBJECT};
+use synguard_common::{
+    abi::{ABI_VERSION, Config, Counter, CpuState, Event, FLAG_ALL_PORTS, PortSet, SourceKey, SourceState},
+    names, prefix,
+    rate::Limit,
+    verdict::Reason,
+};
+
+use crate::command::require_root;
+
+/// What the program may answer.
+pub mod action {
+    /// Discard the packet.
+    pub const DROP: u32 = 1;
+    /// Hand it to the network stack.
+    pub const PASS: u32 = 2;
+}
+
+/// Number of [`Reason`]s.
+pub const REASONS: usize = Reason::ALL.len();
+/// The shortest packet that the kernel takes: an Ethernet header.
+pub const PACKET_MIN: usize = 14;
+/// Hold time of [`config`].
+pub const HOLD_NS: u64 = 10_000_000_000;
+
+/// What the program did with a packet.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// One of [`action`].
+    pub action: u32,
+    /// By how much each counter rose, by [`Reason::index`].
+    pub delta: [Counter; REASONS],
+}
+
+impl Outcome {
+    /// The outcome of `packets` packets of `bytes` each, all counted under one reason and nowhere else.
+    pub fn of(reason: Reason, packets: u64, bytes: usize) -> Self {
+        let mut delta = [Counter::default(); REASONS];
+        delta[reason.index() as usize] = Counter { packets, bytes: packets * bytes as u64 };
+        Self { action: if reason.is_drop() { action::DROP } else { action::PASS }, delta }
+    }
+
+    /// The reason, if exactly one packet was counted, and under exactly one.
+    pub fn reason(&self) -> Option<Reason> {
+        let mut counted =
+            Reason::ALL.iter().filter(|reason| self.delta[reason.index() as usize].packets != 0);
+        let (reason, other) = (*counted.next()?, counted.next());
+        (other.is_none() && self.delta[reason.index() as usize].packets == 1).then_some(reason)
+    }
+
+    /// What was counted, with the reasons' names: for messages.
+    pub fn describe(&self) -> String {
+        let counted = Reason::ALL.iter().filter_map(|reason| {
+            let delta = self.delta[reason.index() as usize];
+            (delta != Counter::default())
+                .then(|| format!("{} {} packets {} bytes", reason.label(), delta.packets, delta.bytes))
+        });
+        format!("action {}, {}", self.action, counted.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Settings with every port guarded, a hold of [`HOLD_NS`], IPv6 sources of /64 and nothing else switched on.
+pub fn config(rate: u32, burst: u32) -> Config {
+    let limit = Limit::new(rate, burst);
+    Config {
+        abi: ABI_VERSION,
+        flags: FLAG_ALL_PORTS,
+        syn_interval_ns: limit.interval_ns,
+        syn_tolerance_ns: limit.tolerance_ns,
+        hold_ns: HOLD_NS,
+        source_mask_v6: prefix::mask(64),
+        syn_rate: rate,
+        syn_burst: burst,
+        source_prefix_v6: 64,
+        ..Config::default()
+    }
+}
+
+/// The clock of the program, in nanoseconds. The program reads it in steps of a timer tick, so its readings
+/// may lie up to [`synguard_common::rate::CLOCK_STEP_NS`] before this one.
+pub fn now_ns() -> u64 {
+    clock::now_ns()
+}
+
+/// The program, loaded, with its maps.
+pub struct Filter {
+    // Keeps the program loaded.
+    ebpf: Ebpf,
+    config: Array<MapData, Config>,
+    ports: Array<MapData, PortSet>,
+    counters: PerCpuArray<MapData, Counter>,
+    cpu_state: PerCpuArray<MapData, CpuState>,
+    sources: HashMap<MapData, SourceKey, SourceState>,
+    events: Mutex<RingBuf<MapData>>,
+}
+
+impl Filter {
+    /// Loads the program with the smallest table of sources that is sound.
+    ///
+    /// # Panics
+    /// Without root, or when the kernel refuses the program or a map.
+    pub fn load() -> Self {
+        let cpus = aya::util::nr_cpus().expect("count the CPUs");
+        Self::load_with_sources(names::SOURCES_PER_CPU_MIN * cpus as u32)
+    }
+
+    /// Loads the program with room for so many sources.
+    ///
+    /// # Panics
+    /// As [`Filter::load`].
+    pub fn load_with_sources(sources: u32) -> Self {
+        require_root().expect("BPF_PROG_TEST_RUN");
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(names::SOURCES, sources);
+        let mut ebpf = loader.load(OBJECT).expect("create the maps");
+        let program = ebpf.program_mut(names::PROGRAM).expect("find the program");
+        let xdp: &mut Xdp = program.try_into().expect("the program is an XDP program");
+        xdp.load().expect("load the program");
+        let mut map = |name| ebpf.take_map(name).expect(name);
+        Self {
+            config: Array::try_from(map(names::CONFIG)).expect(names::CONFIG),
+            ports: Array::try_from(map(names::PORTS)).expect(names::PORTS),
+            counters: PerCpuArray::try_from(map(names::COUNTERS)).expect(names::COUNTERS),
+            cpu_state: PerCpuArray::try_from(map(names::CPU_STATE)).expect(names::CPU_STATE),
+            sources: HashMap::try_from(map(names::SOURCES)).expect(names::SOURCES),
+            events: Mutex::new(RingBuf::try_from(map(names::EVENTS)).expect(names::EVENTS)),
+            ebpf,
+        }
+    }
+
+    /// Loads the program and puts settings into force.
+    ///
+    /// # Panics
+    /// As [`Filter::load`].
+    pub fn with_config(config: Config) -> Self {
+        let mut filter = Self::load();
+        filter.set_config(config);
+        filter
+    }
+
+    /// The program itself.
+    ///
+    /// # Panics
+    /// Never: it was found when it was loaded.
+    pub fn xdp(&self) -> &Xdp {
+        let program = self.ebpf.program(names::PROGRAM).expect("find the program");
+        program.try_into().expect("the program is an XDP program")
+    }
+
+    /// Puts settings into force.
+    ///
+    /// # Panics
+    /// When the map cannot be written.
+    pub fn set_config(&mut self, config: Config) {
+        self.config.set(0, config, 0).expect("write CONFIG");
+    }
+
+    /// Guards these ports, unless the settings guard all.
+    ///
+    /// # Panics
+    /// When the map cannot be written.
+    pub fn set_ports(&mut self, ports: &PortSet) {
+        self.ports.set(0, ports, 0).expect("write PORTS");
+    }
+
+    /// Puts a source into the table, or replaces what is known of it.
+    ///
+    /// # Panics
+    /// When the map cannot be written.
+    pub fn set_source(&mut self, key: SourceKey, state: SourceState) {
+        self.sources.insert(key, state, 0).expect("write SOURCES");
+    }
+
+    /// Forgets a source, if it is known.
+    pub fn remove_source(&mut self, key: SourceKey) {
+        // What is not there need not be removed.
+        let _ = self.sources.remove(&key);
+    }
+
+    /// What is known of a source.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    pub fn source(&self, key: SourceKey) -> Option<SourceState> {
+        match self.sources.get(&key, 0) {
+            Ok(state) => Some(state),
+            Err(aya::maps::MapError::KeyNotFound) => None,
+            Err(error) => panic!("read SOURCES: {error}"),
+        }
+    }
+
+    /// Every source in the table. Only while no packet is run.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    pub fn sources(&self) -> Vec<(SourceKey, SourceState)> {
+        self.sources.iter().map(|entry| entry.expect("read SOURCES")).collect()
+    }
+
+    /// The counters by [`Reason::index`], summed over the CPUs.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    pub fn counters(&self) -> [Counter; REASONS] {
+        std::array::from_fn(|index| {
+            let per_cpu = self.counters.get(&(index as u32), 0).expect("read COUNTERS");
+            per_cpu.iter().fold(Counter::default(), |sum, cpu| Counter {
+                packets: sum.packets + cpu.packets,
+                bytes: sum.bytes + cpu.bytes,
+            })
+        })
+    }
+
+    /// What each CPU keeps besides the counters.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    pub fn cpu_states(&self) -> Vec<CpuState> {
+        self.cpu_state.get(&0, 0).expect("read CPU_STATE").to_vec()
+    }
+
+    /// Has the program look at a packet of at least [`PACKET_MIN`] bytes. Not while other threads run packets
+    /// through the same filter: their counts would be taken for this one's.
+    ///
+    /// # Panics
+    /// When the kernel does not run it.
+    pub fn run(&self, packet: &[u8]) -> Outcome {
+        self.run_repeat(packet, 1)
+    }
+
+    /// The same `repeat` times over; the action is that of the last time.
+    ///
+    /// # Panics
+    /// As [`Filter::run`].
+    pub fn run_repeat(&self, packet: &[u8], repeat: u32) -> Outcome {
+        let before = self.counters();
+        let action = self.run_uncounted(packet, repeat);
+        let after = self.counters();
+        let delta = std::array::from_fn(|index| Counter {
+            packets: after[index].packets - before[index].packets,
+            bytes: after[index].bytes - before[index].bytes,
+        });
+        Outcome { action, delta }
+    }
+
+    /// The same without looking at the counters: from several threads at once, or when speed matters.
+    ///
+    /// # Panics
+    /// As [`Filter::run`].
+    pub fn run_uncounted(&self, packet: &[u8], repeat: u32) -> u32 {
+        assert!(packet.len() >= PACKET_MIN, "BPF_PROG_TEST_RUN takes {PACKET_MIN} bytes or more");
+        let options = TestRunOptions { data_in: Some(packet), repeat, ..TestRunOptions::new() };
+        self.xdp().test_run(options).expect("run the program").return_value
+    }
+
+    /// The events that the program has emitted since the last call.
+    ///
+    /// # Panics
+    /// When a record is no [`Event`].
+    pub fn events(&self) -> Vec<Event> {
+        let mut ring = self.events.lock().expect("no thread panicked while it read events");
+        let mut events = Vec::new();
+        while let Some(item) = ring.next() {
+            assert_eq!(item.len(), size_of::<Event>(), "a record in EVENTS is no event");
+            // SAFETY: as many bytes as an Event has, every bit pattern is one, and the read does not assume
+            // alignment.
+            events.push(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+        }
+        events
+    }
+}

@@ -1,0 +1,98 @@
+//! The object as the kernel sees it: the verifier takes it, its names are the ones everything else uses, and
+//! it costs no more than it says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests are tests too"
+)]
+
+use std::collections::BTreeSet;
+
+use aya::{Ebpf, EbpfLoader, programs::Xdp};
+use synguard::datapath::OBJECT;
+use synguard_common::names;
+use synguard_tests::{bpffs::Dirs, command, testrun::Filter};
+
+/// What all maps may take at their default sizes on a machine with few CPUs, in bytes.
+const MEMORY_MAX: u64 = 40 << 20;
+/// What the verifier may examine. Its own limit is a million, and older kernels examine several times more.
+const INSTRUCTIONS_MAX: u32 = 100_000;
+
+fn load() -> Ebpf {
+    command::require_root().unwrap();
+    EbpfLoader::new().load(OBJECT).unwrap()
+}
+
+#[test]
+fn the_verifier_accepts_the_program_with_effort_to_spare() {
+    let filter = Filter::load();
+    let info = filter.xdp().info().unwrap();
+    let examined = info.verified_instruction_count().expect("the kernel says how much it verified");
+    println!("instructions examined by the verifier: {examined}");
+    assert!(examined <= INSTRUCTIONS_MAX, "{examined} instructions examined, {INSTRUCTIONS_MAX} allowed");
+    assert_eq!(info.name_as_str(), Some(names::PROGRAM));
+    assert_eq!(info.gpl_compatible(), Some(true), "cookie helpers are for GPL-compatible programs only");
+}
+
+#[test]
+fn the_object_holds_exactly_the_program_and_maps_that_are_named() {
+    let mut ebpf = load();
+    let programs: Vec<_> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(programs, [names::PROGRAM]);
+    assert!(<&mut Xdp>::try_from(ebpf.program_mut(names::PROGRAM).unwrap()).is_ok(), "not an XDP program");
+    // The compiler's own maps begin with a dot: .rodata, .bss, .data.
+    let maps: BTreeSet<_> = ebpf.maps().map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
+    assert_eq!(maps, BTreeSet::from(names::MAPS));
+}
+
+#[test]
+fn the_kernel_knows_the_maps_by_the_same_names() {
+    let filter = Filter::load();
+    let ids = filter.xdp().info().unwrap().map_ids().unwrap().expect("the kernel says which maps are used");
+    let mut found = BTreeSet::new();
+    for map in aya::maps::loaded_maps() {
+        // A map of another test may be gone by the time it is asked for.
+        let Ok(map) = map else { continue };
+        if ids.contains(&map.id()) {
+            found.insert(map.name_as_str().unwrap().to_owned());
+        }
+    }
+    // The kernel knows a map of the compiler's by a name of its section's kind.
+    found.retain(|name| !name.contains('.'));
+    assert_eq!(found, names::MAPS.map(str::to_owned).into());
+}
+
+#[test]
+fn the_maps_take_no_more_memory_than_stated() {
+    let filter = Filter::load_with_sources(names::SOURCES_DEFAULT);
+    let ids = filter.xdp().info().unwrap().map_ids().unwrap().expect("the kernel says which maps are used");
+    let mut total = 0;
+    for id in ids {
+        let map = aya::maps::MapInfo::from_id(id).unwrap();
+        let fd = map.fd().unwrap();
+        let bytes = memlock(&fd);
+        println!("{}: {} KiB", map.name_as_str().unwrap_or("?"), bytes / 1024);
+        total += bytes;
+    }
+    assert!(total <= MEMORY_MAX, "the maps take {total} bytes, {MEMORY_MAX} allowed");
+}
+
+/// What the kernel charges for a map, which it says in the file descriptor's entry in /proc.
+fn memlock(fd: &impl std::os::fd::AsFd) -> u64 {
+    use std::os::fd::AsRawFd as _;
+    let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("memlock:")).expect("memlock in fdinfo");
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn libbpf_tools_load_the_object_too() {
+    let dirs = Dirs::new().unwrap();
+    let object = dirs.root().join("synguard.o");
+    std::fs::write(&object, OBJECT).unwrap();
+    let mut bpftool = std::process::Command::new("bpftool");
+    bpftool.args(["prog", "load"]).arg(&object).arg(dirs.bpffs().join("synguard")).args(["type", "xdp"]);
+    command::run(&mut bpftool).unwrap();
+}
