@@ -1,6 +1,6 @@
 //! The name of the program and of every map, and their default sizes: the only place these are written.
 //!
-//! A map's name is also the name of its pin and of the `static` in the eBPF crate; `tests/tests/load.rs`
+//! A map's name is also the name of its pin and of the `static` in the eBPF crate; `tests/tests/kernel_load.rs`
 //! checks that the three agree.
 
 /// The XDP program's symbol, and the name of its pin.

@@ -61,11 +61,12 @@ fn total(filter: &Filter) -> u64 {
 
 #[test]
 fn one_source_on_two_cpus_gets_one_burst() {
-    const BURST: u64 = 100_000;
-    const REPEAT: u32 = 400_000;
+    // Long enough for the threads to overlap: they start milliseconds apart.
+    const BURST: u64 = 2_000_000;
+    const REPEAT: u32 = 3_000_000;
     // A SYN that lost every race to be charged passes uncharged (`CHARGE_TRIES` in the filter). It happens to
     // few: each needs the other CPU to charge several of its own meanwhile.
-    const SLACK: u64 = BURST / 100;
+    const SLACK: u64 = BURST / 1000;
     let filter = Filter::with_config(burst(BURST));
     let frames = vec![syn(V4); 2];
     let elapsed = run_at_once(&filter, &frames, 1, REPEAT);

@@ -155,11 +155,13 @@ impl Table {
         self.rows += 1;
         self.bytes += frame.len() as u64;
         let expected = Outcome::of(reason, 1, frame.len());
+        let mut wrong = Vec::new();
         if outcome != expected {
-            self.fail(name, &format!("{}, not {}", outcome.describe(), expected.describe()));
+            wrong.push(format!("{}, not {}", outcome.describe(), expected.describe()));
         }
-        if let Err(message) = self.check_sources(setup, source, reason, before) {
-            self.fail(name, &message);
+        wrong.extend(self.check_sources(setup, source, reason, before).err());
+        if !wrong.is_empty() {
+            self.failures.push(format!("  {name}: {}", wrong.join("; ")));
         }
     }
 
@@ -182,10 +184,6 @@ impl Table {
         self.row(&format!("{name}, new source"), &setup, packet, key(V4), reason);
         let held = setup.source(key(V4), held()).source(key(V6), held());
         self.row(&format!("{name}, in hold"), &held, packet, key(V4), reason);
-    }
-
-    fn fail(&mut self, name: &str, message: &str) {
-        self.failures.push(format!("  {name}: {message}"));
     }
 
     fn check_sources(

@@ -8,6 +8,9 @@ use crate::table::{PORT, Setup, Table, V4, V4_TO, V6, V6_TO, key, strict};
 /// Where the TCP header begins in a frame with plain IPv4.
 const TCP: usize = 14 + 20;
 
+/// What makes a segment of a TCP header without flags.
+type Shape = (&'static str, fn(Packet) -> Packet);
+
 fn tcp() -> Packet {
     Packet::eth().ipv4(V4, V4_TO).tcp(40_000, PORT)
 }
@@ -18,7 +21,7 @@ fn tcp6() -> Packet {
 
 #[test]
 fn every_shape_of_syn_is_limited() {
-    let shapes: [(&str, fn(Packet) -> Packet); 17] = [
+    let shapes: [Shape; 17] = [
         ("SYN", |tcp| tcp.syn()),
         ("SYN that asks for ECN", |tcp| tcp.syn().ecn()),
         ("SYN+ECE", |tcp| tcp.flags(flags::SYN | flags::ECE)),
@@ -59,7 +62,7 @@ fn every_shape_of_syn_is_limited() {
 
 #[test]
 fn no_other_segment_is_a_syn() {
-    let shapes: [(&str, fn(Packet) -> Packet); 14] = [
+    let shapes: [Shape; 14] = [
         ("SYN-ACK", |tcp| tcp.syn().ack()),
         ("SYN-ACK that grants ECN", |tcp| tcp.flags(flags::SYN | flags::ACK | flags::ECE)),
         ("ACK", |tcp| tcp.ack()),
