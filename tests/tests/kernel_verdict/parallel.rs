@@ -114,6 +114,6 @@ fn a_source_that_is_new_on_two_cpus_gets_one_entry() {
     }
     assert_eq!(packets(&filter, Reason::SynPassed), 2 * u64::from(CALLS * ROUNDS));
     assert_eq!(filter.sources().len(), ROUNDS as usize);
-    let inserts: u64 = filter.cpu_states().iter().map(|cpu| cpu.source_inserts).sum();
+    let inserts: u64 = filter.cpu_states().iter().map(|cpu| cpu.sources.inserts).sum();
     assert_eq!(inserts, u64::from(ROUNDS));
 }

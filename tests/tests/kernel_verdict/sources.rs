@@ -108,7 +108,7 @@ fn a_full_table_makes_room_and_nobody_is_refused() {
     println!("{} of {sources} sources known, room for {capacity}", known.len());
     assert!(known.len() <= capacity as usize);
     assert!(known.len() >= capacity as usize / 2, "only {} of {capacity} places are used", known.len());
-    let inserts: u64 = filter.cpu_states().iter().map(|cpu| cpu.source_inserts).sum();
+    let inserts: u64 = filter.cpu_states().iter().map(|cpu| cpu.sources.inserts).sum();
     assert_eq!(inserts, u64::from(sources));
     // The source seen last is still limited.
     let outcome = filter.run(&frame);
