@@ -2,6 +2,7 @@
 //! for `setup` is what installs the rest.
 #![allow(clippy::print_stdout, reason = "telling a person what happens is this program's job")]
 
+mod artifacts;
 mod build;
 mod ci;
 mod demo;
@@ -13,6 +14,7 @@ mod rungs;
 mod setup;
 mod test;
 mod toolchain;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,8 @@ enum Command {
     Demo(demo::Args),
     /// Run the test ladder from the bottom up (root from rung 3 on)
     Test(test::Args),
+    /// Boot other kernels in emulated machines and run the tests of the kernel there
+    Vm(vm::Args),
     /// Check formatting, lints, documentation, and what dependencies may be
     Lint,
     /// Everything that must hold before a merge: the lints and every test
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Build => build::run().map(|()| true),
         Command::Demo(args) => demo::run(&args).map(|()| true),
         Command::Test(args) => test::run(&args),
+        Command::Vm(args) => vm::run(&args),
         Command::Lint => lint::run().map(|()| true),
         Command::Ci => ci::run(),
     };

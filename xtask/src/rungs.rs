@@ -19,11 +19,14 @@ pub(crate) enum Rung {
     /// Real servers, clients and floods in network namespaces
     #[value(name = "4", alias = "lab")]
     Lab,
+    /// The tests of the kernel and a small lab on other kernels, in emulated machines
+    #[value(name = "5", alias = "vm")]
+    Machines,
 }
 
 impl Rung {
     /// From the bottom up.
-    pub(crate) const ALL: [Self; 4] = [Self::Pure, Self::Host, Self::Kernel, Self::Lab];
+    pub(crate) const ALL: [Self; 5] = [Self::Pure, Self::Host, Self::Kernel, Self::Lab, Self::Machines];
 
     /// Number and name.
     pub(crate) const fn title(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Rung {
             Self::Host => "2 host",
             Self::Kernel => "3 kernel",
             Self::Lab => "4 lab",
+            Self::Machines => "5 vm",
         }
     }
 
@@ -50,12 +54,13 @@ impl Rung {
         }
     }
 
-    /// Arguments of the `cargo` that runs the rung; none if it has no tests yet.
+    /// Arguments of the `cargo` that runs the rung; none if it has no tests yet, or cargo cannot run it.
     pub(crate) fn cargo_arguments(self, targets: &[String]) -> Option<Vec<String>> {
         let mut arguments = words(&["test", "--no-fail-fast"]);
         match self {
             // The default members' unit tests, integration tests and documentation examples.
             Self::Pure => {}
+            Self::Machines => return None,
             Self::Host | Self::Kernel | Self::Lab => {
                 arguments.extend(words(&["--package", "synguard-tests"]));
                 let mine: Vec<&String> = targets.iter().filter(|name| Self::of(name) == Some(self)).collect();

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    packages::{Installer, TOOLS, Tool},
+    packages::{Installer, MACHINE_TOOLS, TOOLS, Tool},
     toolchain::{self, LINKED, LLVM, Toolchain},
 };
 
@@ -16,8 +16,10 @@ use crate::{
 pub(crate) enum Scope {
     /// To build the program.
     Build,
-    /// To test and to show it, too.
+    /// To test and to show it on this kernel, too.
     Everything,
+    /// To test it on other kernels, too.
+    Machines,
 }
 
 /// What there is.
@@ -32,9 +34,13 @@ struct Found {
 impl Found {
     /// Looks, and says what is there.
     fn look(scope: Scope) -> Self {
-        let tools: &[Tool] = if scope == Scope::Everything { &TOOLS } else { &[] };
+        let (tools, machine_tools): (&[Tool], &[Tool]) = match scope {
+            Scope::Build => (&[], &[]),
+            Scope::Everything => (&TOOLS, &[]),
+            Scope::Machines => (&TOOLS, &MACHINE_TOOLS),
+        };
         let mut missing_tools = Vec::new();
-        for &tool in tools {
+        for &tool in tools.iter().chain(machine_tools) {
             if tool.is_installed() {
                 println!("ok: {}", tool.program);
             } else {

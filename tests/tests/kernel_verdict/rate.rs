@@ -1,16 +1,13 @@
 //! Sequences: a burst, then drops, then hold; and the events that tell of it.
 
-use std::time::Instant;
-
 use synguard_common::{
     abi::{Config, EVENT_LIMIT, FLAG_MONITOR, SourceKey, SourceState},
-    rate::CLOCK_STEP_NS,
     verdict::Reason,
 };
 use synguard_tests::{
     command::pin_to_cpu,
     packet::Packet,
-    testrun::{Filter, HOLD_NS, Outcome, action, now_ns},
+    testrun::{Filter, HOLD_NS, Outcome, action, now_ns, ticked_ns},
 };
 
 use crate::table::{PORT, SECOND, V4, V4_TO, V6, V6_TO, key, strict};
@@ -61,7 +58,7 @@ fn exactly_the_burst_passes_then_one_exceeds_then_all_are_in_hold() {
                 let expected = Outcome::of(Reason::SynPassed, rest.into(), frame.len());
                 assert_eq!(filter.run_repeat(&frame, rest), expected, "burst {burst}");
             }
-            let before = now_ns();
+            let before = ticked_ns();
             assert_eq!(
                 filter.run(&frame),
                 Outcome::of(Reason::RateExceeded, 1, frame.len()),
@@ -69,7 +66,7 @@ fn exactly_the_burst_passes_then_one_exceeds_then_all_are_in_hold() {
             );
             let after = now_ns();
             let state = filter.source(source).unwrap();
-            let held = before - CLOCK_STEP_NS + HOLD_NS..=after + HOLD_NS;
+            let held = before + HOLD_NS..=after + HOLD_NS;
             assert!(held.contains(&state.hold_until_ns), "burst {burst}: {state:?}, not in {held:?}");
             assert_eq!((state.passed, state.dropped), (burst, 1), "burst {burst}");
             assert_eq!(
@@ -141,12 +138,12 @@ fn one_event(frame: &[u8], source: SourceKey, port: u16, flags: u32) {
     let filter = Filter::with_config(Config { flags: config.flags | flags, ..config });
     assert_ne!(filter.run_uncounted(frame, 3), action::DROP);
     assert_eq!(filter.events(), [], "nothing has exceeded anything");
-    let before = now_ns();
+    let before = ticked_ns();
     filter.run_uncounted(frame, 100);
     let events = filter.events();
     let [event] = &events[..] else { panic!("one event, not {events:?}") };
     assert_eq!((event.source, event.port, event.reason), (source, port, Reason::RateExceeded.index()));
-    assert!((before - CLOCK_STEP_NS..=now_ns()).contains(&event.at_ns), "{event:?}");
+    assert!((before..=now_ns()).contains(&event.at_ns), "{event:?}");
     assert_eq!(event.reserved, 0);
 }
 
@@ -168,9 +165,9 @@ fn events_are_bounded_and_none_is_lost_uncounted() {
     // Without hold every SYN exceeds the rate anew, and would be an event.
     let filter = Filter::with_config(Config { hold_ns: 0, ..strict() });
     assert_eq!(filter.run_uncounted(&syn(), 1), action::PASS);
-    let start = Instant::now();
+    let begun = ticked_ns();
     assert_eq!(filter.run_uncounted(&syn(), PACKETS), action::DROP);
-    let elapsed = start.elapsed().as_nanos() as u64 + CLOCK_STEP_NS;
+    let elapsed = now_ns() - begun;
     let events = filter.events().len() as u64;
     let burst = EVENT_LIMIT.tolerance_ns / EVENT_LIMIT.interval_ns + 1;
     let bound = burst + elapsed / EVENT_LIMIT.interval_ns + 1;

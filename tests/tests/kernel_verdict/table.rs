@@ -5,12 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use synguard_common::{
     abi::{Config, PortSet, SourceKey, SourceState},
     prefix,
-    rate::CLOCK_STEP_NS,
     verdict::Reason,
 };
 use synguard_tests::{
     packet::Packet,
-    testrun::{Filter, Outcome, config, now_ns},
+    testrun::{Filter, Outcome, config, now_ns, ticked_ns},
 };
 
 /// A second, in the unit of all times here.
@@ -150,7 +149,7 @@ impl Table {
         }
         self.filter.set_ports(&setup.ports);
         self.filter.set_config(setup.config);
-        let before = now_ns();
+        let before = ticked_ns();
         let outcome = self.filter.run(frame);
         self.rows += 1;
         self.bytes += frame.len() as u64;
@@ -200,7 +199,7 @@ impl Table {
                 return Err(format!("no entry for the source; there are {:x?}", self.filter.sources()));
             };
             let seen = found.last_seen_ns;
-            if !(before - CLOCK_STEP_NS..=after).contains(&seen) {
+            if !(before..=after).contains(&seen) {
                 return Err(format!("last seen at {seen}, not in {before} to {after}"));
             }
             let state = match setup.sources.iter().position(|(key, _)| *key == source) {

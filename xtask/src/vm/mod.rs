@@ -1,0 +1,126 @@
+//! `cargo xtask vm`: boots other kernels in emulated machines and runs the tests there that need nothing but a
+//! kernel: the verifier's opinion, the tables of verdicts, and a small lab.
+
+mod console;
+mod cpio;
+mod image;
+mod kernel;
+mod machine;
+mod module;
+
+use std::{
+    env::consts,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+pub(crate) use self::kernel::Series;
+use self::{console::Report, image::Image, kernel::Kernel, machine::Machine};
+use crate::{
+    artifacts::{self, Artifacts},
+    process::{find, workspace_root},
+    results::{Outcome, summary, table},
+    rungs::{Rung, test_targets},
+    setup::{self, Scope},
+};
+
+/// The test of the lab that needs no more than is in the machine.
+const LAB: &str = "lab_small";
+/// What the lab's devices need that is a module in Debian's kernels.
+const MODULES: [&str; 2] = ["veth", "bridge"];
+/// What tests start. A test that misses one says so.
+const TOOLS: [&str; 5] = ["ip", "bridge", "ethtool", "nsenter", "bpftool"];
+
+/// What to boot.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Only this line of kernels, such as 6.1 or 6.12; may be given several times
+    #[arg(long = "kernel", value_name = "VERSION")]
+    kernels: Vec<Series>,
+    /// Keep the machine's file system, and say how to boot it by hand
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Sets up, boots every kernel, and says how it went. Returns whether all is well.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    setup::run(Scope::Machines)?;
+    let outcomes = outcomes(args);
+    println!("\n{}", table(&outcomes, false));
+    println!("{}", summary(&outcomes));
+    Ok(outcomes.iter().all(|outcome| outcome.fault(false).is_none()))
+}
+
+/// Builds the tests and runs them on every kernel, one after the other; everything must have been set up.
+pub(crate) fn outcomes(args: &Args) -> Vec<Outcome> {
+    let kernels = if args.kernels.is_empty() { &Series::TESTED[..] } else { &args.kernels };
+    let title = |series: &Series| format!("{} {series}", Rung::Machines.title());
+    let built = build();
+    let boot = |series: &Series| {
+        println!("\n=== rung {}", title(series));
+        let outcome = match &built {
+            Ok(built) => boot(*series, built, args.keep).map(|report| report.outcome(title(series))),
+            Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        };
+        let outcome = outcome.unwrap_or_else(|error| Outcome::not_run(title(series), format!("{error:#}")));
+        println!("--- rung {}: {}", outcome.title, summary(std::slice::from_ref(&outcome)));
+        if let Some(why) = &outcome.broken {
+            println!("--- rung {}: {why}", outcome.title);
+        }
+        outcome
+    };
+    kernels.iter().map(boot).collect()
+}
+
+/// The programs that go into every machine.
+fn build() -> Result<Artifacts> {
+    ensure!(consts::ARCH == "x86_64", "the kernels are for x86_64, and this machine is not");
+    let targets = test_targets(&workspace_root().join("tests/tests"))?;
+    let wanted = targets.into_iter().filter(|name| name.starts_with("kernel_") || name == LAB).collect();
+    artifacts::build(wanted)
+}
+
+/// Boots a kernel and says what it was like.
+fn boot(series: Series, built: &Artifacts, keep: bool) -> Result<Report> {
+    let start = Instant::now();
+    let dir = workspace_root().join("target/vm");
+    let kernel = Kernel::get(series, &dir.join("kernels"))?;
+    let run_dir = dir.join(series.to_string());
+    fs::create_dir_all(&run_dir).with_context(|| format!("make {}", run_dir.display()))?;
+    let initramfs = run_dir.join("initramfs");
+    fs::write(&initramfs, image(&kernel, built)?).context("write the machine's file system")?;
+    let machine = Machine { kernel: &kernel.image, initramfs: &initramfs, log: run_dir.join("kernel.log") };
+    let report = machine.run();
+    if keep {
+        println!("to boot it by hand: {}", machine.command_line());
+    } else {
+        let _ = fs::remove_file(&initramfs);
+    }
+    let report = report?;
+    println!("{}", describe(series, &report, start));
+    Ok(report)
+}
+
+fn image(kernel: &Kernel, built: &Artifacts) -> Result<Vec<u8>> {
+    let mut image = Image::new(&module::with_dependencies(&kernel.modules, &MODULES)?)?;
+    let tools = TOOLS.iter().filter_map(|tool| Some((find(tool)?, format!("/sbin/{tool}"))));
+    let tests = built.tests.iter().map(|(name, file)| (file.clone(), format!("/tests/{name}")));
+    let program = (built.program.clone(), "/bin/synguard".to_owned());
+    let programs: Vec<(PathBuf, String)> = tools.chain(tests).chain([program]).collect();
+    for (file, path) in programs {
+        image.program(Path::new(&file), &path)?;
+    }
+    Ok(image.finish())
+}
+
+/// The machine in a line, for people.
+fn describe(series: Series, report: &Report, start: Instant) -> String {
+    let release = report.release.clone().unwrap_or_else(|| format!("{series}, which did not boot"));
+    let boot = report.boot.map(|boot| format!(", up after {:.1} s", boot.as_secs_f64())).unwrap_or_default();
+    let examined = report.examined.map(|count| format!(", the verifier examined {count} instructions"));
+    let total = start.elapsed().as_secs_f64();
+    format!("Linux {release}{boot}, off after {total:.0} s{}", examined.unwrap_or_default())
+}
