@@ -171,8 +171,12 @@ pub struct CpuState {
     pub sources: Admission,
     /// Who gets an entry among the prefixes.
     pub prefixes: Admission,
+    /// The timer tick at which `clock_ns` was read.
+    pub clock_tick: u64,
+    /// The clock at that tick, in nanoseconds.
+    pub clock_ns: u64,
     /// Zero.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 5],
 }
 
 /// Events a CPU may emit: 20 a second, bursts of 40.

@@ -44,7 +44,7 @@ pub const fn index(hash: u64) -> usize {
 #[inline(always)]
 pub const fn observe(register: u16, hash: u64, window: u32) -> Option<u16> {
     let tag = window & TAG_MASK;
-    let rank = if (register >> RANK_BITS) as u32 == tag { register as u32 & RANK_MASK } else { 0 };
+    let rank = rank_in(register, window);
     // The hash's rank exceeds r if its lowest r bits are zero.
     if rank != 0 && hash & ((1u64 << rank) - 1) != 0 {
         return None;
@@ -54,6 +54,12 @@ pub const fn observe(register: u16, hash: u64, window: u32) -> Option<u16> {
 }
 
 const RANK_MASK: u32 = (1 << RANK_BITS) - 1;
+
+/// A register's rank in a window, 0 if it is of another.
+#[inline(always)]
+const fn rank_in(register: u16, window: u32) -> u32 {
+    if (register >> RANK_BITS) as u32 == window & TAG_MASK { register as u32 & RANK_MASK } else { 0 }
+}
 
 /// One more than the number of zeros at the low end of the hash, at most [`RANK_MAX`]. By halving, since BPF has
 /// no instruction to count zeros.
@@ -99,13 +105,22 @@ impl Registers {
         }
     }
 
+    /// Adds to `window` what `other` saw in its window `theirs`: the count is then that of both together.
+    pub fn merge(&mut self, window: u32, other: &Self, theirs: u32) {
+        let (mine, others) = (&mut self.sets[window as usize % SETS], &other.sets[theirs as usize % SETS]);
+        for (register, &other) in mine.iter_mut().zip(others) {
+            let rank = rank_in(other, theirs);
+            if rank > rank_in(*register, window) {
+                *register = ((window & TAG_MASK) << RANK_BITS | rank) as u16;
+            }
+        }
+    }
+
     /// How many registers have each rank in `window`, those of other windows counting as rank 0.
     pub fn multiplicities(&self, window: u32) -> [u32; RANK_MAX as usize + 1] {
         let mut multiplicities = [0; RANK_MAX as usize + 1];
         for &register in &self.sets[window as usize % SETS] {
-            let current = (register >> RANK_BITS) as u32 == window & TAG_MASK;
-            let rank = if current { register as u32 & RANK_MASK } else { 0 };
-            multiplicities[(rank as usize).min(RANK_MAX as usize)] += 1;
+            multiplicities[(rank_in(register, window) as usize).min(RANK_MAX as usize)] += 1;
         }
         multiplicities
     }
@@ -152,5 +167,18 @@ mod tests {
         assert!(registers.multiplicities(6)[0] < REGISTERS as u32);
         assert_eq!(registers.multiplicities(7)[0], REGISTERS as u32);
         assert_eq!(registers.multiplicities(8)[0], REGISTERS as u32);
+    }
+
+    #[test]
+    fn merged_windows_count_as_one() {
+        let hash = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (mut one, mut two, mut both) = (Registers::EMPTY, Registers::EMPTY, Registers::EMPTY);
+        (0..1000).for_each(|i| one.add(hash(i), 6));
+        (500..2000).for_each(|i| two.add(hash(i), 9));
+        (0..2000).for_each(|i| both.add(hash(i), 6));
+        one.merge(6, &two, 9);
+        assert_eq!(one.multiplicities(6), both.multiplicities(6));
+        one.merge(6, &two, 11);
+        assert_eq!(one.multiplicities(6), both.multiplicities(6), "nothing was seen in that window");
     }
 }

@@ -4,11 +4,13 @@
 //! Everything here needs root, and is undone when its guard is dropped. Floods stay inside the namespaces of
 //! the [`lab::Lab`] that they run in.
 
+pub mod bench;
 pub mod bpffs;
 pub mod client;
 pub mod command;
 pub mod demo;
 pub mod flood;
+mod interrupt;
 pub mod fuzz;
 pub mod lab;
 pub mod model;

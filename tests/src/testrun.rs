@@ -12,17 +12,18 @@ use std::sync::Mutex;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{TestRun as _, TestRunOptions, Xdp},
+    programs::{TestRun as _, TestRunOptions, Xdp, XdpMode},
 };
 use synguard::{clock, datapath::OBJECT};
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, Event, FLAG_ALL_PORTS, PortSet, SourceKey, SourceState},
+    distinct::Registers,
     names, prefix,
     rate::Limit,
     verdict::Reason,
 };
 
-use crate::command::require_root;
+use crate::{command::require_root, netns::Netns};
 
 /// What the program may answer.
 pub mod action {
@@ -121,6 +122,7 @@ pub struct Filter {
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
     sources: HashMap<MapData, SourceKey, SourceState>,
+    distinct: Array<MapData, Registers>,
     events: Mutex<RingBuf<MapData>>,
 }
 
@@ -153,6 +155,7 @@ impl Filter {
             counters: PerCpuArray::try_from(map(names::COUNTERS)).expect(names::COUNTERS),
             cpu_state: PerCpuArray::try_from(map(names::CPU_STATE)).expect(names::CPU_STATE),
             sources: HashMap::try_from(map(names::SOURCES)).expect(names::SOURCES),
+            distinct: Array::try_from(map(names::DISTINCT)).expect(names::DISTINCT),
             events: Mutex::new(RingBuf::try_from(map(names::EVENTS)).expect(names::EVENTS)),
             ebpf,
         }
@@ -175,6 +178,25 @@ impl Filter {
     pub fn xdp(&self) -> &Xdp {
         let program = self.ebpf.program(names::PROGRAM).expect("find the program");
         program.try_into().expect("the program is an XDP program")
+    }
+
+    /// Attaches the program to a device, until the filter is dropped.
+    ///
+    /// # Panics
+    /// When the device has a program already, or does not support native XDP.
+    pub fn attach(&mut self, netns: &Netns, device: &str) {
+        let program = self.ebpf.program_mut(names::PROGRAM).expect("find the program");
+        let xdp: &mut Xdp = program.try_into().expect("the program is an XDP program");
+        let attached = netns.run(|| xdp.attach(device, XdpMode::Driver)).expect("enter the namespace");
+        attached.expect("attach the program");
+    }
+
+    /// The registers of the distinct count.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    pub fn registers(&self) -> Box<Registers> {
+        Box::new(self.distinct.get(&0, 0).expect("read DISTINCT"))
     }
 
     /// Puts settings into force.

@@ -3,9 +3,11 @@
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::PerCpuArray,
+    maps::{HashMap, PerCpuArray},
     programs::{Xdp, XdpMode},
 };
+
+use synguard_tests_ebpf::PLAIN_SOURCES;
 
 use crate::netns::Netns;
 
@@ -20,6 +22,8 @@ pub enum Program {
     Drop,
     /// Drops everything and does nothing else.
     DropEmpty,
+    /// Limits sources by an LRU table alone: what synguard is compared with.
+    PlainLru,
     /// Writes and sends one frame of a flood.
     Generate,
 }
@@ -30,6 +34,7 @@ impl Program {
             Self::Pass => "pass",
             Self::Drop => "drop",
             Self::DropEmpty => "drop_empty",
+            Self::PlainLru => "plain_lru",
             Self::Generate => "generate",
         }
     }
@@ -48,7 +53,12 @@ impl Loaded {
     /// # Errors
     /// When the kernel refuses it.
     pub fn new(program: Program) -> Result<Self> {
-        let ebpf = EbpfLoader::new().load(OBJECT).context("load the lab's BPF object")?;
+        let mut loader = EbpfLoader::new();
+        if program == Program::PlainLru {
+            // The other programs, which get the map too, do without its memory.
+            loader.map_max_entries("PLAIN_SOURCES", PLAIN_SOURCES);
+        }
+        let ebpf = loader.load(OBJECT).context("load the lab's BPF object")?;
         let mut loaded = Self { ebpf, program };
         loaded.xdp_mut()?.load().with_context(|| format!("load the program {}", program.name()))?;
         Ok(loaded)
@@ -88,6 +98,16 @@ impl Loaded {
         let map = self.ebpf.map(map).with_context(|| format!("the lab's object lacks the map {map}"))?;
         let counters = PerCpuArray::<_, u64>::try_from(map).context("not an array of counters")?;
         Ok(counters.get(&0, 0).context("read a counter")?.iter().sum())
+    }
+
+    /// Sources in the table of [`Program::PlainLru`]; only while none come and go.
+    ///
+    /// # Errors
+    /// When the kernel does not give them out.
+    pub fn plain_sources(&self) -> Result<usize> {
+        let map = self.ebpf.map("PLAIN_SOURCES").context("the lab's object lacks PLAIN_SOURCES")?;
+        let map = HashMap::<_, u32, [u64; 2]>::try_from(map).context("not a table of sources")?;
+        map.keys().try_fold(0, |sum, key| key.map(|_| sum + 1)).context("read PLAIN_SOURCES")
     }
 
     fn xdp_mut(&mut self) -> Result<&mut Xdp> {

@@ -90,16 +90,44 @@ pub struct Template {
     /// Where that word starts, in bytes from the start of the address: 0 for IPv4; for IPv6 4 (each source
     /// has a /64 of its own) or 12 (all share one).
     pub source_word: u32,
-    /// How many sources there are, counted up from `source_base`; each frame takes one at random.
+    /// How many sources there are, counted up from `source_base`; each frame takes one.
     pub sources: u32,
     /// Source port in host order, or 0 for a random one from 1024 up.
     pub source_port: u32,
+    /// 0: each frame takes a source at random; 1: they take turns.
+    pub in_turn: u32,
+    /// The varying word of the first offender's address, in host order.
+    pub offender_base: u32,
+    /// How many offenders there are, counted up from `offender_base`.
+    pub offenders: u32,
+    /// How many of [`SHARE_WHOLE`] frames come from an offender, at random, instead of from a source.
+    pub offender_share: u32,
     /// Zero, to fill the last word.
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Template>() == FRAME_WORDS_MAX * 8 + 32);
+/// What [`Template::offender_share`] is a share of.
+pub const SHARE_WHOLE: u32 = 1 << 16;
+
+const _: () = assert!(size_of::<Template>() == FRAME_WORDS_MAX * 8 + 48);
 const _: () = assert!(Layout::V6Vlan.words() == FRAME_WORDS_MAX);
+
+/// What the program `plain_lru` knows of a source.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PlainSource {
+    /// The window that `syns` counts in.
+    pub window: u64,
+    /// SYNs.
+    pub syns: u64,
+}
+
+/// Nanoseconds of a window of `plain_lru`, as a power of two: 1.07 s.
+pub const PLAIN_WINDOW_SHIFT: u32 = 30;
+/// SYNs in a window above which `plain_lru` drops.
+pub const PLAIN_LIMIT: u64 = 100;
+/// Sources that `plain_lru` has room for, as many as synguard by default.
+pub const PLAIN_SOURCES: u32 = 262_144;
 
 /// Adds a 32-bit value, as its two 16-bit words in network order, to an Internet checksum in memory order.
 #[inline(always)]

@@ -4,12 +4,15 @@
 
 use aya_ebpf::{
     bindings::xdp_action,
-    btf_maps::{Array, PerCpuArray},
-    helpers::{bpf_get_prandom_u32, bpf_xdp_adjust_tail},
+    btf_maps::{Array, LruHashMap, PerCpuArray},
+    helpers::{bpf_get_prandom_u32, bpf_xdp_adjust_tail, generated::bpf_ktime_get_coarse_ns},
     macros::{btf_map, xdp},
     programs::XdpContext,
 };
-use synguard_tests_ebpf::{Layout, Template, add_u32, finish};
+use synguard_tests_ebpf::{
+    ETHERNET_LEN, IPV4_LEN, Layout, PLAIN_LIMIT, PLAIN_WINDOW_SHIFT, PlainSource, SHARE_WHOLE, Template,
+    add_u32, finish,
+};
 
 /// The frame that `generate` sends.
 #[btf_map]
@@ -22,6 +25,10 @@ static GENERATED: PerCpuArray<u64, 1> = PerCpuArray::new();
 /// Frames that `drop` received, per CPU.
 #[btf_map]
 static DROPPED: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// Sources that `plain_lru` counts, by IPv4 address as it lies in the packet. The loader sets the capacity.
+#[btf_map]
+static PLAIN_SOURCES: LruHashMap<u32, PlainSource, 1024> = LruHashMap::new();
 
 /// Hands every packet to the network stack. A veth device delivers XDP_TX frames only to a peer that has a
 /// program, and this is the one with no effect.
@@ -41,6 +48,54 @@ fn drop(_ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 fn drop_empty(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_DROP
+}
+
+/// The limiter that others are: every source of a SYN has an entry in an LRU table and a count of SYNs in a
+/// fixed window. It knows IPv4 without options only, which makes it faster than it would be in earnest.
+#[xdp(frags)]
+fn plain_lru(ctx: XdpContext) -> u32 {
+    match plain_verdict(&ctx) {
+        Some(true) => xdp_action::XDP_DROP,
+        Some(false) | None => xdp_action::XDP_PASS,
+    }
+}
+
+/// Whether a packet's source is over its limit; `None` for what is no SYN over IPv4.
+#[inline(always)]
+fn plain_verdict(ctx: &XdpContext) -> Option<bool> {
+    const TCP_AT: usize = ETHERNET_LEN + IPV4_LEN;
+    let frame = ctx.data();
+    if frame + TCP_AT + 20 > ctx.data_end() {
+        return None;
+    }
+    // SAFETY: within the bounds checked above; the kernel's frames leave IP headers on a 4-byte boundary or the
+    // machine can read unaligned words, and read_unaligned is right either way.
+    let (ethertype, protocol, source, flags) = unsafe {
+        (
+            ((frame + 12) as *const u16).read_unaligned(),
+            ((frame + ETHERNET_LEN + 9) as *const u8).read(),
+            ((frame + ETHERNET_LEN + 12) as *const u32).read_unaligned(),
+            ((frame + TCP_AT + 13) as *const u8).read(),
+        )
+    };
+    if ethertype != 0x0800_u16.to_be() || protocol != 6 || flags & 0x17 != 0x02 {
+        return None;
+    }
+    // SAFETY: the helper takes no arguments and only reads a clock.
+    let window = unsafe { bpf_ktime_get_coarse_ns() } >> PLAIN_WINDOW_SHIFT;
+    if let Some(entry) = PLAIN_SOURCES.get_ptr_mut(&source) {
+        // SAFETY: the pointer is to the map's entry, which stays readable and writable for the rest of the run;
+        // both fields are plain integers. Counts that CPUs lose to each other do not matter to a reference.
+        let entry = unsafe { &mut *entry };
+        if entry.window == window {
+            entry.syns += 1;
+        } else {
+            *entry = PlainSource { window, syns: 1 };
+        }
+        return Some(entry.syns > PLAIN_LIMIT);
+    }
+    let _ = PLAIN_SOURCES.insert(&source, &PlainSource { window, syns: 1 }, 0);
+    Some(false)
 }
 
 /// Writes one frame of the flood over whatever the buffer holds, and sends it. Run by BPF_PROG_TEST_RUN with
@@ -84,8 +139,7 @@ fn write<const LAYOUT: u32>(ctx: &XdpContext, template: &Template) -> Option<()>
     }
     // SAFETY: the helper has no precondition.
     let (random, sequence) = unsafe { (bpf_get_prandom_u32(), bpf_get_prandom_u32()) };
-    let offset = (u64::from(random) * u64::from(template.sources)) >> 32;
-    let source = template.source_base.wrapping_add(offset as u32);
+    let source = source(template, random, sequence);
     let port = if template.source_port == 0 {
         // Mixed, so that the port does not give the sequence number away, nor the other way round.
         (sequence.wrapping_mul(0x9e37_79b1) >> 16) | 1024
@@ -111,6 +165,27 @@ fn write<const LAYOUT: u32>(ctx: &XdpContext, template: &Template) -> Option<()>
     // SAFETY: the context is the one the program was called with; no packet pointer is used after this.
     let done = unsafe { bpf_xdp_adjust_tail(ctx.ctx, -surplus) };
     (done == 0).then_some(())
+}
+
+/// The varying word of the frame's source address.
+#[inline(always)]
+fn source(template: &Template, random: u32, sequence: u32) -> u32 {
+    // An offender by the bits of `sequence` that leave which one to `random`.
+    if sequence % SHARE_WHOLE < template.offender_share {
+        return template.offender_base.wrapping_add(scale(random, template.offenders));
+    }
+    if template.in_turn == 0 {
+        return template.source_base.wrapping_add(scale(random, template.sources));
+    }
+    let sent = GENERATED.get(0).copied().unwrap_or(0);
+    // At least 1, or the compiler would put a panic here, which cannot be loaded.
+    template.source_base.wrapping_add((sent % u64::from(template.sources.max(1))) as u32)
+}
+
+/// Maps 32 random bits onto 0 to `below` - 1.
+#[inline(always)]
+fn scale(random: u32, below: u32) -> u32 {
+    ((u64::from(random) * u64::from(below)) >> 32) as u32
 }
 
 /// Stores a field whose bytes are already in memory order.

@@ -4,7 +4,6 @@
 //! the demo fail.
 #![expect(clippy::print_stdout, reason = "the demo talks to whoever runs it")]
 
-mod interrupt;
 mod phase;
 mod verdict;
 
@@ -20,6 +19,7 @@ use crate::{
     client::ClientSpec,
     command::pin_to_cpu,
     flood::FloodSpec,
+    interrupt,
     lab::{DEVICE, Family, Lab},
     program::{Running, Synguard},
     web::Web,

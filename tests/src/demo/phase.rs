@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::{
     client::{ClientSpec, Clients, Summary},
-    demo::interrupt,
     flood::{Flood, FloodSpec, Totals},
+    interrupt,
     lab::Lab,
     program::Synguard,
 };

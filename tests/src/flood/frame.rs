@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, ensure};
-use synguard_tests_ebpf::{FRAME_WORDS_MAX, Layout, TCP_LEN, Template, VLAN_LEN};
+use synguard_tests_ebpf::{FRAME_WORDS_MAX, Layout, SHARE_WHOLE, TCP_LEN, Template, VLAN_LEN};
 
 use crate::{
-    flood::FloodSpec,
-    lab::{Family, GATEWAY_MAC, SERVER_MAC},
+    flood::{FloodSpec, Order},
+    lab::{Family, GATEWAY_MAC},
 };
 
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 7: the options of a SYN from Linux.
@@ -27,16 +27,19 @@ pub(super) fn template(spec: &FloodSpec) -> Result<Template> {
         (Family::V6, false) => 4,
         (Family::V6, true) => 12,
     };
-    let mut source = match spec.first_source {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    };
     let address_len = if layout.is_v4() { 4 } else { 16 };
+    let mut source = bytes(spec.first_source);
     ensure!(source.len() == address_len, "{} is not of the flood's family", spec.first_source);
-    let varying = &mut source[source_word..source_word + 4];
-    let source_base = varying.iter().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    let source_base = take_word(&mut source, source_word);
     ensure!(source_base.checked_add(spec.sources - 1).is_some(), "{} sources overflow", spec.sources);
-    varying.fill(0);
+    let mut offender_base = 0;
+    if let Some(offenders) = spec.offenders {
+        let mut first = bytes(offenders.first);
+        ensure!(first.len() == address_len, "{} is not of the flood's family", offenders.first);
+        offender_base = take_word(&mut first, source_word);
+        ensure!(first == source, "{} differs from the sources in more than counts", offenders.first);
+        ensure!(offenders.count > 0 && (0.0..=1.0).contains(&offenders.share), "{offenders:?}");
+    }
 
     let frame = frame(spec, layout, &source);
     let mut words = [0; FRAME_WORDS_MAX];
@@ -57,8 +60,27 @@ pub(super) fn template(spec: &FloodSpec) -> Result<Template> {
         source_word: source_word as u32,
         sources: spec.sources,
         source_port: u32::from(spec.source_port.unwrap_or(0)),
+        in_turn: u32::from(spec.order == Order::InTurn),
+        offender_base,
+        offenders: spec.offenders.map_or(0, |offenders| offenders.count),
+        offender_share: spec.offenders.map_or(0, |o| (o.share * f64::from(SHARE_WHOLE)).round() as u32),
         reserved: 0,
     })
+}
+
+fn bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// Takes the varying word out of an address and leaves zeros.
+fn take_word(address: &mut [u8], at: usize) -> u32 {
+    let word = &mut address[at..at + 4];
+    let value = word.iter().fold(0, |value, &byte| value << 8 | u32::from(byte));
+    word.fill(0);
+    value
 }
 
 /// The headers of a flood's frames.
@@ -74,7 +96,7 @@ pub(super) fn layout(spec: &FloodSpec) -> Layout {
 /// The bytes, with zeros where the generator writes.
 fn frame(spec: &FloodSpec, layout: Layout, source: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(layout.frame_len());
-    frame.extend(SERVER_MAC);
+    frame.extend(spec.destination_mac);
     frame.extend(GATEWAY_MAC);
     if let Some(vlan) = spec.vlan {
         frame.extend([0x81, 0x00]);
@@ -155,5 +177,8 @@ mod tests {
             template(&FloodSpec { first_source: last, sources: 2, ..FloodSpec::new(Family::V4) }).is_err()
         );
         assert!(template(&FloodSpec { sources: 0, ..FloodSpec::new(Family::V4) }).is_err());
+        let first = Family::V6.server();
+        let offenders = Some(crate::flood::Offenders { first, count: 1, share: 0.5 });
+        assert!(template(&FloodSpec { offenders, ..FloodSpec::new(Family::V4) }).is_err());
     }
 }

@@ -21,13 +21,34 @@ use anyhow::{Context as _, Result, anyhow};
 pub use self::generator::Generator;
 use crate::{
     command::{pin_to_cpu, take_precedence},
-    lab::{Family, Lab},
+    lab::{Family, Lab, SERVER_MAC},
 };
 
 /// TCP's SYN flag.
 pub const SYN: u8 = 0x02;
 /// TCP's ACK flag.
 pub const ACK: u8 = 0x10;
+
+/// Which source a frame takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Any, at random.
+    Random,
+    /// The one after that of the frame before.
+    InTurn,
+}
+
+/// A few sources that send more than the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Offenders {
+    /// The first one; the others follow. It differs from [`FloodSpec::first_source`] only in the part that is
+    /// counted up.
+    pub first: IpAddr,
+    /// How many.
+    pub count: u32,
+    /// The share of all frames, 0 to 1, that they send together; each frame is one of them at random.
+    pub share: f64,
+}
 
 /// What to send, how fast, and for how long at most.
 #[derive(Clone, Debug)]
@@ -40,12 +61,18 @@ pub struct FloodSpec {
     pub max_frames: u64,
     /// IPv4 or IPv6.
     pub family: Family,
-    /// How many sources; each frame has one at random.
+    /// How many sources.
     pub sources: u32,
+    /// Which of them a frame takes.
+    pub order: Order,
     /// The first source; the others follow.
     pub first_source: IpAddr,
+    /// Others that are mixed in.
+    pub offenders: Option<Offenders>,
     /// IPv6 only: all sources share one /64. Otherwise each has its own.
     pub one_network: bool,
+    /// Destination hardware address. What is not for the server, its network stack drops at once.
+    pub destination_mac: [u8; 6],
     /// Destination port.
     pub port: u16,
     /// Source port; `None` for random ones.
@@ -71,8 +98,11 @@ impl FloodSpec {
             max_frames: 100_000_000,
             family,
             sources: 1,
+            order: Order::Random,
             first_source,
+            offenders: None,
             one_network: false,
+            destination_mac: SERVER_MAC,
             port: 80,
             source_port: None,
             vlan: None,
@@ -103,6 +133,8 @@ impl Totals {
 #[derive(Debug)]
 pub struct Flood {
     generator: Arc<Generator>,
+    /// Frames of the generator's former floods.
+    before: u64,
     stop: Arc<AtomicBool>,
     sender: Option<JoinHandle<Result<Result<Duration>>>>,
 }
@@ -113,11 +145,19 @@ impl Flood {
     /// # Errors
     /// When the specification is contradictory, or the kernel refuses the generator.
     pub fn start(lab: &Lab, spec: FloodSpec) -> Result<Self> {
-        let generator = Arc::new(Generator::new(lab, &spec)?);
+        Self::start_with(lab, Arc::new(Generator::new(lab, &spec)?), spec)
+    }
+
+    /// Starts a flood with a generator that was made for this specification: it saves loading another.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start_with(lab: &Lab, generator: Arc<Generator>, spec: FloodSpec) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (of_thread, stop_thread) = (Arc::clone(&generator), Arc::clone(&stop));
+        let before = generator.generated()?;
         let sender = lab.internet.spawn("flood", move || send(&of_thread, &spec, &stop_thread))?;
-        Ok(Self { generator, stop, sender: Some(sender) })
+        Ok(Self { generator, before, stop, sender: Some(sender) })
     }
 
     /// Frames offered so far.
@@ -125,7 +165,7 @@ impl Flood {
     /// # Errors
     /// When the kernel does not give the counter out.
     pub fn offered(&self) -> Result<u64> {
-        self.generator.generated()
+        Ok(self.generator.generated()? - self.before)
     }
 
     /// Whether the flood has reached its bounds.
@@ -153,7 +193,7 @@ impl Flood {
     fn join(&mut self) -> Result<Totals> {
         let sender = self.sender.take().context("the flood was stopped already")?;
         let elapsed = sender.join().map_err(|_| anyhow!("the flood's thread panicked"))???;
-        Ok(Totals { offered: self.generator.generated()?, elapsed })
+        Ok(Totals { offered: self.offered()?, elapsed })
     }
 }
 

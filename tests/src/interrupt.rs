@@ -1,4 +1,4 @@
-//! Ctrl-C ends the demo at the next second, with everything cleaned up.
+//! Ctrl-C ends the demo or the bench at the next second, with everything cleaned up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,7 @@ extern "C" fn note(_signal: libc::c_int) {
 }
 
 /// Has SIGINT and SIGTERM noted instead of ending the process.
-pub(super) fn watch() {
+pub(crate) fn watch() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: the handler only stores to an atomic, which is safe at any point of the program.
         unsafe { libc::signal(signal, note as *const () as libc::sighandler_t) };
@@ -20,7 +20,7 @@ pub(super) fn watch() {
 
 /// # Errors
 /// After a signal.
-pub(super) fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     if INTERRUPTED.load(Ordering::Relaxed) {
         bail!("interrupted; everything was cleaned up");
     }

@@ -1,0 +1,145 @@
+//! Rows about what a SYN costs: one known source, and forged ones.
+
+use anyhow::Result;
+use synguard_common::{abi::Config, verdict::Reason};
+
+use crate::{
+    bench::{
+        Bench,
+        line::{Goal, Line},
+        live::{Case, Path, Subject, compare, compare_rates, floor_of},
+        rounds::Comparison,
+    },
+    flood::FloodSpec,
+    lab::{Family, GATEWAY_MAC},
+    testrun::config,
+    xdp::Program,
+};
+
+/// A limit that nothing here exceeds.
+const GENEROUS: u32 = 50_000_000;
+/// The default limit, in SYNs a second, and its burst.
+const RATE: u32 = 100;
+/// Seed of the sketch.
+const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
+
+fn settings(rate: u32, burst: u32) -> Config {
+    Config { hash_seed: SEED, ..config(rate, burst) }
+}
+
+/// A flood from so many sources, as fast as it goes. It is addressed to another host than the server, so that
+/// what a program passes is dropped by the first function of the network stack and costs no more than it must.
+fn flood(bench: &Bench, sources: u32) -> FloodSpec {
+    FloodSpec {
+        rate_pps: None,
+        max_duration: bench.pace.sample_max(),
+        sources,
+        destination_mac: GATEWAY_MAC,
+        ..FloodSpec::new(Family::V4)
+    }
+}
+
+fn synguard(bench: &Bench, sources: u32, path: Path) -> Case {
+    let settings = if path == Path::Reason(Reason::SynPassed) {
+        settings(GENEROUS, 1_000_000)
+    } else {
+        settings(RATE, 2 * RATE)
+    };
+    let floor = if path == Path::Reason(Reason::Hold) { Program::DropEmpty } else { Program::Pass };
+    Case {
+        name: format!("synguard, {}", describe(sources)),
+        subject: Subject::Synguard(settings),
+        flood: flood(bench, sources),
+        floor,
+        path,
+    }
+}
+
+fn plain(bench: &Bench, sources: u32) -> Case {
+    Case {
+        name: "plain LRU".to_owned(),
+        subject: Subject::Lab(Program::PlainLru),
+        flood: flood(bench, sources),
+        // One source is over its limit; many are not.
+        floor: if sources == 1 { Program::DropEmpty } else { Program::Pass },
+        path: if sources > 1_000_000 { Path::PlainFull } else { Path::Any },
+    }
+}
+
+fn describe(sources: u32) -> String {
+    match sources {
+        1 => "1 source".to_owned(),
+        1_000_000.. => format!("{} M sources", sources / 1_000_000),
+        _ => format!("{} k sources", sources / 1_000),
+    }
+}
+
+fn line(row: &'static str, what: String, peer: &str, comparison: Comparison) -> Line {
+    Line {
+        value: Some(comparison.value),
+        peer: Some((peer.to_owned(), comparison.peer)),
+        ratio: Some(comparison.ratio),
+        notes: comparison.notes,
+        ..Line::new(row, what, "net ns")
+    }
+}
+
+/// One known source, within its rate and in hold.
+pub(super) fn known(bench: &Bench) -> Result<Vec<Line>> {
+    let peer = plain(bench, 1);
+    let mut lines = Vec::new();
+    for (what, reason) in [("within its rate", Reason::SynPassed), ("in hold", Reason::Hold)] {
+        let case = synguard(bench, 1, Path::Reason(reason));
+        let comparison = compare(bench, &case, &peer)?;
+        lines.push(line("known", format!("SYN of one known source, {what}"), "plain LRU", comparison));
+    }
+    Ok(lines)
+}
+
+/// Forged SYNs from 65 k sources.
+pub(super) fn forged_65k(bench: &Bench) -> Result<Vec<Line>> {
+    // Each sends fewer than its limit allows; whether the table keeps up or the sketch takes over is not fixed.
+    forged(bench, "forged-65k", 65_000, Path::Any, None)
+}
+
+/// Forged SYNs from 1 M sources.
+pub(super) fn forged_1m(bench: &Bench) -> Result<Vec<Line>> {
+    forged(bench, "forged-1m", 1_000_000, Path::Any, None)
+}
+
+/// Forged SYNs from 16 M sources.
+pub(super) fn forged_16m(bench: &Bench) -> Result<Vec<Line>> {
+    forged(bench, "forged-16m", 16_000_000, Path::Crowded, Some(Goal::at_most(0.12, 0.06)))
+}
+
+fn forged(
+    bench: &Bench,
+    row: &'static str,
+    sources: u32,
+    path: Path,
+    goal: Option<Goal>,
+) -> Result<Vec<Line>> {
+    let comparison = compare(bench, &synguard(bench, sources, path), &plain(bench, sources))?;
+    let what = format!("forged SYN, {}", describe(sources));
+    Ok(vec![Line { goal, ..line(row, what, "plain LRU", comparison) }])
+}
+
+/// Forged SYNs from 16 M sources against those of one known source.
+pub(super) fn forged_vs_known(bench: &Bench) -> Result<Vec<Line>> {
+    let forged = synguard(bench, 16_000_000, Path::Crowded);
+    let known = synguard(bench, 1, Path::Reason(Reason::SynPassed));
+    let comparison = compare(bench, &forged, &known)?;
+    let what = "forged SYN, 16 M sources, by one known source".to_owned();
+    let goal = Some(Goal::at_most(1.0, 0.6));
+    Ok(vec![Line { goal, ..line("forged-vs-known", what, "one known source", comparison) }])
+}
+
+/// Live drops a second, of one source in hold, against an empty program that drops.
+pub(super) fn drop_rate(bench: &Bench) -> Result<Vec<Line>> {
+    let case = synguard(bench, 1, Path::Reason(Reason::Hold));
+    let comparison = compare_rates(bench, &case, &floor_of(&case))?.scaled(1e-6);
+    let what = "live drops a second, one source in hold".to_owned();
+    let goal = Some(Goal::at_least(0.85, 0.95));
+    let line = line("drop-rate", what, "empty XDP_DROP", comparison);
+    Ok(vec![Line { unit: "Mpps", goal, ..line }])
+}

@@ -1,0 +1,200 @@
+//! One result of the bench: what was measured, against what, and what it should be. Pure.
+
+use serde_json::{Value, json};
+
+use crate::bench::spread::Spread;
+
+/// Whether less is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sense {
+    /// The figure should be at most the bar.
+    AtMost,
+    /// The figure should be at least the bar.
+    AtLeast,
+}
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Goal {
+    /// In which direction.
+    pub(super) sense: Sense,
+    /// What must be reached.
+    pub(super) bar: f64,
+    /// What would be better still.
+    pub(super) stretch: Option<f64>,
+}
+
+impl Goal {
+    /// At most `bar`, better at most `stretch`.
+    pub(super) const fn at_most(bar: f64, stretch: f64) -> Self {
+        Self { sense: Sense::AtMost, bar, stretch: Some(stretch) }
+    }
+
+    /// At least `bar`, better at least `stretch`.
+    pub(super) const fn at_least(bar: f64, stretch: f64) -> Self {
+        Self { sense: Sense::AtLeast, bar, stretch: Some(stretch) }
+    }
+
+    /// Without a stretch.
+    pub(super) const fn without_stretch(self) -> Self {
+        Self { stretch: None, ..self }
+    }
+
+    fn is_reached(self, figure: f64, target: f64) -> bool {
+        match self.sense {
+            Sense::AtMost => figure <= target,
+            Sense::AtLeast => figure >= target,
+        }
+    }
+
+    /// The bar for people.
+    pub(super) fn describe(self) -> String {
+        let sign = if self.sense == Sense::AtMost { "<=" } else { ">=" };
+        let stretch = self.stretch.map(|stretch| format!(" ({stretch})")).unwrap_or_default();
+        format!("{sign} {}{stretch}", self.bar)
+    }
+}
+
+/// How a figure compares with its goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Better than the stretch.
+    Stretch,
+    /// The bar is reached.
+    Pass,
+    /// It is not.
+    Missed,
+    /// There is no bar.
+    NoBar,
+    /// Nothing was measured.
+    NotRun,
+}
+
+impl Verdict {
+    /// For people.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Stretch => "PASS, stretch",
+            Self::Pass => "PASS",
+            Self::Missed => "MISSED",
+            Self::NoBar => "-",
+            Self::NotRun => "NOT RUN",
+        }
+    }
+}
+
+/// One result.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Line {
+    /// The row it belongs to, as `--only` names it.
+    pub(super) row: &'static str,
+    /// What was measured.
+    pub(super) what: String,
+    /// Unit of `value` and `peer`.
+    pub(super) unit: &'static str,
+    /// The figure.
+    pub(super) value: Option<Spread>,
+    /// What it is compared with, measured in the same run.
+    pub(super) peer: Option<(String, Spread)>,
+    /// The figure by that of the peer, round by round.
+    pub(super) ratio: Option<Spread>,
+    /// What the ratio, or without one the figure, should be.
+    pub(super) goal: Option<Goal>,
+    /// How it was measured, and what to know about it.
+    pub(super) notes: Vec<String>,
+}
+
+impl Line {
+    /// A result that is still to be filled in.
+    pub(super) fn new(row: &'static str, what: impl Into<String>, unit: &'static str) -> Self {
+        Self {
+            row,
+            what: what.into(),
+            unit,
+            value: None,
+            peer: None,
+            ratio: None,
+            goal: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// What could not be measured, and why.
+    pub(super) fn not_run(row: &'static str, what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { notes: vec![why.into()], ..Self::new(row, what, "") }
+    }
+
+    /// What the goal is about.
+    pub(super) fn judged(&self) -> Option<Spread> {
+        if self.peer.is_some() { self.ratio } else { self.value }
+    }
+
+    /// How it compares with its goal.
+    pub(super) fn verdict(&self) -> Verdict {
+        let Some(judged) = self.judged() else { return Verdict::NotRun };
+        let Some(goal) = self.goal else { return Verdict::NoBar };
+        if goal.stretch.is_some_and(|stretch| goal.is_reached(judged.median, stretch)) {
+            Verdict::Stretch
+        } else if goal.is_reached(judged.median, goal.bar) {
+            Verdict::Pass
+        } else {
+            Verdict::Missed
+        }
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "row": self.row,
+            "what": self.what,
+            "unit": self.unit,
+            "value": self.value.map(spread_json),
+            "peer": self.peer.as_ref().map(|(name, spread)| json!({ "name": name, "value": spread_json(*spread) })),
+            "ratio": self.ratio.map(spread_json),
+            "goal": self.goal.map(|goal| json!({
+                "sense": if goal.sense == Sense::AtMost { "at_most" } else { "at_least" },
+                "bar": goal.bar,
+                "stretch": goal.stretch,
+            })),
+            "verdict": self.verdict().label(),
+            "notes": self.notes,
+        })
+    }
+}
+
+fn spread_json(spread: Spread) -> Value {
+    json!({ "median": spread.median, "min": spread.min, "max": spread.max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(ratio: f64, goal: Goal) -> Line {
+        let peer = Some(("peer".to_owned(), Spread::single(1.0)));
+        let value = Some(Spread::single(5.0));
+        Line {
+            value,
+            peer,
+            ratio: Some(Spread::single(ratio)),
+            goal: Some(goal),
+            ..Line::new("r", "w", "ns")
+        }
+    }
+
+    #[test]
+    fn the_ratio_is_judged_and_without_a_peer_the_figure() {
+        let at_most = Goal::at_most(0.12, 0.06);
+        for (ratio, verdict) in [(0.05, Verdict::Stretch), (0.12, Verdict::Pass), (0.13, Verdict::Missed)] {
+            assert_eq!(line(ratio, at_most).verdict(), verdict, "{ratio}");
+        }
+        let at_least = Goal::at_least(0.85, 0.95);
+        for (ratio, verdict) in [(0.96, Verdict::Stretch), (0.9, Verdict::Pass), (0.8, Verdict::Missed)] {
+            assert_eq!(line(ratio, at_least).verdict(), verdict, "{ratio}");
+        }
+        let alone = Line { peer: None, ratio: None, ..line(0.0, at_least) };
+        assert_eq!(alone.verdict(), Verdict::Stretch);
+        assert_eq!(Line::not_run("r", "w", "no tool").verdict(), Verdict::NotRun);
+        assert_eq!(Line { goal: None, ..alone }.verdict(), Verdict::NoBar);
+    }
+}

@@ -1,0 +1,259 @@
+//! Measuring programs under a live flood.
+//!
+//! A round measures the floor – an empty program that does the same with the packet – then each case, then the
+//! floor again. Every sample loads its program anew. A round in which the floor moved is measured again.
+
+use std::{sync::Arc, thread, time::Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::sys::{Stats, enable_stats};
+use synguard_common::{abi::Config, admission, verdict::Reason};
+
+use crate::{
+    bench::{
+        Bench,
+        rounds::{Comparison, Rounds},
+        spread::Spread,
+    },
+    flood::{Flood, FloodSpec, Generator},
+    interrupt,
+    lab::{DEVICE, Lab},
+    testrun::{Filter, REASONS},
+    xdp::{Attached, Program},
+};
+
+/// Most of a flood that may be lost in the device's ring, as a share.
+const LOSS_MAX: f64 = 0.02;
+/// Least share of the packets that must have gone the way a case says.
+const PATH_MIN: f64 = 0.98;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject {
+    /// One of the lab's programs.
+    Lab(Program),
+    /// synguard with these settings, and room for as many sources as by default.
+    Synguard(Config),
+}
+
+/// The way through synguard that a case is about: proven by its counters, or the sample does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// Not looked at.
+    Any,
+    /// Nearly every packet had this reason.
+    Reason(Reason),
+    /// Nearly every packet passed untracked, the sketch stood in front of the table, and inserts were bounded.
+    Crowded,
+    /// The plain table filled up.
+    PlainFull,
+}
+
+/// A subject under a flood.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    /// For people.
+    pub(super) name: String,
+    /// What is measured.
+    pub(super) subject: Subject,
+    /// What it is measured under.
+    pub(super) flood: FloodSpec,
+    /// The empty program with the same verdict.
+    pub(super) floor: Program,
+    /// What must have happened.
+    pub(super) path: Path,
+}
+
+/// What one sample showed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    /// Mean nanoseconds a run; NaN without run statistics.
+    pub(super) ns: f64,
+    /// Frames offered a second.
+    pub(super) pps: f64,
+}
+
+enum Running {
+    Lab(Attached),
+    Synguard(Box<Filter>),
+}
+
+impl Running {
+    fn start(lab: &Lab, subject: Subject) -> Result<Self> {
+        match subject {
+            Subject::Lab(program) => lab.attach(program).map(Self::Lab),
+            Subject::Synguard(config) => {
+                let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);
+                filter.set_config(config);
+                filter.attach(&lab.server, DEVICE);
+                Ok(Self::Synguard(Box::new(filter)))
+            }
+        }
+    }
+
+    /// Runs, and nanoseconds in all of them.
+    fn runs(&self) -> Result<(u64, f64)> {
+        let info = match self {
+            Self::Lab(attached) => attached.loaded().xdp()?.info(),
+            Self::Synguard(filter) => filter.xdp().info(),
+        };
+        let info = info.context("ask about the program")?;
+        Ok((info.run_count(), info.run_time().as_nanos() as f64))
+    }
+
+    fn counters(&self) -> Counters {
+        match self {
+            Self::Lab(_) => Counters { reasons: [0; REASONS], inserts: 0 },
+            Self::Synguard(filter) => Counters {
+                reasons: filter.counters().map(|counter| counter.packets),
+                inserts: filter.cpu_states().iter().map(|cpu| cpu.sources.inserts).sum(),
+            },
+        }
+    }
+}
+
+struct Counters {
+    reasons: [u64; REASONS],
+    inserts: u64,
+}
+
+impl Path {
+    /// # Errors
+    /// When the packets went another way.
+    fn check(self, before: &Counters, after: &Counters, running: &Running, seconds: f64) -> Result<()> {
+        let delta = |reason: Reason| {
+            let index = reason.index() as usize;
+            (after.reasons[index] - before.reasons[index]) as f64
+        };
+        let all: f64 = Reason::ALL.iter().map(|&reason| delta(reason)).sum();
+        let mostly = |reason| {
+            let share = delta(reason) / all;
+            ensure!(share >= PATH_MIN, "only {:.1} % of the packets were {}", share * 100.0, reason.label());
+            Ok(())
+        };
+        match self {
+            Self::Any => Ok(()),
+            Self::Reason(reason) => mostly(reason),
+            Self::Crowded => {
+                mostly(Reason::Untracked)?;
+                let inserts = (after.inserts - before.inserts) as f64;
+                let limit = admission::PROMOTION_LIMIT;
+                let most = 2.0 * (1e9 / limit.interval_ns as f64) * (seconds + 3.0);
+                ensure!(inserts <= most, "{inserts} inserts in {seconds:.1} s, at most {most} were expected");
+                Ok(())
+            }
+            Self::PlainFull => {
+                let Running::Lab(attached) = running else { return Ok(()) };
+                let entries = attached.loaded().plain_sources()?;
+                let room = synguard_tests_ebpf::PLAIN_SOURCES as usize;
+                ensure!(entries * 10 >= room * 9, "only {entries} of {room} entries were used");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Measures a case once: with run statistics the time of a run, and the rate.
+///
+/// # Errors
+/// When it cannot be attached, frames were lost before it, or they went another way than the case says.
+pub(super) fn sample(bench: &Bench, case: &Case, generator: &Arc<Generator>, stats: bool) -> Result<Sample> {
+    interrupt::check()?;
+    let lab = &bench.lab;
+    let running = Running::start(lab, case.subject).with_context(|| case.name.clone())?;
+    let losses = lab.ring_losses()?;
+    let flood = Flood::start_with(lab, Arc::clone(generator), case.flood.clone())?;
+    thread::sleep(bench.pace.warm_up);
+    // Off again when this is dropped; other programs on the machine are slowed for so long only.
+    let statistics =
+        stats.then(|| enable_stats(Stats::RunTime)).transpose().context("enable run statistics")?;
+    let (counters, runs, offered, start) =
+        (running.counters(), running.runs()?, flood.offered()?, Instant::now());
+    thread::sleep(bench.pace.window);
+    let (offered_after, seconds) = (flood.offered()?, start.elapsed().as_secs_f64());
+    let (runs_after, counters_after) = (running.runs()?, running.counters());
+    drop(statistics);
+    let totals = flood.stop()?;
+    let lost = (lab.ring_losses()? - losses) as f64 / totals.offered.max(1) as f64;
+    ensure!(lost <= LOSS_MAX, "{}: {:.1} % of the flood were lost", case.name, lost * 100.0);
+    case.path.check(&counters, &counters_after, &running, seconds).with_context(|| case.name.clone())?;
+    let run_count = runs_after.0 - runs.0;
+    ensure!(!stats || run_count > 0, "{}: the program never ran", case.name);
+    Ok(Sample {
+        ns: (runs_after.1 - runs.1) / run_count as f64,
+        pps: (offered_after - offered) as f64 / seconds,
+    })
+}
+
+/// Net nanoseconds a run of two cases, and their ratio.
+///
+/// # Errors
+/// When a case cannot be measured.
+pub(super) fn compare(bench: &Bench, a: &Case, b: &Case) -> Result<Comparison> {
+    let cases = [a, b];
+    let generators = [generator(bench, a)?, generator(bench, b)?];
+    let floors = || -> Result<[f64; 2]> {
+        let measure =
+            |i: usize| -> Result<f64> { Ok(sample(bench, &floor_of(cases[i]), &generators[i], true)?.ns) };
+        let first = measure(0)?;
+        let second = if a.floor == b.floor { first } else { measure(1)? };
+        Ok([first, second])
+    };
+    let mut rounds = Rounds::new(bench.pace.rounds);
+    let mut before = floors()?;
+    let mut all_floors = vec![before[0]];
+    while rounds.wants_more() {
+        let ns = [0, 1].map(|i| sample(bench, cases[i], &generators[i], true));
+        let after = floors()?;
+        all_floors.push(after[0]);
+        let moved = (0..2).map(|i| (after[i] / before[i] - 1.0).abs()).fold(0.0, f64::max);
+        match ns {
+            [Ok(first), Ok(second)] => {
+                let net = |i: usize, ns: f64| ns - f64::midpoint(before[i], after[i]);
+                rounds.push(moved, net(0, first.ns), net(1, second.ns));
+            }
+            [first, second] => rounds.fail(first.and(second))?,
+        }
+        before = after;
+    }
+    let floor = Spread::of(all_floors).context("no floor")?;
+    let mut comparison = rounds.finish()?;
+    comparison.notes.insert(0, format!("floor {:.1} ns ({:.1}-{:.1})", floor.median, floor.min, floor.max));
+    Ok(comparison)
+}
+
+/// Frames a second of a case, without run statistics, and of its floor; the ratio is the first by the second.
+///
+/// # Errors
+/// When a case cannot be measured.
+pub(super) fn compare_rates(bench: &Bench, case: &Case, floor: &Case) -> Result<Comparison> {
+    let generator = generator(bench, case)?;
+    let mut rounds = Rounds::new(bench.pace.rounds);
+    let mut before = sample(bench, floor, &generator, false)?.pps;
+    while rounds.wants_more() {
+        let measured = sample(bench, case, &generator, false);
+        let after = sample(bench, floor, &generator, false)?.pps;
+        match measured {
+            Ok(measured) => {
+                rounds.push((after / before - 1.0).abs(), measured.pps, f64::midpoint(before, after));
+            }
+            failed => rounds.fail(failed)?,
+        }
+        before = after;
+    }
+    rounds.finish()
+}
+
+/// A case's floor, under the same flood.
+pub(super) fn floor_of(case: &Case) -> Case {
+    Case {
+        name: format!("floor of {}", case.name),
+        subject: Subject::Lab(case.floor),
+        path: Path::Any,
+        ..case.clone()
+    }
+}
+
+fn generator(bench: &Bench, case: &Case) -> Result<Arc<Generator>> {
+    Ok(Arc::new(Generator::new(&bench.lab, &case.flood)?))
+}
