@@ -82,7 +82,8 @@ fn crowd(filter: &Filter, syn: &mut Syn) {
 fn in_calm_every_source_is_counted_exactly() {
     // No bucket refills while the test runs.
     let (interval, burst) = (1_000_000_000_000, 3);
-    let limit = Config { syn_interval_ns: interval, syn_tolerance_ns: interval * (burst - 1), ..config(1, 3) };
+    let limit =
+        Config { syn_interval_ns: interval, syn_tolerance_ns: interval * (burst - 1), ..config(1, 3) };
     let filter = filter(Config { hold_ns: interval, ..limit });
     let mut syn = Syn::new();
     for round in 0..5 {
