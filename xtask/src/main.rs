@@ -2,6 +2,7 @@
 //! for `setup` is what installs the rest.
 #![allow(clippy::print_stdout, reason = "telling a person what happens is this program's job")]
 
+mod bench;
 mod build;
 mod ci;
 mod demo;
@@ -33,6 +34,8 @@ enum Command {
     Build,
     /// Show a flood, and the filter against it, in network namespaces (root)
     Demo(demo::Args),
+    /// Measure the filter against its peers, in network namespaces (root)
+    Bench(bench::Args),
     /// Run the test ladder from the bottom up (root from rung 3 on)
     Test(test::Args),
     /// Check formatting, lints, documentation, and what dependencies may be
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(setup::Scope::Everything).map(|()| true),
         Command::Build => build::run().map(|()| true),
         Command::Demo(args) => demo::run(&args).map(|()| true),
+        Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Test(args) => test::run(&args),
         Command::Lint => lint::run().map(|()| true),
         Command::Ci => ci::run(),

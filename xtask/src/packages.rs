@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::process::{Privilege, find, run_quietly};
 
-/// A program that the tests and the demo start, and where Debian has it.
+/// A program that the tests, the demo or the bench start, and where Debian has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tool {
     /// As it is called.
@@ -21,6 +21,13 @@ pub(crate) const TOOLS: [Tool; 4] = [
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "ethtool", package: "ethtool" },
     Tool { program: "tmux", package: "tmux" },
+];
+
+/// What the bench compares with.
+pub(crate) const PEERS: [Tool; 3] = [
+    Tool { program: "nft", package: "nftables" },
+    Tool { program: "iptables", package: "iptables" },
+    Tool { program: "xdp-filter", package: "xdp-tools" },
 ];
 
 impl Tool {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    packages::{Installer, TOOLS, Tool},
+    packages::{Installer, PEERS, TOOLS, Tool},
     toolchain::{self, LINKED, LLVM, Toolchain},
 };
 
@@ -18,6 +18,20 @@ pub(crate) enum Scope {
     Build,
     /// To test and to show it, too.
     Everything,
+    /// To compare it with others, too.
+    Bench,
+}
+
+impl Scope {
+    /// The programs that it takes.
+    fn tools(self) -> impl Iterator<Item = Tool> {
+        let (lab, peers): (&[Tool], &[Tool]) = match self {
+            Self::Build => (&[], &[]),
+            Self::Everything => (&TOOLS, &[]),
+            Self::Bench => (&TOOLS, &PEERS),
+        };
+        lab.iter().chain(peers).copied()
+    }
 }
 
 /// What there is.
@@ -32,9 +46,8 @@ struct Found {
 impl Found {
     /// Looks, and says what is there.
     fn look(scope: Scope) -> Self {
-        let tools: &[Tool] = if scope == Scope::Everything { &TOOLS } else { &[] };
         let mut missing_tools = Vec::new();
-        for &tool in tools {
+        for tool in scope.tools() {
             if tool.is_installed() {
                 println!("ok: {}", tool.program);
             } else {
@@ -130,6 +143,14 @@ mod tests {
         let linker = Found { linker: false, llvm: false, ..found() };
         assert_eq!(linker.packages(true), ["llvm-22-dev", "g++"]);
         assert!(Found { linker: false, ..found() }.packages(true).is_empty());
+    }
+
+    #[test]
+    fn only_the_bench_takes_the_peers() {
+        let takes = |scope: Scope, program| scope.tools().any(|tool| tool.program == program);
+        assert!(takes(Scope::Bench, "nft") && takes(Scope::Bench, "nginx"));
+        assert!(!takes(Scope::Everything, "nft") && takes(Scope::Everything, "nginx"));
+        assert_eq!(Scope::Build.tools().count(), 0);
     }
 
     #[test]
