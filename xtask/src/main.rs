@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "telling a person what happens is this program's job")]
 
 mod artifacts;
+mod bench;
 mod build;
 mod ci;
 mod demo;
@@ -35,6 +36,8 @@ enum Command {
     Build,
     /// Show a flood, and the filter against it, in network namespaces (root)
     Demo(demo::Args),
+    /// Measure the filter against its peers, in network namespaces (root)
+    Bench(bench::Args),
     /// Run the test ladder from the bottom up (root from rung 3 on)
     Test(test::Args),
     /// Boot other kernels in emulated machines and run the tests of the kernel there
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(setup::Scope::Everything).map(|()| true),
         Command::Build => build::run().map(|()| true),
         Command::Demo(args) => demo::run(&args).map(|()| true),
+        Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Test(args) => test::run(&args),
         Command::Vm(args) => vm::run(&args),
         Command::Lint => lint::run().map(|()| true),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::process::{Privilege, find, run_quietly};
 
-/// A program that the tests and the demo start, and where Debian has it.
+/// A program that the tests, the demo or the bench start, and where Debian has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tool {
     /// As it is called.
@@ -28,6 +28,13 @@ pub(crate) const TOOLS: [Tool; 5] = [
 pub(crate) const MACHINE_TOOLS: [Tool; 2] = [
     Tool { program: "qemu-system-x86_64", package: "qemu-system-x86" },
     Tool { program: "busybox", package: "busybox-static" },
+];
+
+/// What the bench compares with.
+pub(crate) const PEERS: [Tool; 3] = [
+    Tool { program: "nft", package: "nftables" },
+    Tool { program: "iptables", package: "iptables" },
+    Tool { program: "xdp-filter", package: "xdp-tools" },
 ];
 
 impl Tool {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    packages::{Installer, MACHINE_TOOLS, TOOLS, Tool},
+    packages::{Installer, MACHINE_TOOLS, PEERS, TOOLS, Tool},
     toolchain::{self, LINKED, LLVM, Toolchain},
 };
 
@@ -20,6 +20,21 @@ pub(crate) enum Scope {
     Everything,
     /// To test it on other kernels, too.
     Machines,
+    /// To compare it with others, too.
+    Bench,
+}
+
+impl Scope {
+    /// The programs that it takes.
+    fn tools(self) -> impl Iterator<Item = Tool> {
+        let (lab, others): (&[Tool], &[Tool]) = match self {
+            Self::Build => (&[], &[]),
+            Self::Everything => (&TOOLS, &[]),
+            Self::Machines => (&TOOLS, &MACHINE_TOOLS),
+            Self::Bench => (&TOOLS, &PEERS),
+        };
+        lab.iter().chain(others).copied()
+    }
 }
 
 /// What there is.
@@ -34,13 +49,8 @@ struct Found {
 impl Found {
     /// Looks, and says what is there.
     fn look(scope: Scope) -> Self {
-        let (tools, machine_tools): (&[Tool], &[Tool]) = match scope {
-            Scope::Build => (&[], &[]),
-            Scope::Everything => (&TOOLS, &[]),
-            Scope::Machines => (&TOOLS, &MACHINE_TOOLS),
-        };
         let mut missing_tools = Vec::new();
-        for &tool in tools.iter().chain(machine_tools) {
+        for tool in scope.tools() {
             if tool.is_installed() {
                 println!("ok: {}", tool.program);
             } else {
@@ -139,6 +149,14 @@ mod tests {
         let linker = Found { linker: false, llvm: false, ..found() };
         assert_eq!(linker.packages(true), ["llvm-22-dev", "g++"]);
         assert!(Found { linker: false, ..found() }.packages(true).is_empty());
+    }
+
+    #[test]
+    fn only_the_bench_takes_the_peers() {
+        let takes = |scope: Scope, program| scope.tools().any(|tool| tool.program == program);
+        assert!(takes(Scope::Bench, "nft") && takes(Scope::Bench, "nginx"));
+        assert!(!takes(Scope::Everything, "nft") && takes(Scope::Everything, "nginx"));
+        assert_eq!(Scope::Build.tools().count(), 0);
     }
 
     #[test]

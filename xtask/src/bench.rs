@@ -1,0 +1,68 @@
+//! `cargo xtask bench`: the filter's costs against those of its peers, in network namespaces of its own.
+
+use anyhow::Result;
+
+use crate::{
+    process::{Privilege, cargo, run as run_command},
+    setup::{self, Scope},
+};
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only the rows whose names begin so; separated by commas, or given several times
+    #[arg(long, value_name = "ROW,…")]
+    only: Vec<String>,
+    /// Short samples and few of them: shows that it works, and little else
+    #[arg(long)]
+    quick: bool,
+    /// Name the rows, and end
+    #[arg(long)]
+    list: bool,
+    /// Fail when a bar is missed or a row could not be measured
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Args {
+    /// As the bench itself takes them.
+    fn passed_on(&self) -> Vec<&str> {
+        let mut arguments = Vec::new();
+        for rows in &self.only {
+            arguments.extend(["--only", rows]);
+        }
+        for (wanted, flag) in [(self.quick, "--quick"), (self.list, "--list"), (self.strict, "--strict")] {
+            arguments.extend(wanted.then_some(flag));
+        }
+        arguments
+    }
+}
+
+/// Sets up, builds, and starts the bench as root.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let as_root = Privilege::get().cargo_runner()?;
+    setup::run(Scope::Bench)?;
+    let mut bench = cargo();
+    bench.args(as_root).args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "synguard-tests",
+        "--bin",
+        "bench",
+        "--",
+    ]);
+    run_command(bench.args(args.passed_on()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_reaches_the_bench() {
+        let args = Args { only: vec!["a,b".into(), "c".into()], quick: true, list: false, strict: true };
+        assert_eq!(args.passed_on(), ["--only", "a,b", "--only", "c", "--quick", "--strict"]);
+    }
+}
