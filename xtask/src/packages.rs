@@ -16,11 +16,12 @@ pub(crate) struct Tool {
 }
 
 /// What the lab starts.
-pub(crate) const TOOLS: [Tool; 4] = [
+pub(crate) const TOOLS: [Tool; 5] = [
     Tool { program: "nginx", package: "nginx-light" },
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "ethtool", package: "ethtool" },
     Tool { program: "tmux", package: "tmux" },
+    Tool { program: "bpftool", package: "bpftool" },
 ];
 
 /// What boots other kernels.
