@@ -2,7 +2,7 @@
 //! not depend on how fast the test runs. Needs root.
 #![expect(clippy::print_stdout, reason = "what the test harness shows of a failed test")]
 
-use std::collections::HashMap;
+use std::{collections::HashMap, env};
 
 use synguard_common::{
     abi::{ABI_VERSION, Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet},
@@ -16,7 +16,10 @@ use synguard_tests::{
     testrun::{Filter, Outcome, PACKET_MIN, REASONS, action},
 };
 
+/// Frames of each test, unless [`FRAMES_VARIABLE`] says otherwise.
 const FRAMES: usize = 120_000;
+/// The environment variable that sets how many frames, for machines that are slow.
+const FRAMES_VARIABLE: &str = "SYNGUARD_TEST_FRAMES";
 /// Room for the sources of all frames, with enough to spare that the LRU list evicts none.
 const SOURCES: u32 = 1 << 18;
 /// The model's time stands still; nothing that is tested here changes within an hour of the program's.
@@ -56,7 +59,7 @@ fn ports() -> PortSet {
 fn check(config: Config, possible: &[Reason]) {
     let seed = fuzz::seed();
     let mut frames = Frames::new(seed, PACKET_MIN);
-    let frames: Vec<Vec<u8>> = (0..FRAMES).map(|_| frames.make()).collect();
+    let frames: Vec<Vec<u8>> = (0..frame_count()).map(|_| frames.make()).collect();
     let mut model = Model::new(config, ports());
     let filter = load(config);
     let mut totals = [0; REASONS];
@@ -92,6 +95,13 @@ fn check(config: Config, possible: &[Reason]) {
     }
 }
 
+fn frame_count() -> usize {
+    match env::var(FRAMES_VARIABLE) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{FRAMES_VARIABLE}={text} is no number")),
+        Err(_) => FRAMES,
+    }
+}
+
 fn load(config: Config) -> Filter {
     let mut filter = Filter::load_with_sources(SOURCES);
     filter.set_config(config);
@@ -120,7 +130,7 @@ fn find_disagreement(config: Config, seed: u64) -> ! {
     let mut frames = Frames::new(seed, PACKET_MIN);
     let mut model = Model::new(config, ports());
     let filter = load(config);
-    for i in 0..FRAMES {
+    for i in 0..frame_count() {
         let frame = frames.make();
         let reason = model.judge(&frame, NOW_NS);
         let outcome = filter.run(&frame);

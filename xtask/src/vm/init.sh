@@ -3,6 +3,8 @@
 # The kernel's own messages go to the first serial line, the tests' to the second, where lines that begin
 # with @vm are for xtask (console.rs).
 export PATH=/sbin:/bin HOME=/tmp TERM=dumb RUST_BACKTRACE=1 SYNGUARD_BIN=/bin/synguard
+# Enough for every reason to occur.
+export SYNGUARD_TEST_FRAMES=5000
 
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys

@@ -11,11 +11,13 @@ mod module;
 use std::{
     env::consts,
     fs,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    slice, thread,
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 pub(crate) use self::kernel::Series;
 use self::{console::Report, image::Image, kernel::Kernel, machine::Machine};
@@ -33,6 +35,9 @@ const LAB: &str = "lab_small";
 const MODULES: [&str; 2] = ["veth", "bridge"];
 /// What tests start. A test that misses one says so.
 const TOOLS: [&str; 5] = ["ip", "bridge", "ethtool", "nsenter", "bpftool"];
+
+/// How many machines run side by side.
+const AT_A_TIME: usize = 2;
 
 /// What to boot.
 #[derive(clap::Args, Default)]
@@ -54,25 +59,43 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(outcomes.iter().all(|outcome| outcome.fault(false).is_none()))
 }
 
-/// Builds the tests and runs them on every kernel, one after the other; everything must have been set up.
+/// Builds the tests and runs them on every kernel, two at a time, for a machine uses one processor of the
+/// host's; everything must have been set up.
 pub(crate) fn outcomes(args: &Args) -> Vec<Outcome> {
     let kernels = if args.kernels.is_empty() { &Series::TESTED[..] } else { &args.kernels };
-    let title = |series: &Series| format!("{} {series}", Rung::Machines.title());
     let built = build();
-    let boot = |series: &Series| {
-        println!("\n=== rung {}", title(series));
-        let outcome = match &built {
-            Ok(built) => boot(*series, built, args.keep).map(|report| report.outcome(title(series))),
-            Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    let prepare = |&series: &Series| match &built {
+        Ok(built) => (series, machine(series, built)),
+        Err(error) => (series, Err(anyhow!("{error:#}"))),
+    };
+    let machines: Vec<_> = kernels.iter().map(prepare).collect();
+    let boot = |(series, machine): &(Series, Result<Machine>)| {
+        let title = format!("{} {series}", Rung::Machines.title());
+        let report = match machine {
+            Ok(machine) => boot(machine, args.keep),
+            Err(error) => Err(anyhow!("{error:#}")),
         };
-        let outcome = outcome.unwrap_or_else(|error| Outcome::not_run(title(series), format!("{error:#}")));
-        println!("--- rung {}: {}", outcome.title, summary(std::slice::from_ref(&outcome)));
+        match report {
+            Ok(report) => report.outcome(title),
+            Err(error) => Outcome::not_run(title, format!("{error:#}")),
+        }
+    };
+    let mut outcomes = Vec::new();
+    for machines in machines.chunks(AT_A_TIME) {
+        thread::scope(|scope| {
+            let running: Vec<_> = machines.iter().map(|machine| scope.spawn(move || boot(machine))).collect();
+            // A panic has been reported by its thread, and the row would be missing: it goes on here.
+            outcomes
+                .extend(running.into_iter().map(|thread| thread.join().unwrap_or_else(|p| resume_unwind(p))));
+        });
+    }
+    for outcome in &outcomes {
+        println!("--- rung {}: {}", outcome.title, summary(slice::from_ref(outcome)));
         if let Some(why) = &outcome.broken {
             println!("--- rung {}: {why}", outcome.title);
         }
-        outcome
-    };
-    kernels.iter().map(boot).collect()
+    }
+    outcomes
 }
 
 /// The programs that go into every machine.
@@ -83,24 +106,29 @@ fn build() -> Result<Artifacts> {
     artifacts::build(wanted)
 }
 
-/// Boots a kernel and says what it was like.
-fn boot(series: Series, built: &Artifacts, keep: bool) -> Result<Report> {
-    let start = Instant::now();
+/// A machine with the newest kernel of a series, ready to be booted.
+fn machine(series: Series, built: &Artifacts) -> Result<Machine> {
     let dir = workspace_root().join("target/vm");
     let kernel = Kernel::get(series, &dir.join("kernels"))?;
-    let run_dir = dir.join(series.to_string());
-    fs::create_dir_all(&run_dir).with_context(|| format!("make {}", run_dir.display()))?;
-    let initramfs = run_dir.join("initramfs");
+    let dir = dir.join(series.to_string());
+    fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+    let initramfs = dir.join("initramfs");
     fs::write(&initramfs, image(&kernel, built)?).context("write the machine's file system")?;
-    let machine = Machine { kernel: &kernel.image, initramfs: &initramfs, log: run_dir.join("kernel.log") };
+    Ok(Machine { name: series.to_string(), kernel: kernel.image, initramfs, log: dir.join("kernel.log") })
+}
+
+/// Boots a machine and says what it was like.
+fn boot(machine: &Machine, keep: bool) -> Result<Report> {
+    println!("=== booting Linux {}", machine.name);
+    let start = Instant::now();
     let report = machine.run();
     if keep {
         println!("to boot it by hand: {}", machine.command_line());
     } else {
-        let _ = fs::remove_file(&initramfs);
+        let _ = fs::remove_file(&machine.initramfs);
     }
     let report = report?;
-    println!("{}", describe(series, &report, start));
+    println!("=== {}", describe(machine, &report, start));
     Ok(report)
 }
 
@@ -117,8 +145,8 @@ fn image(kernel: &Kernel, built: &Artifacts) -> Result<Vec<u8>> {
 }
 
 /// The machine in a line, for people.
-fn describe(series: Series, report: &Report, start: Instant) -> String {
-    let release = report.release.clone().unwrap_or_else(|| format!("{series}, which did not boot"));
+fn describe(machine: &Machine, report: &Report, start: Instant) -> String {
+    let release = report.release.clone().unwrap_or_else(|| format!("{}, which did not boot", machine.name));
     let boot = report.boot.map(|boot| format!(", up after {:.1} s", boot.as_secs_f64())).unwrap_or_default();
     let examined = report.examined.map(|count| format!(", the verifier examined {count} instructions"));
     let total = start.elapsed().as_secs_f64();
