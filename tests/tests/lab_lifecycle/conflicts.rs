@@ -62,6 +62,22 @@ fn a_failure_on_the_second_interface_undoes_the_first() {
 }
 
 #[test]
+fn a_failed_takeover_leaves_the_settings_as_they_were() {
+    let (lab, synguard) = lab();
+    assert_eq!(synguard.run(&["attach", DEVICE, "--no-control", "--syn-rate", "50"]).unwrap().code, Some(0));
+    let before = synguard.status_json().unwrap();
+    let more = synguard.run(&["attach", DEVICE, "lo", "--mode", "native", "--syn-rate", "70"]).unwrap();
+    refused(&more, 1, &["lo", "native"]);
+    let after = synguard.status_json().unwrap();
+    for key in ["settings", "interfaces"] {
+        assert_eq!(before[key], after[key]);
+    }
+    assert!(!link(&lab, "lo").contains("xdp"));
+    assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
+    assert_nothing_left(&lab, &synguard);
+}
+
+#[test]
 fn two_instances_do_not_meet() {
     let (lab, synguard) = lab();
     lab.server.ip("link add second type veth peer name other").unwrap();
