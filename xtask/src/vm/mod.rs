@@ -31,8 +31,8 @@ use crate::{
 
 /// The test of the lab that needs no more than is in the machine.
 const LAB: &str = "lab_small";
-/// What the lab's devices need that is a module in Debian's kernels.
-const MODULES: [&str; 2] = ["veth", "bridge"];
+/// What the devices of tests need that is a module in Debian's kernels.
+const MODULES: [&str; 3] = ["veth", "bridge", "tun"];
 /// What tests start. A test that misses one says so.
 const TOOLS: [&str; 5] = ["ip", "bridge", "ethtool", "nsenter", "bpftool"];
 
