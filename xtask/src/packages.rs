@@ -22,7 +22,6 @@ pub(crate) const TOOLS: [Tool; 5] = [
     Tool { program: "ethtool", package: "ethtool" },
     Tool { program: "bpftool", package: "bpftool" },
     Tool { program: "tmux", package: "tmux" },
-    Tool { program: "bpftool", package: "bpftool" },
 ];
 
 /// What boots other kernels.

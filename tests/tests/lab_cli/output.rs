@@ -5,8 +5,11 @@ use synguard_tests::lab::DEVICE;
 
 use super::lab;
 
+/// Whether a value is of the type that its key promises.
+type Right = fn(&Value) -> bool;
+
 /// Every key of the contract and the type its value must have.
-const CONTRACT: &[(&str, fn(&Value) -> bool)] = &[
+const CONTRACT: &[(&str, Right)] = &[
     ("/schema", |v| *v == 1),
     ("/instance", Value::is_string),
     ("/attached", Value::is_boolean),
