@@ -32,7 +32,7 @@ const ROUNDS: u64 = 50_000;
 
 /// [`ROUNDS`], or what `SYNGUARD_TEST_FRAMES` says, for machines on which that many take too long.
 fn rounds() -> u64 {
-    std::env::var("SYNGUARD_TEST_FRAMES").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
+    env::var("SYNGUARD_TEST_FRAMES").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
 }
 const SEED: u64 = 0x5eed_0000_0000_0004;
 
