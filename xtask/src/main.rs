@@ -35,7 +35,7 @@ enum Command {
     /// Build the release binary
     Build,
     /// Show a flood, and the filter against it, in network namespaces (root)
-    Demo(demo::Args),
+    Demo,
     /// Measure the filter against its peers, in network namespaces (root)
     Bench(bench::Args),
     /// Run the test ladder from the bottom up (root from rung 3 on)
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     let all_is_well = match Cli::parse().command {
         Command::Setup => setup::run(setup::Scope::Everything).map(|()| true),
         Command::Build => build::run().map(|()| true),
-        Command::Demo(args) => demo::run(&args).map(|()| true),
+        Command::Demo => demo::run().map(|()| true),
         Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Test(args) => test::run(&args),
         Command::Vm(args) => vm::run(&args),
