@@ -5,7 +5,7 @@ use std::env;
 use anyhow::Result;
 
 use crate::{
-    process::{Privilege, cargo, tee, workspace_root},
+    process::{Privilege, cargo, run as run_command, tee, workspace_root},
     results::{Outcome, summary, table},
     rungs::{Rung, test_targets},
     setup::{self, Scope},
@@ -66,6 +66,10 @@ fn try_rung(rung: Rung, targets: &[String]) -> Result<Option<(String, bool)>> {
         println!("it has no tests yet");
         return Ok(None);
     };
+    if rung == Rung::Lab {
+        // The lab's tests start the program itself, which cargo does not build for another package's tests.
+        run_command(cargo().args(["build", "--package", "synguard"]))?;
+    }
     let mut command = cargo();
     if rung.needs_root() {
         command.args(Privilege::get().cargo_runner()?);
