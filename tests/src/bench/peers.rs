@@ -40,7 +40,7 @@ const PEERS: [Peer; 7] = [
                 lab,
                 &format!(
                     "table netdev b {{ chain c {{ type filter hook ingress device {DEVICE} priority 0; \
-                     tcp flags syn counter drop; }} }}"
+                     tcp flags syn counter drop; }}\n}}"
                 ),
             )
         },
@@ -52,7 +52,7 @@ const PEERS: [Peer; 7] = [
         set_up: |lab| {
             nft(
                 lab,
-                "table ip b { chain c { type filter hook prerouting priority raw; tcp flags syn counter drop; } }",
+                "table ip b { chain c { type filter hook prerouting priority raw; tcp flags syn counter drop; }\n}",
             )
         },
         evidence: nft_packets,
@@ -103,7 +103,8 @@ const PEERS: [Peer; 7] = [
                     chain p { type filter hook prerouting priority raw; tcp dport 80 tcp flags syn notrack; }
                     chain i { type filter hook input priority 0;
                         tcp dport 80 ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm
-                        ct state invalid drop; } }",
+                        ct state invalid drop; }
+                }",
             )?;
             // Without it, tracking would take an ACK for the middle of a connection.
             lab.server.set_sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
