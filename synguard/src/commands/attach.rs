@@ -13,7 +13,7 @@ use crate::{
     datapath::{self, Datapath, Report, Request},
     error::{Kind, failure},
     instance::Instance,
-    lock::{self, Lock},
+    lock::Lock,
     netlink::XdpPlace,
     preflight,
 };
@@ -47,12 +47,8 @@ async fn attach(
     options: &AttachOptions,
 ) -> Result<()> {
     let signals = Signals::catch()?;
-    let controller = if args.no_control {
-        refuse_controller(instance)?;
-        None
-    } else {
-        Some(Lock::controller(instance)?)
-    };
+    // Held for a moment even where no controller is to stay: nobody else may become one meanwhile.
+    let controller = Lock::controller(instance)?;
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
     let request = Request {
         interfaces: &options.interfaces,
@@ -68,9 +64,7 @@ async fn attach(
         Err(error) => {
             // Nothing may be left of an attempt that changed nothing.
             if !datapath::is_pinned(&instance.pins) {
-                if let Some(controller) = &controller {
-                    controller.remove_file();
-                }
+                controller.remove_file();
                 change.remove_file();
             }
             return Err(error);
@@ -84,7 +78,10 @@ async fn attach(
             crate::duration::format(time)
         );
     }
-    let Some(controller) = controller else { return Ok(()) };
+    if args.no_control {
+        controller.remove_file();
+        return Ok(());
+    }
     let reload = || {
         let (settings, new) = load(args)?;
         if new != *options {
@@ -104,20 +101,6 @@ async fn attach(
         confirm_by_ns,
     };
     daemon::run(options, datapath, controller, signals).await
-}
-
-fn refuse_controller(instance: &Instance) -> Result<()> {
-    match lock::controller_pid(instance) {
-        None => Ok(()),
-        Some(pid) => Err(failure(
-            Kind::Conflict,
-            format!(
-                "instance `{}` is already attached by a controller (pid {pid}): \
-                 run `synguard detach` first, or use another --name",
-                instance.name
-            ),
-        )),
-    }
 }
 
 /// Says what was done, one line an interface.
