@@ -1,6 +1,6 @@
 //! The name of the program and of every map, and their default sizes: the only place these are written.
 //!
-//! A map's name is also the name of its pin and of the `static` in the eBPF crate; `tests/tests/load.rs`
+//! A map's name is also the name of its pin and of the `static` in the eBPF crate; `tests/tests/kernel_load.rs`
 //! checks that the three agree.
 
 /// The XDP program's symbol, and the name of its pin.
@@ -33,7 +33,7 @@ pub const DISTINCT: &str = "DISTINCT";
 pub const MAPS: [&str; 10] =
     [CONFIG, PORTS, COUNTERS, SOURCES, SOURCE_SKETCH, PREFIXES, PREFIX_SKETCH, DISTINCT, EVENTS, CPU_STATE];
 
-/// Default capacity of [`SOURCES`], in sources (about 30 MiB with the kernel's own overhead).
+/// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
 pub const SOURCES_DEFAULT: u32 = 262_144;
 /// Capacity of [`PREFIXES`], in prefixes.
 pub const PREFIXES_DEFAULT: u32 = 65_536;

@@ -53,7 +53,7 @@ reasons! {
     UnguardedPort = 5, "unguarded_port", Pass;
     /// A SYN to a guarded port from a source within its rate.
     SynPassed = 6, "syn_passed", Pass;
-    /// A SYN to a guarded port while no rate is configured, as before the first settings are written.
+    /// A SYN to a guarded port, or one that hides its port, while no rate is configured.
     Unconfigured = 7, "unconfigured", Pass;
     /// A SYN from a source without an entry in the table: too many new sources arrive and this one is not
     /// conspicuous, or there was no room.

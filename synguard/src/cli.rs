@@ -108,12 +108,16 @@ pub enum Command {
     /// Attach the filter, and control it until Ctrl-C or SIGTERM, which detaches it
     Attach(AttachArgs),
     /// Remove the filter: from the named interfaces, or from all and with everything it left behind
+    #[command(
+        after_help = "Examples:\n  synguard detach eth1   from this one; the others stay\n  synguard detach        from all"
+    )]
     Detach {
         /// Interfaces to detach from; none: all
         #[arg(value_name = "IFACE", value_parser = parse_interface)]
         interfaces: Vec<String>,
     },
     /// Show where the filter is attached, what it has seen and dropped, and why
+    #[command(after_help = "Examples:\n  synguard status\n  synguard status --json | jq .counters")]
     Status(Output),
     /// Change settings of the attached filter: all of those given, or on an error none
     #[command(after_help = SET_EXAMPLES)]
@@ -123,8 +127,12 @@ pub enum Command {
         assignments: Vec<Assignment>,
     },
     /// Show the settings in force, in the form that `set` takes
+    #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
     Show(Output),
     /// Keep the filter that was attached with --confirm
+    #[command(
+        after_help = "Example:\n  synguard attach eth0 --confirm 60s\n  synguard confirm        from a new connection: it proves that you are not locked out"
+    )]
     Confirm,
     /// Print a script that completes synguard's command line in a shell
     #[command(after_help = "Example:\n  synguard completions bash > /etc/bash_completion.d/synguard")]

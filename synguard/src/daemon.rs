@@ -14,6 +14,7 @@ use crate::{
     clock,
     config::Settings,
     datapath::{self, Attached, Datapath, EventStream},
+    error::one_line,
     instance::Instance,
     lock::Lock,
     watch::{Notice, Watch},
@@ -206,7 +207,10 @@ impl Controller<'_> {
         };
         match apply(&mut self.datapath) {
             Ok(()) => log::info!("settings reloaded"),
-            Err(error) => log::error!("settings not reloaded, the old ones stay in force: {error:#}"),
+            Err(error) => {
+                let error = one_line(&format!("{error:#}"));
+                log::error!("settings not reloaded, the old ones stay in force: {error}");
+            }
         }
     }
 

@@ -40,6 +40,15 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Failure>().map_or(1, |failure| failure.kind as u8)
 }
 
+/// A message on one line and without control characters, whoever's input is repeated in it.
+pub fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::Context as _;
@@ -51,5 +60,10 @@ mod tests {
         let error = Err::<(), _>(failure(Kind::Conflict, "held")).context("attach").expect_err("an error");
         assert_eq!((exit_code(&error), format!("{error:#}").as_str()), (5, "attach: held"));
         assert_eq!(exit_code(&anyhow::anyhow!("other")), 1);
+    }
+
+    #[test]
+    fn a_message_stays_on_its_line() {
+        assert_eq!(one_line("no unit `s\n`: \u{1b}[1m é"), "no unit `s\\n`: \\u{1b}[1m é");
     }
 }

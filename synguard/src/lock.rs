@@ -114,6 +114,16 @@ pub fn controller_pid(instance: &Instance) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// Removes the lock file of a controller that was killed.
+pub fn clear_dead_controller(instance: &Instance) {
+    let path = controller_path(instance);
+    if path.exists()
+        && let Ok(Some(lock)) = try_lock(&path)
+    {
+        lock.remove_file();
+    }
+}
+
 fn controller_path(instance: &Instance) -> PathBuf {
     instance.run.join("controller.lock")
 }

@@ -35,6 +35,6 @@ fn main() -> ExitCode {
 
 fn fail(message: &str, code: u8) -> ExitCode {
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    eprintln!("synguard: {message}");
+    eprintln!("synguard: {}", error::one_line(message));
     ExitCode::from(code)
 }

@@ -228,7 +228,8 @@ impl Packet {
         frame
     }
 
-    /// Where in the frame the bytes lie that say what it is: types, lengths, fragment offsets, ports and flags.
+    /// Where in the frame the bytes lie that say what it is and whose: types, lengths, fragment offsets,
+    /// the ends of source addresses, destination ports and flags.
     #[must_use]
     pub fn decisive_offsets(&self) -> Vec<usize> {
         layer::decisive_offsets(&self.layers)

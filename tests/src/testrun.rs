@@ -94,10 +94,23 @@ pub fn config(rate: u32, burst: u32) -> Config {
     }
 }
 
-/// The clock of the program, in nanoseconds. The program reads it in steps of a timer tick, so its readings
-/// may lie up to [`synguard_common::rate::CLOCK_STEP_NS`] before this one.
+/// The clock of the program, in nanoseconds. The program reads it as of the last timer tick, which is
+/// [`ticked_ns`].
 pub fn now_ns() -> u64 {
     clock::now_ns()
+}
+
+/// The clock as of the last timer tick: no reading of the program's from now on lies before it. In an emulated
+/// machine ticks may be several of their intervals late.
+///
+/// # Panics
+/// Never: Linux has the clock.
+pub fn ticked_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec that outlives the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    assert_eq!(result, 0, "read CLOCK_MONOTONIC_COARSE");
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// The program, loaded, with its maps.

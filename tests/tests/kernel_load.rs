@@ -9,15 +9,17 @@
 
 use std::collections::BTreeSet;
 
-use aya::{Ebpf, EbpfLoader, programs::Xdp};
+use aya::{Ebpf, EbpfLoader, programs::Xdp, util::KernelVersion};
 use synguard::datapath::OBJECT;
 use synguard_common::names;
 use synguard_tests::{bpffs::Dirs, command, testrun::Filter};
 
 /// What all maps may take at their default sizes on a machine with few CPUs, in bytes.
-const MEMORY_MAX: u64 = 40 << 20;
-/// What the verifier may examine. Its own limit is a million, and older kernels examine several times more.
+const MEMORY_MAX: u64 = 44 << 20;
+/// What the verifier may examine. Its own limit is a million.
 const INSTRUCTIONS_MAX: u32 = 100_000;
+/// The same for kernels before 6.12, which recognise fewer states as ones that they have seen.
+const INSTRUCTIONS_MAX_OLD: u32 = 250_000;
 
 fn load() -> Ebpf {
     command::require_root().unwrap();
@@ -29,8 +31,12 @@ fn the_verifier_accepts_the_program_with_effort_to_spare() {
     let filter = Filter::load();
     let info = filter.xdp().info().unwrap();
     let examined = info.verified_instruction_count().expect("the kernel says how much it verified");
+    // xtask reads this line.
     println!("instructions examined by the verifier: {examined}");
-    assert!(examined <= INSTRUCTIONS_MAX, "{examined} instructions examined, {INSTRUCTIONS_MAX} allowed");
+    let kernel = KernelVersion::current().unwrap();
+    let allowed =
+        if kernel >= KernelVersion::new(6, 12, 0) { INSTRUCTIONS_MAX } else { INSTRUCTIONS_MAX_OLD };
+    assert!(examined <= allowed, "{examined} instructions examined, {allowed} allowed");
     assert_eq!(info.name_as_str(), Some(names::PROGRAM));
     assert_eq!(info.gpl_compatible(), Some(true), "cookie helpers are for GPL-compatible programs only");
 }

@@ -8,29 +8,12 @@ use crate::{
     setup::{self, Scope},
 };
 
-/// What the demo is given.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Passed on to the demo; `cargo xtask demo -- --help` lists them
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
-}
-
 /// Sets up, builds, and starts the demo as root.
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let as_root = Privilege::get().cargo_runner()?;
     setup::run(Scope::Everything)?;
     build::release()?;
     let mut demo = cargo();
-    demo.args(as_root).args([
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "synguard-tests",
-        "--bin",
-        "demo",
-        "--",
-    ]);
-    run_command(demo.args(&args.arguments))
+    demo.args(as_root).args(["run", "--quiet", "--release", "--package", "synguard-tests", "--bin", "demo"]);
+    run_command(&mut demo)
 }

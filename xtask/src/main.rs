@@ -2,6 +2,7 @@
 //! for `setup` is what installs the rest.
 #![allow(clippy::print_stdout, reason = "telling a person what happens is this program's job")]
 
+mod artifacts;
 mod bench;
 mod build;
 mod ci;
@@ -14,6 +15,7 @@ mod rungs;
 mod setup;
 mod test;
 mod toolchain;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -33,11 +35,13 @@ enum Command {
     /// Build the release binary
     Build,
     /// Show a flood, and the filter against it, in network namespaces (root)
-    Demo(demo::Args),
+    Demo,
     /// Measure the filter against its peers, in network namespaces (root)
     Bench(bench::Args),
     /// Run the test ladder from the bottom up (root from rung 3 on)
     Test(test::Args),
+    /// Boot other kernels in emulated machines and run the tests of the kernel there
+    Vm(vm::Args),
     /// Check formatting, lints, documentation, and what dependencies may be
     Lint,
     /// Everything that must hold before a merge: the lints and every test
@@ -48,9 +52,10 @@ fn main() -> ExitCode {
     let all_is_well = match Cli::parse().command {
         Command::Setup => setup::run(setup::Scope::Everything).map(|()| true),
         Command::Build => build::run().map(|()| true),
-        Command::Demo(args) => demo::run(&args).map(|()| true),
+        Command::Demo => demo::run().map(|()| true),
         Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Test(args) => test::run(&args),
+        Command::Vm(args) => vm::run(&args),
         Command::Lint => lint::run().map(|()| true),
         Command::Ci => ci::run(),
     };

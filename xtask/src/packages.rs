@@ -16,11 +16,18 @@ pub(crate) struct Tool {
 }
 
 /// What the lab starts.
-pub(crate) const TOOLS: [Tool; 4] = [
+pub(crate) const TOOLS: [Tool; 5] = [
     Tool { program: "nginx", package: "nginx-light" },
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "ethtool", package: "ethtool" },
+    Tool { program: "bpftool", package: "bpftool" },
     Tool { program: "tmux", package: "tmux" },
+];
+
+/// What boots other kernels.
+pub(crate) const MACHINE_TOOLS: [Tool; 2] = [
+    Tool { program: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Tool { program: "busybox", package: "busybox-static" },
 ];
 
 /// What the bench compares with.
@@ -55,6 +62,15 @@ impl Installer {
             (None, _) => Self::Unknown,
             (Some(_), Privilege::None) => Self::NotAllowed,
             (Some(_), privilege) => Self::Apt(privilege),
+        }
+    }
+
+    /// Brings the lists of packages up to date.
+    pub(crate) fn update(self) -> Result<()> {
+        match self {
+            Self::Apt(privilege) => apt(privilege, &["update", "-qq"]),
+            Self::Unknown => bail!("no apt-get here"),
+            Self::NotAllowed => bail!("neither root nor sudo: have root run `apt-get update`"),
         }
     }
 

@@ -121,6 +121,14 @@ pub(crate) fn output(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What the command wrote to its standard output; it is an error if it failed, and it says itself why.
+pub(crate) fn output_or_error(command: &mut Command) -> Result<String> {
+    let child = command.stderr(Stdio::inherit()).output();
+    let output = child.with_context(|| format!("start {}", line(command)))?;
+    ensure!(output.status.success(), "{} failed ({})", line(command), output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Runs the command, passes its standard output on as it comes, and returns it.
 pub(crate) fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
     let mut child =
@@ -138,7 +146,7 @@ pub(crate) fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
 }
 
 /// The command as one would type it.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

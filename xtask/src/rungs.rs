@@ -19,11 +19,14 @@ pub(crate) enum Rung {
     /// Real servers, clients and floods in network namespaces
     #[value(name = "4", alias = "lab")]
     Lab,
+    /// The tests of the kernel and a small lab on other kernels, in emulated machines
+    #[value(name = "5", alias = "vm")]
+    Machines,
 }
 
 impl Rung {
     /// From the bottom up.
-    pub(crate) const ALL: [Self; 4] = [Self::Pure, Self::Host, Self::Kernel, Self::Lab];
+    pub(crate) const ALL: [Self; 5] = [Self::Pure, Self::Host, Self::Kernel, Self::Lab, Self::Machines];
 
     /// Number and name.
     pub(crate) const fn title(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Rung {
             Self::Host => "2 host",
             Self::Kernel => "3 kernel",
             Self::Lab => "4 lab",
+            Self::Machines => "5 vm",
         }
     }
 
@@ -43,20 +47,21 @@ impl Rung {
     /// The rung of a test file in `tests/tests`, which its name begins with.
     fn of(target: &str) -> Option<Self> {
         match target.split_once('_')?.0 {
+            "host" => Some(Self::Host),
             "kernel" => Some(Self::Kernel),
             "lab" => Some(Self::Lab),
             _ => None,
         }
     }
 
-    /// Arguments of the `cargo` that runs the rung; none if it has no tests yet.
+    /// Arguments of the `cargo` that runs the rung; none if it has no tests yet, or cargo cannot run it.
     pub(crate) fn cargo_arguments(self, targets: &[String]) -> Option<Vec<String>> {
         let mut arguments = words(&["test", "--no-fail-fast"]);
         match self {
             // The default members' unit tests, integration tests and documentation examples.
             Self::Pure => {}
-            Self::Host => arguments.extend(words(&["--package", "synguard-ebpf"])),
-            Self::Kernel | Self::Lab => {
+            Self::Machines => return None,
+            Self::Host | Self::Kernel | Self::Lab => {
                 arguments.extend(words(&["--package", "synguard-tests"]));
                 let mine: Vec<&String> = targets.iter().filter(|name| Self::of(name) == Some(self)).collect();
                 if mine.is_empty() {
@@ -101,7 +106,7 @@ pub(crate) fn test_targets(folder: &Path) -> Result<Vec<String>> {
     targets.sort();
     for name in &targets {
         if Rung::of(name).is_none() {
-            bail!("{}/{name}.rs is on no rung: begin its name with kernel_ or lab_", folder.display());
+            bail!("{}/{name}.rs is on no rung: begin its name with host_, kernel_ or lab_", folder.display());
         }
     }
     Ok(targets)
@@ -118,6 +123,7 @@ mod tests {
     #[test]
     fn a_name_decides_the_rung() {
         for (name, rung) in [
+            ("host_parser", Some(Rung::Host)),
             ("kernel_load", Some(Rung::Kernel)),
             ("lab_cli", Some(Rung::Lab)),
             ("load", None),
@@ -130,10 +136,11 @@ mod tests {
 
     #[test]
     fn each_rung_runs_its_own_tests() {
-        let targets = ["kernel_load", "kernel_verdict", "lab_flood"];
+        let targets = ["host_parser", "kernel_load", "kernel_verdict", "lab_flood"];
         let run = |rung| arguments(rung, &targets);
         assert_eq!(run(Rung::Pure).as_deref(), Some("test --no-fail-fast"));
-        assert_eq!(run(Rung::Host).as_deref(), Some("test --no-fail-fast --package synguard-ebpf"));
+        let host = "test --no-fail-fast --package synguard-tests --test host_parser";
+        assert_eq!(run(Rung::Host).as_deref(), Some(host));
         let kernel =
             "test --no-fail-fast --package synguard-tests --lib --test kernel_load --test kernel_verdict";
         assert_eq!(run(Rung::Kernel).as_deref(), Some(kernel));

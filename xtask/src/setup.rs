@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    packages::{Installer, PEERS, TOOLS, Tool},
+    packages::{Installer, MACHINE_TOOLS, PEERS, TOOLS, Tool},
     toolchain::{self, LINKED, LLVM, Toolchain},
 };
 
@@ -16,8 +16,10 @@ use crate::{
 pub(crate) enum Scope {
     /// To build the program.
     Build,
-    /// To test and to show it, too.
+    /// To test and to show it on this kernel, too.
     Everything,
+    /// To test it on other kernels, too.
+    Machines,
     /// To compare it with others, too.
     Bench,
 }
@@ -25,12 +27,13 @@ pub(crate) enum Scope {
 impl Scope {
     /// The programs that it takes.
     fn tools(self) -> impl Iterator<Item = Tool> {
-        let (lab, peers): (&[Tool], &[Tool]) = match self {
+        let (lab, others): (&[Tool], &[Tool]) = match self {
             Self::Build => (&[], &[]),
             Self::Everything => (&TOOLS, &[]),
+            Self::Machines => (&TOOLS, &MACHINE_TOOLS),
             Self::Bench => (&TOOLS, &PEERS),
         };
-        lab.iter().chain(peers).copied()
+        lab.iter().chain(others).copied()
     }
 }
 
@@ -138,7 +141,10 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_installed() {
-        let tmux = Found { missing_tools: vec![TOOLS[3]], ..found() };
+        let tmux = Found {
+            missing_tools: TOOLS.iter().copied().filter(|tool| tool.program == "tmux").collect(),
+            ..found()
+        };
         assert_eq!(tmux.packages(true), ["tmux"]);
         let linker = Found { linker: false, llvm: false, ..found() };
         assert_eq!(linker.packages(true), ["llvm-22-dev", "g++"]);

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::Cli;
+use crate::error::one_line;
 
 /// The script that completes the command line in a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
@@ -84,10 +85,5 @@ pub fn usage_line(error: &clap::Error) -> Option<String> {
         })
         .collect::<Vec<_>>()
         .join("; ");
-    let mut line = String::with_capacity(told.len());
-    for c in told.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line.push_str("; try '--help'");
-    Some(line)
+    Some(one_line(&told) + "; try '--help'")
 }

@@ -56,6 +56,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(20));
     }
+    lock::clear_dead_controller(instance);
     change.remove_file();
     Ok(())
 }

@@ -93,30 +93,34 @@ impl Datapath {
         loaded.pin()?;
         let maps = maps::Maps::open(pins)?.context("the maps just pinned are not there")?;
         let mut datapath = Self { maps };
+        let before = if existing.is_empty() { None } else { Some(datapath.maps.settings()?) };
         datapath.set_settings(request.settings, request.disarm_at_ns)?;
         let program = loaded.program()?;
         let mut report = Report::default();
-        for link in existing.iter().filter(|link| link.ifindex != 0) {
-            links::replace_program(program, pins, &link.name)?;
-            report.adopted.push(link.name.clone());
-        }
         for link in existing.iter().filter(|link| link.ifindex == 0) {
             // Its interface is gone; if another of that name has come, it is attached below.
             links::detach(pins, &link.name)?;
         }
-        for name in request.interfaces {
-            if report.adopted.contains(name) {
-                continue;
-            }
+        let is_there = |name: &str| existing.iter().any(|link| link.ifindex != 0 && link.name == name);
+        for name in request.interfaces.iter().filter(|name| !is_there(name)) {
             match links::attach(program, pins, name, request.mode) {
                 Ok((place, why)) => report.attached.push((name.clone(), place, why)),
                 Err(error) => {
+                    // Errors here would hide the one that matters.
                     for (name, ..) in &report.attached {
                         let _ = links::detach(pins, name);
+                    }
+                    if let Some((config, ports)) = before {
+                        let _ = datapath.maps.set_settings(&config, &ports);
                     }
                     return Err(error);
                 }
             }
+        }
+        // Last, so that a failure above leaves those that were attached as they were.
+        for link in existing.iter().filter(|link| link.ifindex != 0) {
+            links::replace_program(program, pins, &link.name)?;
+            report.adopted.push(link.name.clone());
         }
         Ok((datapath, report))
     }

@@ -83,7 +83,7 @@ fn plain_verdict(ctx: &XdpContext) -> Option<bool> {
     }
     // SAFETY: the helper takes no arguments and only reads a clock.
     let window = unsafe { bpf_ktime_get_coarse_ns() } >> PLAIN_WINDOW_SHIFT;
-    if let Some(entry) = PLAIN_SOURCES.get_ptr_mut(&source) {
+    if let Some(entry) = PLAIN_SOURCES.get_ptr_mut(source) {
         // SAFETY: the pointer is to the map's entry, which stays readable and writable for the rest of the run;
         // both fields are plain integers. Counts that CPUs lose to each other do not matter to a reference.
         let entry = unsafe { &mut *entry };
@@ -94,7 +94,7 @@ fn plain_verdict(ctx: &XdpContext) -> Option<bool> {
         }
         return Some(entry.syns > PLAIN_LIMIT);
     }
-    let _ = PLAIN_SOURCES.insert(&source, &PlainSource { window, syns: 1 }, 0);
+    let _ = PLAIN_SOURCES.insert(source, PlainSource { window, syns: 1 }, 0);
     Some(false)
 }
 

@@ -44,7 +44,7 @@ pub(super) fn encode(layers: &[Layer]) -> Vec<u8> {
     following
 }
 
-/// Offsets of the bytes that say what a frame is.
+/// Offsets of the bytes that say what a frame is and whose.
 pub(super) fn decisive_offsets(layers: &[Layer]) -> Vec<usize> {
     let mut offsets = Vec::new();
     let mut start = 0;
@@ -52,8 +52,9 @@ pub(super) fn decisive_offsets(layers: &[Layer]) -> Vec<usize> {
         let within: &[usize] = match layer {
             Layer::Ethernet => &[12, 13],
             Layer::Vlan { .. } => &[2, 3],
-            Layer::Ipv4 { .. } => &[0, 6, 7, 9],
-            Layer::Ipv6 { .. } => &[0, 6],
+            // With the source's last byte, and that of its /64.
+            Layer::Ipv4 { .. } => &[0, 6, 7, 9, 15],
+            Layer::Ipv6 { .. } => &[0, 6, 15, 23],
             Layer::Extension { .. } => &[0, 1, 2, 3],
             Layer::Tcp { .. } => &[2, 3, 12, 13],
             _ => &[],

@@ -97,8 +97,8 @@ fn fragments_patches_and_cuts_are_where_they_were_put() {
 
 #[test]
 fn the_decisive_bytes_are_the_types_and_flags() {
-    let packet = Packet::eth().vlan(1).ipv6("::1", "::2").dest_opts().tcp(0x1111, 0x2222).syn();
+    let packet = Packet::eth().vlan(1).ipv6("::7:0:0:0:9", "::2").dest_opts().tcp(0x1111, 0x2222).syn();
     let frame = packet.build();
     let bytes: Vec<u8> = packet.decisive_offsets().into_iter().map(|offset| frame[offset]).collect();
-    assert_eq!(bytes, [0x81, 0, 0x86, 0xdd, 0x60, 60, 6, 0, 1, 4, 0x22, 0x22, 0x50, 2]);
+    assert_eq!(bytes, [0x81, 0, 0x86, 0xdd, 0x60, 60, 7, 9, 6, 0, 1, 4, 0x22, 0x22, 0x50, 2]);
 }

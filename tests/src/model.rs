@@ -1,0 +1,126 @@
+//! What the filter should say about a frame, written down a second time, from the specification and without a
+//! look at the program: etherparse reads what it reads alike, plain slices the rest. The tests hold the
+//! program against it, frame by frame.
+
+mod frame;
+
+use std::{collections::HashMap, net::IpAddr};
+
+use synguard_common::{
+    abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet, SourceKey, SourceState},
+    prefix, rate,
+    verdict::Reason,
+};
+
+pub use self::frame::{Kind, Seen, see};
+
+/// The filter's state, and its judgement of one frame after the other.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The settings in force.
+    pub config: Config,
+    /// The guarded ports.
+    pub ports: PortSet,
+    /// What is known of each source. Where `now_ns` is not the program's clock its times differ from the
+    /// program's.
+    pub sources: HashMap<SourceKey, SourceState>,
+}
+
+impl Model {
+    /// A filter that knows no source.
+    #[must_use]
+    pub fn new(config: Config, ports: PortSet) -> Self {
+        Self { config, ports, sources: HashMap::new() }
+    }
+
+    /// Judges a frame at `now_ns`. The table has room for every source.
+    pub fn judge(&mut self, frame: &[u8], now_ns: u64) -> Reason {
+        let reason = self.unwatched(&see(frame), now_ns);
+        let disarmed = self.config.disarm_at_ns != 0 && self.config.disarm_at_ns <= now_ns;
+        if disarmed || self.config.has(FLAG_MONITOR) { reason.watched() } else { reason }
+    }
+
+    fn unwatched(&mut self, seen: &Seen, now_ns: u64) -> Reason {
+        match seen.kind {
+            Kind::NotIp => return Reason::NotIp,
+            Kind::Malformed => return Reason::Malformed,
+            Kind::NotTcp => return Reason::NotTcp,
+            Kind::Fragment => return Reason::Fragment,
+            Kind::HiddenSyn => {}
+            Kind::Tcp { port, flags } => {
+                if self.config.has(FLAG_DROP_BAD_FLAGS) && is_impossible(flags) {
+                    return Reason::BadFlags;
+                }
+                if !is_syn(flags) {
+                    return Reason::NotSyn;
+                }
+                if !self.config.has(FLAG_ALL_PORTS) && !self.ports.contains(port) {
+                    return Reason::UnguardedPort;
+                }
+            }
+        }
+        if self.config.syn_interval_ns == 0 {
+            return Reason::Unconfigured;
+        }
+        match seen.source {
+            Some(source) => self.charge(source, now_ns),
+            None => unreachable!("there is no TCP without IP: {seen:?}"),
+        }
+    }
+
+    fn charge(&mut self, source: IpAddr, now_ns: u64) -> Reason {
+        let config = &self.config;
+        let entry = self.sources.entry(key(source, config));
+        let state = entry.or_insert(SourceState { first_seen_ns: now_ns, ..SourceState::default() });
+        state.last_seen_ns = now_ns;
+        let left_ns = state.hold_until_ns.saturating_sub(now_ns);
+        if left_ns > 0 && left_ns <= config.hold_ns {
+            state.dropped += 1;
+            return Reason::Hold;
+        }
+        if let Some(tat_ns) = rate::take(state.tat_ns, config.syn_limit(), now_ns) {
+            state.tat_ns = tat_ns;
+            state.passed += 1;
+            return Reason::SynPassed;
+        }
+        state.hold_until_ns = now_ns + config.hold_ns;
+        state.dropped += 1;
+        Reason::RateExceeded
+    }
+}
+
+/// The entry that an address is counted under.
+#[must_use]
+pub fn key(source: IpAddr, config: &Config) -> SourceKey {
+    let bytes = match source {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => {
+            let mask = u128::from_be_bytes(prefix::to_bytes(config.source_mask_v6));
+            (u128::from(address) & mask).to_be_bytes()
+        }
+    };
+    SourceKey { address: prefix::from_bytes(bytes) }
+}
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const ACK: u8 = 16;
+
+/// Whether TCP flags are those of a SYN: set, and neither an answer nor a reset.
+#[must_use]
+pub fn is_syn(flags: u8) -> bool {
+    flags & SYN != 0 && flags & ACK == 0 && flags & RST == 0
+}
+
+/// Of the sixteen combinations of SYN, ACK, RST and FIN, those that no host sends.
+#[must_use]
+pub fn is_impossible(flags: u8) -> bool {
+    const FIN_ACK: u8 = FIN | ACK;
+    const SYN_ACK: u8 = SYN | ACK;
+    const RST_ACK: u8 = RST | ACK;
+    !matches!(flags & (FIN | SYN | RST | ACK), SYN | RST | ACK | FIN_ACK | SYN_ACK | RST_ACK)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What can be seen of a frame.
+
+use std::net::IpAddr;
+
+use etherparse::{
+    EtherType, Ethernet2HeaderSlice, IpFragOffset, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
+    SingleVlanHeaderSlice,
+};
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Neither IPv4 nor IPv6.
+    NotIp,
+    /// Cut short, inconsistent, or tagged more than four times.
+    Malformed,
+    /// IP without TCP.
+    NotTcp,
+    /// A fragment other than the first.
+    Fragment,
+    /// TCP.
+    Tcp {
+        /// Destination port.
+        port: u16,
+        /// The header's 14th byte.
+        flags: u8,
+    },
+    /// What may become a SYN that cannot be seen here.
+    HiddenSyn,
+}
+
+/// What a frame is, and who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// What it is.
+    pub kind: Kind,
+    /// Its source, as soon as there is a sound IP header.
+    pub source: Option<IpAddr>,
+}
+
+const NO_IP: Seen = Seen { kind: Kind::NotIp, source: None };
+const MALFORMED: Seen = Seen { kind: Kind::Malformed, source: None };
+const TAGS_MAX: usize = 4;
+const EXTENSIONS_MAX: usize = 8;
+const TCP: u8 = 6;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+/// Hop-by-hop, routing, destination options, mobility, HIP, shim6: all of one layout.
+const OPTIONS: [u8; 6] = [0, 43, 60, 135, 139, 140];
+
+/// Looks at a frame.
+#[must_use]
+pub fn see(frame: &[u8]) -> Seen {
+    let Ok(ethernet) = Ethernet2HeaderSlice::from_slice(frame) else { return MALFORMED };
+    let mut ether_type = ethernet.ether_type();
+    let mut rest = &frame[ethernet.slice().len()..];
+    let mut tags = 0;
+    while matches!(
+        ether_type,
+        EtherType::VLAN_TAGGED_FRAME | EtherType::PROVIDER_BRIDGING | EtherType::VLAN_DOUBLE_TAGGED_FRAME
+    ) {
+        tags += 1;
+        match SingleVlanHeaderSlice::from_slice(rest) {
+            Ok(tag) if tags <= TAGS_MAX => {
+                ether_type = tag.ether_type();
+                rest = &rest[tag.slice().len()..];
+            }
+            _ => return MALFORMED,
+        }
+    }
+    match ether_type {
+        EtherType::IPV4 => see_ipv4(rest),
+        EtherType::IPV6 => see_ipv6(rest),
+        _ => NO_IP,
+    }
+}
+
+fn see_ipv4(bytes: &[u8]) -> Seen {
+    // It checks the version, and that the header with its options is there; not the total length.
+    let Ok(ip) = Ipv4HeaderSlice::from_slice(bytes) else { return MALFORMED };
+    let kind = if ip.fragments_offset() != IpFragOffset::ZERO {
+        Kind::Fragment
+    } else if ip.protocol().0 != TCP {
+        Kind::NotTcp
+    } else {
+        see_tcp(&bytes[ip.slice().len()..], ip.more_fragments())
+    };
+    Seen { kind, source: Some(IpAddr::V4(ip.source_addr())) }
+}
+
+fn see_ipv6(bytes: &[u8]) -> Seen {
+    let Ok(ip) = Ipv6HeaderSlice::from_slice(bytes) else { return MALFORMED };
+    let kind = see_extensions(&bytes[ip.slice().len()..], ip.next_header().0);
+    Seen { kind, source: Some(IpAddr::V6(ip.source_addr())) }
+}
+
+/// Follows a chain of extension headers. An extension header may reach beyond the frame, as long as its first
+/// eight bytes do not (etherparse wants all of it); what follows it is then missing.
+fn see_extensions(mut rest: &[u8], mut next: u8) -> Kind {
+    let mut first_fragment = false;
+    let mut extensions = 0;
+    loop {
+        if next == TCP {
+            return see_tcp(rest, first_fragment);
+        }
+        if next != FRAGMENT && next != AUTHENTICATION && !OPTIONS.contains(&next) {
+            return Kind::NotTcp;
+        }
+        extensions += 1;
+        if extensions > EXTENSIONS_MAX {
+            return Kind::HiddenSyn;
+        }
+        let Some(&[following, units, ..]) = rest.first_chunk::<8>() else {
+            return cut_short(first_fragment);
+        };
+        let length = match next {
+            FRAGMENT => {
+                let Ok(fragment) = Ipv6FragmentHeaderSlice::from_slice(rest) else {
+                    return cut_short(first_fragment);
+                };
+                if fragment.fragment_offset() != IpFragOffset::ZERO {
+                    return Kind::Fragment;
+                }
+                first_fragment |= fragment.more_fragments();
+                8
+            }
+            AUTHENTICATION => 8 + usize::from(units) * 4,
+            _ => 8 + usize::from(units) * 8,
+        };
+        rest = rest.get(length..).unwrap_or_default();
+        next = following;
+    }
+}
+
+fn see_tcp(bytes: &[u8], first_fragment: bool) -> Kind {
+    // etherparse wants the options too, which the filter does not look at.
+    match bytes.first_chunk::<20>() {
+        None => cut_short(first_fragment),
+        Some(header) if header[12] < 0x50 => Kind::Malformed,
+        Some(header) => Kind::Tcp { port: u16::from_be_bytes([header[2], header[3]]), flags: header[13] },
+    }
+}
+
+/// Another fragment may bring what is missing.
+fn cut_short(first_fragment: bool) -> Kind {
+    if first_fragment { Kind::HiddenSyn } else { Kind::Malformed }
+}

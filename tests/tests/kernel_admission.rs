@@ -1,0 +1,217 @@
+//! The admission in the kernel: calm is exact, a flood of new sources leaves the table alone, and those who
+//! deserve an entry get one all the same. Prefix limits and the distinct count, too.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
+
+use std::net::Ipv4Addr;
+
+use aya::{maps::Array, maps::Map, maps::MapData};
+use synguard_common::{
+    abi::{Config, SourceKey, SourceState},
+    admission::{Admission, INSERT_LIMIT, PROMOTION_MARK},
+    distinct::{Registers, window},
+    names, prefix,
+    rate::{CLOCK_STEP_NS, Limit},
+    verdict::Reason,
+};
+use synguard_tests::{
+    packet::Packet,
+    testrun::{Filter, config, now_ns},
+};
+
+/// Where a source address lies in an untagged IPv4 frame.
+const SOURCE: std::ops::Range<usize> = 26..30;
+
+/// A SYN whose source can be changed in place: building one takes longer than judging it.
+struct Syn(Vec<u8>);
+
+impl Syn {
+    fn new() -> Self {
+        Self(Packet::eth().ipv4("192.0.2.1", "198.51.100.1").tcp(40_000, 80).syn().build())
+    }
+
+    fn from(&mut self, source: u32) -> &[u8] {
+        self.0[SOURCE].copy_from_slice(&source.to_be_bytes());
+        &self.0
+    }
+}
+
+fn key(source: u32) -> SourceKey {
+    SourceKey { address: prefix::v4_mapped(source.to_be()) }
+}
+
+/// Keeps the test on one CPU: each has an admission of its own.
+fn pin() {
+    // SAFETY: an all-zero set is a valid one, and both calls only use this set.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(0, &mut set);
+        assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &raw const set), 0);
+    }
+}
+
+fn admission(filter: &Filter) -> Admission {
+    filter.cpu_states()[0].sources
+}
+
+fn filter(config: Config) -> Filter {
+    pin();
+    let mut filter = Filter::load_with_sources(names::SOURCES_DEFAULT);
+    filter.set_config(Config { hash_seed: [11, 22], ..config });
+    filter
+}
+
+/// Sends one SYN from each of so many consecutive sources.
+fn forge(filter: &Filter, syn: &mut Syn, sources: std::ops::Range<u32>) {
+    for source in sources {
+        filter.run_uncounted(syn.from(source), 1);
+    }
+}
+
+/// More new sources than are let in freely, quickly enough that the bucket does not keep up.
+fn crowd(filter: &Filter, syn: &mut Syn) {
+    let begun = now_ns();
+    let mut next = 0x0b00_0000;
+    while !admission(filter).is_crowded(now_ns()) {
+        forge(filter, syn, next..next + 5_000);
+        next += 5_000;
+        assert!(now_ns() - begun < 20_000_000_000, "the flood is too slow to be one");
+    }
+}
+
+#[test]
+fn in_calm_every_source_is_counted_exactly() {
+    // No bucket refills while the test runs.
+    let (interval, burst) = (1_000_000_000_000, 3);
+    let limit =
+        Config { syn_interval_ns: interval, syn_tolerance_ns: interval * (burst - 1), ..config(1, 3) };
+    let filter = filter(Config { hold_ns: interval, ..limit });
+    let mut syn = Syn::new();
+    for round in 0..5 {
+        for source in 0x0a00_0000..0x0a00_0400 {
+            let expected = match round {
+                0..3 => Reason::SynPassed,
+                3 => Reason::RateExceeded,
+                _ => Reason::Hold,
+            };
+            assert_eq!(filter.run(syn.from(source)).reason(), Some(expected), "round {round}");
+        }
+    }
+    let state = admission(&filter);
+    assert_eq!((state.inserts, state.skips, state.promotions), (0x400, 0, 0));
+    assert!(filter.sources().iter().all(|(_, state)| (state.passed, state.dropped) == (3, 2)));
+}
+
+#[test]
+fn a_flood_of_new_sources_leaves_the_table_alone() {
+    let filter = filter(config(50, 100));
+    let mut syn = Syn::new();
+    let begun = now_ns();
+    crowd(&filter, &mut syn);
+    let before = admission(&filter);
+    let allowed = 20_000 + (now_ns() - begun) / INSERT_LIMIT.interval_ns;
+    assert!(before.inserts <= allowed, "{} inserts, {allowed} allowed", before.inserts);
+    // From here on nobody new gets in, however many come.
+    forge(&filter, &mut syn, 0x0c00_0000..0x0c00_0000 + 50_000);
+    let after = admission(&filter);
+    assert!(after.inserts - before.inserts <= 5, "{} more inserts", after.inserts - before.inserts);
+    assert!(after.skips - before.skips >= 49_990, "{} skips", after.skips - before.skips);
+    assert!(
+        filter.sources().iter().all(|(_, state)| state.hold_until_ns == 0),
+        "an innocent source is in hold"
+    );
+}
+
+#[test]
+fn an_offender_in_a_crowd_is_promoted_and_held() {
+    let filter = filter(config(1, 3));
+    let mut syn = Syn::new();
+    crowd(&filter, &mut syn);
+    let offender = 0x0d00_0001;
+    let untracked = (1..PROMOTION_MARK).map(|_| filter.run(syn.from(offender)).reason()).collect::<Vec<_>>();
+    let charged = (0..5).map(|_| filter.run(syn.from(offender)).reason()).collect::<Vec<_>>();
+    // Collisions may promote it a little earlier, never later.
+    assert!(untracked.iter().take(10).all(|&reason| reason == Some(Reason::Untracked)), "{untracked:?}");
+    assert!(charged.iter().rev().take(1).all(|&reason| reason == Some(Reason::Hold)), "{charged:?}");
+    assert_eq!(filter.source(key(offender)).expect("an entry").passed, 3);
+    assert!(admission(&filter).promotions >= 1);
+}
+
+#[test]
+fn a_known_offender_stays_held_when_the_crowd_comes() {
+    let mut filter = filter(config(50, 100));
+    let mut syn = Syn::new();
+    let offender = 0x0d00_0002;
+    let now = now_ns();
+    let held = SourceState { hold_until_ns: now + 9_000_000_000, tat_ns: now, ..SourceState::default() };
+    filter.set_source(key(offender), held);
+    crowd(&filter, &mut syn);
+    // In one call, so that it is fast on every machine: each epoch halves an estimate.
+    let outcome = filter.run_repeat(syn.from(offender), 1000);
+    let passed = 1000 - outcome.delta[Reason::Hold.index() as usize].packets;
+    // At most the first few SYNs after the crowd began go unseen.
+    assert!(passed < u64::from(PROMOTION_MARK), "{passed} SYNs of a held source passed");
+    assert!(filter.source(key(offender)).is_some(), "the flood evicted an offender");
+}
+
+#[test]
+fn a_prefix_is_limited_as_a_whole_and_its_neighbour_is_not() {
+    let prefix = Limit::new(1, 20);
+    let with_prefix = Config {
+        prefix_interval_ns: prefix.interval_ns,
+        prefix_tolerance_ns: prefix.tolerance_ns,
+        prefix_rate: 1,
+        ..config(50, 100)
+    };
+    let filter = filter(with_prefix);
+    let mut syn = Syn::new();
+    let network = u32::from(Ipv4Addr::new(203, 0, 113, 0));
+    let reasons: Vec<_> = (0..200).map(|host| filter.run(syn.from(network + host)).reason()).collect();
+    assert!(reasons[..20].iter().all(|&reason| reason == Some(Reason::SynPassed)), "{reasons:?}");
+    assert!(reasons[22..].iter().all(|&reason| reason == Some(Reason::PrefixExceeded)), "{reasons:?}");
+    assert_eq!(filter.run(syn.from(network + 256)).reason(), Some(Reason::SynPassed));
+    // IPv6: many /64 of one /48.
+    let v6 = |subnet: u16, site: u16| {
+        let source = format!("2001:db8:{site:x}:{subnet:x}::1");
+        filter.run(&Packet::eth().ipv6(source, "2001:db8:ffff::1").tcp(40_000, 80).syn().build()).reason()
+    };
+    let reasons: Vec<_> = (0..100).map(|subnet| v6(subnet, 1)).collect();
+    assert_eq!(reasons[0], Some(Reason::SynPassed));
+    assert_eq!(reasons[99], Some(Reason::PrefixExceeded), "{reasons:?}");
+    assert_eq!(v6(0, 2), Some(Reason::SynPassed));
+}
+
+#[test]
+fn the_distinct_count_is_right_within_its_error() {
+    let filter = filter(config(50, 100));
+    let mut syn = Syn::new();
+    for sources in [10u32, 1_000, 20_000] {
+        let mut worst = f64::INFINITY;
+        // All must fall into one window; on a slow machine that takes another try.
+        for _ in 0..20 {
+            let begun = window(now_ns());
+            while window(now_ns()) == begun {
+                std::hint::spin_loop();
+            }
+            // The program's clock lags behind by up to a tick.
+            std::thread::sleep(std::time::Duration::from_nanos(2 * CLOCK_STEP_NS));
+            let counted = window(now_ns());
+            forge(&filter, &mut syn, 0x0e00_0000..0x0e00_0000 + sources);
+            if window(now_ns()) == counted {
+                worst = synguard::distinct::estimate(&registers(&filter), counted) / f64::from(sources) - 1.0;
+                break;
+            }
+        }
+        assert!(worst.abs() <= 0.05, "{sources} sources: {:.1} % off", worst * 100.0);
+    }
+}
+
+fn registers(filter: &Filter) -> Box<Registers> {
+    let ids = filter.xdp().info().unwrap().map_ids().unwrap().expect("map ids");
+    let id = ids.into_iter().find(|&id| {
+        let info = aya::maps::MapInfo::from_id(id).unwrap();
+        info.name_as_str() == Some(names::DISTINCT)
+    });
+    let map = MapData::from_id(id.expect("DISTINCT")).unwrap();
+    let array: Array<MapData, Registers> = Array::try_from(Map::Array(map)).unwrap();
+    Box::new(array.get(&0, 0).unwrap())
+}

@@ -1,0 +1,129 @@
+//! What the reading commands print.
+
+use serde_json::Value;
+use synguard_tests::lab::DEVICE;
+
+use super::lab;
+
+/// Whether a value is of the type that its key promises.
+type Right = fn(&Value) -> bool;
+
+/// Every key of the contract and the type its value must have.
+const CONTRACT: &[(&str, Right)] = &[
+    ("/schema", |v| *v == 1),
+    ("/instance", Value::is_string),
+    ("/attached", Value::is_boolean),
+    ("/interfaces/0/name", Value::is_string),
+    ("/interfaces/0/ifindex", Value::is_u64),
+    ("/interfaces/0/mode", |v| *v == "native" || *v == "generic"),
+    ("/interfaces/0/prog_id", Value::is_u64),
+    ("/controller/running", Value::is_boolean),
+    ("/controller/pid", |v| v.is_u64() || v.is_null()),
+    ("/phase", |v| ["calm", "attack", "recovering"].iter().any(|phase| v == phase)),
+    ("/attack_kind", |v| v.is_null() || *v == "concentrated" || *v == "distributed"),
+    ("/monitor", Value::is_boolean),
+    ("/settings/syn-rate", Value::is_u64),
+    ("/settings/syn-burst", Value::is_u64),
+    ("/settings/hold", Value::is_string),
+    ("/settings/ports", Value::is_string),
+    ("/settings/monitor", Value::is_boolean),
+    ("/counters/packets", Value::is_u64),
+    ("/counters/bytes", Value::is_u64),
+    ("/counters/passed", Value::is_u64),
+    ("/counters/dropped", Value::is_u64),
+    ("/counters/answered", Value::is_u64),
+    ("/counters/reasons", |v| v.as_object().is_some_and(|map| map.values().all(Value::is_u64))),
+    ("/syn/total", Value::is_u64),
+    ("/syn/rate", Value::is_f64),
+    ("/syn/distinct_sources", Value::is_u64),
+    ("/syn/distinct_limit", Value::is_u64),
+    ("/cookies/mode", |v| ["off", "kernel", "xdp"].iter().any(|mode| v == mode)),
+    ("/cookies/sysctl", Value::is_u64),
+    ("/cookies/original", Value::is_u64),
+    ("/sources/tracked", Value::is_u64),
+    ("/sources/capacity", |v| *v == 262_144),
+    ("/sources/inserts", Value::is_u64),
+    ("/sources/insert_skips", Value::is_u64),
+    ("/blocklist/entries", Value::is_u64),
+    ("/blocklist/capacity", Value::is_u64),
+    ("/allowlist/entries", Value::is_u64),
+    ("/allowlist/capacity", Value::is_u64),
+];
+
+#[test]
+fn status_json_keeps_the_contract() {
+    let (_lab, synguard) = lab();
+    for extra in [&["--no-control"][..], &["--no-control", "--mode", "generic", "--monitor"]] {
+        let attached = synguard.run(&[&["attach", DEVICE], extra].concat()).unwrap();
+        assert_eq!(attached.code, Some(0), "{}", attached.stderr);
+        let status = synguard.status_json().unwrap();
+        for (pointer, right) in CONTRACT {
+            let value = status.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing in {status}"));
+            assert!(right(value), "{pointer} is {value}");
+        }
+        assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
+    }
+}
+
+#[test]
+fn status_and_show_are_readable() {
+    let (_lab, synguard) = lab();
+    let running = synguard.attach(&["--syn-rate", "77"]).unwrap();
+    let status = synguard.run(&["status"]).unwrap();
+    for words in [DEVICE, "native", "syn-rate=77", "running", "calm", "262144"] {
+        assert!(status.stdout.contains(words), "`{words}` missing in:\n{}", status.stdout);
+    }
+    assert!(!status.stdout.contains('\u{1b}'), "colour where there is no terminal");
+    let show = synguard.run(&["show"]).unwrap();
+    assert!(show.stdout.contains("syn-rate = 77\n"), "{}", show.stdout);
+    let json: Value = serde_json::from_str(&synguard.run(&["show", "--json"]).unwrap().stdout).unwrap();
+    assert_eq!((&json["schema"], &json["settings"]["syn-rate"]), (&1.into(), &77.into()));
+    // What `show` prints, `set` takes.
+    let pairs: Vec<String> = show.stdout.lines().map(|line| line.replace(" = ", "=")).collect();
+    let args: Vec<&str> = ["set"].into_iter().chain(pairs.iter().map(String::as_str)).collect();
+    let set = synguard.run(&args).unwrap();
+    assert_eq!(set.code, Some(0), "{}", set.stderr);
+    running.terminate().unwrap();
+}
+
+#[test]
+fn help_version_completions_and_manual() {
+    let (_lab, synguard) = lab();
+    for command in ["attach", "detach", "status", "set", "show", "confirm", "completions", "man"] {
+        let help = synguard.run(&[command, "--help"]).unwrap();
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{command}");
+        assert!(help.stdout.contains("Usage: synguard"), "{}", help.stdout);
+    }
+    let help = synguard.run(&["--help"]).unwrap();
+    assert!(
+        help.stdout.contains("Exit codes:") && help.stdout.contains("synguard attach eth0"),
+        "{}",
+        help.stdout
+    );
+    let version = synguard.run(&["--version"]).unwrap();
+    assert_eq!(version.stdout, format!("synguard {}\n", env!("CARGO_PKG_VERSION")));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = synguard.run(&["completions", shell]).unwrap();
+        assert_eq!(script.code, Some(0));
+        assert!(script.stdout.contains("syn-rate"), "{shell}");
+    }
+    let man = synguard.run(&["man"]).unwrap();
+    assert!(man.stdout.starts_with(".ie") || man.stdout.contains(".TH synguard 8"), "{}", man.stdout);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let (lab, synguard) = lab();
+    assert_eq!(synguard.run(&["attach", DEVICE, "--no-control"]).unwrap().code, Some(0));
+    for args in ["status", "status --json", "man", "completions bash"] {
+        let command = synguard.command(args.split(' '));
+        let words: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .collect();
+        let script = format!("set -o pipefail; {} | true", words.join(" "));
+        let output = lab.server.command("bash").args(["-c", &script]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
+}

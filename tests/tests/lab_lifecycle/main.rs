@@ -1,0 +1,75 @@
+//! The filter's life: it outlives its controller, is taken over, is taken off, and leaves nothing behind.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+mod adoption;
+mod confirm;
+mod conflicts;
+mod endings;
+mod settings;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use synguard_tests::{
+    flood::{Flood, FloodSpec},
+    lab::{DEVICE, Family, Lab},
+    program::Synguard,
+};
+
+/// A lab without a web server, and the program.
+fn lab() -> (Lab, Synguard) {
+    let lab = Lab::new().unwrap();
+    let synguard = Synguard::new(&lab).unwrap();
+    (lab, synguard)
+}
+
+/// Polls until the condition holds.
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(15), "{what} did not come about");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What `ip link` says of a device in the server's namespace.
+fn link(lab: &Lab, device: &str) -> String {
+    lab.server.ip(&format!("link show dev {device}")).unwrap()
+}
+
+fn runs_xdp(lab: &Lab, device: &str) -> bool {
+    link(lab, device).contains("prog/xdp")
+}
+
+/// Asserts that no pin, lock, file or program is left.
+fn assert_nothing_left(lab: &Lab, synguard: &Synguard) {
+    assert!(!runs_xdp(lab, DEVICE), "{}", link(lab, DEVICE));
+    assert_eq!(synguard.dirs().pins(), Vec::<std::path::PathBuf>::new());
+    for dir in [synguard.dirs().run_dir(), synguard.dirs().state_dir()] {
+        let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+        let left: Vec<_> = entries.map(|entry| entry.path()).collect();
+        assert!(left.is_empty(), "left behind: {left:?}");
+    }
+    assert_eq!(synguard.run(&["status"]).unwrap().code, Some(3));
+}
+
+fn reason(status: &Value, reason: &str) -> u64 {
+    status["counters"]["reasons"][reason].as_u64().unwrap()
+}
+
+fn dropped(synguard: &Synguard) -> u64 {
+    synguard.status_json().unwrap()["counters"]["dropped"].as_u64().unwrap()
+}
+
+/// A flood of 20 000 SYNs a second from one source, for as long as the test takes.
+fn flood(lab: &Lab) -> Flood {
+    let spec = FloodSpec {
+        rate_pps: Some(20_000),
+        max_duration: Duration::from_secs(30),
+        ..FloodSpec::new(Family::V4)
+    };
+    Flood::start(lab, spec).unwrap()
+}

@@ -1,0 +1,65 @@
+//! Test programs and the binary, built as `cargo test` builds them but not run here.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::process::{cargo, output_or_error};
+
+/// Where the compiler's results are.
+#[derive(Clone, Debug)]
+pub(crate) struct Artifacts {
+    /// The synguard binary.
+    pub(crate) program: PathBuf,
+    /// Names and files of the test programs.
+    pub(crate) tests: Vec<(String, PathBuf)>,
+}
+
+/// Builds the binary, and the named test programs of the tests' package.
+pub(crate) fn build(tests: Vec<String>) -> Result<Artifacts> {
+    const FORMAT: &str = "--message-format=json-render-diagnostics";
+    let programs = output_or_error(cargo().args(["build", FORMAT]))?;
+    let program = executable(&programs, "bin", "synguard").context("cargo built no synguard")?;
+    let mut command = cargo();
+    command.args(["test", "--no-run", FORMAT, "--package", "synguard-tests"]);
+    for name in &tests {
+        command.args(["--test", name]);
+    }
+    ensure!(!tests.is_empty(), "there are no tests of the kernel yet");
+    let messages = output_or_error(&mut command)?;
+    let find = |name: String| match executable(&messages, "test", &name) {
+        Some(file) => Ok((name, file)),
+        None => bail!("cargo built no test {name}"),
+    };
+    Ok(Artifacts { program, tests: tests.into_iter().map(find).collect::<Result<_>>()? })
+}
+
+/// The executable of a target, as cargo's messages name it.
+fn executable(messages: &str, kind: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let target = &message["target"];
+        let is_it = target["name"] == name && target["kind"] == Value::from(vec![kind]);
+        message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_found_by_name_and_kind() {
+        let messages = r#"   Compiling something
+{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"synguard"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"kernel_load"},"executable":"/t/kernel_load-1"}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"synguard"},"executable":"/t/synguard"}
+{"reason":"build-finished","success":true}"#;
+        let find = |kind, name| executable(messages, kind, name);
+        assert_eq!(find("bin", "synguard"), Some("/t/synguard".into()));
+        assert_eq!(find("test", "kernel_load"), Some("/t/kernel_load-1".into()));
+        assert_eq!(find("lib", "synguard"), None);
+        assert_eq!(find("test", "synguard"), None);
+    }
+}

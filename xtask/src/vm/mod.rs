@@ -1,0 +1,154 @@
+//! `cargo xtask vm`: boots other kernels in emulated machines and runs the tests there that need nothing but a
+//! kernel: the verifier's opinion, the tables of verdicts, and a small lab.
+
+mod console;
+mod cpio;
+mod image;
+mod kernel;
+mod machine;
+mod module;
+
+use std::{
+    env::consts,
+    fs,
+    panic::resume_unwind,
+    path::{Path, PathBuf},
+    slice, thread,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+pub(crate) use self::kernel::Series;
+use self::{console::Report, image::Image, kernel::Kernel, machine::Machine};
+use crate::{
+    artifacts::{self, Artifacts},
+    process::{find, workspace_root},
+    results::{Outcome, summary, table},
+    rungs::{Rung, test_targets},
+    setup::{self, Scope},
+};
+
+/// The test of the lab that needs no more than is in the machine.
+const LAB: &str = "lab_small";
+/// What the devices of tests need that is a module in Debian's kernels.
+const MODULES: [&str; 3] = ["veth", "bridge", "tun"];
+/// What tests start. A test that misses one says so.
+const TOOLS: [&str; 5] = ["ip", "bridge", "ethtool", "nsenter", "bpftool"];
+
+/// How many machines run side by side.
+const AT_A_TIME: usize = 2;
+
+/// What to boot.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Only this line of kernels, such as 6.1 or 6.12; may be given several times
+    #[arg(long = "kernel", value_name = "VERSION")]
+    kernels: Vec<Series>,
+    /// Keep the machine's file system, and say how to boot it by hand
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Sets up, boots every kernel, and says how it went. Returns whether all is well.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    setup::run(Scope::Machines)?;
+    let outcomes = outcomes(args);
+    println!("\n{}", table(&outcomes, false));
+    println!("{}", summary(&outcomes));
+    Ok(outcomes.iter().all(|outcome| outcome.fault(false).is_none()))
+}
+
+/// Builds the tests and runs them on every kernel, two at a time, for a machine uses one processor of the
+/// host's; everything must have been set up.
+pub(crate) fn outcomes(args: &Args) -> Vec<Outcome> {
+    let kernels = if args.kernels.is_empty() { &Series::TESTED[..] } else { &args.kernels };
+    let built = build();
+    let prepare = |&series: &Series| match &built {
+        Ok(built) => (series, machine(series, built)),
+        Err(error) => (series, Err(anyhow!("{error:#}"))),
+    };
+    let machines: Vec<_> = kernels.iter().map(prepare).collect();
+    let boot = |(series, machine): &(Series, Result<Machine>)| {
+        let title = format!("{} {series}", Rung::Machines.title());
+        let report = match machine {
+            Ok(machine) => boot(machine, args.keep),
+            Err(error) => Err(anyhow!("{error:#}")),
+        };
+        match report {
+            Ok(report) => report.outcome(title),
+            Err(error) => Outcome::not_run(title, format!("{error:#}")),
+        }
+    };
+    let mut outcomes = Vec::new();
+    for machines in machines.chunks(AT_A_TIME) {
+        thread::scope(|scope| {
+            let running: Vec<_> = machines.iter().map(|machine| scope.spawn(move || boot(machine))).collect();
+            // A panic has been reported by its thread, and the row would be missing: it goes on here.
+            outcomes
+                .extend(running.into_iter().map(|thread| thread.join().unwrap_or_else(|p| resume_unwind(p))));
+        });
+    }
+    for outcome in &outcomes {
+        println!("--- rung {}: {}", outcome.title, summary(slice::from_ref(outcome)));
+        if let Some(why) = &outcome.broken {
+            println!("--- rung {}: {why}", outcome.title);
+        }
+    }
+    outcomes
+}
+
+/// The programs that go into every machine.
+fn build() -> Result<Artifacts> {
+    ensure!(consts::ARCH == "x86_64", "the kernels are for x86_64, and this machine is not");
+    let targets = test_targets(&workspace_root().join("tests/tests"))?;
+    let wanted = targets.into_iter().filter(|name| name.starts_with("kernel_") || name == LAB).collect();
+    artifacts::build(wanted)
+}
+
+/// A machine with the newest kernel of a series, ready to be booted.
+fn machine(series: Series, built: &Artifacts) -> Result<Machine> {
+    let dir = workspace_root().join("target/vm");
+    let kernel = Kernel::get(series, &dir.join("kernels"))?;
+    let dir = dir.join(series.to_string());
+    fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+    let initramfs = dir.join("initramfs");
+    fs::write(&initramfs, image(&kernel, built)?).context("write the machine's file system")?;
+    Ok(Machine { name: series.to_string(), kernel: kernel.image, initramfs, log: dir.join("kernel.log") })
+}
+
+/// Boots a machine and says what it was like.
+fn boot(machine: &Machine, keep: bool) -> Result<Report> {
+    println!("=== booting Linux {}", machine.name);
+    let start = Instant::now();
+    let report = machine.run();
+    if keep {
+        println!("to boot it by hand: {}", machine.command_line());
+    } else {
+        let _ = fs::remove_file(&machine.initramfs);
+    }
+    let report = report?;
+    println!("=== {}", describe(machine, &report, start));
+    Ok(report)
+}
+
+fn image(kernel: &Kernel, built: &Artifacts) -> Result<Vec<u8>> {
+    let mut image = Image::new(&module::with_dependencies(&kernel.modules, &MODULES)?)?;
+    let tools = TOOLS.iter().filter_map(|tool| Some((find(tool)?, format!("/sbin/{tool}"))));
+    let tests = built.tests.iter().map(|(name, file)| (file.clone(), format!("/tests/{name}")));
+    let program = (built.program.clone(), "/bin/synguard".to_owned());
+    let programs: Vec<(PathBuf, String)> = tools.chain(tests).chain([program]).collect();
+    for (file, path) in programs {
+        image.program(Path::new(&file), &path)?;
+    }
+    Ok(image.finish())
+}
+
+/// The machine in a line, for people.
+fn describe(machine: &Machine, report: &Report, start: Instant) -> String {
+    let release = report.release.clone().unwrap_or_else(|| format!("{}, which did not boot", machine.name));
+    let boot = report.boot.map(|boot| format!(", up after {:.1} s", boot.as_secs_f64())).unwrap_or_default();
+    let examined = report.examined.map(|count| format!(", the verifier examined {count} instructions"));
+    let total = start.elapsed().as_secs_f64();
+    format!("Linux {release}{boot}, off after {total:.0} s{}", examined.unwrap_or_default())
+}
