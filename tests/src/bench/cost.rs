@@ -1,7 +1,7 @@
 //! Rows about what a SYN costs: one known source, and forged ones.
 
 use anyhow::Result;
-use synguard_common::{abi::Config, verdict::Reason};
+use synguard_common::{abi::Config, rate::Limit, verdict::Reason};
 
 use crate::{
     bench::{
@@ -16,15 +16,20 @@ use crate::{
     xdp::Program,
 };
 
-/// A limit that nothing here exceeds.
-const GENEROUS: u32 = 50_000_000;
-/// The default limit, in SYNs a second, and its burst.
+/// A limit that nothing here exceeds: 50 M SYNs a second, which is beyond what can be configured.
+const GENEROUS: Limit = Limit { interval_ns: 20, tolerance_ns: 20_000_000 };
+/// The default limit, in SYNs a second; its burst is twice that.
 const RATE: u32 = 100;
 /// Seed of the sketch.
 const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
 
-fn settings(rate: u32, burst: u32) -> Config {
-    Config { hash_seed: SEED, ..config(rate, burst) }
+fn settings(limit: Limit) -> Config {
+    Config {
+        hash_seed: SEED,
+        syn_interval_ns: limit.interval_ns,
+        syn_tolerance_ns: limit.tolerance_ns,
+        ..config(RATE, 2 * RATE)
+    }
 }
 
 /// A flood from so many sources, as fast as it goes. It is addressed to another host than the server, so that
@@ -40,11 +45,8 @@ fn flood(bench: &Bench, sources: u32) -> FloodSpec {
 }
 
 fn synguard(bench: &Bench, sources: u32, path: Path) -> Case {
-    let settings = if path == Path::Reason(Reason::SynPassed) {
-        settings(GENEROUS, 1_000_000)
-    } else {
-        settings(RATE, 2 * RATE)
-    };
+    let within = path == Path::Reason(Reason::SynPassed);
+    let settings = settings(if within { GENEROUS } else { Limit::new(RATE, 2 * RATE) });
     let floor = if path == Path::Reason(Reason::Hold) { Program::DropEmpty } else { Program::Pass };
     Case {
         name: format!("synguard, {}", describe(sources)),

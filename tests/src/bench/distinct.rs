@@ -63,11 +63,12 @@ fn one(bench: &Bench, row: &'static str, family: Family, sources: u32) -> Result
     } else {
         format!("registers of {windows} windows merged: one is too short to send so many")
     };
+    let version = if family == Family::V4 { 4 } else { 6 };
     Ok(Line {
         value: Spread::of(counts.iter().map(|count| count.error.abs() * 100.0)),
         goal: Some(Goal::at_most(3.0, 2.0)),
         notes: vec![how, format!("{} seeds; the standard error is 1.6 %", counts.len())],
-        ..Line::new(row, format!("error of the distinct count, {sources} sources"), "%")
+        ..Line::new(row, format!("error of the distinct count, IPv{version}, {sources} sources"), "%")
     })
 }
 

@@ -144,7 +144,9 @@ pub fn run(options: &Options) -> Result<bool> {
     for (name, what, measure) in rows {
         println!("{name}: {what}");
         let measured = Lab::new().and_then(|lab| measure(&Bench { lab, pace }));
-        interrupt::check()?;
+        if interrupt::check().is_err() {
+            break;
+        }
         let measured = measured.unwrap_or_else(|error| vec![Line::not_run(name, what, format!("{error:#}"))]);
         measured.iter().for_each(|line| println!("  {}", report::brief(line)));
         lines.extend(measured);
@@ -153,6 +155,8 @@ pub fn run(options: &Options) -> Result<bool> {
     for path in report::write(&options.output, options.quick, &lines)? {
         println!("{}", path.display());
     }
+    // What was measured before it has been reported.
+    interrupt::check()?;
     let amiss = |line: &Line| matches!(line.verdict(), Verdict::Missed | Verdict::NotRun);
     Ok(!options.strict || !lines.iter().any(amiss))
 }
