@@ -237,17 +237,13 @@ pub fn is_pinned(pins: &Path) -> bool {
     pins.join(names::CONFIG).exists()
 }
 
-/// Detaches one interface; `false` if the filter was not on it.
+/// Detaches one interface; nothing happens if the filter is not on it.
 ///
 /// # Errors
 ///
 /// If it cannot be detached.
-pub fn detach(pins: &Path, name: &str) -> Result<bool> {
-    let attached = links::list(pins)?.iter().any(|link| link.name == name);
-    if attached {
-        links::detach(pins, name)?;
-    }
-    Ok(attached)
+pub fn detach(pins: &Path, name: &str) -> Result<()> {
+    links::detach(pins, name)
 }
 
 /// Detaches every interface and removes every pin of an instance.
