@@ -1,6 +1,7 @@
 //! Typed access to the pinned maps.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
 };
@@ -11,6 +12,7 @@ use synguard_common::{
     abi::{Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     admission::Admission,
     distinct::Registers,
+    held::Held,
     names,
     verdict::Reason,
 };
@@ -30,6 +32,7 @@ pub(super) struct Maps {
     ports: Array<MapData, PortSet>,
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
+    held: PerCpuArray<MapData, Held>,
     sources: MapData,
     prefixes: MapData,
     distinct: Array<MapData, Registers>,
@@ -56,6 +59,7 @@ impl Maps {
                 .context("open COUNTERS")?,
             cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(names::CPU_STATE)?))
                 .context("open CPU_STATE")?,
+            held: PerCpuArray::try_from(Map::PerCpuArray(rest(names::HELD)?)).context("open HELD")?,
             sources: rest(names::SOURCES)?,
             prefixes: rest(names::PREFIXES)?,
             distinct: Array::try_from(Map::Array(rest(names::DISTINCT)?)).context("open DISTINCT")?,
@@ -144,6 +148,16 @@ impl Maps {
         Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
     }
 
+    /// SYNs dropped in the last tick or so that the entries of their sources do not count yet.
+    fn uncounted(&self) -> Result<HashMap<SourceKey, u64>> {
+        let per_cpu = self.held.get(&0, 0).context("read HELD")?;
+        let mut uncounted = HashMap::new();
+        for slot in per_cpu.iter().flat_map(|held| &held.slots).filter(|slot| slot.uncounted != 0) {
+            *uncounted.entry(slot.source).or_default() += slot.uncounted;
+        }
+        Ok(uncounted)
+    }
+
     /// Passes every source in the table to `visit`, in no order, in batches. Sources that come and go
     /// meanwhile may be missed or, if their bucket is split over two calls, seen twice.
     ///
@@ -152,13 +166,15 @@ impl Maps {
     /// If the map cannot be read.
     pub(super) fn for_each_source(&self, mut visit: impl FnMut(&SourceKey, &SourceState)) -> Result<()> {
         let fd = self.sources.fd();
+        let uncounted = self.uncounted()?;
         let mut keys = vec![SourceKey::default(); BATCH];
         let mut values = vec![SourceState::default(); BATCH];
         let mut cursor = None;
         loop {
             match sys::lookup_batch(fd, cursor, &mut keys, &mut values) {
                 Ok((count, next)) => {
-                    for (key, value) in keys.iter().zip(&values).take(count) {
+                    for (key, value) in keys.iter().zip(&mut values).take(count) {
+                        value.dropped += uncounted.get(key).copied().unwrap_or(0);
                         visit(key, value);
                     }
                     if next.is_none() {
