@@ -15,14 +15,11 @@ use synguard_common::{
     verdict::Reason,
 };
 
-use super::sys;
+use super::table::{self, Budget, Coverage};
 use crate::{
     error::{Kind, failure},
     snapshot::Counters,
 };
-
-/// Entries asked for in one batched read. A batch ends at a bucket's end, so it must hold the fullest bucket.
-const BATCH: usize = 4096;
 
 /// The pinned maps of an instance.
 pub(super) struct Maps {
@@ -144,37 +141,30 @@ impl Maps {
         Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
     }
 
-    /// Passes every source in the table to `visit`, in no order, in batches. Sources that come and go
-    /// meanwhile may be missed or, if their bucket is split over two calls, seen twice.
+    /// Passes the sources in the table to `visit`, as [`table::for_each`] does.
     ///
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub(super) fn for_each_source(&self, mut visit: impl FnMut(&SourceKey, &SourceState)) -> Result<()> {
-        let fd = self.sources.fd();
-        let mut keys = vec![SourceKey::default(); BATCH];
-        let mut values = vec![SourceState::default(); BATCH];
-        let mut cursor = None;
-        loop {
-            match sys::lookup_batch(fd, cursor, &mut keys, &mut values) {
-                Ok((count, next)) => {
-                    for (key, value) in keys.iter().zip(&values).take(count) {
-                        visit(key, value);
-                    }
-                    if next.is_none() {
-                        return Ok(());
-                    }
-                    cursor = next;
-                }
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                    let room = keys.len() * 2;
-                    keys.resize(room, SourceKey::default());
-                    values.resize(room, SourceState::default());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("read SOURCES"),
-            }
-        }
+    pub(super) fn for_each_source(
+        &self,
+        budget: Budget,
+        visit: impl FnMut(&SourceKey, &SourceState),
+    ) -> Result<Coverage> {
+        table::for_each(&self.sources, budget, visit).context("read SOURCES")
+    }
+
+    /// The same for prefixes.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn for_each_prefix(
+        &self,
+        budget: Budget,
+        visit: impl FnMut(&SourceKey, &SourceState),
+    ) -> Result<Coverage> {
+        table::for_each(&self.prefixes, budget, visit).context("read PREFIXES")
     }
 }
 
