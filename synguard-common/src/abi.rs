@@ -1,7 +1,13 @@
 //! Keys and values of the BPF maps. Every type is plain bytes of a fixed size; all times are nanoseconds of
 //! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
 
-use crate::{admission::Admission, prefix::Halves, rate::Limit, verdict::Reason};
+use crate::{
+    admission::Admission,
+    held::{Held, SLOTS},
+    prefix::Halves,
+    rate::Limit,
+    verdict::Reason,
+};
 
 /// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
 pub const ABI_VERSION: u32 = 1;
@@ -190,6 +196,7 @@ const _: () = {
     assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<Event>() == 32);
     assert!(size_of::<CpuState>() == 192);
+    assert!(size_of::<Held>() == SLOTS * 32);
     assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
 };
 
@@ -206,7 +213,7 @@ mod user {
         )+};
     }
 
-    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, CpuState, Registers);
+    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, CpuState, Registers, Held);
 }
 
 #[cfg(test)]

@@ -29,9 +29,23 @@ pub const PREFIX_SKETCH: &str = "PREFIX_SKETCH";
 /// One set of [`Registers`](crate::distinct::Registers).
 pub const DISTINCT: &str = "DISTINCT";
 
+/// One per-CPU [`Held`](crate::held::Held).
+pub const HELD: &str = "HELD";
+
 /// Every map of the program, in the order they are pinned.
-pub const MAPS: [&str; 10] =
-    [CONFIG, PORTS, COUNTERS, SOURCES, SOURCE_SKETCH, PREFIXES, PREFIX_SKETCH, DISTINCT, EVENTS, CPU_STATE];
+pub const MAPS: [&str; 11] = [
+    CONFIG,
+    PORTS,
+    COUNTERS,
+    SOURCES,
+    SOURCE_SKETCH,
+    PREFIXES,
+    PREFIX_SKETCH,
+    DISTINCT,
+    EVENTS,
+    CPU_STATE,
+    HELD,
+];
 
 /// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
 pub const SOURCES_DEFAULT: u32 = 262_144;

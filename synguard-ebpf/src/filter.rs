@@ -77,12 +77,24 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
     }
     let key = SourceKey { address: masked(packet, V4_ALL, config.source_mask_v6) };
     let hash = hash::mix(key.address, config.hash_seed);
+    let held = maps::held(hash);
+    let mut uncounted = 0;
+    if let Some(slot) = held {
+        if slot.repeats(&key, now_ns) {
+            // In this tick it was also noted in the distinct count already.
+            return Reason::Hold;
+        }
+        uncounted = slot.take_uncounted(&key);
+    }
     distinct::observe(hash, now_ns);
-    let terms = Terms { limit: config.syn_limit(), hold_ns: config.hold_ns };
+    let terms = Terms { limit: config.syn_limit(), hold_ns: config.hold_ns, uncounted };
     let reason = match limit::charge::<Sources>(&key, hash, terms, now_ns) {
         Charged::Conforms => Reason::SynPassed,
         Charged::Untracked => Reason::Untracked,
-        Charged::Held => return Reason::Hold,
+        Charged::Held => {
+            limit::remember_held(&key, hash, now_ns);
+            return Reason::Hold;
+        }
         Charged::Exceeds => {
             events::exceeded(&key, packet.port, now_ns);
             return Reason::RateExceeded;
@@ -102,7 +114,7 @@ fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
     const V6_PREFIX: Halves = prefix::mask(48);
     let key = SourceKey { address: masked(packet, V4_PREFIX, V6_PREFIX) };
     let hash = hash::mix(key.address, config.hash_seed);
-    let terms = Terms { limit: config.prefix_limit(), hold_ns: 0 };
+    let terms = Terms { limit: config.prefix_limit(), hold_ns: 0, uncounted: 0 };
     matches!(limit::charge::<Prefixes>(&key, hash, terms, now_ns), Charged::Exceeds | Charged::Held)
 }
 

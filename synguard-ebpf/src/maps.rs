@@ -10,6 +10,7 @@ use aya_ebpf::{
 use synguard_common::{
     abi::{COUNTER_SLOTS, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     distinct::Registers,
+    held::{self, Held, HeldSlot},
     names::{EVENTS_BYTES, PREFIXES_DEFAULT, SOURCES_DEFAULT},
     sketch::Sketch,
     verdict::Reason,
@@ -46,6 +47,9 @@ static EVENTS: RingBuf<(), { EVENTS_BYTES as usize }> = RingBuf::new();
 #[btf_map]
 static CPU_STATE: PerCpuArray<CpuState, 1> = PerCpuArray::new();
 
+#[btf_map]
+static HELD: PerCpuArray<Held, 1> = PerCpuArray::new();
+
 /// The settings; all zeros until a loader writes them.
 #[inline(always)]
 pub fn config() -> Option<&'static Config> {
@@ -71,6 +75,14 @@ pub fn counter(reason: Reason) -> Option<&'static mut Counter> {
 pub fn cpu_state() -> Option<&'static mut CpuState> {
     // SAFETY: as for `counter`.
     unsafe { CPU_STATE.get_ptr_mut(0)?.as_mut() }
+}
+
+/// This CPU's slot for sources in hold with this hash.
+#[inline(always)]
+pub fn held(hash: u64) -> Option<&'static mut HeldSlot> {
+    // SAFETY: as for `counter`.
+    let held = unsafe { HELD.get_ptr_mut(0)?.as_mut()? };
+    Some(&mut held.slots[held::index(hash)])
 }
 
 /// The entry of a source. Other CPUs may change it at the same time, and an entry that was evicted may come

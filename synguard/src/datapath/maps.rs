@@ -1,6 +1,7 @@
 //! Typed access to the pinned maps.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
 };
@@ -11,6 +12,7 @@ use synguard_common::{
     abi::{Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     admission::Admission,
     distinct::Registers,
+    held::Held,
     names,
     verdict::Reason,
 };
@@ -27,6 +29,7 @@ pub(super) struct Maps {
     ports: Array<MapData, PortSet>,
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
+    held: PerCpuArray<MapData, Held>,
     sources: MapData,
     prefixes: MapData,
     distinct: Array<MapData, Registers>,
@@ -53,6 +56,7 @@ impl Maps {
                 .context("open COUNTERS")?,
             cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(names::CPU_STATE)?))
                 .context("open CPU_STATE")?,
+            held: PerCpuArray::try_from(Map::PerCpuArray(rest(names::HELD)?)).context("open HELD")?,
             sources: rest(names::SOURCES)?,
             prefixes: rest(names::PREFIXES)?,
             distinct: Array::try_from(Map::Array(rest(names::DISTINCT)?)).context("open DISTINCT")?,
@@ -141,17 +145,41 @@ impl Maps {
         Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
     }
 
-    /// Passes the sources in the table to `visit`, as [`table::for_each`] does.
+    /// SYNs dropped in the last tick or so that the entries of their sources do not count yet.
+    fn uncounted(&self) -> Result<HashMap<SourceKey, u64>> {
+        let mut uncounted = HashMap::new();
+        for slot in self.held()?.iter().flat_map(|held| &held.slots).filter(|slot| slot.uncounted != 0) {
+            *uncounted.entry(slot.source).or_default() += slot.uncounted;
+        }
+        Ok(uncounted)
+    }
+
+    /// What each CPU remembers of sources in hold.
     ///
     /// # Errors
     ///
     /// If the map cannot be read.
+    pub(super) fn held(&self) -> Result<Vec<Held>> {
+        Ok(self.held.get(&0, 0).context("read HELD")?.to_vec())
+    }
+
+    /// Passes the sources in the table to `visit`, as [`table::for_each`] does.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
     pub(super) fn for_each_source(
         &self,
         budget: Budget,
-        visit: impl FnMut(&SourceKey, &SourceState),
+        mut visit: impl FnMut(&SourceKey, &SourceState),
     ) -> Result<Coverage> {
-        table::for_each(&self.sources, budget, visit).context("read SOURCES")
+        let uncounted = self.uncounted()?;
+        table::for_each(&self.sources, budget, |key, state: &SourceState| {
+            let mut state = *state;
+            state.dropped += uncounted.get(key).copied().unwrap_or(0);
+            visit(key, &state);
+        })
+        .context("read SOURCES")
     }
 
     /// The same for prefixes.
