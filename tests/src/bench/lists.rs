@@ -40,7 +40,7 @@ pub(super) enum Blocklist {
 }
 
 impl Blocklist {
-    fn items(self) -> Vec<Item> {
+    pub(super) fn items(self) -> Vec<Item> {
         match self {
             Self::Empty => Vec::new(),
             Self::Exact(count) => (0..count).map(|n| item(FIRST + n, 32)).collect(),
