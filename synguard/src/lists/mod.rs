@@ -9,7 +9,7 @@ pub mod check;
 pub mod entry;
 pub mod file;
 pub mod line;
-//pub mod store;
+pub mod store;
 pub mod target;
 pub mod time;
 
