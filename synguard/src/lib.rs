@@ -15,6 +15,7 @@ pub mod lock;
 pub mod netlink;
 pub mod ports;
 pub mod preflight;
+pub mod protected;
 pub mod snapshot;
 pub mod sysctl;
 pub mod watch;
