@@ -1,8 +1,10 @@
 //! What the lists say of an address: which entry decides, and why. Pure.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
-use super::{List, Now, Origin, Reason, Scope, Target, time};
+use synguard_common::list::{ListEntry, ListKey};
+
+use super::{Entry, List, Now, Origin, Reason, Scope, Target, time};
 
 /// An entry as it is shown: what the filter's table has of it, and what the files add.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,33 @@ pub struct View {
 }
 
 impl View {
+    /// What the filter's table has.
+    pub fn from_abi(key: &ListKey, entry: &ListEntry) -> Self {
+        Self {
+            target: Target::from_key(key),
+            scope: Scope::from_abi(entry.scope),
+            origin: Origin::from_abi(entry.origin),
+            hits: entry.hits,
+            expires_ns: entry.expires_at_ns,
+            reason: None,
+            created_ms: None,
+            stored_expiry_ms: None,
+        }
+    }
+
+    /// The entry as a file would have it.
+    pub fn to_entry(&self, now: Now) -> Entry {
+        let created_ms = self.created_ms.unwrap_or(now.wall_ms).min(now.wall_ms);
+        Entry {
+            target: self.target,
+            scope: self.scope,
+            origin: self.origin,
+            reason: self.reason.clone(),
+            created_ms,
+            expires_ms: self.expires_ms(now).map(|at| NonZeroU64::new(at).unwrap_or(NonZeroU64::MIN)),
+        }
+    }
+
     /// Whether its time is over.
     pub fn is_over(&self, now: Now) -> bool {
         self.expires_ns != 0 && self.expires_ns <= now.monotonic_ns
@@ -48,7 +77,7 @@ impl View {
     }
 
     /// Takes over what a file says of the entry.
-    pub fn describe(&mut self, stored: &super::Entry) {
+    pub fn describe(&mut self, stored: &Entry) {
         self.reason.clone_from(&stored.reason);
         self.created_ms = Some(stored.created_ms);
         self.stored_expiry_ms = stored.expires_ms.map(Into::into);

@@ -3,6 +3,7 @@
 use std::{fmt, num::NonZeroU64, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
+use synguard_common::list::{self, ListEntry, ListKey};
 
 use super::{Now, Target};
 use crate::config::Lengths;
@@ -41,6 +42,19 @@ impl Scope {
             Self::Syn => "syn",
         }
     }
+
+    /// The scope as the filter has it.
+    pub const fn to_abi(self) -> u32 {
+        match self {
+            Self::All => list::SCOPE_ALL,
+            Self::Syn => list::SCOPE_SYN,
+        }
+    }
+
+    /// The scope that the filter acts on; what it does not know counts as all.
+    pub const fn from_abi(scope: u32) -> Self {
+        if scope == list::SCOPE_SYN { Self::Syn } else { Self::All }
+    }
 }
 
 impl Origin {
@@ -54,6 +68,20 @@ impl Origin {
             Self::Auto => "auto",
             Self::Feed => "feed",
         }
+    }
+
+    /// The origin as the filter has it.
+    pub const fn to_abi(self) -> u32 {
+        match self {
+            Self::Operator => list::ORIGIN_OPERATOR,
+            Self::Auto => list::ORIGIN_AUTO,
+            Self::Feed => list::ORIGIN_FEED,
+        }
+    }
+
+    /// The origin that the filter has been told.
+    pub fn from_abi(origin: u32) -> Self {
+        Self::ALL.into_iter().find(|known| known.to_abi() == origin).unwrap_or(Self::Operator)
     }
 }
 
@@ -132,6 +160,17 @@ impl Entry {
     /// When it ends in nanoseconds of CLOCK_MONOTONIC, and 0 for never, as the filter wants it.
     pub fn expires_ns(&self, now: Now) -> u64 {
         self.left_ms(now).map_or(0, |left| now.monotonic_at(now.wall_ms.saturating_add(left)))
+    }
+
+    /// The entry as the filter has it, without hits.
+    pub fn to_abi(&self, now: Now) -> (ListKey, ListEntry) {
+        let entry = ListEntry {
+            expires_at_ns: self.expires_ns(now),
+            hits: 0,
+            scope: self.scope.to_abi(),
+            origin: self.origin.to_abi(),
+        };
+        (self.target.key(), entry)
     }
 }
 

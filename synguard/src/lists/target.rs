@@ -10,7 +10,7 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use synguard_common::prefix::{self, Halves};
+use synguard_common::{list::ListKey, prefix};
 
 /// Bits that the IPv4-mapped form of an address has before the IPv4 address.
 const MAPPED_BITS: u8 = 96;
@@ -124,20 +124,19 @@ impl Target {
         Written::new(address, if address.is_ipv4() { 32 } else { 128 }).target
     }
 
-    /// The target of a key of the filter's tables: an address's halves, IPv4 in its mapped form, and how many
-    /// bits of them count; `None` for more than 128.
-    pub fn from_halves(address: Halves, length: u64) -> Option<Self> {
-        let length = u8::try_from(length).ok().filter(|&length| length <= 128)?;
-        Some(Written::new(IpAddr::V6(Ipv6Addr::from(prefix::to_bytes(address))), length).target)
+    /// The target of a key of the filter's tables. A length of more than 128 counts as 128.
+    pub fn from_key(key: &ListKey) -> Self {
+        let address = Ipv6Addr::from(prefix::to_bytes(key.address));
+        Written::new(IpAddr::V6(address), key.length.min(128) as u8).target
     }
 
-    /// The same as the filter's tables have it, see [`Self::from_halves`].
-    pub fn to_halves(self) -> (Halves, u64) {
+    /// Its key in the filter's tables.
+    pub fn key(self) -> ListKey {
         let (address, before) = match self.0.network() {
             IpAddr::V4(v4) => (v4.to_ipv6_mapped(), MAPPED_BITS),
             IpAddr::V6(v6) => (v6, 0),
         };
-        (prefix::from_bytes(address.octets()), u64::from(before + self.0.prefix_len()))
+        ListKey::new(prefix::from_bytes(address.octets()), u32::from(before + self.0.prefix_len()))
     }
 
     /// Its address, or the first one of the network.

@@ -102,10 +102,10 @@ proptest! {
 
     #[test]
     fn a_key_leads_back_to_its_target(target in any_target()) {
-        let (address, length) = target.to_halves();
-        prop_assert_eq!(prefix::apply(address, prefix::mask(length as u32)), address);
-        prop_assert_eq!(Target::from_halves(address, length), Some(target));
-        prop_assert_eq!(Target::from_halves(address, 129), None);
+        let key = target.key();
+        prop_assert_eq!(key.is_v4(), target.address().is_ipv4());
+        prop_assert_eq!(ListKey::new(key.address, key.length as u32), key);
+        prop_assert_eq!(Target::from_key(&key), target);
     }
 
     #[test]

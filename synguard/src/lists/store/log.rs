@@ -152,13 +152,16 @@ pub(super) fn read(valid: &[u8]) -> Result<BTreeMap<Target, Option<Entry>>, Stri
     Ok(changes)
 }
 
-/// Applies a log's changes to a sorted list, which stays sorted.
-pub(super) fn apply(entries: Vec<Entry>, changes: BTreeMap<Target, Option<Entry>>) -> Vec<Entry> {
-    if changes.is_empty() {
+/// Applies changes, sorted and each of another target, to a sorted list, which stays sorted.
+pub(super) fn apply(
+    entries: Vec<Entry>,
+    changes: impl ExactSizeIterator<Item = (Target, Option<Entry>)>,
+) -> Vec<Entry> {
+    if changes.len() == 0 {
         return entries;
     }
     let mut merged = Vec::with_capacity(entries.len() + changes.len());
-    let mut changes = changes.into_iter().peekable();
+    let mut changes = changes.peekable();
     for entry in entries {
         while let Some((_, change)) = changes.next_if(|(target, _)| *target < entry.target) {
             merged.extend(change);

@@ -101,7 +101,7 @@ proptest! {
                 None => map.remove(target),
             };
         }
-        prop_assert_eq!(apply(before, changes), map.into_values().collect::<Vec<_>>());
+        prop_assert_eq!(apply(before, changes.into_iter()), map.into_values().collect::<Vec<_>>());
     }
 
     #[test]

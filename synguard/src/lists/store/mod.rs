@@ -86,7 +86,7 @@ impl Store {
         let Raw { base, changes, generation, heal, bad_log, stale_log, mut warnings } = self.read()?;
         let mut entries = base.map_or_else(Vec::new, |base| base.entries);
         file::sort(&mut entries);
-        let mut entries = log::apply(entries, changes);
+        let mut entries = log::apply(entries, changes.into_iter());
         entries.retain(|entry| !entry.is_over(now));
         if heal || bad_log.is_some() {
             let healed = self.write_base(generation + 1, &entries).and_then(|()| match bad_log {
@@ -149,7 +149,7 @@ impl Store {
         Ok(raw)
     }
 
-    /// Writes changes, each of another target, and does not return before they are safe on the disk.
+    /// Writes changes, sorted and each of another target, and does not return before they are safe on the disk.
     ///
     /// # Errors
     /// If they cannot be written; then nothing has changed.
@@ -196,7 +196,7 @@ impl Store {
             Change::Put(entry) => (entry.target, Some(entry.clone())),
             Change::Remove(target) => (target, None),
         });
-        self.replace(&log::apply(entries, changes.collect()))
+        self.replace(&log::apply(entries, changes))
     }
 
     /// Writes a list in place of the one that is there, and does not return before it is safe on the disk. The

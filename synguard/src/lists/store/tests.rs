@@ -194,7 +194,7 @@ fn a_damaged_base_file_is_set_aside_and_the_log_kept() {
         let aside = format!("block.list.corrupt-{}", number + 1);
         assert_eq!(lists.damaged(&["block.list is damaged", &aside]), ["::2"], "{length}");
         let kept = fs::read(lists.folder.path().join("state").join(&aside)).expect("set aside");
-        assert_eq!(kept, whole[..length].as_bytes());
+        assert_eq!(kept, &whole.as_bytes()[..length]);
     }
     // A log of an earlier base file does not come back to life when a later one is damaged.
     let next = whole.replace("generation 1", "generation 2");
