@@ -1,5 +1,6 @@
 //! The command line, as types. Nothing is done here; `render` turns the types into texts.
 
+mod lists;
 mod render;
 
 use std::{path::PathBuf, time::Duration};
@@ -7,7 +8,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use self::render::{completions, man, usage_line};
+pub use self::{
+    lists::{AddArgs, EntryArgs, ImportArgs, ListCommand},
+    render::{completions, man, usage_line},
+};
 use crate::{
     config::{
         DEFAULT_PATH, HOLD, Layer, MAX_LIST, MAX_SOURCES, Mode, PREFIX_RATE, Patch, SOURCE_PREFIX_V6,
@@ -27,6 +31,7 @@ Examples:
   synguard attach eth0 --confirm 60s  filter; undone unless `synguard confirm` follows in time
   synguard status                     what is seen and dropped, and why
   synguard set syn-rate=200           change a limit while it runs
+  synguard block add 192.0.2.0/24     stop a network altogether
   synguard detach                     remove everything"
     };
 }
@@ -130,6 +135,20 @@ pub enum Command {
     /// Show the settings in force, in the form that `set` takes
     #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
     Show(Output),
+    /// Block addresses and networks, whatever they send
+    #[command(after_help = lists::BLOCK_EXAMPLES)]
+    Block {
+        /// What to do with the blocklist.
+        #[command(subcommand)]
+        command: ListCommand,
+    },
+    /// Let addresses and networks pass, whatever they send
+    #[command(after_help = lists::ALLOW_EXAMPLES)]
+    Allow {
+        /// What to do with the allowlist.
+        #[command(subcommand)]
+        command: ListCommand,
+    },
     /// Keep the filter that was attached with --confirm
     #[command(
         after_help = "Example:\n  synguard attach eth0 --confirm 60s\n  synguard confirm        from a new connection: it proves that you are not locked out"

@@ -10,6 +10,7 @@ pub mod distinct;
 pub mod duration;
 pub mod error;
 pub mod instance;
+pub mod lists;
 pub mod lock;
 pub mod netlink;
 pub mod ports;

@@ -7,7 +7,6 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::not_attached;
 use crate::{
     datapath,
     error::{Kind, failure},
@@ -28,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     preflight::privilege()?;
     if !datapath::is_pinned(&instance.pins) {
-        return Err(not_attached(instance));
+        return Err(instance.not_attached());
     }
     let change = Lock::change(instance)?;
     let attached: Vec<String> =
