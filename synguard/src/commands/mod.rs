@@ -8,16 +8,14 @@ mod status;
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
-use synguard_common::distinct::window;
 
 use crate::{
     cli::{self, Cli, Command},
     clock,
     datapath::Datapath,
-    distinct,
     error::{Kind, failure},
     instance::Instance,
-    preflight,
+    observe, preflight,
     snapshot::Snapshot,
 };
 
@@ -55,14 +53,7 @@ fn not_attached(instance: &Instance) -> anyhow::Error {
 }
 
 fn snapshot(datapath: &Datapath) -> Result<Snapshot> {
-    let at_ns = clock::now_ns();
-    let complete = window(at_ns).wrapping_sub(1);
-    Ok(Snapshot {
-        counters: datapath.counters()?,
-        cpus: datapath.cpu_state()?,
-        distinct_sources: distinct::estimate(&*datapath.registers()?, complete),
-        at_ns,
-    })
+    observe::snapshot(datapath, clock::now_ns())
 }
 
 /// Writes to standard output. Whoever stops reading, as `head` does, has what it wanted.
