@@ -1,7 +1,14 @@
 //! Keys and values of the BPF maps. Every type is plain bytes of a fixed size; all times are nanoseconds of
 //! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
 
-use crate::{admission::Admission, prefix::Halves, rate::Limit, verdict::Reason};
+use crate::{
+    admission::Admission,
+    held::{Held, SLOTS},
+    list::{ListEntry, ListKey, Lists},
+    prefix::Halves,
+    rate::Limit,
+    verdict::Reason,
+};
 
 /// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
 pub const ABI_VERSION: u32 = 1;
@@ -203,6 +210,10 @@ const _: () = {
     assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<Event>() == 32);
     assert!(size_of::<CpuState>() == 192);
+    assert!(size_of::<Held>() == SLOTS * 32);
+    assert!(size_of::<ListKey>() == 24);
+    assert!(size_of::<ListEntry>() == 24);
+    assert!(size_of::<Lists>() == 8 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
     assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
 };
 
@@ -219,7 +230,20 @@ mod user {
         )+};
     }
 
-    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, CpuState, Registers);
+    pod!(
+        Config,
+        PortSet,
+        Counter,
+        SourceKey,
+        SourceState,
+        Event,
+        CpuState,
+        Registers,
+        Held,
+        ListKey,
+        ListEntry,
+        Lists
+    );
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use synguard_common::{
 use crate::{
     distinct, events,
     limit::{self, Charged, Prefixes, Sources, Terms},
-    maps,
+    lists, maps,
     packet::{Class, Family, Packet},
 };
 
@@ -35,9 +35,17 @@ pub fn clock() -> u64 {
     cpu.clock_ns
 }
 
-/// Decides about a packet. `clock` is read only for a SYN.
+/// Decides about a packet. `clock` is read only for a SYN, and for what the lists have something against.
 #[inline(always)]
 pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
+    match lists::judge(packet) {
+        None => {}
+        Some(Reason::Blocked) => {
+            let Some(config) = maps::config() else { return Reason::WouldBlocked };
+            return armed(Reason::Blocked, config, clock());
+        }
+        Some(reason) => return reason,
+    }
     match packet.class {
         Class::NotIp => Reason::NotIp,
         Class::Malformed => Reason::Malformed,
@@ -54,7 +62,12 @@ pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
 fn judge_tcp(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
     let Some(config) = maps::config() else { return Reason::Unconfigured };
     let now_ns = clock();
-    let reason = reason_of_tcp(packet, config, now_ns);
+    armed(reason_of_tcp(packet, config, now_ns), config, now_ns)
+}
+
+/// The reason itself, or what takes its place while nothing may be dropped.
+#[inline(always)]
+fn armed(reason: Reason, config: &Config, now_ns: u64) -> Reason {
     let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
     if config.has(FLAG_MONITOR) || disarmed { reason.watched() } else { reason }
 }
@@ -77,12 +90,24 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
     }
     let key = SourceKey { address: masked(packet, V4_ALL, config.source_mask_v6) };
     let hash = hash::mix(key.address, config.hash_seed);
+    let held = maps::held(hash);
+    let mut uncounted = 0;
+    if let Some(slot) = held {
+        if slot.repeats(&key, now_ns) {
+            // In this tick it was also noted in the distinct count already.
+            return Reason::Hold;
+        }
+        uncounted = slot.take_uncounted(&key);
+    }
     distinct::observe(hash, now_ns);
-    let terms = Terms { limit: config.syn_limit(), hold_ns: config.hold_ns };
+    let terms = Terms { limit: config.syn_limit(), hold_ns: config.hold_ns, uncounted };
     let reason = match limit::charge::<Sources>(&key, hash, terms, now_ns) {
         Charged::Conforms => Reason::SynPassed,
         Charged::Untracked => Reason::Untracked,
-        Charged::Held => return Reason::Hold,
+        Charged::Held => {
+            limit::remember_held(&key, hash, now_ns);
+            return Reason::Hold;
+        }
         Charged::Exceeds => {
             events::exceeded(&key, packet.port, now_ns);
             return Reason::RateExceeded;
@@ -102,7 +127,7 @@ fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
     const V6_PREFIX: Halves = prefix::mask(48);
     let key = SourceKey { address: masked(packet, V4_PREFIX, V6_PREFIX) };
     let hash = hash::mix(key.address, config.hash_seed);
-    let terms = Terms { limit: config.prefix_limit(), hold_ns: 0 };
+    let terms = Terms { limit: config.prefix_limit(), hold_ns: 0, uncounted: 0 };
     matches!(limit::charge::<Prefixes>(&key, hash, terms, now_ns), Charged::Exceeds | Charged::Held)
 }
 

@@ -35,6 +35,8 @@ pub struct Terms {
     pub limit: Limit,
     /// Nanoseconds of hold; 0: each SYN is judged.
     pub hold_ns: u64,
+    /// SYNs of the source that were dropped without asking, to be added to its entry.
+    pub uncounted: u64,
 }
 
 /// An LRU table with its sketch.
@@ -135,6 +137,9 @@ fn charge_entry(source: *mut SourceState, terms: Terms, now_ns: u64) -> Charged 
         )
     };
     last_seen.store(now_ns);
+    if terms.uncounted != 0 {
+        dropped.add(terms.uncounted);
+    }
     let held_until_ns = hold_until.load();
     // A hold longer than the setting allows was begun under another one, which no longer holds.
     if now_ns < held_until_ns && held_until_ns - now_ns <= terms.hold_ns {
@@ -162,6 +167,17 @@ fn conforms(tat: Shared, limit: Limit, now_ns: u64) -> bool {
         }
     }
     true
+}
+
+/// Remembers that a source is in hold, so that the rest of its SYNs in this tick need not ask.
+#[inline(always)]
+pub fn remember_held(key: &SourceKey, hash: u64, now_ns: u64) {
+    let Some(slot) = maps::held(hash) else { return };
+    let Some(before) = slot.remember(key, now_ns) else { return };
+    if let Some(source) = maps::source(&before.source) {
+        // SAFETY: as in `charge_entry`.
+        unsafe { Shared::new(&raw mut (*source).dropped) }.add(before.uncounted);
+    }
 }
 
 /// Every address for itself.

@@ -11,13 +11,14 @@ use std::sync::Mutex;
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues, RingBuf},
     programs::{TestRun as _, TestRunOptions, Xdp, XdpMode},
 };
 use synguard::{clock, datapath::OBJECT};
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, Event, FLAG_ALL_PORTS, PortSet, SourceKey, SourceState},
     distinct::Registers,
+    held::Held,
     names, prefix,
     rate::Limit,
     verdict::Reason,
@@ -121,6 +122,7 @@ pub struct Filter {
     ports: Array<MapData, PortSet>,
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
+    held: PerCpuArray<MapData, Held>,
     sources: HashMap<MapData, SourceKey, SourceState>,
     distinct: Array<MapData, Registers>,
     events: Mutex<RingBuf<MapData>>,
@@ -154,6 +156,7 @@ impl Filter {
             ports: Array::try_from(map(names::PORTS)).expect(names::PORTS),
             counters: PerCpuArray::try_from(map(names::COUNTERS)).expect(names::COUNTERS),
             cpu_state: PerCpuArray::try_from(map(names::CPU_STATE)).expect(names::CPU_STATE),
+            held: PerCpuArray::try_from(map(names::HELD)).expect(names::HELD),
             sources: HashMap::try_from(map(names::SOURCES)).expect(names::SOURCES),
             distinct: Array::try_from(map(names::DISTINCT)).expect(names::DISTINCT),
             events: Mutex::new(RingBuf::try_from(map(names::EVENTS)).expect(names::EVENTS)),
@@ -205,6 +208,7 @@ impl Filter {
     /// When the map cannot be written.
     pub fn set_config(&mut self, config: Config) {
         self.config.set(0, config, 0).expect("write CONFIG");
+        self.forget_held();
     }
 
     /// Guards these ports, unless the settings guard all.
@@ -221,12 +225,21 @@ impl Filter {
     /// When the map cannot be written.
     pub fn set_source(&mut self, key: SourceKey, state: SourceState) {
         self.sources.insert(key, state, 0).expect("write SOURCES");
+        self.forget_held();
     }
 
     /// Forgets a source, if it is known.
     pub fn remove_source(&mut self, key: SourceKey) {
         // What is not there need not be removed.
         let _ = self.sources.remove(&key);
+        self.forget_held();
+    }
+
+    /// Ends the tick for sources found in hold: what a test changes takes effect with its next packet.
+    fn forget_held(&mut self) {
+        let cpus = aya::util::nr_cpus().expect("count the CPUs");
+        let empty = PerCpuValues::try_from(vec![Held::default(); cpus]).expect("a value for each CPU");
+        self.held.set(0, empty, 0).expect("write HELD");
     }
 
     /// What is known of a source.
@@ -235,10 +248,20 @@ impl Filter {
     /// When the map cannot be read.
     pub fn source(&self, key: SourceKey) -> Option<SourceState> {
         match self.sources.get(&key, 0) {
-            Ok(state) => Some(state),
+            Ok(state) => Some(SourceState { dropped: state.dropped + self.uncounted(key), ..state }),
             Err(aya::maps::MapError::KeyNotFound) => None,
             Err(error) => panic!("read SOURCES: {error}"),
         }
+    }
+
+    /// SYNs of a source that were dropped and are not in its entry yet.
+    ///
+    /// # Panics
+    /// When the map cannot be read.
+    pub fn uncounted(&self, key: SourceKey) -> u64 {
+        let per_cpu = self.held.get(&0, 0).expect("read HELD");
+        let slots = per_cpu.iter().flat_map(|held| &held.slots);
+        slots.filter(|slot| slot.source == key).map(|slot| slot.uncounted).sum()
     }
 
     /// Every source in the table. Only while no packet is run.
@@ -246,7 +269,8 @@ impl Filter {
     /// # Panics
     /// When the map cannot be read.
     pub fn sources(&self) -> Vec<(SourceKey, SourceState)> {
-        self.sources.iter().map(|entry| entry.expect("read SOURCES")).collect()
+        let read = |key| self.source(key).map(|state| (key, state));
+        self.sources.keys().filter_map(|key| read(key.expect("read SOURCES"))).collect()
     }
 
     /// The counters by [`Reason::index`], summed over the CPUs.

@@ -10,7 +10,7 @@ use super::{emit, open, snapshot};
 use crate::{
     clock,
     config::Settings,
-    datapath::{self, Attached, Datapath},
+    datapath::{self, Attached, Budget, Datapath},
     instance::Instance,
     lock,
     netlink::XdpPlace,
@@ -20,6 +20,8 @@ use crate::{
 
 /// How long the rate is measured.
 const RATE_SAMPLE: Duration = Duration::from_millis(200);
+/// How long reading the table of sources may take: many times what the largest one needs.
+const READ_MAX: Duration = Duration::from_secs(30);
 
 /// Everything that is shown.
 struct Status {
@@ -53,7 +55,7 @@ impl Status {
         thread::sleep(RATE_SAMPLE);
         let snapshot = snapshot(datapath)?;
         let mut sources = SourceSummary::default();
-        datapath.for_each_source(|_, state| sources.add(state, snapshot.at_ns))?;
+        datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, snapshot.at_ns))?;
         let (settings, disarm_at_ns) = datapath.settings()?;
         Ok(Self {
             name: instance.name.clone(),

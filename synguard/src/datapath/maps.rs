@@ -1,6 +1,7 @@
 //! Typed access to the pinned maps.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
 };
@@ -11,18 +12,16 @@ use synguard_common::{
     abi::{Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     admission::Admission,
     distinct::Registers,
+    held::Held,
     names,
     verdict::Reason,
 };
 
-use super::sys;
+use super::table::{self, Budget, Coverage};
 use crate::{
     error::{Kind, failure},
     snapshot::Counters,
 };
-
-/// Entries asked for in one batched read. A batch ends at a bucket's end, so it must hold the fullest bucket.
-const BATCH: usize = 4096;
 
 /// The pinned maps of an instance.
 pub(super) struct Maps {
@@ -30,6 +29,7 @@ pub(super) struct Maps {
     ports: Array<MapData, PortSet>,
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
+    held: PerCpuArray<MapData, Held>,
     sources: MapData,
     prefixes: MapData,
     distinct: Array<MapData, Registers>,
@@ -56,6 +56,7 @@ impl Maps {
                 .context("open COUNTERS")?,
             cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(names::CPU_STATE)?))
                 .context("open CPU_STATE")?,
+            held: PerCpuArray::try_from(Map::PerCpuArray(rest(names::HELD)?)).context("open HELD")?,
             sources: rest(names::SOURCES)?,
             prefixes: rest(names::PREFIXES)?,
             distinct: Array::try_from(Map::Array(rest(names::DISTINCT)?)).context("open DISTINCT")?,
@@ -144,37 +145,54 @@ impl Maps {
         Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
     }
 
-    /// Passes every source in the table to `visit`, in no order, in batches. Sources that come and go
-    /// meanwhile may be missed or, if their bucket is split over two calls, seen twice.
+    /// SYNs dropped in the last tick or so that the entries of their sources do not count yet.
+    fn uncounted(&self) -> Result<HashMap<SourceKey, u64>> {
+        let mut uncounted = HashMap::new();
+        for slot in self.held()?.iter().flat_map(|held| &held.slots).filter(|slot| slot.uncounted != 0) {
+            *uncounted.entry(slot.source).or_default() += slot.uncounted;
+        }
+        Ok(uncounted)
+    }
+
+    /// What each CPU remembers of sources in hold.
     ///
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub(super) fn for_each_source(&self, mut visit: impl FnMut(&SourceKey, &SourceState)) -> Result<()> {
-        let fd = self.sources.fd();
-        let mut keys = vec![SourceKey::default(); BATCH];
-        let mut values = vec![SourceState::default(); BATCH];
-        let mut cursor = None;
-        loop {
-            match sys::lookup_batch(fd, cursor, &mut keys, &mut values) {
-                Ok((count, next)) => {
-                    for (key, value) in keys.iter().zip(&values).take(count) {
-                        visit(key, value);
-                    }
-                    if next.is_none() {
-                        return Ok(());
-                    }
-                    cursor = next;
-                }
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                    let room = keys.len() * 2;
-                    keys.resize(room, SourceKey::default());
-                    values.resize(room, SourceState::default());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("read SOURCES"),
-            }
-        }
+    pub(super) fn held(&self) -> Result<Vec<Held>> {
+        Ok(self.held.get(&0, 0).context("read HELD")?.to_vec())
+    }
+
+    /// Passes the sources in the table to `visit`, as [`table::for_each`] does.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
+    pub(super) fn for_each_source(
+        &self,
+        budget: Budget,
+        mut visit: impl FnMut(&SourceKey, &SourceState),
+    ) -> Result<Coverage> {
+        let uncounted = self.uncounted()?;
+        table::for_each(&self.sources, budget, |key, state: &SourceState| {
+            let mut state = *state;
+            state.dropped += uncounted.get(key).copied().unwrap_or(0);
+            visit(key, &state);
+        })
+        .context("read SOURCES")
+    }
+
+    /// The same for prefixes.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn for_each_prefix(
+        &self,
+        budget: Budget,
+        visit: impl FnMut(&SourceKey, &SourceState),
+    ) -> Result<Coverage> {
+        table::for_each(&self.prefixes, budget, visit).context("read PREFIXES")
     }
 }
 

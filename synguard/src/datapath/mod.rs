@@ -7,6 +7,7 @@ mod links;
 mod maps;
 mod object;
 mod sys;
+mod table;
 
 use std::{fs, io, path::Path};
 
@@ -17,7 +18,11 @@ use synguard_common::{
     names,
 };
 
-pub use self::{links::Attached, maps::EventStream};
+pub use self::{
+    links::Attached,
+    maps::EventStream,
+    table::{Budget, Coverage, Way},
+};
 use crate::{
     config::{Mode, Settings},
     netlink::XdpPlace,
@@ -193,13 +198,31 @@ impl Datapath {
         self.maps.sources_capacity()
     }
 
-    /// Passes every source in the table to `visit`, in no order.
+    /// Passes the sources in the table to `visit`, in no order, until all were passed on or the budget is used up.
+    /// Sources that come and go meanwhile may be missed.
     ///
     /// # Errors
     ///
     /// If the table cannot be read.
-    pub fn for_each_source(&self, visit: impl FnMut(&SourceKey, &SourceState)) -> Result<()> {
-        self.maps.for_each_source(visit)
+    pub fn for_each_source(
+        &self,
+        budget: Budget,
+        visit: impl FnMut(&SourceKey, &SourceState),
+    ) -> Result<Coverage> {
+        self.maps.for_each_source(budget, visit)
+    }
+
+    /// The same for the /24 and /48 that are limited as a whole.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn for_each_prefix(
+        &self,
+        budget: Budget,
+        visit: impl FnMut(&SourceKey, &SourceState),
+    ) -> Result<Coverage> {
+        self.maps.for_each_prefix(budget, visit)
     }
 }
 

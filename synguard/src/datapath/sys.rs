@@ -1,4 +1,5 @@
-//! The few bpf(2) calls that aya does not offer: link details, forced detachment, batched reads.
+//! The few bpf(2) calls that aya does not offer: link details, forced detachment, reads of hash
+//! maps in batches and entry by entry.
 
 use std::{
     ffi::CString,
@@ -100,6 +101,35 @@ pub(super) fn lookup_batch<K, V>(
         Ok(_) => Ok((count, Some(u32::from_ne_bytes([a, b, c, d])))),
         // The end of the map.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((count, None)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The key after `key`, or the first one; `None` at the end. If `key` has vanished meanwhile: the first one.
+pub(super) fn next_key<K: Default>(map: impl AsFd, key: Option<&K>) -> io::Result<Option<K>> {
+    let mut next = K::default();
+    let mut attr = zeroed();
+    attr.__bindgen_anon_2.map_fd = map.as_fd().as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = key.map_or(0, |key| std::ptr::from_ref(key) as u64);
+    attr.__bindgen_anon_2.__bindgen_anon_1.next_key = std::ptr::from_mut(&mut next) as u64;
+    found(bpf(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr), next)
+}
+
+/// What a map that is not per CPU holds for a key, if anything.
+pub(super) fn lookup<K, V: Default>(map: impl AsFd, key: &K) -> io::Result<Option<V>> {
+    let mut value = V::default();
+    let mut attr = zeroed();
+    attr.__bindgen_anon_2.map_fd = map.as_fd().as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_mut(&mut value) as u64;
+    found(bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr), value)
+}
+
+/// What a call wrote if it found something.
+fn found<T>(result: io::Result<i64>, written: T) -> io::Result<Option<T>> {
+    match result {
+        Ok(_) => Ok(Some(written)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -7,6 +7,7 @@
     reason = "the helpers of tests are tests too"
 )]
 
+mod held;
 mod ipv4;
 mod ipv6;
 mod link;
