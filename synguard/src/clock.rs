@@ -7,3 +7,10 @@ pub fn now_ns() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
+
+/// Milliseconds since 1970, for people and files.
+pub fn unix_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A clock set to before 1970 is no better than one that shows 1970.
+    now.map_or(0, |since| since.as_millis() as u64)
+}

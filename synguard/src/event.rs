@@ -8,7 +8,7 @@ use std::{
 };
 
 use log::Level;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use synguard_common::{abi::SourceKey, prefix::to_bytes};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What kind of attack it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Few sources carry it, each over its limit.

@@ -1,9 +1,9 @@
 //! Calm, attack, recovering: a level that comes and goes, made into phases that do not flap.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Whether there is an attack.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Nothing out of the ordinary.
