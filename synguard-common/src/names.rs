@@ -40,6 +40,11 @@ pub const LIST_ENTRIES: &str = "LIST_ENTRIES";
 /// The filters of both lists, [`FILTER_WORDS`](crate::list::FILTER_WORDS) words each.
 pub const LIST_FILTER: &str = "LIST_FILTER";
 
+/// Name of the pin of the allowlist's hash, once there is one.
+pub const ALLOW: &str = "ALLOW";
+/// Name of the pin of the blocklist's hash, once there is one.
+pub const BLOCK: &str = "BLOCK";
+
 /// Every map of the program, in the order they are pinned.
 pub const MAPS: [&str; 14] = [
     CONFIG,

@@ -14,7 +14,8 @@ pub use self::{
 };
 use crate::{
     config::{
-        DEFAULT_PATH, Layer, MAX_SOURCES, Mode, parse_bool, parse_confirm, parse_instance, parse_interface,
+        DEFAULT_PATH, Layer, MAX_LIST, MAX_SOURCES, Mode, parse_bool, parse_confirm, parse_instance,
+        parse_interface,
     },
     instance::Instance,
 };
@@ -183,6 +184,10 @@ pub struct AttachArgs {
     #[arg(long, value_name = "N", value_parser = |text: &str| MAX_SOURCES.parse::<u32>(text),
         help = format!("How many sources are tracked at once: {MAX_SOURCES} [default: 262144]"))]
     pub max_sources: Option<u32>,
+    /// Capacity of the operator's lists.
+    #[arg(long, value_name = "N", value_parser = |text: &str| MAX_LIST.parse::<u32>(text),
+        help = format!("How many entries the blocklist and the allowlist may each have: {MAX_LIST} [default: 2097152]"))]
+    pub max_list: Option<u32>,
     /// Live settings to begin with.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -214,12 +219,13 @@ impl Global {
 impl AttachArgs {
     /// What the flags say, to be laid over the configuration file.
     pub fn layer(&self) -> Layer {
-        let Self { interfaces, mode, keep_on_exit, max_sources, settings, .. } = self;
+        let Self { interfaces, mode, keep_on_exit, max_sources, max_list, settings, .. } = self;
         Layer {
             settings: settings.patch(),
             interfaces: (!interfaces.is_empty()).then(|| interfaces.clone()),
             mode: *mode,
             max_sources: *max_sources,
+            max_list: *max_list,
             keep_on_exit: *keep_on_exit,
         }
     }

@@ -7,7 +7,7 @@
     reason = "a harness for tests: a failure ends the test, with what was attempted"
 )]
 
-use std::sync::Mutex;
+use std::{path::Path, sync::Mutex};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -172,6 +172,16 @@ impl Filter {
         let mut filter = Self::load();
         filter.set_config(config);
         filter
+    }
+
+    /// Pins the maps of the lists, for [`synguard::datapath::ListMaps`] to open.
+    ///
+    /// # Panics
+    /// When they cannot be pinned there.
+    pub fn pin_lists(&self, pins: &Path) {
+        for name in [names::LISTS, names::LIST_ENTRIES, names::LIST_FILTER] {
+            self.ebpf.map(name).expect(name).pin(pins.join(name)).expect("pin a map");
+        }
     }
 
     /// The program itself.

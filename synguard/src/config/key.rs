@@ -31,6 +31,8 @@ pub enum Key {
     Mode,
     /// Capacity of the table of sources.
     MaxSources,
+    /// Entries that a list may have.
+    MaxList,
     /// Leave the filter attached when the controller ends.
     KeepOnExit,
 }
@@ -51,6 +53,7 @@ impl Key {
         Self::Interfaces,
         Self::Mode,
         Self::MaxSources,
+        Self::MaxList,
         Self::KeepOnExit,
     ];
 
@@ -70,6 +73,7 @@ impl Key {
             Self::Interfaces => "interfaces",
             Self::Mode => "mode",
             Self::MaxSources => "max-sources",
+            Self::MaxList => "max-list",
             Self::KeepOnExit => "keep-on-exit",
         }
     }
@@ -87,7 +91,7 @@ impl Key {
             | Self::PrefixRate
             | Self::DistinctLimit
             | Self::Cookies => true,
-            Self::Interfaces | Self::Mode | Self::MaxSources | Self::KeepOnExit => false,
+            Self::Interfaces | Self::Mode | Self::MaxSources | Self::MaxList | Self::KeepOnExit => false,
         }
     }
 

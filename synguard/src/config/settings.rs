@@ -207,7 +207,7 @@ impl Patch {
             Key::PrefixRate => self.prefix_rate = Some(PREFIX_RATE.parse(text)?),
             Key::DistinctLimit => self.distinct_limit = Some(DISTINCT_LIMIT.parse(text)?),
             Key::Cookies => self.cookies = Some(parse_cookies(text)?),
-            Key::Interfaces | Key::Mode | Key::MaxSources | Key::KeepOnExit => {}
+            Key::Interfaces | Key::Mode | Key::MaxSources | Key::MaxList | Key::KeepOnExit => {}
         }
         Ok(())
     }
