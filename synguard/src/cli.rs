@@ -132,6 +132,18 @@ pub enum Command {
     /// Show the settings in force, in the form that `set` takes
     #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
     Show(Output),
+    /// Show what the controller has seen and done, the oldest first
+    #[command(
+        after_help = "Examples:\n  synguard events\n  synguard events --follow\n  synguard events --json | jq '.events[] | select(.event == \"attack_began\")'"
+    )]
+    Events {
+        /// Go on with what happens from now on
+        #[arg(short, long)]
+        follow: bool,
+        /// How it is printed; with --follow, --json is one object a line.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Keep the filter that was attached with --confirm
     #[command(
         after_help = "Example:\n  synguard attach eth0 --confirm 60s\n  synguard confirm        from a new connection: it proves that you are not locked out"

@@ -103,7 +103,7 @@ pub enum Event {
     /// It was put back; `after_crash` if by another controller than the one that raised it.
     CookiesRestored { from: u8, to: u8, after_crash: bool },
     /// It was not put back, or will not be: it is not what was written any more.
-    CookiesLeftAlone { found: Option<u8>, written: u8, original: u8 },
+    CookiesLeftAlone { found: u8, written: u8, original: u8 },
     /// It could not be put back.
     CookiesNotRestored { why: String },
     /// The kernel refuses most of the cookies that come back.

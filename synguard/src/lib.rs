@@ -23,4 +23,3 @@ pub mod snapshot;
 pub mod sysctl;
 pub mod tcpext;
 pub mod view;
-pub mod watch;

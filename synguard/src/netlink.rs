@@ -1,6 +1,8 @@
 //! Network interfaces as the process's own network namespace has them, asked of the kernel by rtnetlink:
 //! `/sys/class/net` may show another namespace's.
 
+mod watch;
+
 use std::io;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,6 +12,8 @@ use netlink_packet_route::{
     link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+pub use self::watch::LinkWatch;
 
 /// Where in the receive path an XDP program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,8 @@ pub fn snapshot(datapath: &Datapath, at_ns: u64) -> Result<Snapshot> {
         at_ns,
         counters: datapath.counters()?,
         cpus: datapath.cpu_state()?,
-        distinct_sources: distinct::estimate(&*registers, current.wrapping_sub(1)),
-        distinct_so_far: distinct::estimate(&*registers, current),
+        distinct_sources: distinct::estimate(&registers, current.wrapping_sub(1)),
+        distinct_so_far: distinct::estimate(&registers, current),
         tcp: tcpext::read().inspect_err(|error| log::debug!("{error}")).ok(),
     })
 }

@@ -1,7 +1,9 @@
 //! One verb a file. They open the pins, do their work and let go; only `attach` stays.
 
 mod attach;
+mod control;
 mod detach;
+mod events;
 mod settings;
 mod status;
 
@@ -32,6 +34,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Status(output) => status::run(&instance, output.json),
         Command::Set { assignments } => settings::set(&instance, assignments),
         Command::Show(output) => settings::show(&instance, output.json),
+        Command::Events { follow, output } => events::run(&instance, *follow, output.json),
         Command::Confirm => settings::confirm(&instance),
         Command::Completions { shell } => emit(cli::completions(*shell)),
         Command::Man => emit(cli::man().context("make the manual page")?),
@@ -58,11 +61,14 @@ fn snapshot(datapath: &Datapath) -> Result<Snapshot> {
 
 /// Writes to standard output. Whoever stops reading, as `head` does, has what it wanted.
 fn emit(text: impl AsRef<[u8]>) -> Result<()> {
+    is_read(text).map(drop)
+}
+
+/// Writes to standard output; `false` if nobody reads it any more.
+fn is_read(text: impl AsRef<[u8]>) -> Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("write to standard output")
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true).context("write to standard output"),
     }
 }

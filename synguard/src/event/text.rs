@@ -106,7 +106,6 @@ fn write_cookies(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             )
         }
         Event::CookiesLeftAlone { found, written, original } => {
-            let found = found.map_or_else(|| "unreadable".to_owned(), |value| value.to_string());
             write!(
                 f,
                 "{NAME} is {found}, not the {written} that was written: somebody else changed it, so it is "

@@ -119,7 +119,8 @@ mod tests {
     fn levels_and_the_phases_they_lead_to() {
         use Phase::{Attack, Calm, Recovering};
         // 40 ticks are a hold.
-        let table: [(&str, Vec<f64>, &[(u64, Phase)]); 8] = [
+        type Row = (&'static str, Vec<f64>, &'static [(u64, Phase)]);
+        let table: [Row; 8] = [
             ("nothing", vec![0.0; 100], &[]),
             ("just below", vec![0.99; 100], &[]),
             ("one look is not enough", pulse(3.9, 1, 100).collect(), &[]),
