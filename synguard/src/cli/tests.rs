@@ -5,8 +5,9 @@ use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 
 use super::*;
 use crate::{
-    config::{Key, Settings, resolve},
+    config::{Cookies, Key, Patch, Settings, resolve},
     duration,
+    ports::Ports,
 };
 
 fn parse(line: &str) -> Result<Cli, String> {
@@ -68,8 +69,10 @@ fn every_command_of_the_contract_is_there() {
 fn attach_flags_become_a_layer() {
     assert_eq!(attach("").layer(), Layer::default());
     let args = attach(
-        "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 --syn-rate 7 --syn-burst 9 --hold 1m \
-         --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --confirm 1m30s",
+        "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 \
+         --syn-rate 7 --syn-burst 9 --hold 1m \
+         --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --distinct-limit 900 \
+         --cookies off --confirm 1m30s",
     );
     assert_eq!(args.confirm, Some(Duration::from_secs(90)));
     let layer = args.layer();
@@ -85,6 +88,8 @@ fn attach_flags_become_a_layer() {
                 drop_bad_flags: Some(true),
                 source_prefix_v6: Some(56),
                 prefix_rate: Some(500),
+                distinct_limit: Some(900),
+                cookies: Some(Cookies::Off),
             },
             interfaces: Some(vec!["eth0".into(), "eth1".into()]),
             mode: Some(Mode::Native),

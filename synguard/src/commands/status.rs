@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use synguard_common::verdict::{Reason, Verdict};
 
-use super::{emit, open, snapshot};
+use super::{control::Control, emit, open, snapshot};
 use crate::{
     clock,
     config::Settings,
@@ -16,7 +16,6 @@ use crate::{
     lock,
     netlink::XdpPlace,
     snapshot::{Snapshot, SourceSummary},
-    sysctl,
 };
 
 /// How long the rate is measured.
@@ -29,17 +28,16 @@ struct Status {
     name: String,
     interfaces: Vec<Attached>,
     controller: Option<u32>,
+    control: Control,
     settings: Settings,
     disarm_at_ns: u64,
     snapshot: Snapshot,
     syn_rate: f64,
-    unwanted: u64,
     sources: SourceSummary,
     capacity: u32,
     prefixes_capacity: u32,
     /// By [`List::index`].
     lists: [ListSize; 2],
-    syncookies: Option<u8>,
 }
 
 /// Prints the status.
@@ -61,25 +59,21 @@ impl Status {
         datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, snapshot.at_ns))?;
         let (settings, disarm_at_ns) = datapath.settings()?;
         let lists = datapath.lists()?;
+        let controller = lock::controller_pid(instance);
         Ok(Self {
             name: instance.name.clone(),
             interfaces: datapath::attached(&instance.pins)?,
-            controller: lock::controller_pid(instance),
+            controller,
+            control: Control::find(instance, controller, &earlier, &snapshot, &settings),
             settings,
             disarm_at_ns,
             syn_rate: snapshot.syn_rate(&earlier),
-            unwanted: snapshot.counters.since(&earlier.counters).unwanted_syns(),
             snapshot,
             sources,
             capacity: datapath.sources_capacity()?,
             prefixes_capacity: datapath.prefixes_capacity()?,
             lists: [lists.size(List::Allow)?, lists.size(List::Block)?],
-            syncookies: sysctl::tcp_syncookies(),
         })
-    }
-
-    fn phase(&self) -> &'static str {
-        if self.unwanted > 0 { "attack" } else { "calm" }
     }
 
     /// Whether the filter drops at all, or why not.
@@ -112,8 +106,9 @@ impl Status {
             "attached": !self.interfaces.is_empty(),
             "interfaces": interfaces,
             "controller": { "running": self.controller.is_some(), "pid": self.controller },
-            "phase": self.phase(),
-            "attack_kind": (self.unwanted > 0).then_some("concentrated"),
+            "phase": self.control.phase.name(),
+            "attack_kind": self.control.kind_name(),
+            "attack_kinds": self.control.kind_names(),
             "monitor": self.settings.monitor,
             "confirm_seconds_left": confirm_seconds,
             "settings": self.settings,
@@ -129,9 +124,9 @@ impl Status {
                 "total": counters.guarded_syns(),
                 "rate": self.syn_rate,
                 "distinct_sources": self.snapshot.distinct_sources.round() as u64,
-                "distinct_limit": 0,
+                "distinct_limit": self.settings.distinct_limit,
             },
-            "cookies": { "mode": "off", "sysctl": self.syncookies, "original": self.syncookies },
+            "cookies": self.control.cookies_json(),
             "sources": {
                 "tracked": self.sources.tracked,
                 "capacity": self.capacity,
@@ -177,7 +172,8 @@ impl Status {
             writeln!(out, "interface   none: the filter is loaded, but on no interface")?;
         }
         writeln!(out, "controller  {controller}")?;
-        writeln!(out, "phase       {}", self.phase())?;
+        writeln!(out, "phase       {}", self.control.phase_text())?;
+        writeln!(out, "cookies     {}", self.control.cookies_text())?;
         if let Some(arming) = self.arming() {
             writeln!(out, "            {arming}")?;
         }

@@ -171,6 +171,12 @@ pub(super) fn detach(pins: &Path, name: &str) -> Result<()> {
     remove_if_there(&path).with_context(|| format!("remove {}", path.display()))
 }
 
+/// Renames the pin of an interface.
+pub(super) fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
+    let (from, to) = (pin_path(pins, from), pin_path(pins, to));
+    fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
+}
+
 fn pin_path(pins: &Path, name: &str) -> PathBuf {
     pins.join(format!("{PREFIX}{}", encode(name)))
 }

@@ -17,7 +17,10 @@ use synguard_common::{
     verdict::Reason,
 };
 
-use super::table::{self, Budget, Coverage};
+use super::{
+    sys,
+    table::{self, Budget, Coverage},
+};
 use crate::{
     error::{Kind, failure},
     snapshot::Counters,
@@ -139,6 +142,15 @@ impl Maps {
     /// If the kernel cannot be asked.
     pub(super) fn prefixes_capacity(&self) -> Result<u32> {
         Ok(self.prefixes.info().context("ask about PREFIXES")?.max_entries())
+    }
+
+    /// What is known of one source, if anything.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        sys::lookup(self.sources.fd(), key).context("read SOURCES")
     }
 
     /// How many sources the table has room for.

@@ -224,6 +224,15 @@ impl Datapath {
         self.maps.prefixes_capacity()
     }
 
+    /// What is known of one source, if anything.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        self.maps.source(key)
+    }
+
     /// How many sources the table has room for.
     ///
     /// # Errors
@@ -288,6 +297,15 @@ pub fn reattach(pins: &Path, name: &str, mode: Mode) -> Result<()> {
     links::check_free(name, &[])?;
     let mut program = object::open_program(pins)?;
     links::attach(&mut program, pins, name, mode).map(drop)
+}
+
+/// Lets the pin of an interface that was renamed follow its name.
+///
+/// # Errors
+///
+/// If it cannot be renamed.
+pub fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
+    links::rename(pins, from, to)
 }
 
 /// Whether anything of an instance is pinned in `pins`.
