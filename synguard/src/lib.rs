@@ -15,5 +15,6 @@ pub mod netlink;
 pub mod ports;
 pub mod preflight;
 pub mod snapshot;
+pub mod sources;
 pub mod sysctl;
 pub mod watch;
