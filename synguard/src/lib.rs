@@ -17,4 +17,5 @@ pub mod preflight;
 pub mod snapshot;
 pub mod sources;
 pub mod sysctl;
+pub mod tui;
 pub mod watch;

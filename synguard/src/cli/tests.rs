@@ -54,6 +54,8 @@ fn every_command_of_the_contract_is_there() {
         "set syn-rate=5",
         "set syn-rate=5 hold=1s",
         "show",
+        "top",
+        "top --once --json --sort dropped --limit 5 --interval 2s",
         "show --json",
         "confirm",
         "completions bash",

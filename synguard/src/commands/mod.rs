@@ -4,6 +4,7 @@ mod attach;
 mod detach;
 mod settings;
 mod status;
+mod top;
 
 use std::io::{self, Write as _};
 
@@ -32,6 +33,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Attach(args) => attach::run(&instance, args),
         Command::Detach { interfaces } => detach::run(&instance, interfaces),
         Command::Status(output) => status::run(&instance, output.json),
+        Command::Top(args) => top::run(&instance, args),
         Command::Set { assignments } => settings::set(&instance, assignments),
         Command::Show(output) => settings::show(&instance, output.json),
         Command::Confirm => settings::confirm(&instance),

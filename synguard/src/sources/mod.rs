@@ -2,6 +2,7 @@
 //! times they were taken at are arguments.
 
 mod filter;
+mod networks;
 mod rank;
 mod rates;
 
@@ -14,6 +15,7 @@ use synguard_common::{
 
 pub use self::{
     filter::Filter,
+    networks::Networks,
     rank::{Busiest, Sort},
     rates::Rates,
 };
