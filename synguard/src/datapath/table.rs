@@ -61,18 +61,13 @@ pub struct Coverage {
 /// # Errors
 ///
 /// If the map cannot be read.
-pub(super) fn for_each<K, V>(
-    map: &MapData,
-    budget: Budget,
-    mut visit: impl FnMut(&K, &V),
-) -> Result<Coverage>
+pub(super) fn for_each<K, V>(map: &MapData, budget: Budget, mut visit: impl FnMut(&K, &V)) -> Result<Coverage>
 where
     K: Copy + Default + Eq + Hash,
     V: Copy + Default,
 {
     let capacity = map.info().context("ask about a table")?.max_entries();
-    let deadline_ns =
-        clock::now_ns().saturating_add(budget.time.as_nanos().try_into().unwrap_or(u64::MAX));
+    let deadline_ns = clock::now_ns().saturating_add(budget.time.as_nanos().try_into().unwrap_or(u64::MAX));
     if budget.way == Way::Batched {
         match batched(map, capacity, deadline_ns, &mut visit) {
             Err(error) if lacks_batches(&error) => {}

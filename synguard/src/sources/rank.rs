@@ -130,9 +130,8 @@ mod tests {
 
     fn rows() -> impl Strategy<Value = Vec<Row>> {
         prop::collection::vec((0u64..5, 0u64..50, 0u64..50), 0..300).prop_map(|figures| {
-            let number = |(i, (fresh, total, dropped)): (usize, (u64, u64, u64))| {
-                row(i as u64, fresh, total, dropped)
-            };
+            let number =
+                |(i, (fresh, total, dropped)): (usize, (u64, u64, u64))| row(i as u64, fresh, total, dropped);
             figures.into_iter().enumerate().map(number).collect()
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     snapshot::Counters,
-    sources::{Row, Standing},
+    sources::{Filter, Row, Sort, Standing},
 };
 
 /// What the controller takes the situation to be.
@@ -101,6 +101,17 @@ pub struct Cost {
     pub cpu: f64,
     /// Milliseconds that reading the tables took.
     pub reading_ms: f64,
+}
+
+/// What is wanted of a look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Want {
+    /// By what sources are chosen.
+    pub sort: Sort,
+    /// How many at most.
+    pub limit: usize,
+    /// Which of them.
+    pub filter: Filter,
 }
 
 /// Everything there is to show.

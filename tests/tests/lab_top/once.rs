@@ -60,8 +60,12 @@ fn text_lists_the_same_and_an_order_can_be_chosen() {
     let piped = synguard.run(&["top", "--sort", "dropped", "--interval", "500ms"]).unwrap();
     assert!(piped.stdout.contains("DROPPED*"), "{piped:?}");
     let by_dropped = top_json(&synguard, &["--sort", "dropped", "--limit", "5", "--interval", "100ms"]);
-    let dropped: Vec<u64> =
-        by_dropped["sources"].as_array().unwrap().iter().map(|row| row["dropped"].as_u64().unwrap()).collect();
+    let dropped: Vec<u64> = by_dropped["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["dropped"].as_u64().unwrap())
+        .collect();
     assert!(dropped.is_sorted_by(|a, b| a >= b) && dropped[4] > 0, "{dropped:?}");
     drop(flood);
 }

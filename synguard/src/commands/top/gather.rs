@@ -15,8 +15,8 @@ use crate::{
     datapath::{Budget, Coverage, Datapath},
     instance::Instance,
     snapshot::{Snapshot, SourceSummary},
-    sources::{Busiest, Filter, Networks, Rates, Row, Sort},
-    tui::data::{Cookies, Cost, Gauge, Interface, Phase, Survey},
+    sources::{Busiest, Networks, Rates, Row, Sort},
+    tui::data::{Cookies, Cost, Gauge, Interface, Phase, Survey, Want},
 };
 
 /// How long reading a table may take: a table of a million is read in a third of that.
@@ -24,20 +24,9 @@ const READ_MAX: Duration = Duration::from_secs(1);
 /// Networks that are looked at; more are not of interest to anybody.
 const NETWORKS_MAX: usize = 1000;
 
-/// What is wanted of a look.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Want {
-    /// By what sources are chosen.
-    pub(super) sort: Sort,
-    /// How many at most.
-    pub(super) limit: usize,
-    /// Which of them.
-    pub(super) filter: Filter,
-}
-
 /// Looks at the filter again and again.
-pub(super) struct Gatherer<'a> {
-    instance: &'a Instance,
+pub(super) struct Gatherer {
+    instance: Instance,
     rates: Rates,
     network_rates: Rates,
     earlier: Option<Snapshot>,
@@ -52,8 +41,8 @@ struct Found {
     coverage: Coverage,
 }
 
-impl<'a> Gatherer<'a> {
-    pub(super) fn new(instance: &'a Instance) -> Self {
+impl Gatherer {
+    pub(super) fn new(instance: Instance) -> Self {
         Self {
             instance,
             rates: Rates::default(),
@@ -69,7 +58,7 @@ impl<'a> Gatherer<'a> {
     ///
     /// Not attached, or the filter cannot be read.
     pub(super) fn gather(&mut self, want: &Want) -> Result<(Survey, Status)> {
-        let datapath = open(self.instance)?;
+        let datapath = open(&self.instance)?;
         let earlier = match self.earlier.take() {
             Some(earlier) => earlier,
             None => snapshot(&datapath)?,
@@ -81,7 +70,7 @@ impl<'a> Gatherer<'a> {
             found.networks = self.networks(&datapath)?;
         }
         let reading_ms = clock::now_ns().saturating_sub(begun_ns) as f64 / 1e6;
-        let status = Status::since(self.instance, &datapath, &earlier, found.summary)?;
+        let status = Status::since(&self.instance, &datapath, &earlier, found.summary)?;
         let seconds = status.snapshot.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
         self.earlier = Some(status.snapshot.clone());
         let mut survey = survey(&status, found);
