@@ -4,6 +4,7 @@
 use crate::{
     admission::Admission,
     held::{Held, SLOTS},
+    list::{ListEntry, ListKey, Lists},
     prefix::Halves,
     rate::Limit,
     verdict::Reason,
@@ -197,6 +198,9 @@ const _: () = {
     assert!(size_of::<Event>() == 32);
     assert!(size_of::<CpuState>() == 192);
     assert!(size_of::<Held>() == SLOTS * 32);
+    assert!(size_of::<ListKey>() == 24);
+    assert!(size_of::<ListEntry>() == 24);
+    assert!(size_of::<Lists>() == 8 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
     assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
 };
 
@@ -213,7 +217,20 @@ mod user {
         )+};
     }
 
-    pod!(Config, PortSet, Counter, SourceKey, SourceState, Event, CpuState, Registers, Held);
+    pod!(
+        Config,
+        PortSet,
+        Counter,
+        SourceKey,
+        SourceState,
+        Event,
+        CpuState,
+        Registers,
+        Held,
+        ListKey,
+        ListEntry,
+        Lists
+    );
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod admission;
 pub mod distinct;
 pub mod hash;
 pub mod held;
+pub mod list;
 pub mod names;
 pub mod prefix;
 pub mod rate;

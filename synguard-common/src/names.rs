@@ -32,8 +32,21 @@ pub const DISTINCT: &str = "DISTINCT";
 /// One per-CPU [`Held`](crate::held::Held).
 pub const HELD: &str = "HELD";
 
+/// One [`Lists`](crate::list::Lists).
+pub const LISTS: &str = "LISTS";
+/// For each list, by [`List::index`](crate::list::List::index), a hash from [`ListKey`](crate::list::ListKey) to
+/// [`ListEntry`](crate::list::ListEntry), as large as it needs to be; none while the list has never had entries.
+pub const LIST_ENTRIES: &str = "LIST_ENTRIES";
+/// The filters of both lists, [`FILTER_WORDS`](crate::list::FILTER_WORDS) words each.
+pub const LIST_FILTER: &str = "LIST_FILTER";
+
+/// Name of the pin of the allowlist's hash, once there is one.
+pub const ALLOW: &str = "ALLOW";
+/// Name of the pin of the blocklist's hash, once there is one.
+pub const BLOCK: &str = "BLOCK";
+
 /// Every map of the program, in the order they are pinned.
-pub const MAPS: [&str; 11] = [
+pub const MAPS: [&str; 14] = [
     CONFIG,
     PORTS,
     COUNTERS,
@@ -45,6 +58,9 @@ pub const MAPS: [&str; 11] = [
     EVENTS,
     CPU_STATE,
     HELD,
+    LISTS,
+    LIST_ENTRIES,
+    LIST_FILTER,
 ];
 
 /// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
@@ -54,5 +70,7 @@ pub const PREFIXES_DEFAULT: u32 = 65_536;
 /// Fewest sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128 and evicts
 /// early when it has few of them; below this the table would forget sources that still fit in it.
 pub const SOURCES_PER_CPU_MIN: u32 = 1_024;
+/// Entries that one list may have, unless it is set otherwise.
+pub const LIST_CAPACITY_DEFAULT: u32 = 2_097_152;
 /// Size of [`EVENTS`] in bytes; a power of two and a multiple of the page size.
 pub const EVENTS_BYTES: u32 = 64 * 1024;

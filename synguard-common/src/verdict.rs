@@ -74,6 +74,12 @@ reasons! {
     PrefixExceeded = 15, "prefix_exceeded", Drop;
     /// As [`PrefixExceeded`](Self::PrefixExceeded), but only watching.
     WouldPrefixExceeded = 16, "would_prefix_exceeded", Pass;
+    /// From an address in the allowlist.
+    Allowed = 17, "allowed", Pass;
+    /// From an address in the blocklist.
+    Blocked = 18, "blocked", Drop;
+    /// As [`Blocked`](Self::Blocked), but only watching.
+    WouldBlocked = 19, "would_blocked", Pass;
 }
 
 impl Reason {
@@ -92,6 +98,7 @@ impl Reason {
             Self::Hold => Self::WouldHold,
             Self::BadFlags => Self::WouldBadFlags,
             Self::PrefixExceeded => Self::WouldPrefixExceeded,
+            Self::Blocked => Self::WouldBlocked,
             other => other,
         }
     }
@@ -121,7 +128,10 @@ impl Reason {
             | Self::NotSyn
             | Self::UnguardedPort
             | Self::BadFlags
-            | Self::WouldBadFlags => false,
+            | Self::WouldBadFlags
+            | Self::Allowed
+            | Self::Blocked
+            | Self::WouldBlocked => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use synguard_common::{
 use crate::{
     distinct, events,
     limit::{self, Charged, Prefixes, Sources, Terms},
-    maps,
+    lists, maps,
     packet::{Class, Family, Packet},
 };
 
@@ -35,9 +35,17 @@ pub fn clock() -> u64 {
     cpu.clock_ns
 }
 
-/// Decides about a packet. `clock` is read only for a SYN.
+/// Decides about a packet. `clock` is read only for a SYN, and for what the lists have something against.
 #[inline(always)]
 pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
+    match lists::judge(packet) {
+        None => {}
+        Some(Reason::Blocked) => {
+            let Some(config) = maps::config() else { return Reason::WouldBlocked };
+            return armed(Reason::Blocked, config, clock());
+        }
+        Some(reason) => return reason,
+    }
     match packet.class {
         Class::NotIp => Reason::NotIp,
         Class::Malformed => Reason::Malformed,
@@ -54,7 +62,12 @@ pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
 fn judge_tcp(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
     let Some(config) = maps::config() else { return Reason::Unconfigured };
     let now_ns = clock();
-    let reason = reason_of_tcp(packet, config, now_ns);
+    armed(reason_of_tcp(packet, config, now_ns), config, now_ns)
+}
+
+/// The reason itself, or what takes its place while nothing may be dropped.
+#[inline(always)]
+fn armed(reason: Reason, config: &Config, now_ns: u64) -> Reason {
     let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
     if config.has(FLAG_MONITOR) || disarmed { reason.watched() } else { reason }
 }

@@ -11,5 +11,6 @@ pub mod distinct;
 pub mod events;
 pub mod filter;
 pub mod limit;
+pub mod lists;
 pub mod maps;
 pub mod packet;

@@ -3,14 +3,15 @@
 //! The statics bear the names in `synguard_common::names`. The loader sets the capacity of `SOURCES`.
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    btf_maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+    bindings::{BPF_F_MMAPABLE, BPF_NOEXIST},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use synguard_common::{
     abi::{COUNTER_SLOTS, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     distinct::Registers,
     held::{self, Held, HeldSlot},
+    list::{FILTER_WORDS, ListEntry, ListKey, Lists},
     names::{EVENTS_BYTES, PREFIXES_DEFAULT, SOURCES_DEFAULT},
     sketch::Sketch,
     verdict::Reason,
@@ -49,6 +50,19 @@ static CPU_STATE: PerCpuArray<CpuState, 1> = PerCpuArray::new();
 
 #[btf_map]
 static HELD: PerCpuArray<Held, 1> = PerCpuArray::new();
+
+#[btf_map]
+static LISTS: Array<Lists, 1> = Array::new();
+
+/// The entries of one list. The capacity here is that of a pattern: each list's own hash has another.
+pub type ListEntries = HashMap<ListKey, ListEntry, 1>;
+
+#[btf_map]
+static LIST_ENTRIES: ArrayOfMaps<ListEntries, 2> = ArrayOfMaps::new();
+
+/// Mapped into the memory of userspace, which sets single bits.
+#[btf_map]
+static LIST_FILTER: Array<u64, { 2 * FILTER_WORDS }, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// The settings; all zeros until a loader writes them.
 #[inline(always)]
@@ -120,6 +134,25 @@ pub fn insert_prefix(key: &SourceKey, state: &SourceState) -> Result<(), i32> {
 #[inline(always)]
 pub fn prefix_sketch() -> Option<*mut Sketch> {
     PREFIX_SKETCH.get_ptr_mut(0)
+}
+
+/// What there is to know of the lists; both empty until a loader writes them.
+#[inline(always)]
+pub fn lists() -> Option<&'static Lists> {
+    LISTS.get(0)
+}
+
+/// A word of the lists' filters, by its number among those of both.
+#[inline(always)]
+pub fn list_filter(word: u32) -> Option<u64> {
+    LIST_FILTER.get(word).copied()
+}
+
+/// The entries of a list. Userspace may remove one meanwhile, and its memory come to stand for another: to be used
+/// field by field, as `source`.
+#[inline(always)]
+pub fn list_entries(list: u32) -> Option<&'static ListEntries> {
+    LIST_ENTRIES.get(list)
 }
 
 /// The registers of the distinct count, shared with other CPUs: to be used one by one.

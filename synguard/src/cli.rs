@@ -10,8 +10,9 @@ use clap_complete::Shell;
 pub use self::render::{completions, man, usage_line};
 use crate::{
     config::{
-        DEFAULT_PATH, HOLD, Layer, MAX_SOURCES, Mode, PREFIX_RATE, Patch, SOURCE_PREFIX_V6, SYN_BURST,
-        SYN_RATE, parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_ports,
+        DEFAULT_PATH, HOLD, Layer, MAX_LIST, MAX_SOURCES, Mode, PREFIX_RATE, Patch, SOURCE_PREFIX_V6,
+        SYN_BURST, SYN_RATE, parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface,
+        parse_ports,
     },
     duration,
     instance::Instance,
@@ -220,6 +221,10 @@ pub struct AttachArgs {
     #[arg(long, value_name = "N", value_parser = |text: &str| MAX_SOURCES.parse::<u32>(text),
         help = format!("How many sources are tracked at once: {MAX_SOURCES} [default: 262144]"))]
     pub max_sources: Option<u32>,
+    /// Capacity of the operator's lists.
+    #[arg(long, value_name = "N", value_parser = |text: &str| MAX_LIST.parse::<u32>(text),
+        help = format!("How many entries the blocklist and the allowlist may each have: {MAX_LIST} [default: 2097152]"))]
+    pub max_list: Option<u32>,
     /// Live settings to begin with.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -288,7 +293,7 @@ impl Global {
 impl AttachArgs {
     /// What the flags say, to be laid over the configuration file.
     pub fn layer(&self) -> Layer {
-        let Self { interfaces, mode, keep_on_exit, max_sources, settings, .. } = self;
+        let Self { interfaces, mode, keep_on_exit, max_sources, max_list, settings, .. } = self;
         let SettingsArgs {
             syn_rate,
             syn_burst,
@@ -313,6 +318,7 @@ impl AttachArgs {
             interfaces: (!interfaces.is_empty()).then(|| interfaces.clone()),
             mode: *mode,
             max_sources: *max_sources,
+            max_list: *max_list,
             keep_on_exit: *keep_on_exit,
         }
     }

@@ -174,6 +174,16 @@ impl Filter {
         filter
     }
 
+    /// Pins the maps of the lists, for [`synguard::datapath::ListMaps`] to open.
+    ///
+    /// # Panics
+    /// When they cannot be pinned there.
+    pub fn pin_lists(&self, pins: &Path) {
+        for name in [names::LISTS, names::LIST_ENTRIES, names::LIST_FILTER] {
+            self.ebpf.map(name).expect(name).pin(pins.join(name)).expect("pin a map");
+        }
+    }
+
     /// The program itself.
     ///
     /// # Panics

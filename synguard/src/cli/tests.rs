@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use clap::{CommandFactory as _, ValueEnum as _};
-use synguard_common::names::SOURCES_DEFAULT;
+use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 
 use super::*;
 use crate::{
@@ -70,7 +70,7 @@ fn every_command_of_the_contract_is_there() {
 fn attach_flags_become_a_layer() {
     assert_eq!(attach("").layer(), Layer::default());
     let args = attach(
-        "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --syn-rate 7 --syn-burst 9 --hold 1m \
+        "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 --syn-rate 7 --syn-burst 9 --hold 1m \
          --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --confirm 1m30s",
     );
     assert_eq!(args.confirm, Some(Duration::from_secs(90)));
@@ -91,6 +91,7 @@ fn attach_flags_become_a_layer() {
             interfaces: Some(vec!["eth0".into(), "eth1".into()]),
             mode: Some(Mode::Native),
             max_sources: Some(4096),
+            max_list: Some(77),
             keep_on_exit: Some(true),
         }
     );
@@ -168,6 +169,7 @@ fn every_key_is_a_flag_of_attach_and_help_states_its_default() {
         (Key::Ports, defaults.ports.to_string()),
         (Key::SourcePrefixV6, defaults.source_prefix_v6.to_string()),
         (Key::MaxSources, SOURCES_DEFAULT.to_string()),
+        (Key::MaxList, LIST_CAPACITY_DEFAULT.to_string()),
         (Key::Mode, Mode::default().name().to_owned()),
     ] {
         assert!(flag(key).contains(&format!("[default: {default}]")), "{key}: {}", flag(key));

@@ -54,11 +54,14 @@ async fn attach(
         interfaces: &options.interfaces,
         mode: options.mode,
         sources: options.max_sources,
+        list_capacity: options.max_list,
+        allow: Vec::new(),
+        block: Vec::new(),
         settings,
         disarm_at_ns: confirm_by_ns,
     };
     let change = Lock::change(instance)?;
-    let attached = Datapath::attach(&instance.pins, &request);
+    let attached = Datapath::attach(&instance.pins, request);
     let (datapath, report) = match attached {
         Ok(attached) => attached,
         Err(error) => {
@@ -85,7 +88,9 @@ async fn attach(
     let reload = || {
         let (settings, new) = load(args)?;
         if new != *options {
-            log::warn!("interfaces, mode, max-sources and keep-on-exit take effect at the next attach only");
+            log::warn!(
+                "interfaces, mode, max-sources, max-list and keep-on-exit take effect at the next attach only"
+            );
         }
         Ok(settings)
     };

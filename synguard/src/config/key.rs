@@ -27,6 +27,8 @@ pub enum Key {
     Mode,
     /// Capacity of the table of sources.
     MaxSources,
+    /// Entries that a list may have.
+    MaxList,
     /// Leave the filter attached when the controller ends.
     KeepOnExit,
 }
@@ -45,6 +47,7 @@ impl Key {
         Self::Interfaces,
         Self::Mode,
         Self::MaxSources,
+        Self::MaxList,
         Self::KeepOnExit,
     ];
 
@@ -62,6 +65,7 @@ impl Key {
             Self::Interfaces => "interfaces",
             Self::Mode => "mode",
             Self::MaxSources => "max-sources",
+            Self::MaxList => "max-list",
             Self::KeepOnExit => "keep-on-exit",
         }
     }
@@ -77,7 +81,7 @@ impl Key {
             | Self::DropBadFlags
             | Self::SourcePrefixV6
             | Self::PrefixRate => true,
-            Self::Interfaces | Self::Mode | Self::MaxSources | Self::KeepOnExit => false,
+            Self::Interfaces | Self::Mode | Self::MaxSources | Self::MaxList | Self::KeepOnExit => false,
         }
     }
 

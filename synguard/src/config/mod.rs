@@ -15,7 +15,7 @@ pub use key::Key;
 pub use resolve::{AttachOptions, DEFAULT_PATH, Layer, load, resolve};
 pub use settings::{Patch, Settings};
 pub use value::{
-    CONFIRM, HOLD, Lengths, MAX_SOURCES, Mode, PREFIX_RATE, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE,
-    ValueError, parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_mode,
+    CONFIRM, HOLD, Lengths, MAX_LIST, MAX_SOURCES, Mode, PREFIX_RATE, Range, SOURCE_PREFIX_V6, SYN_BURST,
+    SYN_RATE, ValueError, parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_mode,
     parse_ports,
 };

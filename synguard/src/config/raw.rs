@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    ConfigError, Key, Layer, MAX_SOURCES, SettingError, ValueError, error::shown, parse_bool,
+    ConfigError, Key, Layer, MAX_LIST, MAX_SOURCES, SettingError, ValueError, error::shown, parse_bool,
     parse_interface, parse_mode,
 };
 
@@ -75,6 +75,10 @@ impl Layer {
             }
             Key::Mode => {
                 self.mode = Some(parse_mode(value.as_str().ok_or(ValueError::Mode)?)?);
+                Ok(())
+            }
+            Key::MaxList => {
+                self.max_list = Some(MAX_LIST.parse(&integer(value)?)?);
                 Ok(())
             }
             Key::MaxSources => {

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use synguard_common::names::SOURCES_DEFAULT;
+use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 
 use super::{ConfigError, Key, Mode, Patch, Settings, raw};
 
@@ -27,6 +27,8 @@ pub struct Layer {
     pub mode: Option<Mode>,
     /// See [`AttachOptions::max_sources`].
     pub max_sources: Option<u32>,
+    /// See [`AttachOptions::max_list`].
+    pub max_list: Option<u32>,
     /// See [`AttachOptions::keep_on_exit`].
     pub keep_on_exit: Option<bool>,
 }
@@ -40,6 +42,8 @@ pub struct AttachOptions {
     pub mode: Mode,
     /// Capacity of the table of sources, 1 024 to 16 777 216; the loader checks the least per CPU.
     pub max_sources: u32,
+    /// Entries that each of the operator's lists may have.
+    pub max_list: u32,
     /// Leave the filter attached when the controller ends.
     pub keep_on_exit: bool,
 }
@@ -71,6 +75,7 @@ pub fn resolve(file: Option<(&Path, &str)>, flags: &Layer) -> Result<(Settings, 
         interfaces,
         mode: layer.mode.unwrap_or_default(),
         max_sources: layer.max_sources.unwrap_or(SOURCES_DEFAULT),
+        max_list: layer.max_list.unwrap_or(LIST_CAPACITY_DEFAULT),
         keep_on_exit: layer.keep_on_exit.unwrap_or(false),
     };
     Ok((settings, options))
@@ -122,6 +127,7 @@ impl Layer {
             interfaces: self.interfaces.or(under.interfaces),
             mode: self.mode.or(under.mode),
             max_sources: self.max_sources.or(under.max_sources),
+            max_list: self.max_list.or(under.max_list),
             keep_on_exit: self.keep_on_exit.or(under.keep_on_exit),
         }
     }

@@ -25,6 +25,7 @@ fn nothing_said_gives_the_defaults() {
             interfaces: vec!["eth0".into()],
             mode: Mode::Auto,
             max_sources: SOURCES_DEFAULT,
+            max_list: LIST_CAPACITY_DEFAULT,
             keep_on_exit: false,
         }
     );
@@ -83,6 +84,7 @@ fn an_error_in_the_file_names_file_line_key_value_and_range() {
         ("ports = \"80,x\"", ":1: ports = \"80,x\": `x` is not a port: use `all`, or ports 1-65535"),
         ("monitor = \"true\"", ":1: monitor = \"true\": must be written as true or false, without quotes"),
         ("source-prefix-v6 = 0", ":1: source-prefix-v6 = 0: must be 1 to 128 bits"),
+        ("max-list = 0", ":1: max-list = 0: must be 1 to 16777216 entries"),
         ("max-sources = 1023", ":1: max-sources = 1023: must be 1024 to 16777216 sources"),
         ("mode = \"skb\"", ":1: mode = \"skb\": must be auto, native or generic"),
         ("mode = 1", ":1: mode = 1: must be auto, native or generic"),

@@ -190,7 +190,7 @@ impl Patch {
             Key::DropBadFlags => self.drop_bad_flags = Some(parse_bool(text)?),
             Key::SourcePrefixV6 => self.source_prefix_v6 = Some(SOURCE_PREFIX_V6.parse(text)?),
             Key::PrefixRate => self.prefix_rate = Some(PREFIX_RATE.parse(text)?),
-            Key::Interfaces | Key::Mode | Key::MaxSources | Key::KeepOnExit => {}
+            Key::Interfaces | Key::Mode | Key::MaxSources | Key::MaxList | Key::KeepOnExit => {}
         }
         Ok(())
     }

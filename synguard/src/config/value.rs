@@ -40,6 +40,8 @@ pub const SOURCE_PREFIX_V6: Range = Range { min: 1, max: 128, unit: "bits" };
 pub const PREFIX_RATE: Range = Range { min: 0, max: RATE_MAX, unit: "SYNs a second (0: no limit)" };
 /// `max-sources`; the loader also asks for a minimum per CPU.
 pub const MAX_SOURCES: Range = Range { min: 1_024, max: 16_777_216, unit: "sources" };
+/// `max-list`.
+pub const MAX_LIST: Range = Range { min: 1, max: 16_777_216, unit: "entries" };
 /// `hold`.
 pub const HOLD: Lengths = Lengths { min: Duration::ZERO, max: DAY };
 /// `--confirm`.
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn numbers_at_the_edges_of_their_ranges() {
-        for range in [SYN_RATE, SYN_BURST, SOURCE_PREFIX_V6, MAX_SOURCES] {
+        for range in [SYN_RATE, SYN_BURST, SOURCE_PREFIX_V6, MAX_SOURCES, MAX_LIST] {
             let parse = |number: i64| range.parse::<u32>(&number.to_string());
             assert_eq!(parse(range.min.into()), Ok(range.min));
             assert_eq!(parse(range.max.into()), Ok(range.max));

@@ -3,23 +3,30 @@
 //! The pinned maps are the single runtime truth: every command opens them, does its work and lets go, whether
 //! a controller runs or not. Nothing here holds a link open, so a process that dies changes nothing.
 
+mod filter;
 mod links;
+mod lists;
 mod maps;
 mod object;
 mod sys;
 mod table;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use synguard_common::{
     abi::{Config, CpuState, PortSet, SourceKey, SourceState},
     distinct::Registers,
+    list::List,
     names,
 };
 
 pub use self::{
     links::Attached,
+    lists::{Item, ListMaps, ListSize},
     maps::EventStream,
     table::{Budget, Coverage, Way},
 };
@@ -35,10 +42,11 @@ pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), 
 /// The pinned filter of an instance.
 pub struct Datapath {
     maps: maps::Maps,
+    pins: PathBuf,
 }
 
 /// What to attach, and how.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Request<'a> {
     /// The interfaces, by name.
     pub interfaces: &'a [String],
@@ -48,6 +56,12 @@ pub struct Request<'a> {
     pub sources: u32,
     /// The settings to begin with.
     pub settings: &'a Settings,
+    /// Entries that a list may have.
+    pub list_capacity: u32,
+    /// The allowlist.
+    pub allow: Vec<Item>,
+    /// The blocklist.
+    pub block: Vec<Item>,
     /// When the filter stops dropping unless confirmed, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
     pub disarm_at_ns: u64,
 }
@@ -70,7 +84,7 @@ impl Datapath {
     /// If it is there and cannot be opened.
     pub fn open(pins: &Path) -> Result<Option<Self>> {
         let maps = maps::Maps::open(pins)?;
-        Ok(maps.map(|maps| Self { maps }))
+        Ok(maps.map(|maps| Self { maps, pins: pins.to_owned() }))
     }
 
     /// Loads the program, takes over what is pinned in `pins`, and attaches to the interfaces asked for.
@@ -79,7 +93,7 @@ impl Datapath {
     ///
     /// If an interface does not exist, runs a foreign program or cannot be attached to, or the kernel refuses
     /// the program. Interfaces that were attached before stay so; what this call added is undone.
-    pub fn attach(pins: &Path, request: &Request<'_>) -> Result<(Self, Report)> {
+    pub fn attach(pins: &Path, request: Request<'_>) -> Result<(Self, Report)> {
         let existing = links::list(pins)?;
         for name in request.interfaces {
             links::check_free(name, &existing)?;
@@ -93,13 +107,14 @@ impl Datapath {
         result
     }
 
-    fn attach_checked(pins: &Path, request: &Request<'_>, existing: &[Attached]) -> Result<(Self, Report)> {
+    fn attach_checked(pins: &Path, request: Request<'_>, existing: &[Attached]) -> Result<(Self, Report)> {
         let mut loaded = object::load(pins, request.sources)?;
         loaded.pin()?;
         let maps = maps::Maps::open(pins)?.context("the maps just pinned are not there")?;
-        let mut datapath = Self { maps };
+        let mut datapath = Self { maps, pins: pins.to_owned() };
         let before = if existing.is_empty() { None } else { Some(datapath.maps.settings()?) };
         datapath.set_settings(request.settings, request.disarm_at_ns)?;
+        datapath.set_lists(request.list_capacity, request.allow, request.block)?;
         let program = loaded.program()?;
         let mut report = Report::default();
         for link in existing.iter().filter(|link| link.ifindex == 0) {
@@ -130,6 +145,14 @@ impl Datapath {
         Ok((datapath, report))
     }
 
+    fn set_lists(&mut self, capacity: u32, allow: Vec<Item>, block: Vec<Item>) -> Result<()> {
+        let mut lists = self.lists()?;
+        lists.set_capacity(capacity)?;
+        // Whoever is allowed must not meet the blocklist alone.
+        lists.replace(List::Allow, allow)?;
+        lists.replace(List::Block, block)
+    }
+
     /// The settings in force and when they disarm (0 is never).
     ///
     /// # Errors
@@ -151,6 +174,15 @@ impl Datapath {
         // Another seed would make the sketch and the distinct count begin anew.
         let hash_seed = if before.hash_seed == [0; 2] { random_seed()? } else { before.hash_seed };
         self.maps.set_settings(&Config { disarm_at_ns, hash_seed, ..config }, &ports)
+    }
+
+    /// The operator's lists. Whoever changes them holds the instance's lock for changes.
+    ///
+    /// # Errors
+    ///
+    /// If their maps cannot be opened.
+    pub fn lists(&self) -> Result<ListMaps<'_>> {
+        ListMaps::open(&self.pins, self.maps.settings()?.0.hash_seed)
     }
 
     /// The counters, summed over the CPUs.

@@ -73,7 +73,7 @@ pub(super) fn open_program(pins: &Path) -> Result<Xdp> {
 }
 
 /// Pins under a name beside `path` and moves that over it, so that there is always one of the two.
-fn replace_pin(path: &Path, pin: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(super) fn replace_pin(path: &Path, pin: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     // bpffs does not allow dots in names.
     let fresh = path.with_file_name(format!("{}_new", path.file_name().unwrap_or_default().display()));
     remove_if_there(&fresh).with_context(|| format!("remove {}", fresh.display()))?;

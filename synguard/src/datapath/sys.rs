@@ -1,5 +1,5 @@
-//! The few bpf(2) calls that aya does not offer: link details, forced detachment, reads of hash
-//! maps in batches and entry by entry.
+//! The few bpf(2) calls that aya does not offer: link details, forced detachment, reading and
+//! writing hash maps in batches, reading them entry by entry.
 
 use std::{
     ffi::CString,
@@ -103,6 +103,18 @@ pub(super) fn lookup_batch<K, V>(
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((count, None)),
         Err(error) => Err(error),
     }
+}
+
+/// Writes entries of a hash map, new ones and those that exist, in one call. An entry that exists is replaced
+/// whole: the program sees the old one or the new.
+pub(super) fn update_batch<K, V>(map: impl AsFd, keys: &[K], values: &[V]) -> io::Result<()> {
+    assert_eq!(keys.len(), values.len());
+    let mut attr = zeroed();
+    attr.batch.keys = keys.as_ptr() as u64;
+    attr.batch.values = values.as_ptr() as u64;
+    attr.batch.count = keys.len() as u32;
+    attr.batch.map_fd = map.as_fd().as_raw_fd() as u32;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr).map(drop)
 }
 
 /// The key after `key`, or the first one; `None` at the end. If `key` has vanished meanwhile: the first one.

@@ -1,0 +1,163 @@
+//! What being listed means: for which packets, for how long, and which list comes first.
+
+use std::net::IpAddr;
+
+use synguard_common::{
+    abi::{Config, FLAG_MONITOR, SourceKey, SourceState},
+    list::{List, ListEntry, ORIGIN_AUTO, SCOPE_SYN},
+    prefix,
+    verdict::Reason,
+};
+use synguard_tests::{
+    packet::Packet,
+    testrun::{config, now_ns},
+};
+
+use crate::setup::{Listed, datagram, ip, item, key, syn, under};
+
+const SECOND: u64 = 1_000_000_000;
+/// An address that is listed, and its neighbour that is not, of each family.
+const PAIRS: [(&str, &str); 2] =
+    [("192.0.2.1", "192.0.2.2"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:7")];
+
+/// Packets of every class from an address, with the reason each has when the address is in no list.
+fn packets(from: &str) -> Vec<(&'static str, Packet, Reason, bool)> {
+    let v6 = matches!(from.parse().unwrap(), IpAddr::V6(_));
+    let fragment = |offset, more| match v6 {
+        true => ip(from).ipv6_fragment(offset, more),
+        false => ip(from).fragment(offset, more),
+    };
+    vec![
+        ("SYN", syn(from), Reason::SynPassed, true),
+        (
+            "SYN in two tags",
+            under(Packet::eth().vlan_tpid(0x88a8, 5).vlan(7), from).tcp(1, 443).syn(),
+            Reason::SynPassed,
+            true,
+        ),
+        ("ECN SYN", ip(from).tcp(1, 443).syn().ecn(), Reason::SynPassed, true),
+        (
+            "first fragment that hides a SYN",
+            fragment(0, true).protocol(6).payload(&[0; 8]),
+            Reason::SynPassed,
+            true,
+        ),
+        ("ACK", ip(from).tcp(1, 443).ack(), Reason::NotSyn, false),
+        ("SYN-ACK", ip(from).tcp(443, 40_000).syn().ack(), Reason::NotSyn, false),
+        ("RST", ip(from).tcp(1, 443).rst(), Reason::NotSyn, false),
+        ("datagram", datagram(from.parse().unwrap()), Reason::NotTcp, false),
+        ("later fragment", fragment(8, true).protocol(6).payload(&[0; 8]), Reason::Fragment, false),
+        ("cut-off TCP", ip(from).protocol(6).payload(&[0; 8]), Reason::Malformed, false),
+    ]
+}
+
+#[test]
+fn a_blocked_address_gets_nothing_through_and_its_neighbour_everything() {
+    for (blocked, neighbour) in PAIRS {
+        let listed = Listed::new();
+        listed.add(List::Block, &[item(blocked)]);
+        for (name, packet, ..) in packets(blocked) {
+            assert_eq!(listed.reason(&packet), Reason::Blocked, "{name} from {blocked}");
+        }
+        for (name, packet, reason, _) in packets(neighbour) {
+            assert_eq!(listed.reason(&packet), reason, "{name} from {neighbour}");
+        }
+        assert_eq!(listed.hits(List::Block, &key(blocked)), packets(blocked).len() as u64);
+        let arp = listed.reason(&Packet::eth().arp());
+        assert_eq!(arp, Reason::NotIp, "what is not IP has no address");
+    }
+}
+
+#[test]
+fn a_block_of_syns_leaves_connections_alone() {
+    for (blocked, _) in PAIRS {
+        let listed = Listed::new();
+        let entry = ListEntry { scope: SCOPE_SYN, origin: ORIGIN_AUTO, ..ListEntry::default() };
+        listed.add(List::Block, &[(key(blocked), entry)]);
+        for (name, packet, reason, is_syn) in packets(blocked) {
+            let expected = if is_syn { Reason::Blocked } else { reason };
+            assert_eq!(listed.reason(&packet), expected, "{name} from {blocked}");
+        }
+    }
+}
+
+#[test]
+fn a_shorter_prefix_of_wider_scope_decides_where_a_longer_one_does_not_speak() {
+    let listed = Listed::new();
+    let syns = ListEntry { scope: SCOPE_SYN, ..ListEntry::default() };
+    listed.add(List::Block, &[(key("192.0.2.1"), syns), item("192.0.0.0/16")]);
+    assert_eq!(listed.reason(&ip("192.0.2.1").tcp(1, 443).ack()), Reason::Blocked);
+    assert_eq!(listed.hits(List::Block, &key("192.0.0.0/16")), 1);
+    assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::Blocked);
+}
+
+#[test]
+fn the_allowlist_comes_first() {
+    for (address, neighbour) in PAIRS {
+        let mut listed = Listed::with(Config { hold_ns: 100 * SECOND, ..config(1, 2) });
+        let in_hold = SourceState { hold_until_ns: now_ns() + 50 * SECOND, ..SourceState::default() };
+        for address in [address, neighbour] {
+            let IpAddr::V4(v4) = address.parse().unwrap() else { continue };
+            let source = SourceKey { address: prefix::from_bytes(v4.to_ipv6_mapped().octets()) };
+            listed.filter.set_source(source, in_hold);
+        }
+        let (wide, narrow) = if address.contains(':') {
+            ("2001:db8::/32", "2001:db8::/16")
+        } else {
+            ("192.0.2.0/24", "0.0.0.0/0")
+        };
+        listed.add(List::Block, &[item(wide), item(narrow), item(address)]);
+        listed.add(List::Allow, &[item(address)]);
+        for (name, packet, ..) in packets(address) {
+            assert_eq!(listed.reason(&packet), Reason::Allowed, "{name} from {address}");
+        }
+        assert_eq!(listed.reason(&syn(neighbour)), Reason::Blocked);
+        listed.change(|lists| lists.remove(List::Block, &[key(wide), key(narrow)])).unwrap();
+        let expected = if address.contains(':') { Reason::SynPassed } else { Reason::Hold };
+        assert_eq!(listed.reason(&syn(neighbour)), expected, "only who is listed is allowed");
+    }
+}
+
+#[test]
+fn an_entry_ends_when_it_says() {
+    let listed = Listed::new();
+    let until = |expires_at_ns| ListEntry { expires_at_ns, ..ListEntry::default() };
+    // A tick late is on time: the program's clock moves in ticks.
+    listed.add(
+        List::Block,
+        &[
+            (key("192.0.2.1"), until(now_ns() - SECOND)),
+            (key("192.0.2.2"), until(now_ns() + 100 * SECOND)),
+            (key("192.0.2.3"), until(now_ns() + SECOND / 5)),
+            (key("192.0.2.0/28"), until(1)),
+        ],
+    );
+    assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::SynPassed);
+    assert_eq!(listed.reason(&syn("192.0.2.2")), Reason::Blocked);
+    let start = now_ns();
+    while listed.reason(&syn("192.0.2.3")) == Reason::Blocked {
+        assert!(now_ns() - start < 10 * SECOND, "it does not end");
+    }
+    assert!(now_ns() - start > SECOND / 10, "it ended before its time");
+    // An expired entry does not hide a shorter prefix that holds.
+    listed.add(List::Block, &[item("192.0.2.0/24")]);
+    assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::Blocked);
+}
+
+#[test]
+fn while_only_watching_a_blocked_packet_passes() {
+    for change in
+        [Config { flags: FLAG_MONITOR, ..Config::default() }, Config { disarm_at_ns: 1, ..Config::default() }]
+    {
+        let base = config(1000, 2000);
+        let listed = Listed::with(Config {
+            flags: base.flags | change.flags,
+            disarm_at_ns: change.disarm_at_ns,
+            ..base
+        });
+        listed.add(List::Block, &[item("192.0.2.1")]);
+        assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::WouldBlocked);
+        assert_eq!(listed.reason(&ip("192.0.2.1").tcp(1, 443).ack()), Reason::WouldBlocked);
+        assert_eq!(listed.reason(&syn("192.0.2.2")), Reason::SynPassed);
+    }
+}

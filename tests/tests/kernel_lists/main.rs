@@ -1,0 +1,13 @@
+//! The operator's lists in the kernel: what is listed, by every length of prefix, against a naive model; and that
+//! a list can change under a flood without a packet slipping through.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests are tests too"
+)]
+
+mod change;
+mod listed;
+mod prefixes;
+mod setup;
