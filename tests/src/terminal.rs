@@ -41,7 +41,8 @@ impl Terminal {
         tmux.env_remove("NO_COLOR").env("LC_ALL", "C.UTF-8").env("TERM", "screen-256color");
         tmux.args(["new-session", "-d", "-x", &size[0], "-y", &size[1], "sh"]).arg(&script);
         run(&mut tmux).context("start tmux")?;
-        run(terminal.tmux().args(["set-option", "-g", "status", "off"])).context("take tmux's own line away")?;
+        run(terminal.tmux().args(["set-option", "-g", "status", "off"]))
+            .context("take tmux's own line away")?;
         Ok(terminal)
     }
 

@@ -41,6 +41,7 @@ impl AppState {
             KeyCode::Char('s') => {
                 self.sort = self.sort.next();
                 self.chosen[self.tab as usize] = 0;
+                self.moved = false;
                 return Effect::Want;
             }
             KeyCode::Char('/') => self.mode = Mode::Filter,
@@ -51,6 +52,7 @@ impl AppState {
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Enter if self.tab == Tab::Sources && self.chosen_source().is_some() => {
                 self.mode = Mode::Detail;
+                self.moved = true;
             }
             other => return self.act(other),
         }
@@ -61,6 +63,7 @@ impl AppState {
     fn act(&mut self, code: KeyCode) -> Effect {
         let last = self.line_count().saturating_sub(1);
         let chosen = &mut self.chosen[self.tab as usize];
+        let before = *chosen;
         match code {
             KeyCode::Up | KeyCode::Char('k') => *chosen = chosen.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => *chosen = (*chosen + 1).min(last),
@@ -74,6 +77,9 @@ impl AppState {
             KeyCode::Char('z') => self.ask_to_undo(),
             _ => {}
         }
+        let now = self.chosen[self.tab as usize];
+        // Whoever goes back to the top wants to see who leads.
+        self.moved = (self.moved || now != before) && now != 0 || self.mode != Mode::Browse;
         Effect::Draw
     }
 

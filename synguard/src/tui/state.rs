@@ -1,6 +1,6 @@
 //! What is on the screen and what keys do to it. Pure: surveys and keys come in, effects go out.
 
-use synguard_common::verdict::Verdict;
+use synguard_common::verdict::{Reason, Verdict};
 
 use super::{
     change::Change,
@@ -114,6 +114,8 @@ pub struct AppState {
     pub filter: String,
     /// The line that is chosen, for each tab.
     pub chosen: [usize; 6],
+    /// Somebody has moved the choice, so that it stays with its row.
+    pub moved: bool,
     /// Nothing changes on the screen.
     pub paused: bool,
     /// What the last change came to, or why a key did nothing.
@@ -135,8 +137,9 @@ impl AppState {
         if self.paused {
             return;
         }
-        let chosen = self.chosen_source().map(|row| row.key);
-        let chosen_network = self.networks().get(self.chosen[Tab::Prefixes as usize]).map(|row| row.key);
+        let key = |row: Option<&Row>| row.filter(|_| self.moved).map(|row| row.key);
+        let chosen = key(self.chosen_source());
+        let chosen_network = key(self.networks().get(self.chosen[Tab::Prefixes as usize]).copied());
         if let Some(before) = &self.survey {
             self.per_second = per_second(before, &survey);
             self.history.push(point(&survey, &self.per_second));
@@ -190,6 +193,15 @@ impl AppState {
         rows
     }
 
+    /// Reasons that have occurred, then the others; both in the order of their counters.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let mut reasons = Reason::ALL.to_vec();
+        if let Some(survey) = &self.survey {
+            reasons.sort_by_key(|&reason| survey.counters.get(reason).packets == 0);
+        }
+        reasons
+    }
+
     /// List entries that have in them what was typed.
     pub fn listed(&self) -> Vec<&Listed> {
         let Some(survey) = &self.survey else { return Vec::new() };
@@ -222,7 +234,7 @@ impl AppState {
             Tab::Prefixes => self.networks().len(),
             Tab::Lists => self.listed().len(),
             Tab::Events => self.happenings().len(),
-            Tab::Reasons => synguard_common::verdict::Reason::ALL.len(),
+            Tab::Reasons => Reason::ALL.len(),
             Tab::Help => super::view_help::LINES.len(),
         }
     }

@@ -147,8 +147,16 @@ fn the_choice_stays_with_its_source_when_the_order_changes() {
     later.sources[1].fresh = 99;
     state.update(later);
     assert_eq!((chosen(&state).as_str(), state.chosen[0]), ("192.0.2.2", 0));
+    state.update(survey());
+    assert_eq!(chosen(&state), "192.0.2.2", "it went up by itself");
     state.update(Survey { sources: vec![row("192.0.2.9", 1, 1)], ..survey() });
     assert_eq!(chosen(&state), "192.0.2.9");
+    // Nobody has moved: the choice stays at the top.
+    let mut state = self::state();
+    let mut later = survey();
+    later.sources[1].fresh = 99;
+    state.update(later);
+    assert_eq!(chosen(&state), "192.0.2.2");
 }
 
 #[test]

@@ -12,6 +12,9 @@ use super::{
     palette::Palette,
 };
 
+/// Columns of the longest source, a whole IPv6 address with its length.
+const NAME_MAX: usize = 43;
+
 /// Where a cell's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -25,17 +28,24 @@ pub(super) struct Column {
     pub(super) title: String,
     /// `None`: what the other columns leave.
     pub(super) width: Option<usize>,
+    /// Most columns that it takes of what they leave.
+    pub(super) most: usize,
     pub(super) side: Side,
 }
 
 impl Column {
     pub(super) fn new(title: impl Into<String>, width: usize, side: Side) -> Self {
-        Self { title: title.into(), width: Some(width), side }
+        Self { title: title.into(), width: Some(width), most: width, side }
+    }
+
+    /// One that takes what is left, up to what a name needs: figures far away from it are hard to read.
+    pub(super) fn name(title: impl Into<String>) -> Self {
+        Self { most: NAME_MAX, ..Self::rest(title) }
     }
 
     /// The one that takes what is left.
     pub(super) fn rest(title: impl Into<String>) -> Self {
-        Self { title: title.into(), width: None, side: Side::Left }
+        Self { title: title.into(), width: None, most: usize::MAX, side: Side::Left }
     }
 }
 
@@ -80,12 +90,12 @@ impl Table<'_> {
             if i > 0 {
                 line.push(' ');
             }
-            let columns = column.width.unwrap_or(rest);
+            let columns = column.width.unwrap_or(rest.min(column.most));
             line += &match column.side {
                 Side::Left => left(&cell, columns),
                 Side::Right => right(&cell, columns),
             };
         }
-        line
+        left(&line, width)
     }
 }

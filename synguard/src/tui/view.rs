@@ -145,7 +145,7 @@ fn costs(state: &AppState) -> String {
     let crowded = if survey.crowded { "crowded  " } else { "" };
     // With a digit: whole percents of a core would hide most of it.
     let cpu = (survey.cost.cpu * 100.0).clamp(0.0, 999.9);
-    format!("{crowded}read {:>4}  own CPU {cpu:>4.1}%", percent(survey.coverage))
+    format!("{crowded}read {:>4}  CPU {cpu:>4.1}%", percent(survey.coverage))
 }
 
 /// A text broken into lines at spaces, or where it must be; what does not fit into `height` lines says so.

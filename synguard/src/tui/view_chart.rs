@@ -14,6 +14,9 @@ use super::{
     state::AppState,
 };
 
+/// From this width on there is room to say how far back a chart reaches.
+const SPAN_FROM: u16 = 37;
+
 struct Chart {
     name: &'static str,
     unit: &'static str,
@@ -40,14 +43,10 @@ pub(super) fn draw(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette:
             state.history.columns(curve.width.into(), |point| point.offered.max(point.dropped));
         let scale =
             if chart.unit.is_empty() { highest } else { offered.into_iter().flatten().max().unwrap_or(0) };
-        let text = format!(
-            "{} {}{} max {} in {}m",
-            chart.name,
-            short(now),
-            chart.unit,
-            short(highest),
-            span.div_ceil(60)
-        );
+        let mut text = format!("{} {}{} max {}", chart.name, short(now), chart.unit, short(highest));
+        if title.width >= SPAN_FROM {
+            text += &format!(", last {} min", span.div_ceil(60));
+        }
         frame.render_widget(Line::styled(fit(&text, title.width.into()), palette.label()), title);
         let sparkline =
             Sparkline::default().data(&columns).max(scale.max(1)).style(palette.curve(chart.unwanted));

@@ -77,9 +77,11 @@ pub(super) fn confirm(change: &Change, time: usize, frame: &mut Frame<'_>, over:
     if offers_times(change, time) {
         let mut choices = Vec::new();
         for (i, &choice) in TIMES.iter().enumerate() {
-            let style = if i == time { palette.chosen() } else { palette.label() };
-            choices.push(Span::styled(time_text(choice), style));
-            choices.push(Span::raw(" "));
+            let text = time_text(choice);
+            choices.push(match i == time {
+                true => Span::styled(format!("[{text}]"), palette.chosen()),
+                false => Span::styled(format!(" {text} "), palette.label()),
+            });
         }
         lines.push(Line::from(choices));
         lines.push(Line::raw("← → choose, Enter does it, Esc does not"));

@@ -105,12 +105,12 @@ fn tables(survey: &Survey, palette: Palette) -> Line<'static> {
     };
     let share = survey.tracked.used as f64 / survey.tracked.capacity.max(1) as f64;
     let of = |used: u64, of: &str| format!("{}/{of}", right(&short(used), FIGURE));
+    let table = of(survey.tracked.used, &short(survey.tracked.capacity));
     figures(
         "",
         &[
             ("distinct", left(&of(survey.distinct, &limit), 11), 11),
-            ("table", left(&of(survey.tracked.used, &short(survey.tracked.capacity)), 11), 11),
-            ("full", percent(share), 4),
+            ("table", format!("{} {:>4}", left(&table, 11), percent(share)), 16),
             ("hold", short(survey.in_hold), FIGURE),
         ],
         palette,

@@ -33,7 +33,7 @@ pub(super) const LINES: &[(&str, &str)] = &[
     ("crowded", "so many new sources that only conspicuous"),
     ("", "ones are given an entry"),
     ("read", "share of the table that this look has read"),
-    ("own CPU", "what this screen costs, of one core"),
+    ("CPU", "what this screen costs, of one core"),
     ("charts", "the last minutes; k = 1000, M = a million"),
     ("last", "time since the latest SYN"),
 ];

@@ -67,18 +67,19 @@ pub(super) fn events(state: &AppState, palette: Palette) -> Table<'_> {
     }
 }
 
-/// Packets by reason, in the order of their counters.
+/// Packets by reason.
 pub(super) fn reasons(state: &AppState, palette: Palette) -> Table<'_> {
+    let reasons = state.reasons();
     Table {
         columns: vec![
             Column::new("", 4, Side::Left),
-            Column::rest("REASON"),
+            Column::name("REASON"),
             Column::new("packets/s", 9, Side::Right),
             Column::new("packets in all", 18, Side::Right),
         ],
         count: Reason::ALL.len(),
         row: Box::new(move |at| {
-            let Some(&reason) = Reason::ALL.get(at) else { return (Vec::new(), Style::new()) };
+            let Some(&reason) = reasons.get(at) else { return (Vec::new(), Style::new()) };
             let total = state.survey.as_ref().map_or(0, |survey| survey.counters.get(reason).packets);
             let fresh = state.per_second.of(state.per_second.counted.get(reason).packets);
             let verdict = if reason.is_drop() { "drop" } else { "pass" };

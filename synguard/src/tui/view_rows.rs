@@ -35,7 +35,7 @@ fn table<'a>(
         if state.sort == this { format!("{title}▼") } else { title.to_owned() }
     };
     let columns = vec![
-        Column::rest(title),
+        Column::name(title),
         Column::new(sorted(Sort::Rate, "SYN/s"), 6, Side::Right),
         Column::new(sorted(Sort::Total, "SYNs"), 5, Side::Right),
         Column::new(sorted(Sort::Dropped, "dropped"), 8, Side::Right),

@@ -112,7 +112,7 @@ fn every_tab_fits_every_screen_whatever_is_in_it() {
                         let what = format!("{tab:?} {size:?} {rows} rows, large {large}:\n{screen}");
                         assert!(!screen.contains(['\u{1b}', '\u{202e}', '\r']), "{what}");
                         for word in [
-                            "in ", "passed", "dropped", "answered", "distinct", "cookies", "queue", "own CPU",
+                            "in ", "passed", "dropped", "answered", "distinct", "cookies", "queue", "CPU",
                         ] {
                             assert!(screen.contains(word), "no {word}; {what}");
                         }
@@ -120,6 +120,24 @@ fn every_tab_fits_every_screen_whatever_is_in_it() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn no_line_of_the_header_is_wider_than_the_smallest_screen() {
+    for large in [false, true] {
+        for line in view_header::lines(&state(3, large), 60, Palette::default()) {
+            assert!(line.width() <= 60, "{}: {line}", line.width());
+        }
+    }
+}
+
+#[test]
+fn titles_of_charts_are_whole() {
+    for size in [(80, 24), (120, 30), (200, 60)] {
+        let screen = text(&state(0, true), size);
+        let titles = screen.lines().nth(4).expect("a line of titles");
+        assert!(titles.contains("distinct") && !titles.contains('…'), "{titles}");
     }
 }
 
