@@ -2,7 +2,7 @@
 
 mod render;
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -133,6 +133,11 @@ pub enum Command {
     /// Show the busiest sources and what is done about them, live or once
     #[command(after_help = TOP_EXAMPLES)]
     Top(TopArgs),
+    /// Explain what would happen to a SYN from an address now, and why
+    #[command(
+        after_help = "Examples:\n  synguard why 192.0.2.7\n  synguard why 2001:db8::1 --port 443 --json | jq .verdict"
+    )]
+    Why(WhyArgs),
     /// Change settings of the attached filter: all of those given, or on an error none
     #[command(after_help = SET_EXAMPLES)]
     Set {
@@ -165,6 +170,24 @@ pub struct Output {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `why`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct WhyArgs {
+    /// Where the SYN comes from
+    #[arg(value_name = "IP", value_parser = parse_address)]
+    pub address: IpAddr,
+    /// The port it is for [default: one that is guarded]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "must be an IPv4 or IPv6 address, such as 192.0.2.7 or 2001:db8::1")
 }
 
 /// Arguments of `top`.

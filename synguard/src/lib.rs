@@ -19,3 +19,4 @@ pub mod sources;
 pub mod sysctl;
 pub mod tui;
 pub mod watch;
+pub mod why;

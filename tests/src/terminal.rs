@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -120,7 +120,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn record(&self, into: &PathBuf) -> Result<()> {
+    pub fn record(&self, into: &Path) -> Result<()> {
         let command = format!("cat >> {}", quoted(into.as_os_str()));
         run(self.tmux().args(["pipe-pane", "-o", "-t", "0", &command])).map(drop)
     }

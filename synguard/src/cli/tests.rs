@@ -55,6 +55,8 @@ fn every_command_of_the_contract_is_there() {
         "set syn-rate=5 hold=1s",
         "show",
         "top",
+        "why 192.0.2.7",
+        "why 2001:db8::1 --port 443 --json",
         "top --once --json --sort dropped --limit 5 --interval 2s",
         "show --json",
         "confirm",

@@ -5,6 +5,7 @@ mod detach;
 mod settings;
 mod status;
 mod top;
+mod why;
 
 use std::io::{self, Write as _};
 
@@ -34,6 +35,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Detach { interfaces } => detach::run(&instance, interfaces),
         Command::Status(output) => status::run(&instance, output.json),
         Command::Top(args) => top::run(&instance, args),
+        Command::Why(args) => why::run(&instance, args),
         Command::Set { assignments } => settings::set(&instance, assignments),
         Command::Show(output) => settings::show(&instance, output.json),
         Command::Confirm => settings::confirm(&instance),

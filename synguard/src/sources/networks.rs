@@ -4,13 +4,10 @@ use std::collections::HashMap;
 
 use synguard_common::{
     abi::SourceKey,
-    prefix::{Halves, apply, is_v4_mapped, mask},
+    prefix::{NETWORK_V4, NETWORK_V6, apply, is_v4_mapped},
 };
 
 use super::{Busiest, Row, Sort, Standing};
-
-const V4_PREFIX: Halves = mask(96 + 24);
-const V6_PREFIX: Halves = mask(48);
 
 /// Sums over the sources of each network.
 #[derive(Debug, Default)]
@@ -21,7 +18,7 @@ pub struct Networks {
 impl Networks {
     /// Adds a source to its network.
     pub fn add(&mut self, row: &Row) {
-        let mask = if is_v4_mapped(row.key.address) { V4_PREFIX } else { V6_PREFIX };
+        let mask = if is_v4_mapped(row.key.address) { NETWORK_V4 } else { NETWORK_V6 };
         let key = SourceKey { address: apply(row.key.address, mask) };
         let fresh = Row { key, first_seen_ns: u64::MAX, ..Row::default() };
         let sum = self.rows.entry(key).or_insert(fresh);

@@ -70,7 +70,7 @@ pub fn percent(share: f64) -> String {
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
     match share {
         _ if share > 0.0 && share < 0.005 => "<1%".to_owned(),
-        _ if share < 1.0 && share >= 0.995 => ">99%".to_owned(),
+        _ if (0.995..1.0).contains(&share) => ">99%".to_owned(),
         _ => format!("{:.0}%", share * 100.0),
     }
 }

@@ -76,7 +76,7 @@ pub fn run(
     let (changes, to_change) = channel();
     let changer = spawn(inputs.clone(), move |inputs| make_changes(change, &to_change, inputs));
     let mut screen = Screen::open().context("use the terminal")?;
-    spawn(inputs, |inputs| read_keys(inputs));
+    spawn(inputs, read_keys);
     let result = react(&mut state, &mut screen, palette, &input, |effect, state| match effect {
         // A thread that is gone says so itself.
         Effect::Want => drop(wants.send(wanted(state, limit))),

@@ -111,9 +111,9 @@ fn every_tab_fits_every_screen_whatever_is_in_it() {
                         let screen = text(&state, size);
                         let what = format!("{tab:?} {size:?} {rows} rows, large {large}:\n{screen}");
                         assert!(!screen.contains(['\u{1b}', '\u{202e}', '\r']), "{what}");
-                        for word in [
-                            "in ", "passed", "dropped", "answered", "distinct", "cookies", "queue", "CPU",
-                        ] {
+                        for word in
+                            ["in ", "passed", "dropped", "answered", "distinct", "cookies", "queue", "CPU"]
+                        {
                             assert!(screen.contains(word), "no {word}; {what}");
                         }
                     }

@@ -1,10 +1,13 @@
-//! `synguard top`: who floods is at the top of the list, whoever else there is.
+//! `synguard top` and `why`: who floods is at the top of the list, whoever else there is, and each verdict is
+//! explained.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod once;
+mod why;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -37,9 +40,12 @@ fn flood(lab: &Lab, duration: Duration) -> Flood {
     Flood::start(lab, spec).unwrap()
 }
 
-fn attached() -> (Lab, Synguard, Running) {
+/// A lab with the filter attached; one at a time, because two floods on one CPU would starve each other.
+fn attached() -> (Lab, Synguard, (Running, MutexGuard<'static, ()>)) {
+    static FLOODING: Mutex<()> = Mutex::new(());
+    let alone = FLOODING.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = Lab::new().unwrap();
     let synguard = Synguard::new(&lab).unwrap();
     let running = synguard.attach(&["--syn-rate", "50"]).unwrap();
-    (lab, synguard, running)
+    (lab, synguard, (running, alone))
 }
