@@ -77,12 +77,6 @@ fn to_text(address: IpAddr, explanation: &Explanation) -> String {
 fn write_text(out: &mut String, address: IpAddr, explanation: &Explanation) -> std::fmt::Result {
     let Explanation { source, network, rules, decisions } = explanation;
     writeln!(out, "a SYN from {address} now: source {source}, network {network}")?;
-    let deciders: Vec<&str> =
-        decisions.iter().map(|(decision, _)| Explanation::decider(decision.reason)).collect();
-    for rule in rules {
-        let mark = if deciders.contains(&rule.name) { "=>" } else { "" };
-        writeln!(out, "{mark:2} {:8} {}", rule.name, rule.text)?;
-    }
     for (decision, cpus) in decisions {
         let (verdict, label) = (verdict(decision.reason), decision.reason.label());
         if let [_] = decisions.as_slice() {
@@ -91,6 +85,12 @@ fn write_text(out: &mut String, address: IpAddr, explanation: &Explanation) -> s
             let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
             writeln!(out, "verdict     {verdict}: {label}, on CPU {}", cpus.join(", "))?;
         }
+    }
+    let deciders: Vec<&str> =
+        decisions.iter().map(|(decision, _)| Explanation::decider(decision.reason)).collect();
+    for rule in rules {
+        let mark = if deciders.contains(&rule.name) { "=>" } else { "" };
+        writeln!(out, "{mark:2} {:8} {}", rule.name, rule.text)?;
     }
     Ok(())
 }
