@@ -52,7 +52,7 @@ async fn attach(
     // Held for a moment even where no controller is to stay: nobody else may become one meanwhile.
     let controller = Lock::controller(instance)?;
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
-    let change = Lock::change(instance)?;
+    let mut change = Lock::change(instance)?;
     let restored = |list| restore(instance, list, options.max_list);
     let attached = restored(List::Allow).and_then(|allow| {
         let request = Request {
@@ -78,6 +78,8 @@ async fn attach(
             return Err(error);
         }
     };
+    // The tables have been filled from the files, whatever was cut short before.
+    change.end()?;
     drop(change);
     announce(&report, &datapath, options, settings)?;
     if let Some(time) = args.confirm {

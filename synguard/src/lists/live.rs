@@ -1,5 +1,6 @@
 //! The lists of an attached filter: its tables and its files, changed together. The files come first, because
 //! what is in force must also be there after a restart; if the tables then cannot be changed, neither are they.
+//! Whoever is killed in between has left a note in the lock's file, and the next one makes the tables agree.
 
 use std::net::IpAddr;
 
@@ -7,9 +8,10 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     Entry, List, Now, Target, View, file,
-    store::{Change, Loaded, Store},
+    store::{Change, Loaded, Store, Written},
 };
 use crate::{
+    clock,
     datapath::{Datapath, ListMaps, ListSize},
     instance::Instance,
     lock::Lock,
@@ -20,7 +22,7 @@ use crate::{
 pub struct Live {
     instance: Instance,
     datapath: Datapath,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Live {
@@ -35,7 +37,11 @@ impl Live {
         open()?;
         let lock = Lock::change(instance)?;
         match open() {
-            Ok(datapath) => Ok(Self { instance: instance.clone(), datapath, _lock: lock }),
+            Ok(datapath) => {
+                let mut live = Self { instance: instance.clone(), datapath, lock };
+                live.finish().context("finish a change that was cut short")?;
+                Ok(live)
+            }
             Err(error) => {
                 // It was detached while this waited.
                 lock.remove_file();
@@ -44,12 +50,45 @@ impl Live {
         }
     }
 
-    fn maps(&self) -> Result<ListMaps<'_>> {
-        self.datapath.lists()
+    /// Makes the tables agree with the files if somebody was killed while they did not.
+    fn finish(&mut self) -> Result<()> {
+        if !self.lock.is_unfinished()? {
+            return Ok(());
+        }
+        let now = clock::now();
+        for list in List::ALL {
+            let items = self.stored(list, now)?.iter().map(|entry| entry.to_abi(now)).collect();
+            self.maps()?.replace(list, items)?;
+        }
+        self.lock.end()
     }
 
-    fn store(&self, list: List) -> Store {
-        Store::new(&self.instance.state, list)
+    /// Changes the files and then the tables. If the tables cannot be changed, the files are put back.
+    fn change(
+        &mut self,
+        list: List,
+        files: impl FnOnce(&Store) -> Result<Written<'_>>,
+        tables: impl FnOnce(&mut ListMaps<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let store = Store::new(&self.instance.state, list);
+        self.lock.begin()?;
+        let changed =
+            files(&store).and_then(|written| match self.maps().and_then(|mut maps| tables(&mut maps)) {
+                Ok(()) => {
+                    written.keep();
+                    Ok(())
+                }
+                Err(error) => {
+                    written.undo()?;
+                    Err(error)
+                }
+            });
+        self.lock.end()?;
+        changed
+    }
+
+    fn maps(&self) -> Result<ListMaps<'_>> {
+        self.datapath.lists()
     }
 
     /// Adds entries, or puts them in the place of those with the same target. Of several with one target the last
@@ -60,19 +99,9 @@ impl Live {
     pub fn add(&mut self, list: List, mut entries: Vec<Entry>, now: Now) -> Result<()> {
         file::sort(&mut entries);
         self.make_room(list, &entries, now)?;
-        let store = self.store(list);
         let changes: Vec<_> = entries.iter().map(Change::Put).collect();
-        let written = store.change(&changes, now)?;
-        drop(changes);
-        let items = entries.iter().map(|entry| entry.to_abi(now)).collect();
-        match self.maps()?.add(list, items) {
-            Ok(()) => written.keep(),
-            Err(error) => {
-                written.undo()?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        let items = || entries.iter().map(|entry| entry.to_abi(now)).collect();
+        self.change(list, |store| store.change(&changes, now), |maps| maps.add(list, items()))
     }
 
     /// Takes targets out.
@@ -80,7 +109,6 @@ impl Live {
     /// # Errors
     /// If one of them is not in the list, or something cannot be written; then nothing has changed.
     pub fn remove(&mut self, list: List, targets: &[Target], now: Now) -> Result<()> {
-        let mut maps = self.maps()?;
         for &target in targets {
             if self.find(list, target, now)?.is_none() {
                 return Err(self.not_there(list, target, now));
@@ -90,17 +118,8 @@ impl Live {
         targets.sort_unstable();
         targets.dedup();
         let changes: Vec<_> = targets.iter().copied().map(Change::Remove).collect();
-        let store = self.store(list);
-        let written = store.change(&changes, now)?;
         let keys: Vec<_> = targets.into_iter().map(Target::key).collect();
-        match maps.remove(list, &keys) {
-            Ok(_) => written.keep(),
-            Err(error) => {
-                written.undo()?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.change(list, |store| store.change(&changes, now), |maps| maps.remove(list, &keys).map(drop))
     }
 
     /// Puts sorted entries in the place of the whole list. Every packet meets either the old one or the new one.
@@ -110,17 +129,8 @@ impl Live {
     pub fn replace(&mut self, list: List, entries: &[Entry], now: Now) -> Result<()> {
         let capacity = self.maps()?.size(list)?.capacity;
         check_room(list, entries.len() as u64, capacity)?;
-        let store = self.store(list);
-        let written = store.replace(entries)?;
-        let items = entries.iter().map(|entry| entry.to_abi(now)).collect();
-        match self.maps()?.replace(list, items) {
-            Ok(()) => written.keep(),
-            Err(error) => {
-                written.undo()?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        let items = || entries.iter().map(|entry| entry.to_abi(now)).collect();
+        self.change(list, |store| store.replace(entries), |maps| maps.replace(list, items()))
     }
 
     /// How full a list is.
@@ -209,7 +219,7 @@ impl Live {
     }
 
     fn stored(&self, list: List, now: Now) -> Result<Vec<Entry>> {
-        let Loaded { entries, warnings } = self.store(list).load(now)?;
+        let Loaded { entries, warnings } = Store::new(&self.instance.state, list).load(now)?;
         warnings.iter().for_each(|warning| log::warn!("{warning}"));
         Ok(entries)
     }

@@ -12,7 +12,7 @@ mod log;
 
 use std::{collections::BTreeMap, io, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use self::disk::Files;
 pub use self::log::Change;
@@ -111,6 +111,9 @@ impl Store {
                 Ok(base) => {
                     let generation = base.generation;
                     (Some(base), Some(generation))
+                }
+                Err(damage) if damage.unreadable => {
+                    bail!("read {}: {}", self.files.base.display(), damage.what);
                 }
                 Err(damage) => {
                     warnings.push(self.files.set_aside(&self.files.base, &damage.what)?);
