@@ -17,7 +17,7 @@ use crate::{
 /// Examples in the help of `synguard block`.
 pub(super) const BLOCK_EXAMPLES: &str = "\
 Examples:
-  synguard block add 192.0.2.7 --ttl 1h --reason \"port scan\"
+  synguard block add 192.0.2.7 --ttl 1h --reason scan
   synguard block add 198.51.100.0/24 2001:db8::/32
   synguard block import firehol_level1.netset --replace
   synguard block check 192.0.2.7     which entry decides, and why

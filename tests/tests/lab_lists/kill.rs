@@ -1,0 +1,114 @@
+//! Killed at random moments: the disk has the list before the change or the one after it, and the filter has what
+//! the disk has when it is next asked, or attached.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    os::unix::process::ExitStatusExt as _,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use synguard_tests::program::Synguard;
+
+use super::{attach, attached, restart, run, stored, targets};
+
+const KILLS: usize = 200;
+
+/// Numbers that look random, the same ones each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+type Targets = BTreeSet<String>;
+
+/// A command, its input, and the list after it.
+fn change(random: &mut Random, before: &Targets, round: usize) -> (Vec<String>, String, Targets) {
+    let fresh = |count: u64, random: &mut Random| -> Targets {
+        (0..count)
+            .map(|_| format!("10.{}.{}.{}", round % 256, random.below(256), random.below(256)))
+            .collect()
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    match random.below(4) {
+        0 if !before.is_empty() => {
+            let gone: Targets = before.iter().take(1 + random.below(3) as usize).cloned().collect();
+            let args = words(&["block", "del"]).into_iter().chain(gone.iter().cloned()).collect();
+            (args, String::new(), before - &gone)
+        }
+        1 => {
+            let new = fresh(100, random);
+            let lines = new.iter().map(|target| format!("{target}\n")).collect();
+            (words(&["block", "import", "-"]), lines, before | &new)
+        }
+        2 => {
+            let new = fresh(100, random);
+            let lines = new.iter().map(|target| format!("{target}\n")).collect();
+            (words(&["block", "import", "-", "--replace"]), lines, new)
+        }
+        _ => {
+            let new = fresh(2, random);
+            let args = words(&["block", "add"]).into_iter().chain(new.iter().cloned()).collect();
+            (args, String::new(), before | &new)
+        }
+    }
+}
+
+/// Runs a command and kills it after a while; whether it was killed.
+fn kill(synguard: &Synguard, args: &[String], input: &str, after: Duration) -> bool {
+    let path = synguard.dirs().root().join("input");
+    std::fs::write(&path, input).unwrap();
+    let mut command = synguard.command(args);
+    command.stdin(File::open(&path).unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    thread::sleep(after);
+    // Only a child that was not waited for is killed: its id is its own.
+    child.kill().unwrap();
+    child.wait().unwrap().signal() == Some(libc::SIGKILL)
+}
+
+fn set(targets: Vec<String>) -> Targets {
+    targets.into_iter().collect()
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_one_of_two_states() {
+    let (_lab, synguard) = attached();
+    let begun = Instant::now();
+    run(&synguard, &["block", "add", "10.0.0.1"]);
+    let whole = begun.elapsed();
+    let mut random = Random(7);
+    let mut before = set(stored(&synguard));
+    let (mut killed, mut done, mut undone) = (0, 0, 0);
+    for round in 0..KILLS {
+        let (args, input, after) = change(&mut random, &before, round);
+        let delay = whole.mul_f64(0.25 + random.below(1_000) as f64 / 1_000.0);
+        let was_killed = kill(&synguard, &args, &input, delay);
+        let now = set(stored(&synguard));
+        assert!(now == before || now == after, "round {round}: {args:?} left neither of two states");
+        if was_killed {
+            killed += 1;
+            if now == after { done += 1 } else { undone += 1 }
+        } else {
+            assert_eq!(now, after, "round {round}: {args:?} was not killed");
+        }
+        // A takeover and a restart alike make the filter agree with the disk.
+        if round % 20 == 19 {
+            if round % 40 == 39 {
+                restart(&synguard)
+            } else {
+                attach(&synguard)
+            };
+            assert_eq!(set(targets(&synguard, "block")), now, "round {round}");
+        }
+        before = now;
+    }
+    println!("{killed} of {KILLS} killed: {done} after the change was made, {undone} before");
+    assert!(done > 0 && undone > 0, "{killed} killed, {done} after the change, {undone} before");
+}
