@@ -55,9 +55,22 @@ pub struct Config {
     pub source_prefix_v6: u32,
     /// The prefix rate as it was set, in SYNs a second, 0 for none: for display.
     pub prefix_rate: u32,
+    /// Distinct sources a window from which on a flood counts as distributed, 0 for no limit: for the controller.
+    pub distinct_limit: u32,
+    /// What the controller may do about a distributed flood, one of `COOKIES_*`.
+    pub cookies: u32,
     /// Zero.
-    pub reserved: [u32; 4],
+    pub reserved: [u32; 2],
 }
+
+/// [`Config::cookies`]: nothing.
+pub const COOKIES_OFF: u32 = 0;
+/// [`Config::cookies`]: the best there is.
+pub const COOKIES_AUTO: u32 = 1;
+/// [`Config::cookies`]: have the kernel answer with SYN cookies.
+pub const COOKIES_KERNEL: u32 = 2;
+/// [`Config::cookies`]: answer with SYN cookies in the driver.
+pub const COOKIES_XDP: u32 = 3;
 
 impl Config {
     /// The rate limit of one source.

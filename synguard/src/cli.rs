@@ -2,8 +2,9 @@
 
 mod lists;
 mod render;
+mod settings;
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -11,15 +12,16 @@ use clap_complete::Shell;
 pub use self::{
     lists::{AddArgs, EntryArgs, ImportArgs, ListCommand},
     render::{completions, man, usage_line},
+    settings::SettingsArgs,
 };
 use crate::{
     config::{
-        DEFAULT_PATH, HOLD, Layer, MAX_LIST, MAX_SOURCES, Mode, PREFIX_RATE, Patch, SOURCE_PREFIX_V6,
-        SYN_BURST, SYN_RATE, parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface,
-        parse_ports,
+        DEFAULT_PATH, Layer, MAX_LIST, MAX_SOURCES, Mode, parse_bool, parse_confirm, parse_instance,
+        parse_interface,
     },
+    duration,
     instance::Instance,
-    ports::Ports,
+    sources::Sort,
 };
 
 /// A macro because `concat!` takes no constants.
@@ -63,6 +65,14 @@ Examples:
 A flag wins over the configuration file, and the file over the defaults.
 A flag that is true or false also takes a value: --monitor=false.";
 
+const TOP_EXAMPLES: &str = "\
+Examples:
+  synguard top                              live; ? shows the keys, q quits
+  synguard top --once --limit 5             the five busiest sources, as text
+  synguard top --json --sort dropped | jq '.sources[].source'
+
+Without a terminal it prints once. Rates are measured over the interval.";
+
 const SET_EXAMPLES: &str = "\
 Examples:
   synguard set syn-rate=200
@@ -70,7 +80,7 @@ Examples:
   synguard set ports=80,443,8000-8010 monitor=false
 
 Keys: syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6,
-prefix-rate, each with the values of the `attach` flag of that name.";
+prefix-rate, distinct-limit, cookies, each with the values of the `attach` flag of that name.";
 
 /// Drops excess SYNs per source in the network driver, before they cost the server anything.
 #[derive(Clone, Debug, Parser)]
@@ -125,6 +135,14 @@ pub enum Command {
     /// Show where the filter is attached, what it has seen and dropped, and why
     #[command(after_help = "Examples:\n  synguard status\n  synguard status --json | jq .counters")]
     Status(Output),
+    /// Show the busiest sources and what is done about them, live or once
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(TopArgs),
+    /// Explain what would happen to a SYN from an address now, and why
+    #[command(
+        after_help = "Examples:\n  synguard why 192.0.2.7\n  synguard why 2001:db8::1 --port 443 --json | jq .verdict"
+    )]
+    Why(WhyArgs),
     /// Change settings of the attached filter: all of those given, or on an error none
     #[command(after_help = SET_EXAMPLES)]
     Set {
@@ -149,6 +167,18 @@ pub enum Command {
         #[command(subcommand)]
         command: ListCommand,
     },
+    /// Show what the controller has seen and done, the oldest first
+    #[command(
+        after_help = "Examples:\n  synguard events\n  synguard events --follow\n  synguard events --json | jq '.events[] | select(.event == \"attack_began\")'"
+    )]
+    Events {
+        /// Go on with what happens from now on
+        #[arg(short, long)]
+        follow: bool,
+        /// How it is printed; with --follow, --json is one object a line.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Keep the filter that was attached with --confirm
     #[command(
         after_help = "Example:\n  synguard attach eth0 --confirm 60s\n  synguard confirm        from a new connection: it proves that you are not locked out"
@@ -171,6 +201,50 @@ pub struct Output {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `why`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct WhyArgs {
+    /// Where the SYN comes from
+    #[arg(value_name = "IP", value_parser = parse_address)]
+    pub address: IpAddr,
+    /// The port it is for [default: one that is guarded]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "must be an IPv4 or IPv6 address, such as 192.0.2.7 or 2001:db8::1")
+}
+
+/// Arguments of `top`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TopArgs {
+    /// Print the busiest sources as text, and end
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON object, and end
+    #[arg(long)]
+    pub json: bool,
+    /// What the busiest sources are chosen by
+    #[arg(long, value_enum, value_name = "BY", default_value_t)]
+    pub sort: Sort,
+    /// How many sources are listed at most: 1 to 10000 [default: 20 as text, 1000 live and as JSON]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: Option<u16>,
+    /// Time between two looks, which is what rates are measured over: 100ms to 1m
+    #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_interval)]
+    pub interval: Duration,
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration::parse(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_millis(100)..=Duration::from_secs(60);
+    if allowed.contains(&interval) { Ok(interval) } else { Err("must be 100ms to 1m".to_owned()) }
 }
 
 /// Arguments of `attach`.
@@ -210,43 +284,6 @@ pub struct AttachArgs {
     pub settings: SettingsArgs,
 }
 
-/// The live settings as flags of `attach`.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Settings (also changed later with `synguard set`)")]
-pub struct SettingsArgs {
-    /// SYNs a second from one source.
-    #[arg(long, value_name = "N", value_parser = |text: &str| SYN_RATE.parse::<u32>(text),
-        help = format!("SYNs a second that one source may send: {SYN_RATE} [default: 100]"))]
-    pub syn_rate: Option<u32>,
-    /// SYNs at once from one source.
-    #[arg(long, value_name = "N", value_parser = |text: &str| SYN_BURST.parse::<u32>(text),
-        help = format!("SYNs that one source may send at once: {SYN_BURST} [default: twice the rate]"))]
-    pub syn_burst: Option<u32>,
-    /// How long a source over its rate stays dropped.
-    #[arg(long, value_name = "DUR", value_parser = parse_hold,
-        help = format!("How long the SYNs of a source over its rate stay dropped: {HOLD} [default: 10s]"))]
-    pub hold: Option<Duration>,
-    /// TCP ports to guard: `all`, or a list such as 80,443,8000-8010 [default: all]
-    #[arg(long, value_name = "LIST|all", value_parser = parse_ports)]
-    pub ports: Option<Ports>,
-    /// Count what would be dropped, and drop nothing
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_bool)]
-    pub monitor: Option<bool>,
-    /// Also drop combinations of TCP flags that no host sends
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_bool)]
-    pub drop_bad_flags: Option<bool>,
-    /// How much of an IPv6 address is the source.
-    #[arg(long, value_name = "N", value_parser = |text: &str| SOURCE_PREFIX_V6.parse::<u8>(text),
-        help = format!("Leading bits of an IPv6 address that make one source: {SOURCE_PREFIX_V6} [default: 64]"))]
-    pub source_prefix_v6: Option<u8>,
-    /// SYNs a second from one network.
-    #[arg(long, value_name = "N", value_parser = |text: &str| PREFIX_RATE.parse::<u32>(text),
-        help = format!("SYNs a second that all of a /24 or IPv6 /48 may send together: {PREFIX_RATE} [default: 0]"))]
-    pub prefix_rate: Option<u32>,
-}
-
 /// One `KEY=VALUE` of `set`; neither side is checked yet, see [`crate::config::Settings::set_all`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -274,27 +311,8 @@ impl AttachArgs {
     /// What the flags say, to be laid over the configuration file.
     pub fn layer(&self) -> Layer {
         let Self { interfaces, mode, keep_on_exit, max_sources, max_list, settings, .. } = self;
-        let SettingsArgs {
-            syn_rate,
-            syn_burst,
-            hold,
-            ports,
-            monitor,
-            drop_bad_flags,
-            source_prefix_v6,
-            prefix_rate,
-        } = settings.clone();
         Layer {
-            settings: Patch {
-                syn_rate,
-                syn_burst,
-                hold,
-                ports,
-                monitor,
-                drop_bad_flags,
-                source_prefix_v6,
-                prefix_rate,
-            },
+            settings: settings.patch(),
             interfaces: (!interfaces.is_empty()).then(|| interfaces.clone()),
             mode: *mode,
             max_sources: *max_sources,

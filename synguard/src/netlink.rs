@@ -6,6 +6,8 @@ mod request;
 pub mod route;
 pub mod tcp;
 
+mod watch;
+
 use std::io;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +17,8 @@ use netlink_packet_route::{
     link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
+
+pub use self::watch::LinkWatch;
 
 /// Where in the receive path an XDP program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

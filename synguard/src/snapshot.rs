@@ -5,6 +5,8 @@ use synguard_common::{
     verdict::{Reason, Verdict},
 };
 
+use crate::tcpext::TcpExt;
+
 /// The counters of every reason, summed over the CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters([Counter; Reason::ALL.len()]);
@@ -100,6 +102,10 @@ pub struct Snapshot {
     pub cpus: CpuState,
     /// Distinct sources of SYNs in the last complete window of about a second.
     pub distinct_sources: f64,
+    /// Those of the window that is not over yet: a flood shows here first.
+    pub distinct_so_far: f64,
+    /// What TCP has counted in the namespace of the process; `None` if it could not be read.
+    pub tcp: Option<TcpExt>,
 }
 
 impl Snapshot {

@@ -5,8 +5,9 @@ use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 
 use super::*;
 use crate::{
-    config::{Key, Settings, resolve},
+    config::{Cookies, Key, Patch, Settings, resolve},
     duration,
+    ports::Ports,
 };
 
 fn parse(line: &str) -> Result<Cli, String> {
@@ -54,6 +55,10 @@ fn every_command_of_the_contract_is_there() {
         "set syn-rate=5",
         "set syn-rate=5 hold=1s",
         "show",
+        "top",
+        "why 192.0.2.7",
+        "why 2001:db8::1 --port 443 --json",
+        "top --once --json --sort dropped --limit 5 --interval 2s",
         "show --json",
         "block add 192.0.2.1 2001:db8::/32 --ttl 2h --reason scan --scope syn --force",
         "block del 192.0.2.1 192.0.2.0/24",
@@ -85,8 +90,10 @@ fn every_command_of_the_contract_is_there() {
 fn attach_flags_become_a_layer() {
     assert_eq!(attach("").layer(), Layer::default());
     let args = attach(
-        "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 --syn-rate 7 --syn-burst 9 --hold 1m \
-         --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --confirm 1m30s",
+        "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 \
+         --syn-rate 7 --syn-burst 9 --hold 1m \
+         --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --distinct-limit 900 \
+         --cookies off --confirm 1m30s",
     );
     assert_eq!(args.confirm, Some(Duration::from_secs(90)));
     let layer = args.layer();
@@ -102,6 +109,8 @@ fn attach_flags_become_a_layer() {
                 drop_bad_flags: Some(true),
                 source_prefix_v6: Some(56),
                 prefix_rate: Some(500),
+                distinct_limit: Some(900),
+                cookies: Some(Cookies::Off),
             },
             interfaces: Some(vec!["eth0".into(), "eth1".into()]),
             mode: Some(Mode::Native),

@@ -51,6 +51,7 @@ async fn attach(
     let signals = Signals::catch()?;
     // Held for a moment even where no controller is to stay: nobody else may become one meanwhile.
     let controller = Lock::controller(instance)?;
+    daemon::settle(instance);
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
     let mut change = Lock::change(instance)?;
     let restored = |list| restore(instance, list, options.max_list);
@@ -111,6 +112,7 @@ async fn attach(
         reload: &reload,
         reattach: &reattach,
         confirm_by_ns,
+        adopted: !report.adopted.is_empty(),
     };
     daemon::run(options, datapath, controller, signals).await
 }

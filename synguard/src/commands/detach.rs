@@ -8,11 +8,12 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    datapath,
+    daemon, datapath,
     error::{Kind, failure},
     instance::Instance,
     lock::{self, Lock},
-    preflight,
+    preflight, sysctl,
+    view::View,
 };
 
 /// How long the controller may take to notice and end.
@@ -27,7 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     preflight::privilege()?;
     if !datapath::is_pinned(&instance.pins) {
-        return Err(instance.not_attached());
+        return if sysctl::is_journalled(&instance.run) {
+            settle(instance)
+        } else {
+            Err(instance.not_attached())
+        };
     }
     let change = Lock::change(instance)?;
     let attached: Vec<String> =
@@ -55,8 +60,20 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(20));
     }
+    // It has put back what it changed; one that was killed has not.
+    daemon::settle(instance);
+    View::remove(&instance.run);
     lock::clear_dead_controller(instance);
     change.remove_file();
+    Ok(())
+}
+
+/// What is left to do when the filter is gone, but its controller was killed before it put everything back.
+fn settle(instance: &Instance) -> Result<()> {
+    let controller = Lock::controller(instance)?;
+    daemon::settle(instance);
+    View::remove(&instance.run);
+    controller.remove_file();
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use synguard_common::verdict::{Reason, Verdict};
 
-use super::{emit, open, snapshot};
+use super::{control::Control, emit, open, snapshot};
 use crate::{
     clock,
     config::Settings,
@@ -16,7 +16,6 @@ use crate::{
     lock,
     netlink::XdpPlace,
     snapshot::{Snapshot, SourceSummary},
-    sysctl,
 };
 
 /// How long the rate is measured.
@@ -24,22 +23,21 @@ const RATE_SAMPLE: Duration = Duration::from_millis(200);
 /// How long reading the table of sources may take: many times what the largest one needs.
 const READ_MAX: Duration = Duration::from_secs(30);
 
-/// Everything that is shown.
-struct Status {
-    name: String,
-    interfaces: Vec<Attached>,
-    controller: Option<u32>,
-    settings: Settings,
+/// Everything that is shown, also by `top`.
+pub(super) struct Status {
+    pub(super) name: String,
+    pub(super) interfaces: Vec<Attached>,
+    pub(super) controller: Option<u32>,
+    pub(super) control: Control,
+    pub(super) settings: Settings,
     disarm_at_ns: u64,
-    snapshot: Snapshot,
-    syn_rate: f64,
-    unwanted: u64,
-    sources: SourceSummary,
-    capacity: u32,
+    pub(super) snapshot: Snapshot,
+    pub(super) syn_rate: f64,
+    pub(super) sources: SourceSummary,
+    pub(super) capacity: u32,
     prefixes_capacity: u32,
     /// By [`List::index`].
-    lists: [ListSize; 2],
-    syncookies: Option<u8>,
+    pub(super) lists: [ListSize; 2],
 }
 
 /// Prints the status.
@@ -56,34 +54,41 @@ impl Status {
     fn take(instance: &Instance, datapath: &Datapath) -> Result<Self> {
         let earlier = snapshot(datapath)?;
         thread::sleep(RATE_SAMPLE);
-        let snapshot = snapshot(datapath)?;
         let mut sources = SourceSummary::default();
-        datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, snapshot.at_ns))?;
+        let at_ns = clock::now_ns();
+        datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, at_ns))?;
+        Self::since(instance, datapath, &earlier, sources)
+    }
+
+    /// The status now, with the rates since `earlier` and what was found in the table of sources.
+    pub(super) fn since(
+        instance: &Instance,
+        datapath: &Datapath,
+        earlier: &Snapshot,
+        sources: SourceSummary,
+    ) -> Result<Self> {
+        let snapshot = snapshot(datapath)?;
         let (settings, disarm_at_ns) = datapath.settings()?;
         let lists = datapath.lists()?;
+        let controller = lock::controller_pid(instance);
         Ok(Self {
             name: instance.name.clone(),
             interfaces: datapath::attached(&instance.pins)?,
-            controller: lock::controller_pid(instance),
+            controller,
+            control: Control::find(instance, controller, &earlier, &snapshot, &settings),
             settings,
             disarm_at_ns,
-            syn_rate: snapshot.syn_rate(&earlier),
-            unwanted: snapshot.counters.since(&earlier.counters).unwanted_syns(),
+            syn_rate: snapshot.syn_rate(earlier),
             snapshot,
             sources,
             capacity: datapath.sources_capacity()?,
             prefixes_capacity: datapath.prefixes_capacity()?,
             lists: [lists.size(List::Allow)?, lists.size(List::Block)?],
-            syncookies: sysctl::tcp_syncookies(),
         })
     }
 
-    fn phase(&self) -> &'static str {
-        if self.unwanted > 0 { "attack" } else { "calm" }
-    }
-
     /// Whether the filter drops at all, or why not.
-    fn arming(&self) -> Option<String> {
+    pub(super) fn arming(&self) -> Option<String> {
         let left_ns = self.disarm_at_ns.saturating_sub(clock::now_ns());
         match (self.settings.monitor, self.disarm_at_ns, left_ns) {
             (true, ..) => Some("monitor: nothing is dropped".to_owned()),
@@ -95,7 +100,7 @@ impl Status {
         }
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let (counters, cpus) = (&self.snapshot.counters, &self.snapshot.cpus);
         let reasons: serde_json::Map<String, Value> = Reason::ALL
             .iter()
@@ -112,8 +117,9 @@ impl Status {
             "attached": !self.interfaces.is_empty(),
             "interfaces": interfaces,
             "controller": { "running": self.controller.is_some(), "pid": self.controller },
-            "phase": self.phase(),
-            "attack_kind": (self.unwanted > 0).then_some("concentrated"),
+            "phase": self.control.phase.name(),
+            "attack_kind": self.control.kind_name(),
+            "attack_kinds": self.control.kind_names(),
             "monitor": self.settings.monitor,
             "confirm_seconds_left": confirm_seconds,
             "settings": self.settings,
@@ -129,9 +135,9 @@ impl Status {
                 "total": counters.guarded_syns(),
                 "rate": self.syn_rate,
                 "distinct_sources": self.snapshot.distinct_sources.round() as u64,
-                "distinct_limit": 0,
+                "distinct_limit": self.settings.distinct_limit,
             },
-            "cookies": { "mode": "off", "sysctl": self.syncookies, "original": self.syncookies },
+            "cookies": self.control.cookies_json(),
             "sources": {
                 "tracked": self.sources.tracked,
                 "capacity": self.capacity,
@@ -177,7 +183,8 @@ impl Status {
             writeln!(out, "interface   none: the filter is loaded, but on no interface")?;
         }
         writeln!(out, "controller  {controller}")?;
-        writeln!(out, "phase       {}", self.phase())?;
+        writeln!(out, "phase       {}", self.control.phase_text())?;
+        writeln!(out, "cookies     {}", self.control.cookies_text())?;
         if let Some(arming) = self.arming() {
             writeln!(out, "            {arming}")?;
         }
@@ -231,6 +238,15 @@ fn place_label(place: XdpPlace) -> &'static str {
         XdpPlace::Native => "native",
         XdpPlace::Generic => "generic",
         XdpPlace::Offloaded => "offloaded",
+    }
+}
+
+/// Where the program of an interface runs, or why it does not, in a word or two.
+pub(super) fn place_brief(link: &Attached) -> &'static str {
+    match (link.ifindex, link.place) {
+        (0, _) => "gone",
+        (_, None) => "in another namespace",
+        (_, Some(place)) => place_label(place),
     }
 }
 

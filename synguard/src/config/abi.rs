@@ -9,7 +9,8 @@ use synguard_common::{
 };
 
 use super::{
-    HOLD, Key, PREFIX_RATE, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, Settings, ValueError,
+    Cookies, DISTINCT_LIMIT, HOLD, Key, PREFIX_RATE, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE,
+    SettingError, Settings, ValueError,
 };
 use crate::ports::{Ports, PortsError};
 
@@ -56,6 +57,8 @@ impl Settings {
             prefix_tolerance_ns: prefix.tolerance_ns,
             prefix_rate: self.prefix_rate,
             hash_seed: [0; 2],
+            distinct_limit: self.distinct_limit,
+            cookies: self.cookies.to_abi(),
             reserved: [0; _],
         };
         (config, self.ports.to_set())
@@ -85,6 +88,9 @@ impl Settings {
             drop_bad_flags: config.has(FLAG_DROP_BAD_FLAGS),
             source_prefix_v6: number(Key::SourcePrefixV6, SOURCE_PREFIX_V6, config.source_prefix_v6)?,
             prefix_rate: number(Key::PrefixRate, PREFIX_RATE, config.prefix_rate)?,
+            distinct_limit: number(Key::DistinctLimit, DISTINCT_LIMIT, config.distinct_limit)?,
+            cookies: Cookies::from_abi(config.cookies)
+                .ok_or_else(|| damaged(Key::Cookies, config.cookies, ValueError::Cookies))?,
         };
         Ok(settings.checked()?)
     }
@@ -117,6 +123,7 @@ mod tests {
             (Config { syn_burst: 0, ..good }, "syn-burst = 0: must be 2 to 10000000 SYNs"),
             (Config { hold_ns: u64::MAX, ..good }, "hold = 18446744073709551615: must be a duration"),
             (Config { source_prefix_v6: 129, ..good }, "source-prefix-v6 = 129: must be 1 to 128 bits"),
+            (Config { cookies: 4, ..good }, "cookies = 4: must be auto, kernel, xdp or off"),
             (Config { syn_rate: 1_000_000, ..good }, "syn-burst = 200: must be 10001 to"),
         ] {
             let error = read(config).expect_err(expected);

@@ -21,6 +21,10 @@ pub enum Key {
     SourcePrefixV6,
     /// SYNs a second from one /24 or /48.
     PrefixRate,
+    /// Distinct sources a second from which on a flood is distributed.
+    DistinctLimit,
+    /// What is done about a distributed flood.
+    Cookies,
     /// Where to attach.
     Interfaces,
     /// How to attach.
@@ -44,6 +48,8 @@ impl Key {
         Self::DropBadFlags,
         Self::SourcePrefixV6,
         Self::PrefixRate,
+        Self::DistinctLimit,
+        Self::Cookies,
         Self::Interfaces,
         Self::Mode,
         Self::MaxSources,
@@ -62,6 +68,8 @@ impl Key {
             Self::DropBadFlags => "drop-bad-flags",
             Self::SourcePrefixV6 => "source-prefix-v6",
             Self::PrefixRate => "prefix-rate",
+            Self::DistinctLimit => "distinct-limit",
+            Self::Cookies => "cookies",
             Self::Interfaces => "interfaces",
             Self::Mode => "mode",
             Self::MaxSources => "max-sources",
@@ -80,7 +88,9 @@ impl Key {
             | Self::Monitor
             | Self::DropBadFlags
             | Self::SourcePrefixV6
-            | Self::PrefixRate => true,
+            | Self::PrefixRate
+            | Self::DistinctLimit
+            | Self::Cookies => true,
             Self::Interfaces | Self::Mode | Self::MaxSources | Self::MaxList | Self::KeepOnExit => false,
         }
     }
@@ -142,11 +152,11 @@ mod tests {
         ] {
             assert_eq!(Key::hint(unknown, Key::ALL.iter().copied()), hint);
         }
-        let all = Key::hint("cookies", Key::live());
+        let all = Key::hint("backlog", Key::live());
         assert_eq!(
             all,
             "valid keys are syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6, \
-             prefix-rate"
+             prefix-rate, distinct-limit, cookies"
         );
     }
 }

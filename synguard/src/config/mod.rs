@@ -2,6 +2,7 @@
 //! how defaults, the configuration file and flags make them. Pure but for [`load`], which reads the file.
 
 mod abi;
+mod cookies;
 mod error;
 mod key;
 mod raw;
@@ -10,12 +11,13 @@ mod settings;
 mod value;
 
 pub use abi::AbiError;
+pub use cookies::{Cookies, parse_cookies};
 pub use error::{ConfigError, SettingError};
 pub use key::Key;
 pub use resolve::{AttachOptions, DEFAULT_PATH, Layer, load, resolve};
 pub use settings::{Patch, Settings};
 pub use value::{
-    CONFIRM, HOLD, Lengths, MAX_LIST, MAX_SOURCES, Mode, PREFIX_RATE, Range, SOURCE_PREFIX_V6, SYN_BURST,
-    SYN_RATE, ValueError, parse_bool, parse_confirm, parse_hold, parse_instance, parse_interface, parse_mode,
-    parse_ports,
+    CONFIRM, DISTINCT_LIMIT, HOLD, Lengths, MAX_LIST, MAX_SOURCES, Mode, PREFIX_RATE, Range,
+    SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, ValueError, parse_bool, parse_confirm, parse_hold, parse_instance,
+    parse_interface, parse_mode, parse_ports,
 };

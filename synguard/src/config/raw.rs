@@ -60,7 +60,7 @@ impl Layer {
     /// Takes the value of a key from a file.
     fn put(&mut self, key: Key, value: &DeValue<'_>) -> Result<(), ValueError> {
         match key {
-            Key::SynRate | Key::SynBurst | Key::SourcePrefixV6 | Key::PrefixRate => {
+            Key::SynRate | Key::SynBurst | Key::SourcePrefixV6 | Key::PrefixRate | Key::DistinctLimit => {
                 self.settings.put(key, &integer(value)?)
             }
             Key::Monitor | Key::DropBadFlags => self.settings.put(key, boolean(value)?),
@@ -69,6 +69,7 @@ impl Layer {
                 self.settings.put(key, text)
             }
             Key::Ports => self.settings.put(key, &ports(value)?),
+            Key::Cookies => self.settings.put(key, value.as_str().ok_or(ValueError::Cookies)?),
             Key::Interfaces => {
                 self.interfaces = Some(interfaces(value)?);
                 Ok(())

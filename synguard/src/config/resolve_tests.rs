@@ -92,10 +92,7 @@ fn an_error_in_the_file_names_file_line_key_value_and_range() {
         ("interfaces = []", ":1: interfaces = []: must be written as a list of interface names"),
         ("interfaces = [\"a b\"]", ":1: interfaces = [\"a b\"]: must be an interface name: 1 to 15 bytes"),
         ("\nsyn_rate = 5", ":2: syn_rate: unknown key: did you mean syn-rate?"),
-        (
-            "cookies = \"xdp\"",
-            ":1: cookies: unknown key: valid keys are syn-rate, syn-burst, hold, ports, monitor",
-        ),
+        ("backlog = 5", ":1: backlog: unknown key: valid keys are syn-rate, syn-burst, hold, ports, monitor"),
         ("[limits]\nsyn-rate = 5", ":1: limits: unknown key: valid keys are"),
         ("hold = \"1s\"\nhold = \"2s\"", ":2: not valid TOML: duplicate key"),
         ("syn-rate 5", ":1: not valid TOML: "),

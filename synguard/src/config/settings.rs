@@ -1,13 +1,13 @@
 //! The live settings and how they are changed: all together or not at all.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use serde::{Serialize, Serializer};
 use synguard_common::rate::burst_min;
 
 use super::{
-    Key, PREFIX_RATE, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, ValueError, error::shown,
-    parse_bool, parse_hold, parse_ports,
+    Cookies, DISTINCT_LIMIT, Key, PREFIX_RATE, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError,
+    ValueError, error::shown, parse_bool, parse_cookies, parse_hold, parse_ports,
 };
 use crate::{duration, ports::Ports};
 
@@ -35,14 +35,19 @@ pub struct Settings {
     pub source_prefix_v6: u8,
     /// SYNs a second from one /24 or /48, up to 1 000 000, with bursts of twice that; 0: prefixes are not limited.
     pub prefix_rate: u32,
+    /// Distinct sources of SYNs a second, above which a flood counts as distributed; 0: there is no limit.
+    pub distinct_limit: u32,
+    /// What the controller may do about a distributed flood.
+    #[serde(serialize_with = "as_text")]
+    pub cookies: Cookies,
 }
 
 fn as_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&duration::format(*duration))
 }
 
-fn as_text<S: Serializer>(ports: &Ports, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(ports)
+fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// New values for some of the [`Settings`], each within its range.
@@ -64,6 +69,10 @@ pub struct Patch {
     pub source_prefix_v6: Option<u8>,
     /// See [`Settings::prefix_rate`].
     pub prefix_rate: Option<u32>,
+    /// See [`Settings::distinct_limit`].
+    pub distinct_limit: Option<u32>,
+    /// See [`Settings::cookies`].
+    pub cookies: Option<Cookies>,
 }
 
 impl Default for Settings {
@@ -78,6 +87,8 @@ impl Default for Settings {
             drop_bad_flags: false,
             source_prefix_v6: 64,
             prefix_rate: 0,
+            distinct_limit: 4096,
+            cookies: Cookies::Auto,
         }
     }
 }
@@ -145,6 +156,8 @@ impl Settings {
             drop_bad_flags: patch.drop_bad_flags.unwrap_or(self.drop_bad_flags),
             source_prefix_v6: patch.source_prefix_v6.unwrap_or(self.source_prefix_v6),
             prefix_rate: patch.prefix_rate.unwrap_or(self.prefix_rate),
+            distinct_limit: patch.distinct_limit.unwrap_or(self.distinct_limit),
+            cookies: patch.cookies.unwrap_or(self.cookies),
         }
         .checked()
     }
@@ -174,6 +187,8 @@ impl Settings {
             (Key::DropBadFlags, self.drop_bad_flags.to_string()),
             (Key::SourcePrefixV6, self.source_prefix_v6.to_string()),
             (Key::PrefixRate, self.prefix_rate.to_string()),
+            (Key::DistinctLimit, self.distinct_limit.to_string()),
+            (Key::Cookies, self.cookies.to_string()),
         ]
     }
 }
@@ -190,6 +205,8 @@ impl Patch {
             Key::DropBadFlags => self.drop_bad_flags = Some(parse_bool(text)?),
             Key::SourcePrefixV6 => self.source_prefix_v6 = Some(SOURCE_PREFIX_V6.parse(text)?),
             Key::PrefixRate => self.prefix_rate = Some(PREFIX_RATE.parse(text)?),
+            Key::DistinctLimit => self.distinct_limit = Some(DISTINCT_LIMIT.parse(text)?),
+            Key::Cookies => self.cookies = Some(parse_cookies(text)?),
             Key::Interfaces | Key::Mode | Key::MaxSources | Key::MaxList | Key::KeepOnExit => {}
         }
         Ok(())
@@ -207,6 +224,8 @@ impl Patch {
             drop_bad_flags: self.drop_bad_flags.or(under.drop_bad_flags),
             source_prefix_v6: self.source_prefix_v6.or(under.source_prefix_v6),
             prefix_rate: self.prefix_rate.or(under.prefix_rate),
+            distinct_limit: self.distinct_limit.or(under.distinct_limit),
+            cookies: self.cookies.or(under.cookies),
         }
     }
 }

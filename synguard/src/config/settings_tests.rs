@@ -1,3 +1,4 @@
+use clap::ValueEnum as _;
 use proptest::prelude::*;
 use synguard_common::rate::{BURST_MAX, RATE_MAX};
 
@@ -16,8 +17,18 @@ pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
     let rate_and_burst = rate.prop_flat_map(|rate| {
         (Just(rate), prop_oneof![Just(derived_burst(rate)), burst_min(rate)..=BURST_MAX])
     });
-    (rate_and_burst, hold, ports, any::<bool>(), any::<bool>(), (1u8..=128, 0..=RATE_MAX)).prop_map(
-        |((syn_rate, syn_burst), hold, ports, monitor, drop_bad_flags, (source_prefix_v6, prefix_rate))| {
+    let prefixes = (1u8..=128, 0..=RATE_MAX);
+    let flood = (0..=DISTINCT_LIMIT.max, prop::sample::select(Cookies::value_variants()));
+    (rate_and_burst, hold, ports, any::<[bool; 2]>(), prefixes, flood).prop_map(
+        |(
+            (syn_rate, syn_burst),
+            hold,
+            ports,
+            [monitor, drop_bad_flags],
+            prefixes,
+            (distinct_limit, cookies),
+        )| {
+            let (source_prefix_v6, prefix_rate) = prefixes;
             Settings {
                 syn_rate,
                 syn_burst,
@@ -27,6 +38,8 @@ pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
                 drop_bad_flags,
                 source_prefix_v6,
                 prefix_rate,
+                distinct_limit,
+                cookies,
             }
         },
     )
@@ -43,7 +56,7 @@ fn the_defaults_are_those_of_the_manual() {
     let json = serde_json::to_string(&Settings::default()).expect("serialises");
     assert_eq!(
         json,
-        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64,"prefix-rate":0}"#
+        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64,"prefix-rate":0,"distinct-limit":4096,"cookies":"auto"}"#
     );
 }
 
@@ -100,7 +113,13 @@ fn an_error_names_key_value_and_range_and_changes_nothing() {
         ("source-prefix-v6", "129", "source-prefix-v6 = 129: must be 1 to 128 bits"),
         ("source-prefix-v6", "a\nb", "source-prefix-v6 = a\\nb: must be 1 to 128 bits"),
         ("syn_rate", "5", "syn_rate: unknown key: did you mean syn-rate?"),
-        ("cookies", "xdp", "cookies: unknown key: valid keys are syn-rate, syn-burst, hold, ports"),
+        ("cookies", "on", "cookies = on: must be auto, kernel, xdp or off"),
+        (
+            "distinct-limit",
+            "-1",
+            "distinct-limit = -1: must be 0 to 100000000 sources a second (0: no limit)",
+        ),
+        ("backlog", "5", "backlog: unknown key: valid keys are syn-rate, syn-burst, hold, ports"),
         ("", "xdp", ": unknown key: valid keys are"),
         ("mode", "auto", "mode: cannot be changed while attached: detach, then attach"),
         ("max-sources", "5", "max-sources: cannot be changed while attached"),

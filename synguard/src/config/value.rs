@@ -38,6 +38,8 @@ pub const SYN_BURST: Range = Range { min: burst_min(SYN_RATE.min), max: BURST_MA
 pub const SOURCE_PREFIX_V6: Range = Range { min: 1, max: 128, unit: "bits" };
 /// `prefix-rate`; 0 is none.
 pub const PREFIX_RATE: Range = Range { min: 0, max: RATE_MAX, unit: "SYNs a second (0: no limit)" };
+/// `distinct-limit`; 0 is none.
+pub const DISTINCT_LIMIT: Range = Range { min: 0, max: 100_000_000, unit: "sources a second (0: no limit)" };
 /// `max-sources`; the loader also asks for a minimum per CPU.
 pub const MAX_SOURCES: Range = Range { min: 1_024, max: 16_777_216, unit: "sources" };
 /// `max-list`.
@@ -79,6 +81,9 @@ pub enum ValueError {
     /// Not a list of ports.
     #[error(transparent)]
     Ports(#[from] PortsError),
+    /// Not a way to answer a distributed flood.
+    #[error("must be auto, kernel, xdp or off")]
+    Cookies,
     /// Not a way to attach.
     #[error("must be auto, native or generic")]
     Mode,
@@ -183,8 +188,7 @@ pub fn parse_ports(text: &str) -> Result<Ports, ValueError> {
 /// # Errors
 /// [`ValueError::Mode`] for anything but the three names.
 pub fn parse_mode(text: &str) -> Result<Mode, ValueError> {
-    let modes = Mode::value_variants().iter().copied();
-    modes.into_iter().find(|mode| mode.name() == text).ok_or(ValueError::Mode)
+    Mode::value_variants().iter().copied().find(|mode| mode.name() == text).ok_or(ValueError::Mode)
 }
 
 /// Reads the name of an interface, by the rules of the kernel; whether there is one is not looked at.
@@ -223,7 +227,7 @@ mod tests {
 
     #[test]
     fn numbers_at_the_edges_of_their_ranges() {
-        for range in [SYN_RATE, SYN_BURST, SOURCE_PREFIX_V6, MAX_SOURCES, MAX_LIST] {
+        for range in [SYN_RATE, SYN_BURST, SOURCE_PREFIX_V6, DISTINCT_LIMIT, MAX_SOURCES, MAX_LIST] {
             let parse = |number: i64| range.parse::<u32>(&number.to_string());
             assert_eq!(parse(range.min.into()), Ok(range.min));
             assert_eq!(parse(range.max.into()), Ok(range.max));
@@ -253,8 +257,7 @@ mod tests {
 
     #[test]
     fn confirm_at_its_edges() {
-        assert_eq!(parse_confirm("1s"), Ok(CONFIRM.min));
-        assert_eq!(parse_confirm("1d"), Ok(CONFIRM.max));
+        assert_eq!((parse_confirm("1s"), parse_confirm("1d")), (Ok(CONFIRM.min), Ok(CONFIRM.max)));
         for bad in ["0s", "999ms", "24h1s"] {
             assert_eq!(parse_confirm(bad), Err(ValueError::Length(CONFIRM)));
         }

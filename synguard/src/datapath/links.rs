@@ -36,6 +36,11 @@ pub struct Attached {
     pub program_id: u32,
 }
 
+/// Whether a pin of this name is a link's.
+pub(super) fn is_pin(file: &str) -> bool {
+    file.starts_with(PREFIX)
+}
+
 /// The pinned links in `pins`, by name.
 pub(super) fn list(pins: &Path) -> Result<Vec<Attached>> {
     let entries = match fs::read_dir(pins) {
@@ -164,6 +169,12 @@ pub(super) fn detach(pins: &Path, name: &str) -> Result<()> {
         Err(error) => return Err(error).with_context(|| format!("open {}", path.display())),
     }
     remove_if_there(&path).with_context(|| format!("remove {}", path.display()))
+}
+
+/// Renames the pin of an interface.
+pub(super) fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
+    let (from, to) = (pin_path(pins, from), pin_path(pins, to));
+    fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
 }
 
 fn pin_path(pins: &Path, name: &str) -> PathBuf {

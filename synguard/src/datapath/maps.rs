@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
 use synguard_common::{
-    abi::{Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
+    abi::{ABI_VERSION, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     admission::Admission,
     distinct::Registers,
     held::Held,
@@ -17,7 +17,10 @@ use synguard_common::{
     verdict::Reason,
 };
 
-use super::table::{self, Budget, Coverage};
+use super::{
+    sys,
+    table::{self, Budget, Coverage},
+};
 use crate::{
     error::{Kind, failure},
     snapshot::Counters,
@@ -43,6 +46,11 @@ impl Maps {
     /// If they cannot be opened, or are not synguard's.
     pub(super) fn open(pins: &Path) -> Result<Option<Self>> {
         let Some(config) = open_map(pins, names::CONFIG)? else { return Ok(None) };
+        // Before any other map is read as what it may not be.
+        let config = check_layout(config).map_err(|Layout(found)| {
+            let what = format!("the filter in {} is another version's", pins.display());
+            anyhow!("{what} (layout {found}, not {ABI_VERSION}): attach again to take it over, or detach")
+        })?;
         let rest = |name| {
             open_map(pins, name)?.with_context(|| {
                 let pins = pins.display();
@@ -50,7 +58,7 @@ impl Maps {
             })
         };
         Ok(Some(Self {
-            config: Array::try_from(Map::Array(config)).context("open CONFIG")?,
+            config,
             ports: Array::try_from(Map::Array(rest(names::PORTS)?)).context("open PORTS")?,
             counters: PerCpuArray::try_from(Map::PerCpuArray(rest(names::COUNTERS)?))
                 .context("open COUNTERS")?,
@@ -101,6 +109,15 @@ impl Maps {
         Ok(counters)
     }
 
+    /// What each CPU keeps besides the counters.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn cpu_states(&self) -> Result<Vec<CpuState>> {
+        Ok(self.cpu_state.get(&0, 0).context("read CPU_STATE")?.to_vec())
+    }
+
     /// What the CPUs keep besides the counters, summed: the counts are sums, the times the latest of any CPU,
     /// the buckets meaningless and 0.
     ///
@@ -108,8 +125,7 @@ impl Maps {
     ///
     /// If the map cannot be read.
     pub(super) fn cpu_state(&self) -> Result<CpuState> {
-        let per_cpu = self.cpu_state.get(&0, 0).context("read CPU_STATE")?;
-        Ok(per_cpu.iter().fold(CpuState::default(), |sum, cpu| CpuState {
+        Ok(self.cpu_states()?.iter().fold(CpuState::default(), |sum, cpu| CpuState {
             events_sent: sum.events_sent + cpu.events_sent,
             events_suppressed: sum.events_suppressed + cpu.events_suppressed,
             sources: add(sum.sources, &cpu.sources),
@@ -143,6 +159,29 @@ impl Maps {
     /// If the kernel cannot be asked.
     pub(super) fn sources_capacity(&self) -> Result<u32> {
         Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
+    }
+
+    /// What is known of a source.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
+    pub(super) fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        let uncounted = self.uncounted()?;
+        let state: Option<SourceState> = sys::lookup(self.sources.fd(), key).context("read SOURCES")?;
+        Ok(state.map(|state| SourceState {
+            dropped: state.dropped + uncounted.get(key).copied().unwrap_or(0),
+            ..state
+        }))
+    }
+
+    /// What is known of a prefix.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn prefix(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        sys::lookup(self.prefixes.fd(), key).context("read PREFIXES")
     }
 
     /// SYNs dropped in the last tick or so that the entries of their sources do not count yet.
@@ -234,6 +273,20 @@ impl EventStream {
                 return Some(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
             }
         }
+    }
+}
+
+/// A layout that is not this program's: its version, as far as that can be told.
+pub(super) struct Layout(pub(super) String);
+
+/// CONFIG, if it and with it all maps are of the layout that this program knows.
+pub(super) fn check_layout(config: MapData) -> Result<Array<MapData, Config>, Layout> {
+    let unknown = || Layout("unknown".to_owned());
+    let config: Array<MapData, Config> = Array::try_from(Map::Array(config)).map_err(|_| unknown())?;
+    match config.get(&0, 0).map_err(|_| unknown())?.abi {
+        // 0 is a map that was made and never written: the loader died in between.
+        0 | ABI_VERSION => Ok(config),
+        other => Err(Layout(other.to_string())),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The pinned maps are the single runtime truth: every command opens them, does its work and lets go, whether
 //! a controller runs or not. Nothing here holds a link open, so a process that dies changes nothing.
 
+mod about;
 mod filter;
 mod links;
 mod lists;
@@ -100,18 +101,18 @@ impl Datapath {
         }
         let fresh = existing.is_empty();
         let result = Self::attach_checked(pins, request, &existing);
-        if result.is_err() && fresh {
+        if result.is_err() {
             // An error here would hide the one that matters.
-            let _ = remove(pins);
+            let _ = if fresh { remove(pins) } else { object::clear_stage(pins) };
         }
         result
     }
 
     fn attach_checked(pins: &Path, request: Request<'_>, existing: &[Attached]) -> Result<(Self, Report)> {
         let mut loaded = object::load(pins, request.sources)?;
-        loaded.pin()?;
-        let maps = maps::Maps::open(pins)?.context("the maps just pinned are not there")?;
-        let mut datapath = Self { maps, pins: pins.to_owned() };
+        let pinned = loaded.pin()?;
+        let maps = maps::Maps::open(&pinned)?.context("the maps just pinned are not there")?;
+        let mut datapath = Self { maps, pins: pinned };
         let before = if existing.is_empty() { None } else { Some(datapath.maps.settings()?) };
         datapath.set_settings(request.settings, request.disarm_at_ns)?;
         datapath.set_lists(request.list_capacity, request.allow, request.block)?;
@@ -138,6 +139,9 @@ impl Datapath {
             }
         }
         // Last, so that a failure above leaves those that were attached as they were.
+        loaded.take_over()?;
+        datapath.pins = pins.to_owned();
+        let program = loaded.program()?;
         for link in existing.iter().filter(|link| link.ifindex != 0) {
             links::replace_program(program, pins, &link.name)?;
             report.adopted.push(link.name.clone());
@@ -221,6 +225,15 @@ impl Datapath {
         self.maps.prefixes_capacity()
     }
 
+    /// What is known of one source, if anything.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        self.maps.source(key)
+    }
+
     /// How many sources the table has room for.
     ///
     /// # Errors
@@ -287,6 +300,15 @@ pub fn reattach(pins: &Path, name: &str, mode: Mode) -> Result<()> {
     links::attach(&mut program, pins, name, mode).map(drop)
 }
 
+/// Lets the pin of an interface that was renamed follow its name.
+///
+/// # Errors
+///
+/// If it cannot be renamed.
+pub fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
+    links::rename(pins, from, to)
+}
+
 /// Whether anything of an instance is pinned in `pins`.
 pub fn is_pinned(pins: &Path) -> bool {
     pins.join(names::CONFIG).exists()
@@ -310,6 +332,7 @@ pub fn remove(pins: &Path) -> Result<()> {
     for link in links::list(pins)? {
         links::detach(pins, &link.name)?;
     }
+    object::clear_stage(pins)?;
     match fs::read_dir(pins) {
         Ok(entries) => {
             for entry in entries.flatten() {

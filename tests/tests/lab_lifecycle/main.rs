@@ -5,9 +5,11 @@ mod adoption;
 mod confirm;
 mod conflicts;
 mod endings;
+mod layout;
 mod settings;
 
 use std::{
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -44,16 +46,26 @@ fn runs_xdp(lab: &Lab, device: &str) -> bool {
     link(lab, device).contains("prog/xdp")
 }
 
-/// Asserts that no pin, lock, file or program is left.
+/// Asserts that no pin, lock, file or program is left. Only the history of events stays: it is there to be read
+/// afterwards.
 fn assert_nothing_left(lab: &Lab, synguard: &Synguard) {
     assert!(!runs_xdp(lab, DEVICE), "{}", link(lab, DEVICE));
     assert_eq!(synguard.dirs().pins(), Vec::<std::path::PathBuf>::new());
-    for dir in [synguard.dirs().run_dir(), synguard.dirs().state_dir()] {
-        let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
-        let left: Vec<_> = entries.map(|entry| entry.path()).collect();
-        assert!(left.is_empty(), "left behind: {left:?}");
-    }
+    let mut left = files(&synguard.dirs().run_dir());
+    left.extend(files(&synguard.dirs().state_dir()));
+    left.retain(|path| !path.ends_with("events.jsonl"));
+    assert!(left.is_empty(), "left behind: {left:?}");
     assert_eq!(synguard.run(&["status"]).unwrap().code, Some(3));
+}
+
+/// The files in a directory and those below it; a directory without any counts as one.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let below = |path: PathBuf| {
+        let inside = files(&path);
+        if inside.is_empty() { vec![path] } else { inside }
+    };
+    entries.map(|entry| entry.path()).flat_map(below).collect()
 }
 
 fn reason(status: &Value, reason: &str) -> u64 {

@@ -1,0 +1,211 @@
+//! What the controller does with each input.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Result, bail};
+use synguard_common::abi::SourceKey;
+
+use super::{
+    Options, Teller, cookies::Cookies, interfaces::Interfaces, offences::Offences, suspects, systemd::Systemd,
+};
+use crate::{
+    clock,
+    config::Settings,
+    datapath::{self, Datapath},
+    error::one_line,
+    event::Event,
+    lock::Lock,
+    observe,
+    policy::{Action, Exemption, Observation, Policy},
+    view::View,
+};
+
+/// Ticks between looks at the interfaces when nothing is heard of them.
+const INTERFACE_TICKS: u32 = 40;
+
+pub(super) struct Controller<'a> {
+    options: Options<'a>,
+    datapath: Datapath,
+    policy: Policy,
+    teller: Teller,
+    cookies: Cookies,
+    offences: Offences,
+    interfaces: Interfaces,
+    systemd: Systemd,
+    /// What speaks against blocking those who are suspected.
+    exemptions: BTreeMap<SourceKey, Option<Exemption>>,
+    view: Option<View>,
+    ticks: u32,
+}
+
+impl<'a> Controller<'a> {
+    pub(super) fn new(options: Options<'a>, datapath: Datapath) -> Result<Self> {
+        let instance = options.instance;
+        Ok(Self {
+            policy: Policy::default(),
+            teller: Teller::new(instance),
+            cookies: Cookies::new(&instance.run),
+            offences: Offences::open(&instance.pins)?,
+            interfaces: Interfaces::default(),
+            systemd: Systemd::default(),
+            exemptions: BTreeMap::new(),
+            view: None,
+            ticks: 0,
+            options,
+            datapath,
+        })
+    }
+
+    /// Says that it is there.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        let attached = datapath::attached(&self.options.instance.pins)?;
+        let interfaces = attached.into_iter().map(|link| link.name).collect();
+        self.teller.tell(&Event::Started { interfaces, adopted: self.options.adopted });
+        self.publish();
+        self.systemd.ready();
+        Ok(())
+    }
+
+    /// Looks at everything; `false` if the filter is not there any more.
+    pub(super) fn tick(&mut self) -> Result<bool> {
+        if !datapath::is_pinned(&self.options.instance.pins) {
+            self.stop("the filter was detached by another process", true);
+            return Ok(false);
+        }
+        let now_ns = clock::now_ns();
+        let (settings, disarm_at_ns) = self.datapath.settings()?;
+        self.check_confirmation(disarm_at_ns, now_ns)?;
+        let (offences, over_limit) = self.offences.gather(&self.datapath, &settings, now_ns)?;
+        if let Some(event) = over_limit {
+            self.teller.tell(&event);
+        }
+        let snapshot = observe::snapshot(&self.datapath, now_ns)?;
+        let exemptions = std::mem::take(&mut self.exemptions);
+        let seen = Observation {
+            snapshot: &snapshot,
+            settings: &settings,
+            offences: &offences,
+            exemptions: &exemptions,
+        };
+        for action in self.policy.step(&seen, now_ns) {
+            self.perform(action, &settings, now_ns);
+        }
+        if let Some(event) = self.cookies.check() {
+            self.teller.tell(&event);
+        }
+        self.exemptions = suspects::exemptions(&self.policy.suspects(), &self.datapath, &settings);
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(INTERFACE_TICKS) || self.interfaces.are_to_be_checked() {
+            for event in self.interfaces.check(&self.options)? {
+                self.teller.tell(&event);
+            }
+        }
+        self.publish();
+        self.systemd.alive(self.policy.phase(), self.policy.kind());
+        Ok(true)
+    }
+
+    fn perform(&mut self, action: Action, settings: &Settings, now_ns: u64) {
+        let events = match action {
+            Action::Say(event) => vec![event],
+            Action::RaiseCookies(numbers) => self.cookies.raise(numbers, settings.cookies),
+            Action::RestoreCookies => self.cookies.restore(),
+            Action::Block { source, ttl, event } => {
+                vec![self.block(source, ttl, settings, now_ns).unwrap_or(event)]
+            }
+        };
+        for event in events {
+            self.teller.tell(&event);
+        }
+    }
+
+    /// Blocks a source; returns what to say instead if it cannot be.
+    fn block(&mut self, source: SourceKey, ttl: Duration, settings: &Settings, now_ns: u64) -> Option<Event> {
+        let result = suspects::block(&self.datapath, self.options.instance, source, ttl, settings, now_ns);
+        let name = crate::event::source_name(source, settings.source_prefix_v6);
+        result.err().map(|error| Event::NotBlocked { source: name, why: format!("{error:#}") })
+    }
+
+    fn check_confirmation(&mut self, disarm_at_ns: u64, now_ns: u64) -> Result<()> {
+        if self.options.confirm_by_ns == 0 {
+            return Ok(());
+        }
+        if disarm_at_ns == 0 {
+            self.teller.tell(&Event::Confirmed {});
+            self.options.confirm_by_ns = 0;
+        } else if now_ns >= disarm_at_ns {
+            self.take_off()?;
+            self.stop("not confirmed in time", true);
+            bail!("not confirmed in time: detached again (run `synguard confirm` within the time given)");
+        }
+        Ok(())
+    }
+
+    /// Something happened to an interface: looked at with the next tick, for such news come in swarms.
+    pub(super) fn links_changed(&mut self) {
+        self.interfaces.look_soon();
+    }
+
+    pub(super) fn reload(&mut self) {
+        let apply = |datapath: &mut Datapath| -> Result<()> {
+            let settings = (self.options.reload)()?;
+            let _lock = Lock::change(self.options.instance)?;
+            let (_, disarm_at_ns) = datapath.settings()?;
+            datapath.set_settings(&settings, disarm_at_ns)
+        };
+        let event = match apply(&mut self.datapath) {
+            Ok(()) => Event::Reloaded {},
+            Err(error) => Event::NotReloaded { why: one_line(&format!("{error:#}")) },
+        };
+        self.teller.tell(&event);
+    }
+
+    pub(super) fn shut_down(&mut self, why: &str) -> Result<()> {
+        self.systemd.stopping();
+        if self.options.keep_on_exit {
+            self.stop(why, false);
+            return Ok(());
+        }
+        self.take_off()?;
+        self.stop(why, true);
+        Ok(())
+    }
+
+    fn take_off(&self) -> Result<()> {
+        let lock = Lock::change(self.options.instance)?;
+        datapath::remove(&self.options.instance.pins)?;
+        lock.remove_file();
+        Ok(())
+    }
+
+    fn stop(&mut self, why: &str, detached: bool) {
+        self.teller.tell(&Event::Stopped { why: why.to_owned(), detached });
+    }
+
+    /// Puts everything back that is not the filter's. To be called however it ends.
+    pub(super) fn end(&mut self) {
+        for event in self.cookies.restore() {
+            self.teller.tell(&event);
+        }
+        View::remove(&self.options.instance.run);
+    }
+
+    /// Lets others know, if anything has changed.
+    fn publish(&mut self) {
+        let view = View {
+            pid: std::process::id(),
+            phase: self.policy.phase(),
+            kind: self.policy.kind(),
+            kernel_cookies: self.cookies.are_up(self.policy.wants_cookies()),
+            original: self.cookies.original(),
+            auto_blocks: self.policy.blocks_in_force(clock::now_ns()),
+        };
+        if self.view.as_ref() == Some(&view) {
+            return;
+        }
+        if let Err(error) = view.publish(&self.options.instance.run) {
+            log::debug!("the controller's state cannot be published: {error}");
+        }
+        self.view = Some(view);
+    }
+}

@@ -1,0 +1,214 @@
+//! What the controller has to say: one typed event for each transition and each action, with the numbers that made
+//! it decide. Pure; `journal` writes them down.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    net::Ipv6Addr,
+    time::Duration,
+};
+
+use log::Level;
+use serde::{Deserialize, Serialize};
+use synguard_common::{abi::SourceKey, prefix::to_bytes};
+
+use crate::{
+    duration,
+    policy::{Exemption, Numbers},
+};
+
+/// What kind of attack it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Few sources carry it, each over its limit.
+    Concentrated,
+    /// More sources than the limit, each within its own.
+    Distributed,
+    /// Both at once.
+    Mixed,
+}
+
+impl Kind {
+    /// The kind of an attack with these parts; `None` with neither.
+    pub const fn of(concentrated: bool, distributed: bool) -> Option<Self> {
+        match (concentrated, distributed) {
+            (true, true) => Some(Self::Mixed),
+            (true, false) => Some(Self::Concentrated),
+            (false, true) => Some(Self::Distributed),
+            (false, false) => None,
+        }
+    }
+}
+
+/// A namespace with listeners that the sysctl of ours does not reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Elsewhere {
+    /// A process in it.
+    pub pid: u32,
+    /// Its name.
+    pub command: String,
+    /// Ports that somebody listens on there; some, if there are many.
+    pub ports: Vec<u16>,
+}
+
+/// Something that happened. Rates are a second.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are named after what the messages below say of them")]
+pub enum Event {
+    /// The controller has begun.
+    Started { interfaces: Vec<String>, adopted: bool },
+    /// The controller ends.
+    Stopped { why: String, detached: bool },
+    /// An attack began, or began `again` before it was over.
+    AttackBegan {
+        kind: Kind,
+        again: bool,
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// An attack has become one of another kind.
+    KindChanged {
+        kind: Kind,
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// An attack goes on.
+    AttackGoesOn {
+        kind: Kind,
+        seconds: u64,
+        unwanted: u64,
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// It seems to be over.
+    Recovering {
+        kind: Kind,
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// It is over.
+    AttackOver { seconds: u64, syns: u64, unwanted: u64, peak_syn_rate: u64, peak_distinct_sources: u64 },
+    /// The kernel's setting was raised.
+    CookiesRaised {
+        from: u8,
+        to: u8,
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// There was nothing to raise.
+    CookiesAlreadyUp { value: u8 },
+    /// It could not be raised.
+    CookiesNotRaised { why: String },
+    /// It was put back; `after_crash` if by another controller than the one that raised it.
+    CookiesRestored { from: u8, to: u8, after_crash: bool },
+    /// It was not put back, or will not be: it is not what was written any more.
+    CookiesLeftAlone { found: u8, written: u8, original: u8 },
+    /// It could not be put back.
+    CookiesNotRestored { why: String },
+    /// The kernel refuses most of the cookies that come back.
+    CookiesRefused { sent: u64, received: u64, failed: u64 },
+    /// Answering in the driver was asked for.
+    CookiesXdpUnavailable {},
+    /// Somebody listens where the setting does not reach.
+    ListenersElsewhere { namespaces: Vec<Elsewhere>, more: usize },
+    /// Sources went over their limit.
+    OverLimit { sources: Vec<String>, more: usize, limit: u32, hold_seconds: f64 },
+    /// A source is blocked for a while.
+    Blocked { source: String, ttl_seconds: u64, strikes: u32, rate: u64, limit: u32, before: u32 },
+    /// A source would be blocked, but is not.
+    Spared { source: String, why: Exemption, rate: u64, limit: u32 },
+    /// A source could not be blocked.
+    NotBlocked { source: String, why: String },
+    /// No more are blocked.
+    BlocksFull { in_force: usize },
+    /// An interface has gone.
+    InterfaceGone { interface: String },
+    /// An interface has come back and was attached again.
+    InterfaceBack { interface: String },
+    /// It has come back, but cannot be attached to.
+    InterfaceNotAttached { interface: String, why: String },
+    /// An interface has another name now.
+    InterfaceRenamed { interface: String, now: String },
+    /// The filter was confirmed.
+    Confirmed {},
+    /// Settings were read again.
+    Reloaded {},
+    /// They were not: the old ones stay.
+    NotReloaded { why: String },
+}
+
+impl Event {
+    /// How important it is.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::NotReloaded { .. } | Self::CookiesNotRestored { .. } => Level::Error,
+            Self::AttackBegan { .. }
+            | Self::KindChanged { .. }
+            | Self::AttackGoesOn { .. }
+            | Self::CookiesRaised { .. }
+            | Self::CookiesNotRaised { .. }
+            | Self::CookiesLeftAlone { .. }
+            | Self::CookiesRefused { .. }
+            | Self::CookiesXdpUnavailable {}
+            | Self::ListenersElsewhere { .. }
+            | Self::Blocked { .. }
+            | Self::NotBlocked { .. }
+            | Self::BlocksFull { .. }
+            | Self::InterfaceGone { .. }
+            | Self::InterfaceNotAttached { .. }
+            | Self::InterfaceRenamed { .. } => Level::Warn,
+            Self::CookiesRestored { after_crash: true, .. } => Level::Warn,
+            _ => Level::Info,
+        }
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Concentrated => "concentrated",
+            Self::Distributed => "distributed",
+            Self::Mixed => "concentrated and distributed",
+        })
+    }
+}
+
+impl Display for Numbers {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { syn_rate, unwanted_rate, distinct_sources, distinct_limit, .. } = self;
+        write!(f, "{syn_rate:.0} SYN/s, {unwanted_rate:.0} over the limit, {distinct_sources:.0} sources")?;
+        if *distinct_limit > 0 {
+            write!(f, " (limit {distinct_limit})")?;
+        }
+        if let Some(completed) = self.completed_rate {
+            write!(f, ", {completed:.0} connections/s completed")?;
+        }
+        if let Some(full) = self.queue_full_rate.filter(|full| *full >= 1.0) {
+            write!(f, ", {full:.0} SYN/s found a full queue")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        text::write(self, f)
+    }
+}
+
+mod text;
+
+/// A source as people write it: an IPv4 address, or an IPv6 prefix of `prefix` bits.
+pub fn source_name(source: SourceKey, prefix: u8) -> String {
+    let address = Ipv6Addr::from(to_bytes(source.address));
+    match address.to_ipv4_mapped() {
+        Some(v4) => v4.to_string(),
+        _ if prefix == 128 => address.to_string(),
+        _ => format!("{address}/{prefix}"),
+    }
+}
+
+fn seconds(seconds: u64) -> String {
+    duration::format(Duration::from_secs(seconds))
+}

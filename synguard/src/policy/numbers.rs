@@ -1,0 +1,48 @@
+//! The figures that a decision was made of. They go with every event.
+
+use serde::{Serialize, Serializer};
+
+/// What was seen in about the last second. Rates are a second; `None` is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Numbers {
+    /// SYNs to guarded ports.
+    #[serde(serialize_with = "whole")]
+    pub syn_rate: f64,
+    /// Those of them that were over their source's or prefix's limit.
+    #[serde(serialize_with = "whole")]
+    pub unwanted_rate: f64,
+    /// Distinct sources.
+    #[serde(serialize_with = "whole")]
+    pub distinct_sources: f64,
+    /// The limit of those in force; 0 is none.
+    pub distinct_limit: u32,
+    /// Connections that were completed.
+    #[serde(serialize_with = "whole_if_known")]
+    pub completed_rate: Option<f64>,
+    /// SYNs that the kernel dropped because a queue was full.
+    #[serde(serialize_with = "whole_if_known")]
+    pub queue_full_rate: Option<f64>,
+    /// SYN cookies sent that did not come back.
+    #[serde(serialize_with = "whole_if_known")]
+    pub unreturned_cookies_rate: Option<f64>,
+}
+
+impl Numbers {
+    /// Whether at least this share of the SYNs that passed led to connections.
+    pub fn completes(&self, share: f64) -> bool {
+        let passed = self.syn_rate - self.unwanted_rate;
+        self.completed_rate.is_some_and(|completed| completed >= share * passed)
+    }
+}
+
+fn whole<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(number.round() as u64)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn whole_if_known<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => whole(number, serializer),
+        None => serializer.serialize_none(),
+    }
+}
