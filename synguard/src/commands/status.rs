@@ -75,7 +75,7 @@ impl Status {
             name: instance.name.clone(),
             interfaces: datapath::attached(&instance.pins)?,
             controller,
-            control: Control::find(instance, controller, &earlier, &snapshot, &settings),
+            control: Control::find(instance, controller, earlier, &snapshot, &settings),
             settings,
             disarm_at_ns,
             syn_rate: snapshot.syn_rate(earlier),
