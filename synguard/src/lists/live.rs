@@ -80,7 +80,7 @@ impl Live {
                 }
                 Err(error) => {
                     written.undo()?;
-                    Err(error)
+                    Err(error.context(format!("the {} was not changed", list.name())))
                 }
             });
         self.lock.end()?;

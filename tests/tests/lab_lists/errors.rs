@@ -1,17 +1,20 @@
 //! Every way in which a list is not changed: one line that names the thing and the remedy, and nothing changed.
 
-use std::fs;
-
-use synguard_tests::{
-    lab::{DEVICE, Lab},
-    program::Synguard,
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
 };
 
-use super::{attached, fails, run, run_with, stored, targets};
+use synguard::{instance::Instance, lock::Lock};
+use synguard_tests::{lab::Lab, program::Synguard};
 
-/// Asserts that a list is as it was, in the filter and on the disk.
+use super::{attached, entries, fails, run, stored, targets};
+
+/// Asserts that the blocklist is as it was, in the filter and on the disk.
 #[track_caller]
-fn unchanged(synguard: &Synguard, before: &[&str]) {
+pub(super) fn unchanged(synguard: &Synguard, before: &[&str]) {
     assert_eq!(targets(synguard, "block"), before);
     assert_eq!(stored(synguard), before);
 }
@@ -114,72 +117,6 @@ fn a_bad_line_fails_the_whole_import() {
 }
 
 #[test]
-fn what_must_not_be_locked_out_is_not_blocked() {
-    let (_lab, synguard) = attached();
-    run(&synguard, &["block", "add", "192.0.2.1"]);
-    for (target, words) in [
-        ("198.18.0.1", &["198.18.0.1 is an address of this host"][..]),
-        ("198.18.0.0/16", &["198.18.0.0/16 covers 198.18.0.1"]),
-        ("198.18.0.254", &["198.18.0.254 is a default gateway"]),
-        ("fd00:5e::fe", &["fd00:5e::fe is a default gateway"]),
-        ("127.0.0.1", &["loopback"]),
-        ("0.0.0.0/0", &["0.0.0.0/0 covers"]),
-    ] {
-        let output = synguard.run(&["block", "add", "203.0.113.1", target]).unwrap();
-        fails(&output, 2, &[words, &["--force", "nothing was changed"]].concat());
-        let list = format!("203.0.113.1\n{target} # x\n");
-        let output = synguard.run_with_input(&["block", "import", "-"], &list).unwrap();
-        fails(&output, 2, &[words, &["standard input:2: ", "--force", "nothing was changed"]].concat());
-    }
-    unchanged(&synguard, &["192.0.2.1"]);
-    run(&synguard, &["block", "add", "198.18.0.254", "--force"]);
-    run_with(&synguard, &["block", "import", "-", "--force"], "198.18.0.1\n");
-    unchanged(&synguard, &["192.0.2.1", "198.18.0.1", "198.18.0.254"]);
-    // To let pass is no danger.
-    run(&synguard, &["allow", "add", "198.18.0.1"]);
-    // What was forced stays, but is said at the next attach.
-    let said = super::restart(&synguard);
-    assert!(said.contains("198.18.0.1 is an address of this host"), "{said}");
-}
-
-#[test]
-fn a_list_that_would_be_too_long_changes_nothing() {
-    let lab = Lab::new().unwrap();
-    let synguard = Synguard::new(&lab).unwrap();
-    let attach = ["attach", DEVICE, "--no-control", "--max-list", "1024"];
-    run(&synguard, &attach);
-    let lines =
-        |count: u32| -> String { (0..count).map(|i| format!("10.0.{}.{}\n", i / 256, i % 256)).collect() };
-    run_with(&synguard, &["block", "import", "-"], &lines(1_023));
-    let before = targets(&synguard, "block");
-    let many = lines(1_025);
-    for (args, input) in [
-        (&["add", "192.0.2.1", "192.0.2.2"][..], ""),
-        (&["import", "-"], &many[..]),
-        (&["import", "-", "--replace"], &many),
-    ] {
-        let output = synguard.run_with_input(&[&["block"], args].concat(), input).unwrap();
-        fails(&output, 1, &["blocklist", "1025", "1024", "--max-list", "nothing was changed"]);
-        assert_eq!(targets(&synguard, "block"), before);
-        assert_eq!(stored(&synguard), before);
-    }
-    // Entries that are there already need no room, and neither do those whose time is over.
-    run(&synguard, &["block", "add", "192.0.2.1", "10.0.0.1", "--ttl", "100ms"]);
-    let mut tries = 0;
-    super::until("room", || {
-        tries += 1;
-        synguard.run(&["block", "add", "192.0.2.2", "10.0.0.2"]).unwrap().code == Some(0)
-    });
-    // A list on the disk that is longer than a smaller capacity is not cut.
-    run(&synguard, &["detach"]);
-    run(&synguard, &["attach", DEVICE, "--no-control", "--max-list", "4096"]);
-    run_with(&synguard, &["block", "import", "-"], &lines(2_000));
-    run(&synguard, &["detach"]);
-    fails(&synguard.run(&attach).unwrap(), 2, &["max-list = 1024", "at least 2001", "blocklist"]);
-    assert_eq!(synguard.run(&["status"]).unwrap().code, Some(3));
-}
-
-#[test]
 fn a_state_that_cannot_be_written_changes_nothing() {
     let (_lab, synguard) = attached();
     let state = synguard.dirs().state_dir().join("default");
@@ -191,4 +128,73 @@ fn a_state_that_cannot_be_written_changes_nothing() {
     }
     fs::remove_file(&state).unwrap();
     unchanged(&synguard, &[]);
+}
+
+/// A small file system; unmounted when it is dropped.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: &Path) -> Self {
+        fs::create_dir_all(at).unwrap();
+        let mount = |args: &[&str]| Command::new("mount").args(args).arg(at).status().unwrap();
+        assert!(mount(&["-t", "tmpfs", "-o", "size=64k", "none"]).success());
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let (_lab, synguard) = attached();
+    let state = synguard.dirs().state_dir().join("default");
+    let _small = Small::mount(&state);
+    run(&synguard, &["block", "add", "192.0.2.1"]);
+    let many: String = (0..10_000).map(|i| format!("10.0.{}.{}\n", i / 256, i % 256)).collect();
+    for args in [&["import", "-"][..], &["import", "-", "--replace"]] {
+        let output = synguard.run_with_input(&[&["block"], args].concat(), &many).unwrap();
+        fails(&output, 1, &[state.to_str().unwrap(), "nothing was changed", "--state-dir"]);
+        unchanged(&synguard, &["192.0.2.1"]);
+    }
+    let rest = fs::read_dir(&state).unwrap().count();
+    assert_eq!(rest, 1, "something was left behind");
+    // What takes less room than there is left is still taken.
+    run(&synguard, &["block", "add", "192.0.2.2"]);
+    unchanged(&synguard, &["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn what_the_filter_cannot_hold_is_not_on_the_disk_either() {
+    let (_lab, synguard) = attached();
+    run(&synguard, &["block", "add", "2001:db8::/32", "--reason", "stays"]);
+    let lengths: String =
+        (48..113).map(|length| format!("2001:db8:ffff:ffff:ffff:ffff:ffff:0/{length}\n")).collect();
+    for extra in [&[][..], &["--replace"]] {
+        let output = synguard.run_with_input(&[&["block", "import", "-"], extra].concat(), &lengths).unwrap();
+        fails(&output, 1, &["the blocklist was not changed", "64 different lengths"]);
+        unchanged(&synguard, &["2001:db8::/32"]);
+        assert_eq!(entries(&synguard, "block")[0]["reason"], "stays");
+    }
+    super::restart(&synguard);
+    unchanged(&synguard, &["2001:db8::/32"]);
+}
+
+#[test]
+fn a_change_that_lasts_too_long_is_no_reason_to_wait_for_ever() {
+    let (_lab, synguard) = attached();
+    let dirs = synguard.dirs();
+    let instance = Instance::new("default", &dirs.bpffs(), &dirs.run_dir(), &dirs.state_dir());
+    let lock = Lock::change(&instance).unwrap();
+    let begun = Instant::now();
+    let output = synguard.run(&["block", "add", "192.0.2.1"]).unwrap();
+    fails(&output, 5, &["default/lock", "another synguard", "try again"]);
+    assert!(begun.elapsed() >= Duration::from_secs(5), "it should wait a while");
+    drop(lock);
+    unchanged(&synguard, &[]);
+    run(&synguard, &["block", "add", "192.0.2.1"]);
 }

@@ -1,6 +1,9 @@
 //! Importing and exporting.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 use synguard_tests::program::Synguard;
@@ -92,4 +95,28 @@ fn what_is_exported_is_imported() {
     assert_eq!(untimed(&run(&synguard, &["block", "export"])), untimed(&text));
     restart(&synguard);
     assert_eq!(lasting(&synguard), before);
+}
+
+#[test]
+fn long_work_shows_its_progress_on_a_terminal_and_nowhere_else() {
+    let (_lab, synguard) = attached();
+    let path = synguard.dirs().root().join("long.list");
+    let lines: String =
+        (0..200_000u32).map(|i| format!("10.{}.{}.{}\n", i >> 16, (i >> 8) & 255, i & 255)).collect();
+    fs::write(&path, lines).unwrap();
+    let args = ["block", "import", path.to_str().unwrap(), "--replace"];
+    assert_eq!(run_with(&synguard, &args, "").stderr, "");
+    let command = synguard.command(args);
+    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+    let line: Vec<_> = words.iter().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+    let output = terminal.env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{shown}");
+    for words in
+        ["reading", "long.list", "/2.", "MiB", "writing 200000 entries to the blocklist", "imported 200000"]
+    {
+        assert!(shown.contains(words), "`{words}` missing in: {shown}");
+    }
 }

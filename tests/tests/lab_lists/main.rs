@@ -7,8 +7,10 @@ mod damage;
 mod errors;
 mod import;
 mod kill;
+mod lockout;
 mod many;
 mod restart;
+mod room;
 mod traffic;
 mod verbs;
 

@@ -1,6 +1,11 @@
 //! What survives a restart.
 
-use synguard::clock;
+use std::{fs, num::NonZeroU64};
+
+use synguard::{
+    clock,
+    lists::{Entry, List, Now, Origin, Scope, store::Store},
+};
 use synguard_tests::lab::DEVICE;
 
 use super::{attach, attached, entries, restart, run, run_with, targets, until};
@@ -73,4 +78,58 @@ fn what_ends_is_gone_without_a_controller() {
     assert!(check.contains("is unlisted"), "{check}");
     let del = synguard.run(&["block", "del", "192.0.2.1"]).unwrap();
     super::fails(&del, 1, &["not in the blocklist"]);
+}
+
+#[test]
+fn a_reboot_takes_pins_and_locks_but_no_entry() {
+    let (_lab, synguard) = attached();
+    let controller = synguard.attach(&[]).unwrap();
+    run(&synguard, &["block", "add", "192.0.2.1", "--ttl", "1h", "--reason", "scan"]);
+    run(&synguard, &["allow", "add", "2001:db8::/32"]);
+    let before = entries(&synguard, "block");
+    controller.kill().unwrap();
+    // What a reboot does: the filter, its pins and the run folder are gone, the state is there.
+    run(&synguard, &["detach"]);
+    let _ = fs::remove_dir_all(synguard.dirs().run_dir().join("default"));
+    attach(&synguard);
+    let after = entries(&synguard, "block");
+    assert_eq!(
+        (&after[0]["expires_at"], &after[0]["reason"]),
+        (&before[0]["expires_at"], &before[0]["reason"])
+    );
+    assert_eq!(targets(&synguard, "allow"), ["2001:db8::/32"]);
+}
+
+#[test]
+fn after_a_reboot_the_time_left_is_right_though_the_clock_began_anew() {
+    const SECOND: u64 = 1_000_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path(), List::Block);
+    // Up for a month; then off for ten minutes, and five seconds into the next boot.
+    let before = Now { wall_ms: 1_800_000_000_000, monotonic_ns: 2_600_000 * SECOND };
+    let after = Now { wall_ms: before.wall_ms + 600_000, monotonic_ns: 5 * SECOND };
+    // The same, and the wall clock has not been set yet: it shows the time the machine was built.
+    let unset = Now { wall_ms: 1_500_000_000_000, ..after };
+    let entry = |target: &str, ttl_s: u64| Entry {
+        target: target.parse().unwrap(),
+        scope: Scope::All,
+        origin: Origin::Operator,
+        reason: None,
+        created_ms: before.wall_ms,
+        expires_ms: NonZeroU64::new(before.wall_ms + ttl_s * 1_000),
+    };
+    let entries = [entry("192.0.2.1", 3_600), entry("192.0.2.2", 599), entry("192.0.2.3", 601)];
+    store.replace(&entries).unwrap().keep();
+    let restored = |now: Now| -> Vec<(String, u64)> {
+        let loaded = store.load(now).unwrap();
+        assert_eq!(loaded.warnings, Vec::<String>::new());
+        let left = |entry: &Entry| (entry.to_abi(now).1.expires_at_ns - now.monotonic_ns) / SECOND;
+        loaded.entries.iter().map(|entry| (entry.target.to_string(), left(entry))).collect()
+    };
+    let own = |pairs: &[(&str, u64)]| -> Vec<(String, u64)> {
+        pairs.iter().map(|&(target, left)| (target.to_owned(), left)).collect()
+    };
+    assert_eq!(restored(after), own(&[("192.0.2.1", 3_000), ("192.0.2.3", 1)]));
+    // Nothing lasts longer than it was made for.
+    assert_eq!(restored(unset), own(&[("192.0.2.1", 3_600), ("192.0.2.2", 599), ("192.0.2.3", 601)]));
 }

@@ -2,13 +2,15 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{IpAddr, Ipv6Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::Duration,
 };
 
 use synguard_tests::lab::{Family, Lab};
 
-use super::{attached, entries, run};
+use super::{attached, entries, run, run_with};
 
 const PORT: u16 = 8080;
 /// What is dropped is not answered: a short while is enough to see that.
@@ -16,7 +18,7 @@ const SILENCE: Duration = Duration::from_millis(700);
 
 const fn client(family: Family) -> IpAddr {
     match family {
-        Family::V4 => IpAddr::V4(std::net::Ipv4Addr::new(198, 18, 0, 2)),
+        Family::V4 => IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2)),
         Family::V6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0x5e, 0, 0, 0, 0, 0, 2)),
     }
 }
@@ -99,4 +101,48 @@ fn a_list_is_in_force_as_soon_as_the_filter_is() {
     super::restart(&synguard);
     assert!(connect(&lab, Family::V4).is_none());
     assert!(connect(&lab, Family::V6).is_some());
+}
+
+/// Sends datagrams without a pause until it is told to stop; returns how many.
+fn send(socket: &UdpSocket, to: SocketAddr, stop: &AtomicBool) -> u64 {
+    let mut sent = 0;
+    while !stop.load(Ordering::Relaxed) {
+        sent += u64::from(socket.send_to(b"x", to).is_ok());
+    }
+    sent
+}
+
+/// How many datagrams have arrived.
+fn arrived(socket: &UdpSocket) -> u64 {
+    socket.set_nonblocking(true).unwrap();
+    (0..).take_while(|_| socket.recv(&mut [0]).is_ok()).count() as u64
+}
+
+#[test]
+fn replacing_the_list_lets_nothing_slip_through() {
+    let (lab, synguard) = attached();
+    let server = lab.server.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT))).unwrap().unwrap();
+    let client = lab.client.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).unwrap().unwrap();
+    let to = SocketAddr::from((Family::V4.server(), PORT));
+    run(&synguard, &["block", "add", "198.18.0.2"]);
+    let blocked = || synguard.status_json().unwrap()["counters"]["reasons"]["blocked"].as_u64().unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| send(&client, to, &stop));
+        // The client is in each list, by another entry, and each is of another size.
+        for round in 0..12u32 {
+            let mut list: String =
+                (0..round * 700).map(|i| format!("10.{round}.{}.{}\n", i / 256, i % 256)).collect();
+            list += ["198.18.0.2\n", "198.18.0.2/31\n", "198.18.0.2/30\n"][round as usize % 3];
+            run_with(&synguard, &["block", "import", "-", "--replace", "--force"], &list);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let sent = sender.join().unwrap();
+        assert!(sent > 1_000, "{sent} datagrams are too few to tell");
+    });
+    assert_eq!(arrived(&server), 0, "datagrams slipped through");
+    assert!(blocked() > 1_000, "{} were dropped", blocked());
+    // They do arrive once nothing keeps them.
+    run(&synguard, &["block", "flush"]);
+    super::until("a datagram", || client.send_to(b"x", to).is_ok() && arrived(&server) > 0);
 }
