@@ -62,6 +62,7 @@ fn every_command_of_the_contract_is_there() {
         "show --json",
         "block add 192.0.2.1 2001:db8::/32 --ttl 2h --reason scan --scope syn --force",
         "block del 192.0.2.1 192.0.2.0/24",
+        "block remove 192.0.2.1",
         "block list",
         "block list --json",
         "block import /x",
@@ -209,7 +210,14 @@ fn every_key_is_a_flag_of_attach_and_help_states_its_default() {
 
 #[test]
 fn the_examples_in_the_help_are_valid() {
-    for text in [EXAMPLES, ATTACH_EXAMPLES, SET_EXAMPLES, lists::BLOCK_EXAMPLES, lists::ALLOW_EXAMPLES] {
+    for text in [
+        EXAMPLES,
+        ATTACH_EXAMPLES,
+        SET_EXAMPLES,
+        lists::BLOCK_EXAMPLES,
+        lists::ALLOW_EXAMPLES,
+        lists::FILE_HELP,
+    ] {
         for example in text.lines().filter_map(|line| line.strip_prefix("  synguard ")) {
             let line = example.split("  ").next().expect("a command").split(" > ").next().expect("a command");
             match parse(line).expect(line).command {

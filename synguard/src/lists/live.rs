@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    Entry, List, Now, Target, View, file,
+    Entry, List, Now, Origin, Target, View, file,
     store::{Change, Loaded, Store, Written},
 };
 use crate::{
@@ -200,6 +200,22 @@ impl Live {
             }
         }
         Ok(views)
+    }
+
+    /// How many entries of an origin are not among these sorted ones, their time not being over.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn missing(&self, list: List, origin: Origin, entries: &[Entry], now: Now) -> Result<u64> {
+        let mut missing = 0;
+        self.maps()?.for_each(list, |key, entry| {
+            let view = View::from_abi(key, entry);
+            let counts = view.origin == origin && !view.is_over(now);
+            if counts && entries.binary_search_by_key(&view.target, |entry| entry.target).is_err() {
+                missing += 1;
+            }
+        })?;
+        Ok(missing)
     }
 
     /// Takes entries whose time is over out of a table; the files lose theirs when they are read. Returns how many

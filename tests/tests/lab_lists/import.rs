@@ -53,10 +53,17 @@ fn feeds_are_imported_as_they_are() {
 fn replace_swaps_the_list() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1", "192.0.2.2"]);
-    run_with(&synguard, &["block", "import", "-", "--replace"], "192.0.2.2\n192.0.2.3\n");
+    let replaced = run_with(&synguard, &["block", "import", "-", "--replace"], "192.0.2.2\n192.0.2.3\n");
+    assert_eq!(replaced.stdout, "imported 2 targets in the place of the 2 entries of the blocklist\n");
+    assert!(replaced.stderr.contains("1 entry that was added by hand went"), "{}", replaced.stderr);
     assert_eq!(targets(&synguard, "block"), ["192.0.2.2", "192.0.2.3"]);
     assert_eq!(stored(&synguard), ["192.0.2.2", "192.0.2.3"]);
+    // Entries of feeds go without a word.
+    let list = "192.0.2.2\n192.0.2.3\n";
+    assert_eq!(run_with(&synguard, &["block", "import", "-", "--replace"], list).stderr, "");
     // A feed that did not arrive empties nothing.
+    let nothing = run_with(&synguard, &["block", "import", "-"], "");
+    assert!(nothing.stderr.contains("standard input has no targets"), "{}", nothing.stderr);
     for nothing in ["", "# nothing\n\n"] {
         let output = synguard.run_with_input(&["block", "import", "-", "--replace"], nothing).unwrap();
         fails(&output, 2, &["standard input", "no targets", "block flush"]);

@@ -15,7 +15,9 @@ fn a_list_that_would_be_too_long_changes_nothing() {
     run(&synguard, &attach);
     let lines =
         |count: u32| -> String { (0..count).map(|i| format!("10.0.{}.{}\n", i / 256, i % 256)).collect() };
-    run_with(&synguard, &["block", "import", "-"], &lines(1_023));
+    assert_eq!(run_with(&synguard, &["block", "import", "-"], &lines(900)).stderr, "");
+    let filling = run_with(&synguard, &["block", "import", "-"], &lines(1_023)).stderr;
+    assert!(filling.contains("the blocklist has 1023 of 1024 entries") && filling.contains("--max-list"));
     let before = targets(&synguard, "block");
     let many = lines(1_025);
     for (args, input) in [

@@ -65,6 +65,18 @@ fn what_may_surprise_is_said() {
     );
     let covered = run_with(&synguard, &["block", "add", "192.0.2.1"], "");
     assert!(covered.stderr.contains("is in 192.0.2.0/24 as well"), "{}", covered.stderr);
+    let again = run_with(&synguard, &["block", "add", "192.0.2.1", "--ttl", "1h"], "");
+    let words =
+        "192.0.2.1 was in the blocklist already (all packets, added by hand, for good, no packet yet)";
+    assert!(again.stderr.contains(words), "{}", again.stderr);
+    assert_eq!(again.stdout, "blocked 192.0.2.1 for 1h\n");
+    let still = run_with(&synguard, &["block", "del", "192.0.2.1"], "");
+    assert!(
+        still.stderr.contains("192.0.2.1 is still blocked, for it is in 192.0.2.0/24"),
+        "{}",
+        still.stderr
+    );
+    assert_eq!(run_with(&synguard, &["block", "del", "192.0.2.0/24"], "").stderr, "");
     run(&synguard, &["allow", "add", "198.51.100.0/24"]);
     let allowed = run_with(&synguard, &["block", "add", "198.51.100.7"], "");
     assert!(allowed.stderr.contains("stays allowed") && allowed.stderr.contains("198.51.100.0/24"));
