@@ -279,21 +279,3 @@ fn check_room(list: List, need: u64, capacity: u64) -> Result<()> {
     }
     Ok(())
 }
-
-/// The entries of a list that an instance's files hold, for a filter that is about to be attached. Never fails:
-/// what is wrong with the files is logged, and the rest is what counts.
-pub fn restore(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
-    let loaded = Store::new(&instance.state, list).load(now);
-    let loaded =
-        loaded.with_context(|| format!("the {} is empty, for its files cannot be read", list.name()));
-    match loaded {
-        Ok(Loaded { entries, warnings }) => {
-            warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            entries
-        }
-        Err(error) => {
-            log::error!("{}", crate::error::one_line(&format!("{error:#}")));
-            Vec::new()
-        }
-    }
-}

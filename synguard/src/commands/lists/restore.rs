@@ -1,14 +1,17 @@
 //! What the lists of a filter begin with when it is attached: what the instance's files hold.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::counted;
 use crate::{
     clock,
     datapath::Item,
-    error::{Kind, failure},
+    error::{Kind, failure, one_line},
     instance::Instance,
-    lists::{Entry, List, live},
+    lists::{
+        Entry, List, Now,
+        store::{Loaded, Store},
+    },
     protected,
 };
 
@@ -22,7 +25,7 @@ const NAMED_MAX: usize = 3;
 /// If there are more. Files that are damaged are no error: they are logged, and the rest is what counts.
 pub(in crate::commands) fn restore(instance: &Instance, list: List, capacity: u32) -> Result<Vec<Item>> {
     let now = clock::now();
-    let entries = live::restore(instance, list, now);
+    let entries = stored(instance, list, now);
     let name = list.name();
     if entries.len() as u64 > u64::from(capacity) {
         let number = entries.len();
@@ -58,5 +61,23 @@ fn warn_of_lock_out(entries: &[Entry]) {
     let more = conflicts.count();
     if more > 0 {
         log::warn!("… and {more} more such entries");
+    }
+}
+
+/// The entries of a list that an instance's files hold. Never fails: what is wrong with the files is logged, and
+/// the rest is what counts.
+fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
+    let loaded = Store::new(&instance.state, list).load(now);
+    let loaded =
+        loaded.with_context(|| format!("the {} is empty, for its files cannot be read", list.name()));
+    match loaded {
+        Ok(Loaded { entries, warnings }) => {
+            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            entries
+        }
+        Err(error) => {
+            log::error!("{}", one_line(&format!("{error:#}")));
+            Vec::new()
+        }
     }
 }
