@@ -38,6 +38,7 @@ fn write(path: &Path, targets: u32) {
 }
 
 /// Runs a command that works and says how long it took and how much memory it had at most, in bytes.
+#[expect(clippy::zombie_processes, reason = "it is waited for by wait4")]
 fn measure(synguard: &Synguard, args: &[&str], output: &Path) -> (Duration, i64) {
     let mut command = synguard.command(args);
     let said = output.with_extension("said");
@@ -58,6 +59,7 @@ fn no_usage() -> libc::rusage {
 }
 
 /// Runs a command, and prints what it took and the last line of what it said.
+#[expect(clippy::print_stdout, reason = "figures are for whoever asks for them")]
 fn report(synguard: &Synguard, args: &[&str], output: &Path, targets: u32) {
     let (time, memory) = measure(synguard, args, output);
     let shown: Vec<_> = args.iter().map(|arg| if arg.starts_with('/') { "FILE" } else { arg }).collect();
