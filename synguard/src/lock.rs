@@ -42,7 +42,7 @@ impl Lock {
     pub fn controller(instance: &Instance) -> Result<Self> {
         let path = controller_path(instance);
         match try_lock(&path)? {
-            Some(mut lock) => {
+            Some(lock) => {
                 lock.write(&std::process::id().to_string())?;
                 Ok(lock)
             }
@@ -88,7 +88,7 @@ impl Lock {
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn begin(&mut self) -> Result<()> {
+    pub fn begin(&self) -> Result<()> {
         self.write("unfinished")
     }
 
@@ -97,7 +97,7 @@ impl Lock {
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn end(&mut self) -> Result<()> {
+    pub fn end(&self) -> Result<()> {
         self.file.set_len(0).with_context(|| format!("write {}", self.path.display()))
     }
 
@@ -120,13 +120,13 @@ impl Lock {
         }
     }
 
-    fn write(&mut self, line: &str) -> Result<()> {
-        let write = |file: &mut File| -> io::Result<()> {
+    fn write(&self, line: &str) -> Result<()> {
+        let write = |mut file: &File| -> io::Result<()> {
             file.set_len(0)?;
             file.rewind()?;
             writeln!(file, "{line}")
         };
-        write(&mut self.file).with_context(|| format!("write {}", self.path.display()))
+        write(&self.file).with_context(|| format!("write {}", self.path.display()))
     }
 }
 
@@ -228,12 +228,12 @@ mod tests {
     fn a_change_that_was_cut_short_is_noticed() {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = instance(folder.path());
-        let mut lock = Lock::change(&instance).expect("free");
+        let lock = Lock::change(&instance).expect("free");
         assert!(!lock.is_unfinished().expect("readable"));
         lock.begin().expect("writable");
         // As a kill does, this lets go of it.
         drop(lock);
-        let mut lock = Lock::change(&instance).expect("free");
+        let lock = Lock::change(&instance).expect("free");
         assert!(lock.is_unfinished().expect("readable"));
         lock.end().expect("writable");
         drop(lock);

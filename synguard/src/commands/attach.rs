@@ -53,7 +53,7 @@ async fn attach(
     let controller = Lock::controller(instance)?;
     daemon::settle(instance);
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
-    let mut change = Lock::change(instance)?;
+    let change = Lock::change(instance)?;
     let restored = |list| restore(instance, list, options.max_list);
     let attached = restored(List::Allow).and_then(|allow| {
         let request = Request {

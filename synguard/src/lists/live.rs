@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    Entry, List, Now, Origin, Target, View, file,
-    store::{Change, Loaded, Store, Written},
+    Entry, List, Now, Origin, Target, View, file, in_force,
+    store::{Change, Store, Written},
 };
 use crate::{
     clock,
@@ -38,7 +38,7 @@ impl Live {
         let lock = Lock::change(instance)?;
         match open() {
             Ok(datapath) => {
-                let mut live = Self { instance: instance.clone(), datapath, lock };
+                let live = Self { instance: instance.clone(), datapath, lock };
                 live.finish().context("finish a change that was cut short")?;
                 Ok(live)
             }
@@ -51,21 +51,22 @@ impl Live {
     }
 
     /// Makes the tables agree with the files if somebody was killed while they did not.
-    fn finish(&mut self) -> Result<()> {
+    fn finish(&self) -> Result<()> {
         if !self.lock.is_unfinished()? {
             return Ok(());
         }
         let now = clock::now();
         for list in List::ALL {
-            let items = self.stored(list, now)?.iter().map(|entry| entry.to_abi(now)).collect();
-            self.maps()?.replace(list, items)?;
+            // What is in force is no help here: it may be half of a change.
+            let stored = in_force::load(&Store::new(&self.instance.state, list), list, None, now)?;
+            self.maps()?.replace(list, stored.iter().map(|entry| entry.to_abi(now)).collect())?;
         }
         self.lock.end()
     }
 
     /// Changes the files and then the tables. If the tables cannot be changed, the files are put back.
     fn change(
-        &mut self,
+        &self,
         list: List,
         files: impl FnOnce(&Store) -> Result<Written<'_>>,
         tables: impl FnOnce(&mut ListMaps<'_>) -> Result<()>,
@@ -101,7 +102,11 @@ impl Live {
         self.make_room(list, &entries, now)?;
         let changes: Vec<_> = entries.iter().map(Change::Put).collect();
         let items = || entries.iter().map(|entry| entry.to_abi(now)).collect();
-        self.change(list, |store| store.change(&changes, now), |maps| maps.add(list, items()))
+        self.change(
+            list,
+            |store| store.change(&changes, || self.stored(list, now)),
+            |maps| maps.add(list, items()),
+        )
     }
 
     /// Takes targets out.
@@ -119,7 +124,11 @@ impl Live {
         targets.dedup();
         let changes: Vec<_> = targets.iter().copied().map(Change::Remove).collect();
         let keys: Vec<_> = targets.into_iter().map(Target::key).collect();
-        self.change(list, |store| store.change(&changes, now), |maps| maps.remove(list, &keys).map(drop))
+        self.change(
+            list,
+            |store| store.change(&changes, || self.stored(list, now)),
+            |maps| maps.remove(list, &keys).map(drop),
+        )
     }
 
     /// Puts sorted entries in the place of the whole list. Every packet meets either the old one or the new one.
@@ -183,23 +192,7 @@ impl Live {
     /// # Errors
     /// If the table or a file cannot be read.
     pub fn all(&self, list: List, now: Now) -> Result<Vec<View>> {
-        let maps = self.maps()?;
-        let mut views = Vec::with_capacity(usize::try_from(maps.size(list)?.entries).unwrap_or(0));
-        maps.for_each(list, |key, entry| {
-            let view = View::from_abi(key, entry);
-            if !view.is_over(now) {
-                views.push(view);
-            }
-        })?;
-        views.sort_unstable_by_key(|view| view.target);
-        let mut stored = self.stored(list, now)?.into_iter().peekable();
-        for view in &mut views {
-            while stored.next_if(|entry| entry.target < view.target).is_some() {}
-            if let Some(entry) = stored.next_if(|entry| entry.target == view.target) {
-                view.describe(&entry);
-            }
-        }
-        Ok(views)
+        in_force::views(&self.maps()?, list, self.stored(list, now)?, now)
     }
 
     /// How many entries of an origin are not among these sorted ones, their time not being over.
@@ -235,9 +228,7 @@ impl Live {
     }
 
     fn stored(&self, list: List, now: Now) -> Result<Vec<Entry>> {
-        let Loaded { entries, warnings } = Store::new(&self.instance.state, list).load(now)?;
-        warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        Ok(entries)
+        in_force::load(&Store::new(&self.instance.state, list), list, Some(&self.maps()?), now)
     }
 
     /// Sees to it that sorted entries fit into a list.

@@ -1,17 +1,14 @@
 //! What the lists of a filter begin with when it is attached: what the instance's files hold.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::counted;
 use crate::{
     clock,
-    datapath::Item,
+    datapath::{Datapath, Item},
     error::{Kind, failure, one_line},
     instance::Instance,
-    lists::{
-        Entry, List, Now,
-        store::{Loaded, Store},
-    },
+    lists::{Entry, List, Now, in_force, store::Store},
     protected,
 };
 
@@ -64,19 +61,25 @@ fn warn_of_lock_out(entries: &[Entry]) {
     }
 }
 
-/// The entries of a list that an instance's files hold. Never fails: what is wrong with the files is logged, and
-/// the rest is what counts.
+/// The entries of a list that an instance's files hold; where a filter is there already, and they are damaged, those
+/// that are in force. Never fails: what is wrong is logged, and the rest is what counts.
 fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
-    let loaded = Store::new(&instance.state, list).load(now);
-    let loaded =
-        loaded.with_context(|| format!("the {} is empty, for its files cannot be read", list.name()));
-    match loaded {
-        Ok(Loaded { entries, warnings }) => {
-            warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            entries
+    let name = list.name();
+    let store = Store::new(&instance.state, list);
+    let datapath = Datapath::open(&instance.pins).ok().flatten();
+    let maps = datapath.as_ref().and_then(|datapath| datapath.lists().ok());
+    let error = match in_force::load(&store, list, maps.as_ref(), now) {
+        Ok(entries) => return entries,
+        Err(error) => one_line(&format!("{error:#}")),
+    };
+    let known = maps.and_then(|maps| in_force::views(&maps, list, Vec::new(), now).ok());
+    match known {
+        Some(views) => {
+            log::error!("the {name} stays as it is in force, for its files cannot be used: {error}");
+            views.iter().map(|view| view.to_entry(now)).collect()
         }
-        Err(error) => {
-            log::error!("{}", one_line(&format!("{error:#}")));
+        None => {
+            log::error!("the {name} is empty, for its files cannot be read: {error}");
             Vec::new()
         }
     }

@@ -33,12 +33,16 @@ impl Fixture {
 
     fn put(&self, entries: &[Entry]) {
         let changes: Vec<_> = entries.iter().map(Change::Put).collect();
-        self.store.change(&changes, NOW).expect("written").keep();
+        self.store.change(&changes, || self.whole()).expect("written").keep();
     }
 
     fn remove(&self, target: &str) {
         let target = target.parse().expect("a target");
-        self.store.change(&[Change::Remove(target)], NOW).expect("written").keep();
+        self.store.change(&[Change::Remove(target)], || self.whole()).expect("written").keep();
+    }
+
+    fn whole(&self) -> Result<Vec<Entry>> {
+        Ok(self.store.load(NOW)?.entries)
     }
 
     /// The targets, when nothing is wrong with the files.
@@ -124,7 +128,8 @@ fn what_is_over_is_left_out() {
 #[test]
 fn a_change_can_be_undone() {
     let lists = Fixture::new(LOG_MAX);
-    let put = |target: &str| lists.store.change(&[Change::Put(&entry(target))], NOW).expect("written");
+    let put =
+        |target: &str| lists.store.change(&[Change::Put(&entry(target))], || lists.whole()).expect("written");
     put("::1").undo().expect("undone");
     assert!(!lists.folder.path().join("state").exists());
     lists.store.replace(&[entry("::1")]).expect("written").undo().expect("undone");
@@ -233,7 +238,7 @@ fn a_damaged_log_is_set_aside_and_what_stands_before_the_damage_kept() {
 fn what_cannot_be_written_changes_nothing() {
     let lists = Fixture::new(LOG_MAX);
     fs::write(lists.folder.path().join("state"), "in the way").expect("written");
-    let error = lists.store.change(&[Change::Put(&entry("::1"))], NOW).expect_err("no folder");
+    let error = lists.store.change(&[Change::Put(&entry("::1"))], || lists.whole()).expect_err("no folder");
     assert!(format!("{error:#}").contains("state"), "{error:#}");
     let error = lists.store.replace(&[entry("::1")]).expect_err("no folder");
     assert!(format!("{error:#}").contains("state"), "{error:#}");
@@ -275,14 +280,14 @@ proptest! {
             let (written, next, keep) = match step {
                 Step::Put(entries, keep) => {
                     let changes: Vec<_> = entries.iter().map(Change::Put).collect();
-                    let written = lists.store.change(&changes, NOW).expect("written");
+                    let written = lists.store.change(&changes, || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.extend(entries.iter().map(|entry| (entry.target, entry.clone())));
                     (written, next, keep)
                 }
                 Step::Remove(index, keep) => {
                     let Some(target) = (!model.is_empty()).then(|| *model.keys().nth(index.index(model.len())).expect("one")) else { continue };
-                    let written = lists.store.change(&[Change::Remove(target)], NOW).expect("written");
+                    let written = lists.store.change(&[Change::Remove(target)], || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.remove(&target);
                     (written, next, keep)
