@@ -7,6 +7,7 @@ mod cost;
 mod distinct;
 mod dump;
 mod established;
+mod import;
 mod line;
 mod lists;
 mod live;
@@ -55,7 +56,7 @@ pub struct Options {
 type Measure = fn(&Bench) -> Result<Vec<Line>>;
 
 /// Every row: its name, what it is about, and how it is measured.
-const ROWS: [(&str, &str, Measure); 15] = [
+const ROWS: [(&str, &str, Measure); 16] = [
     ("established", "an established TCP packet, against xdp-filter", established::run),
     ("known", "a SYN of one known source, within its rate and in hold", cost::known),
     ("forged-65k", "a forged SYN from 65 k sources, against a plain LRU filter", cost::forged_65k),
@@ -69,6 +70,7 @@ const ROWS: [(&str, &str, Measure); 15] = [
     ("drop-rate", "live drops a second, against an empty program", cost::drop_rate),
     ("blocked", "a blocked source with a million in the list, against xdp-filter", lists::blocked),
     ("list-miss", "a source in no list, with many prefixes in it against one", lists::miss),
+    ("list-import", "import of a million targets: time and memory", import::run),
     ("list-stall", "how long a million list entries keep a CPU when they are replaced", stall::run),
     ("offenders", "100 offenders among 1 M forged sources", offenders::run),
     ("distinct-v4", "error of the distinct count, IPv4", distinct::v4),

@@ -11,14 +11,18 @@ use super::emit;
 use crate::{
     cli::{AddArgs, ListCommand},
     clock,
+    datapath::ListSize,
+    duration,
     error::{Kind, failure},
     instance::Instance,
-    lists::{Entry, List, Live, Origin, Target, target::Written, time},
+    lists::{Entry, List, Live, Origin, Target, target::Written},
     protected,
 };
 
 /// Up to how many targets it is said of each what else is in the lists about it.
 const NOTES_MAX: usize = 8;
+/// From how full on a list is said to be filling.
+const FILLING_PERCENT: u64 = 90;
 
 /// Does what the command line says with one of the lists.
 ///
@@ -57,19 +61,29 @@ fn add(instance: &Instance, list: List, args: &AddArgs) -> Result<()> {
         created_ms: now.wall_ms,
         expires_ms: args.entry.ttl.map(|ttl| now.expiry_after(ttl)),
     };
+    let named_each = args.targets.len() <= NOTES_MAX;
+    let mut before = Vec::new();
+    for written in args.targets.iter().filter(|_| named_each) {
+        before.extend(live.find(list, written.target, now)?);
+    }
     live.add(list, args.targets.iter().map(entry).collect(), now)?;
     say_masked(&args.targets);
-    if args.targets.len() <= NOTES_MAX {
+    for view in before {
+        log::info!(
+            "{} was in the {} already ({}): this takes its place",
+            view.target,
+            list.name(),
+            view.words(now)
+        );
+    }
+    if named_each {
         for written in &args.targets {
             note_others(&live, list, written.target)?;
         }
     }
-    let done = match list {
-        List::Allow => "allowed",
-        List::Block => "blocked",
-    };
-    let length = args.entry.ttl.map_or_else(String::new, |ttl| format!(" for {}", time::left(ttl)));
-    emit(format!("{done} {}{length}\n", named(&args.targets)))
+    warn_if_filling(&live, list)?;
+    let length = args.entry.ttl.map_or_else(String::new, |ttl| format!(" for {}", duration::format(ttl)));
+    emit(format!("{} {}{length}\n", done(list), named(&args.targets)))
 }
 
 fn del(instance: &Instance, list: List, targets: &[Written]) -> Result<()> {
@@ -77,6 +91,11 @@ fn del(instance: &Instance, list: List, targets: &[Written]) -> Result<()> {
     let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
     live.remove(list, &plain, clock::now())?;
     say_masked(targets);
+    for &target in plain.iter().take(NOTES_MAX) {
+        if let Some(view) = live.covering(list, target, clock::now())?.first() {
+            log::warn!("{target} is still {}, for it is in {}", done(list), view.target);
+        }
+    }
     emit(format!("{} taken out of the {}\n", named(targets), list.name()))
 }
 
@@ -119,6 +138,27 @@ fn note_others(live: &Live, list: List, target: Target) -> Result<()> {
         log::info!("{target} is in {} as well, which is in the {} already", view.target, list.name());
     }
     Ok(())
+}
+
+/// Says so if there will soon be no room in a list.
+fn warn_if_filling(live: &Live, list: List) -> Result<()> {
+    let ListSize { entries, capacity } = live.size(list)?;
+    if entries * 100 >= capacity * FILLING_PERCENT {
+        let name = list.name();
+        log::warn!(
+            "the {name} has {entries} of {capacity} entries: when it is full no more are taken; \
+             attach with a larger --max-list in time"
+        );
+    }
+    Ok(())
+}
+
+/// What has become of a target in a list.
+const fn done(list: List) -> &'static str {
+    match list {
+        List::Allow => "allowed",
+        List::Block => "blocked",
+    }
 }
 
 /// One target, or how many there are.
