@@ -23,6 +23,22 @@ impl List {
     /// Both, in the order in which they are asked.
     pub const ALL: [Self; 2] = [Self::Allow, Self::Block];
 
+    /// The word it has in commands and in the names of files.
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+        }
+    }
+
+    /// What messages call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allowlist",
+            Self::Block => "blocklist",
+        }
+    }
+
     /// Its place among both.
     #[inline(always)]
     pub const fn index(self) -> usize {

@@ -53,13 +53,13 @@ pub const fn cell(count: u32, epoch: u32) -> u16 {
     ((epoch & AGE_MASK) << COUNT_BITS | count) as u16
 }
 
-/// Counts one SYN in a source's two cells: their new values and the new estimate. Only a cell below the
+/// Counts so many SYNs in a source's two cells: their new values and the new estimate. Only a cell below the
 /// estimate is raised to it.
 #[inline(always)]
-pub const fn update(cells: [u16; ROWS], epoch: u32) -> ([u16; ROWS], u32) {
+pub const fn update(cells: [u16; ROWS], epoch: u32, syns: u64) -> ([u16; ROWS], u32) {
     let counts = [count(cells[0], epoch), count(cells[1], epoch)];
     let least = if counts[0] < counts[1] { counts[0] } else { counts[1] };
-    let estimate = if least < COUNT_MAX { least + 1 } else { COUNT_MAX };
+    let estimate = if syns < (COUNT_MAX - least) as u64 { least + syns as u32 } else { COUNT_MAX };
     ([raised(counts[0], estimate, epoch), raised(counts[1], estimate, epoch)], estimate)
 }
 
@@ -75,7 +75,7 @@ impl Sketch {
     /// Counts one SYN of the source with this hash and returns the estimate.
     pub fn add(&mut self, hash: u64, epoch: u32) -> u32 {
         let at = [index(hash, 0), index(hash, 1)];
-        let (cells, estimate) = update([self.cells[0][at[0]], self.cells[1][at[1]]], epoch);
+        let (cells, estimate) = update([self.cells[0][at[0]], self.cells[1][at[1]]], epoch, 1);
         [self.cells[0][at[0]], self.cells[1][at[1]]] = cells;
         estimate
     }
@@ -149,9 +149,19 @@ mod tests {
         }
 
         #[test]
-        fn a_cell_keeps_its_count_and_never_overflows(value in 0..=COUNT_MAX, epoch: u32, cells: [u16; 2]) {
+        fn a_cell_keeps_its_count_and_never_overflows(
+            value in 0..=COUNT_MAX,
+            epoch: u32,
+            cells: [u16; 2],
+            syns in prop_oneof![1..2000u64, 1..u64::MAX],
+        ) {
             prop_assert_eq!(count(cell(value, epoch), epoch), value);
-            let (after, estimate) = update(cells, epoch);
+            let (after, estimate) = update(cells, epoch, syns);
+            let (mut one_by_one, mut last) = (cells, 0);
+            for _ in 0..syns.clamp(1, u64::from(COUNT_MAX)) {
+                (one_by_one, last) = update(one_by_one, epoch, 1);
+            }
+            prop_assert_eq!((after, estimate), (one_by_one, last));
             prop_assert!((1..=COUNT_MAX).contains(&estimate));
             for cell in after {
                 prop_assert!(count(cell, epoch) >= estimate);

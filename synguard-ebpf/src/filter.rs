@@ -103,7 +103,10 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
     let terms = Terms { limit: config.syn_limit(), hold_ns: config.hold_ns, uncounted };
     let reason = match limit::charge::<Sources>(&key, hash, terms, now_ns) {
         Charged::Conforms => Reason::SynPassed,
-        Charged::Untracked => Reason::Untracked,
+        Charged::Untracked => {
+            limit::keep_uncounted(&key, hash, uncounted);
+            Reason::Untracked
+        }
         Charged::Held => {
             limit::remember_held(&key, hash, now_ns);
             return Reason::Hold;

@@ -57,7 +57,8 @@ pub fn charge<T: Table>(key: &SourceKey, hash: u64, terms: Terms, now_ns: u64) -
     let Some(admission) = T::admission() else { return Charged::Untracked };
     let crowded = admission.is_crowded(now_ns);
     if crowded {
-        let estimate = estimate::<T>(hash, now_ns);
+        // With those that were dropped without asking, or a source in hold would seem to send one a tick.
+        let estimate = estimate::<T>(hash, now_ns, terms.uncounted + 1);
         if estimate <= 1 {
             // Most likely new: whether such still come too fast decides how long this goes on.
             admission.newcomer(now_ns);
@@ -79,9 +80,9 @@ pub fn charge<T: Table>(key: &SourceKey, hash: u64, terms: Terms, now_ns: u64) -
     admit::<T>(key, admission, terms, now_ns)
 }
 
-/// Counts a SYN in the sketch. Two CPUs may lose an update to each other, which makes the estimate lower by one.
+/// Counts SYNs of a source in the sketch. Two CPUs may lose an update to each other, which makes the estimate lower by one.
 #[inline(always)]
-fn estimate<T: Table>(hash: u64, now_ns: u64) -> u32 {
+fn estimate<T: Table>(hash: u64, now_ns: u64, syns: u64) -> u32 {
     let Some(sketch) = T::sketch() else { return 0 };
     let at: [usize; ROWS] = [sketch::index(hash, 0), sketch::index(hash, 1)];
     // SAFETY: `index` keeps within a row; the map's value lives as long as the program. The accesses are
@@ -89,7 +90,7 @@ fn estimate<T: Table>(hash: u64, now_ns: u64) -> u32 {
     unsafe {
         let cells = [&raw mut (*sketch).cells[0][at[0]], &raw mut (*sketch).cells[1][at[1]]];
         let before = [cells[0].read_volatile(), cells[1].read_volatile()];
-        let (after, estimate) = sketch::update(before, sketch::epoch(now_ns));
+        let (after, estimate) = sketch::update(before, sketch::epoch(now_ns), syns);
         cells[0].write_volatile(after[0]);
         cells[1].write_volatile(after[1]);
         estimate
@@ -104,7 +105,8 @@ fn admit<T: Table>(key: &SourceKey, admission: &mut Admission, terms: Terms, now
         tat_ns: now_ns + terms.limit.interval_ns,
         hold_until_ns: 0,
         passed: 1,
-        dropped: 0,
+        // It had an entry before.
+        dropped: terms.uncounted,
         first_seen_ns: now_ns,
         last_seen_ns: now_ns,
     };
@@ -177,6 +179,16 @@ pub fn remember_held(key: &SourceKey, hash: u64, now_ns: u64) {
     if let Some(source) = maps::source(&before.source) {
         // SAFETY: as in `charge_entry`.
         unsafe { Shared::new(&raw mut (*source).dropped) }.add(before.uncounted);
+    }
+}
+
+/// Keeps the SYNs of a source that were dropped without asking until its entry is looked up again.
+#[inline(always)]
+pub fn keep_uncounted(key: &SourceKey, hash: u64, uncounted: u64) {
+    if uncounted != 0
+        && let Some(slot) = maps::held(hash)
+    {
+        slot.give_back(key, uncounted);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line, as types. Nothing is done here; `render` turns the types into texts.
 
+mod lists;
 mod render;
 mod settings;
 
@@ -9,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use self::{
+    lists::{AddArgs, EntryArgs, ImportArgs, ListCommand},
     render::{completions, man, usage_line},
     settings::SettingsArgs,
 };
@@ -29,6 +31,7 @@ Examples:
   synguard attach eth0 --confirm 60s  filter; undone unless `synguard confirm` follows in time
   synguard status                     what is seen and dropped, and why
   synguard set syn-rate=200           change a limit while it runs
+  synguard block add 192.0.2.0/24     stop a network altogether
   synguard detach                     remove everything"
     };
 }
@@ -132,6 +135,20 @@ pub enum Command {
     /// Show the settings in force, in the form that `set` takes
     #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
     Show(Output),
+    /// Block addresses and networks, whatever they send
+    #[command(after_help = lists::BLOCK_EXAMPLES)]
+    Block {
+        /// What to do with the blocklist.
+        #[command(subcommand)]
+        command: ListCommand,
+    },
+    /// Let addresses and networks pass, whatever they send
+    #[command(after_help = lists::ALLOW_EXAMPLES)]
+    Allow {
+        /// What to do with the allowlist.
+        #[command(subcommand)]
+        command: ListCommand,
+    },
     /// Show what the controller has seen and done, the oldest first
     #[command(
         after_help = "Examples:\n  synguard events\n  synguard events --follow\n  synguard events --json | jq '.events[] | select(.event == \"attack_began\")'"

@@ -1,4 +1,7 @@
-//! The one clock: CLOCK_MONOTONIC, which is also the clock of `bpf_ktime_get_coarse_ns`.
+//! The clocks: CLOCK_MONOTONIC, which is also the clock of `bpf_ktime_get_coarse_ns`, and the wall clock, which
+//! only files and people need.
+
+use crate::lists::Now;
 
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub fn now_ns() -> u64 {
@@ -6,6 +9,11 @@ pub fn now_ns() -> u64 {
     // SAFETY: the pointer is to a timespec of ours, and the clock exists on every Linux, so it cannot fail.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// This instant on both clocks.
+pub fn now() -> Now {
+    Now { wall_ms: unix_ms(), monotonic_ns: now_ns() }
 }
 
 /// Milliseconds since 1970, for people and files.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::{Kind, failure};
+
 /// The paths of one instance.
 #[derive(Clone, Debug)]
 pub struct Instance {
@@ -27,5 +29,14 @@ impl Instance {
             run: run.join(name),
             state: state.join(name),
         }
+    }
+
+    /// The error of a command that needs the filter, where there is none.
+    pub fn not_attached(&self) -> anyhow::Error {
+        let name = &self.name;
+        failure(
+            Kind::NotAttached,
+            format!("instance `{name}` is not attached: run `synguard attach IFACE` first"),
+        )
     }
 }

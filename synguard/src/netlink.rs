@@ -1,17 +1,22 @@
-//! Network interfaces as the process's own network namespace has them, asked of the kernel by rtnetlink:
-//! `/sys/class/net` may show another namespace's.
+//! Interfaces, addresses, routes and sockets as the process's own network namespace has them, asked of the kernel
+//! by netlink: `/sys/class/net` may show another namespace's.
+
+pub mod address;
+mod request;
+pub mod route;
+pub mod tcp;
 
 mod watch;
 
 use std::io;
 
 use anyhow::{Context as _, Result, bail};
-use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached},
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::protocols::NETLINK_ROUTE;
 
 pub use self::watch::LinkWatch;
 
@@ -60,16 +65,7 @@ pub fn by_index(index: u32) -> Result<Option<Interface>> {
 }
 
 fn ask(query: LinkMessage) -> Result<Option<Interface>> {
-    let mut socket = Socket::new(NETLINK_ROUTE).context("open a netlink socket")?;
-    socket.bind_auto().context("bind a netlink socket")?;
-    socket.connect(&SocketAddr::new(0, 0)).context("connect a netlink socket")?;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST;
-    let mut request = NetlinkMessage::new(header, NetlinkPayload::from(RouteNetlinkMessage::GetLink(query)));
-    request.finalize();
-    let mut buffer = vec![0; request.buffer_len()];
-    request.serialize(&mut buffer);
-    socket.send(&buffer, 0).context("send to netlink")?;
+    let socket = request::send(NETLINK_ROUTE, RouteNetlinkMessage::GetLink(query), NLM_F_REQUEST)?;
     let (answer, _) = socket.recv_from_full().context("receive from netlink")?;
     let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).context("understand netlink")?;
     match answer.payload {

@@ -11,6 +11,7 @@ pub mod command;
 pub mod demo;
 pub mod flood;
 pub mod fuzz;
+pub mod hunt;
 mod interrupt;
 pub mod lab;
 pub mod model;

@@ -31,7 +31,11 @@ pub fn man() -> io::Result<Vec<u8>> {
     page.render_description_section(&mut roff)?;
     page.render_options_section(&mut roff)?;
     for subcommand in command.get_subcommands() {
-        command_section(subcommand, &mut roff)?;
+        command_section(subcommand, subcommand.get_name(), &mut roff)?;
+        for verb in subcommand.get_subcommands() {
+            let name = format!("{} {}", subcommand.get_name(), verb.get_name());
+            command_section(verb, &name, &mut roff)?;
+        }
     }
     extra_section(&page, "EXAMPLES AND EXIT CODES", &mut roff)?;
     page.render_version_section(&mut roff)?;
@@ -39,7 +43,7 @@ pub fn man() -> io::Result<Vec<u8>> {
 }
 
 /// A command's section: the sections of a page of its own, a level down.
-fn command_section(command: &Command, roff: &mut Vec<u8>) -> io::Result<()> {
+fn command_section(command: &Command, name: &str, roff: &mut Vec<u8>) -> io::Result<()> {
     // The options of every command are on the page already.
     let hidden = command.clone().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
     let page = Man::new(hidden);
@@ -50,7 +54,7 @@ fn command_section(command: &Command, roff: &mut Vec<u8>) -> io::Result<()> {
     if command.get_after_help().is_some() {
         extra_section(&page, "EXAMPLES", &mut section)?;
     }
-    roff.extend(format!(".SH \"{}\"\n", command.get_name().to_uppercase()).bytes());
+    roff.extend(format!(".SH \"{}\"\n", name.to_uppercase()).bytes());
     for line in String::from_utf8_lossy(&section).lines() {
         let line = line.strip_prefix(".SH ").map_or_else(|| line.to_owned(), |title| format!(".SS {title}"));
         roff.extend(line.bytes().chain([b'\n']));

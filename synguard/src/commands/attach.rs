@@ -5,6 +5,7 @@ use std::{fs, io};
 use anyhow::{Context as _, Result};
 use synguard_common::names;
 
+use super::lists::restore;
 use crate::{
     cli::AttachArgs,
     clock,
@@ -13,6 +14,7 @@ use crate::{
     datapath::{self, Datapath, Report, Request},
     error::{Kind, failure},
     instance::Instance,
+    lists::List,
     lock::Lock,
     netlink::XdpPlace,
     preflight,
@@ -51,18 +53,21 @@ async fn attach(
     let controller = Lock::controller(instance)?;
     daemon::settle(instance);
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
-    let request = Request {
-        interfaces: &options.interfaces,
-        mode: options.mode,
-        sources: options.max_sources,
-        list_capacity: options.max_list,
-        allow: Vec::new(),
-        block: Vec::new(),
-        settings,
-        disarm_at_ns: confirm_by_ns,
-    };
     let change = Lock::change(instance)?;
-    let attached = Datapath::attach(&instance.pins, request);
+    let restored = |list| restore(instance, list, options.max_list);
+    let attached = restored(List::Allow).and_then(|allow| {
+        let request = Request {
+            interfaces: &options.interfaces,
+            mode: options.mode,
+            sources: options.max_sources,
+            list_capacity: options.max_list,
+            allow,
+            block: restored(List::Block)?,
+            settings,
+            disarm_at_ns: confirm_by_ns,
+        };
+        Datapath::attach(&instance.pins, request)
+    });
     let (datapath, report) = match attached {
         Ok(attached) => attached,
         Err(error) => {

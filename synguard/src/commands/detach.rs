@@ -7,7 +7,6 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::not_attached;
 use crate::{
     daemon, datapath,
     error::{Kind, failure},
@@ -32,7 +31,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         return if sysctl::is_journalled(&instance.run) {
             settle(instance)
         } else {
-            Err(not_attached(instance))
+            Err(instance.not_attached())
         };
     }
     let change = Lock::change(instance)?;

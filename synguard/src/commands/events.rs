@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{emit, is_read, not_attached};
+use super::{emit, is_read};
 use crate::{
     datapath, error,
     history::{Events, Reader},
@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()> {
     let mut reader = Reader::new(&instance.state);
     if !reader.exists() && !datapath::is_pinned(&instance.pins) {
-        return Err(not_attached(instance));
+        return Err(instance.not_attached());
     }
     let Events { events, damaged } = reader.read()?;
     if damaged > 0 {

@@ -4,6 +4,7 @@ mod attach;
 mod control;
 mod detach;
 mod events;
+mod lists;
 mod settings;
 mod status;
 
@@ -15,8 +16,8 @@ use crate::{
     cli::{self, Cli, Command},
     clock,
     datapath::Datapath,
-    error::{Kind, failure},
     instance::Instance,
+    lists::List,
     observe, preflight,
     snapshot::Snapshot,
 };
@@ -34,6 +35,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Status(output) => status::run(&instance, output.json),
         Command::Set { assignments } => settings::set(&instance, assignments),
         Command::Show(output) => settings::show(&instance, output.json),
+        Command::Block { command } => lists::run(&instance, List::Block, command),
+        Command::Allow { command } => lists::run(&instance, List::Allow, command),
         Command::Events { follow, output } => events::run(&instance, *follow, output.json),
         Command::Confirm => settings::confirm(&instance),
         Command::Completions { shell } => emit(cli::completions(*shell)),
@@ -44,15 +47,7 @@ pub fn run(cli: &Cli) -> Result<()> {
 /// Opens the instance's filter.
 fn open(instance: &Instance) -> Result<Datapath> {
     preflight::privilege()?;
-    Datapath::open(&instance.pins)?.ok_or_else(|| not_attached(instance))
-}
-
-fn not_attached(instance: &Instance) -> anyhow::Error {
-    let name = &instance.name;
-    failure(
-        Kind::NotAttached,
-        format!("instance `{name}` is not attached: run `synguard attach IFACE` first"),
-    )
+    Datapath::open(&instance.pins)?.ok_or_else(|| instance.not_attached())
 }
 
 fn snapshot(datapath: &Datapath) -> Result<Snapshot> {

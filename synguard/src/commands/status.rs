@@ -10,8 +10,9 @@ use super::{control::Control, emit, open, snapshot};
 use crate::{
     clock,
     config::Settings,
-    datapath::{self, Attached, Budget, Datapath},
+    datapath::{self, Attached, Budget, Datapath, ListSize},
     instance::Instance,
+    lists::List,
     lock,
     netlink::XdpPlace,
     snapshot::{Snapshot, SourceSummary},
@@ -35,6 +36,8 @@ struct Status {
     sources: SourceSummary,
     capacity: u32,
     prefixes_capacity: u32,
+    /// By [`List::index`].
+    lists: [ListSize; 2],
 }
 
 /// Prints the status.
@@ -55,6 +58,7 @@ impl Status {
         let mut sources = SourceSummary::default();
         datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, snapshot.at_ns))?;
         let (settings, disarm_at_ns) = datapath.settings()?;
+        let lists = datapath.lists()?;
         let controller = lock::controller_pid(instance);
         Ok(Self {
             name: instance.name.clone(),
@@ -68,6 +72,7 @@ impl Status {
             sources,
             capacity: datapath.sources_capacity()?,
             prefixes_capacity: datapath.prefixes_capacity()?,
+            lists: [lists.size(List::Allow)?, lists.size(List::Block)?],
         })
     }
 
@@ -142,8 +147,8 @@ impl Status {
                 "sent": cpus.events_sent,
                 "suppressed": cpus.events_suppressed,
             },
-            "blocklist": { "entries": 0, "capacity": 0 },
-            "allowlist": { "entries": 0, "capacity": 0 },
+            "blocklist": list_json(self.lists[List::Block.index()]),
+            "allowlist": list_json(self.lists[List::Allow.index()]),
         })
     }
 
@@ -188,6 +193,10 @@ impl Status {
         if self.snapshot.cpus.sources.is_crowded(self.snapshot.at_ns) {
             writeln!(out, "            crowded: only conspicuous sources are given an entry")?;
         }
+        for list in List::ALL {
+            let ListSize { entries, capacity } = self.lists[list.index()];
+            writeln!(out, "{:11} {entries} of {capacity} entries in use", list.name())?;
+        }
         writeln!(out, "packets     {} seen, {} dropped", total.packets, dropped.packets)?;
         for &reason in Reason::ALL {
             let counter = counters.get(reason);
@@ -198,6 +207,10 @@ impl Status {
         }
         Ok(())
     }
+}
+
+fn list_json(size: ListSize) -> Value {
+    json!({ "entries": size.entries, "capacity": size.capacity })
 }
 
 fn interface_json(link: &Attached) -> Value {

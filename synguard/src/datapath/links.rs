@@ -36,6 +36,11 @@ pub struct Attached {
     pub program_id: u32,
 }
 
+/// Whether a pin of this name is a link's.
+pub(super) fn is_pin(file: &str) -> bool {
+    file.starts_with(PREFIX)
+}
+
 /// The pinned links in `pins`, by name.
 pub(super) fn list(pins: &Path) -> Result<Vec<Attached>> {
     let entries = match fs::read_dir(pins) {

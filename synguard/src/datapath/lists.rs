@@ -327,9 +327,12 @@ fn check_room(info: &ListInfo) -> Result<u64> {
 
 /// A hash with room for so many entries and some more, or for as many as may ever be.
 fn create(entries: u64) -> Result<Entries> {
-    let room = (entries + entries / 4).next_power_of_two().max(ROOM_MIN).min(1 << 31);
-    Entries::create(room as u32, 0)
-        .with_context(|| format!("make room for {room} list entries in the kernel"))
+    let room = (entries + entries / 4).next_power_of_two().clamp(ROOM_MIN, 1 << 31);
+    let make = || -> Result<Entries> {
+        let map = MapData::from_fd(sys::create_hash::<ListKey, ListEntry>(room as u32)?)?;
+        Ok(Entries::try_from(Map::HashMap(map))?)
+    };
+    make().with_context(|| format!("make room for {room} list entries in the kernel"))
 }
 
 fn room(hash: &Entries) -> Result<u64> {

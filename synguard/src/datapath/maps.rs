@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
 use synguard_common::{
-    abi::{Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
+    abi::{ABI_VERSION, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     admission::Admission,
     distinct::Registers,
     held::Held,
@@ -46,6 +46,11 @@ impl Maps {
     /// If they cannot be opened, or are not synguard's.
     pub(super) fn open(pins: &Path) -> Result<Option<Self>> {
         let Some(config) = open_map(pins, names::CONFIG)? else { return Ok(None) };
+        // Before any other map is read as what it may not be.
+        let config = check_layout(config).map_err(|Layout(found)| {
+            let what = format!("the filter in {} is another version's", pins.display());
+            anyhow!("{what} (layout {found}, not {ABI_VERSION}): attach again to take it over, or detach")
+        })?;
         let rest = |name| {
             open_map(pins, name)?.with_context(|| {
                 let pins = pins.display();
@@ -53,7 +58,7 @@ impl Maps {
             })
         };
         Ok(Some(Self {
-            config: Array::try_from(Map::Array(config)).context("open CONFIG")?,
+            config,
             ports: Array::try_from(Map::Array(rest(names::PORTS)?)).context("open PORTS")?,
             counters: PerCpuArray::try_from(Map::PerCpuArray(rest(names::COUNTERS)?))
                 .context("open COUNTERS")?,
@@ -246,6 +251,20 @@ impl EventStream {
                 return Some(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
             }
         }
+    }
+}
+
+/// A layout that is not this program's: its version, as far as that can be told.
+pub(super) struct Layout(pub(super) String);
+
+/// CONFIG, if it and with it all maps are of the layout that this program knows.
+pub(super) fn check_layout(config: MapData) -> Result<Array<MapData, Config>, Layout> {
+    let unknown = || Layout("unknown".to_owned());
+    let config: Array<MapData, Config> = Array::try_from(Map::Array(config)).map_err(|_| unknown())?;
+    match config.get(&0, 0).map_err(|_| unknown())?.abi {
+        // 0 is a map that was made and never written: the loader died in between.
+        0 | ABI_VERSION => Ok(config),
+        other => Err(Layout(other.to_string())),
     }
 }
 

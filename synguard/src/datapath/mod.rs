@@ -100,18 +100,18 @@ impl Datapath {
         }
         let fresh = existing.is_empty();
         let result = Self::attach_checked(pins, request, &existing);
-        if result.is_err() && fresh {
+        if result.is_err() {
             // An error here would hide the one that matters.
-            let _ = remove(pins);
+            let _ = if fresh { remove(pins) } else { object::clear_stage(pins) };
         }
         result
     }
 
     fn attach_checked(pins: &Path, request: Request<'_>, existing: &[Attached]) -> Result<(Self, Report)> {
         let mut loaded = object::load(pins, request.sources)?;
-        loaded.pin()?;
-        let maps = maps::Maps::open(pins)?.context("the maps just pinned are not there")?;
-        let mut datapath = Self { maps, pins: pins.to_owned() };
+        let pinned = loaded.pin()?;
+        let maps = maps::Maps::open(&pinned)?.context("the maps just pinned are not there")?;
+        let mut datapath = Self { maps, pins: pinned };
         let before = if existing.is_empty() { None } else { Some(datapath.maps.settings()?) };
         datapath.set_settings(request.settings, request.disarm_at_ns)?;
         datapath.set_lists(request.list_capacity, request.allow, request.block)?;
@@ -138,6 +138,9 @@ impl Datapath {
             }
         }
         // Last, so that a failure above leaves those that were attached as they were.
+        loaded.take_over()?;
+        datapath.pins = pins.to_owned();
+        let program = loaded.program()?;
         for link in existing.iter().filter(|link| link.ifindex != 0) {
             links::replace_program(program, pins, &link.name)?;
             report.adopted.push(link.name.clone());
@@ -328,6 +331,7 @@ pub fn remove(pins: &Path) -> Result<()> {
     for link in links::list(pins)? {
         links::detach(pins, &link.name)?;
     }
+    object::clear_stage(pins)?;
     match fs::read_dir(pins) {
         Ok(entries) => {
             for entry in entries.flatten() {

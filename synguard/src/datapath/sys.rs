@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_map_type};
 
 /// The all-zero argument, which every command takes to mean its defaults.
 fn zeroed() -> bpf_attr {
@@ -66,6 +66,70 @@ pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
     let mut attr = zeroed();
     attr.link_detach.link_fd = link.as_fd().as_raw_fd() as u32;
     bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr).map(drop)
+}
+
+/// Makes a hash map whose keys and values are each made of eight-byte words.
+///
+/// It is described to the kernel by type, if only as structs of words: until Linux 6.2 a hash without types is of
+/// another kind than the pattern in the map of maps, whose types come with the program (`bpf_map_meta_equal`
+/// compares `timer_off`, which is another error for what is no struct than for a struct without a timer).
+pub(super) fn create_hash<K, V>(room: u32) -> io::Result<OwnedFd> {
+    let types = load_types(&types_of_words(size_of::<K>(), size_of::<V>()))?;
+    let mut attr = zeroed();
+    attr.__bindgen_anon_1.map_type = bpf_map_type::BPF_MAP_TYPE_HASH as u32;
+    attr.__bindgen_anon_1.key_size = size_of::<K>() as u32;
+    attr.__bindgen_anon_1.value_size = size_of::<V>() as u32;
+    attr.__bindgen_anon_1.max_entries = room;
+    attr.__bindgen_anon_1.btf_fd = types.as_raw_fd() as u32;
+    attr.__bindgen_anon_1.btf_key_type_id = KEY;
+    attr.__bindgen_anon_1.btf_value_type_id = VALUE;
+    let fd = bpf(bpf_cmd::BPF_MAP_CREATE, &mut attr)?;
+    // SAFETY: a new descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Numbers of the types in [`types_of_words`].
+const WORD: u32 = 1;
+const WORDS_OF_KEY: u32 = 2;
+const KEY: u32 = 3;
+const WORDS_OF_VALUE: u32 = 4;
+const VALUE: u32 = 5;
+
+/// Type information (BTF) of a word, and of structs of an array of words for a key and a value of so many bytes.
+fn types_of_words(key: usize, value: usize) -> Vec<u8> {
+    const INT: u32 = 1 << 24;
+    const ARRAY: u32 = 3 << 24;
+    const STRUCT_OF_ONE: u32 = 4 << 24 | 1;
+    // Where a name stands among the names.
+    const NAME_OF_WORD: u32 = 1;
+    const NAME_OF_WORDS: u32 = 5;
+    let names = b"\0u64\0words\0";
+    let word = size_of::<u64>() as u32;
+    let array = |bytes: usize| [0, ARRAY, 0, WORD, WORD, bytes as u32 / word];
+    let of_array = |bytes: usize, array: u32| [0, STRUCT_OF_ONE, bytes as u32, NAME_OF_WORDS, array, 0];
+    let types: Vec<u32> = [
+        [NAME_OF_WORD, INT, word, word * 8].as_slice(),
+        &array(key),
+        &of_array(key, WORDS_OF_KEY),
+        &array(value),
+        &of_array(value, WORDS_OF_VALUE),
+    ]
+    .concat();
+    let types_length = types.len() as u32 * 4;
+    // Magic and version, then for types and names how far behind this header they are and how long.
+    let header = [0x0001_eb9f, 24, 0, types_length, types_length, names.len() as u32];
+    let mut blob: Vec<u8> = header.into_iter().chain(types).flat_map(u32::to_ne_bytes).collect();
+    blob.extend(names);
+    blob
+}
+
+fn load_types(blob: &[u8]) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    attr.__bindgen_anon_7.btf = blob.as_ptr() as u64;
+    attr.__bindgen_anon_7.btf_size = blob.len() as u32;
+    let fd = bpf(bpf_cmd::BPF_BTF_LOAD, &mut attr)?;
+    // SAFETY: a new descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// Reads up to `keys.len()` entries of a hash map in one call, beginning at bucket `cursor` (`None`: the

@@ -7,6 +7,7 @@ use crate::{
     bench::{
         Bench,
         line::{Goal, Line},
+        lists::Blocklist,
         live::{Case, Path, Subject, compare, compare_rates, floor_of},
         rounds::Comparison,
     },
@@ -16,14 +17,16 @@ use crate::{
     xdp::Program,
 };
 
+/// The default limit.
+pub(super) const DEFAULT_LIMIT: Limit = Limit::new(RATE, 2 * RATE);
 /// A limit that nothing here exceeds: 50 M SYNs a second, which is beyond what can be configured.
 const GENEROUS: Limit = Limit { interval_ns: 20, tolerance_ns: 20_000_000 };
 /// The default limit, in SYNs a second; its burst is twice that.
 const RATE: u32 = 100;
 /// Seed of the sketch.
-const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
+pub(super) const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
 
-fn settings(limit: Limit) -> Config {
+pub(super) fn settings(limit: Limit) -> Config {
     Config {
         hash_seed: SEED,
         syn_interval_ns: limit.interval_ns,
@@ -34,7 +37,7 @@ fn settings(limit: Limit) -> Config {
 
 /// A flood from so many sources, as fast as it goes. It is addressed to another host than the server, so that
 /// what a program passes is dropped by the first function of the network stack and costs no more than it must.
-fn flood(bench: &Bench, sources: u32) -> FloodSpec {
+pub(super) fn flood(bench: &Bench, sources: u32) -> FloodSpec {
     FloodSpec {
         rate_pps: None,
         max_duration: bench.pace.sample_max(),
@@ -46,11 +49,11 @@ fn flood(bench: &Bench, sources: u32) -> FloodSpec {
 
 fn synguard(bench: &Bench, sources: u32, path: Path) -> Case {
     let within = path == Path::Reason(Reason::SynPassed);
-    let settings = settings(if within { GENEROUS } else { Limit::new(RATE, 2 * RATE) });
+    let settings = settings(if within { GENEROUS } else { DEFAULT_LIMIT });
     let floor = if path == Path::Reason(Reason::Hold) { Program::DropEmpty } else { Program::Pass };
     Case {
         name: format!("synguard, {}", describe(sources)),
-        subject: Subject::Synguard(settings),
+        subject: Subject::Synguard(settings, Blocklist::Empty),
         flood: flood(bench, sources),
         floor,
         path,
@@ -68,7 +71,7 @@ fn plain(bench: &Bench, sources: u32) -> Case {
     }
 }
 
-fn describe(sources: u32) -> String {
+pub(super) fn describe(sources: u32) -> String {
     match sources {
         1 => "1 source".to_owned(),
         1_000_000.. => format!("{} M sources", sources / 1_000_000),
@@ -76,7 +79,7 @@ fn describe(sources: u32) -> String {
     }
 }
 
-fn line(row: &'static str, what: String, peer: &str, comparison: Comparison) -> Line {
+pub(super) fn line(row: &'static str, what: String, peer: &str, comparison: Comparison) -> Line {
     Line {
         value: Some(comparison.value),
         peer: Some((peer.to_owned(), comparison.peer)),

@@ -3,7 +3,7 @@
 //! A round measures the floor – an empty program that does the same with the packet – then each case, then the
 //! floor again. Every sample loads its program anew. A round in which the floor moved is measured again.
 
-use std::{sync::Arc, thread, time::Instant};
+use std::{net::Ipv4Addr, sync::Arc, thread, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::sys::{Stats, enable_stats};
@@ -12,9 +12,13 @@ use synguard_common::{abi::Config, admission, verdict::Reason};
 use crate::{
     bench::{
         Bench,
+        lists::Blocklist,
         rounds::{Comparison, Rounds},
+        single::program_by_id,
         spread::Spread,
+        xdp_filter::XdpFilter,
     },
+    bpffs::Dirs,
     flood::{Flood, FloodSpec, Generator},
     interrupt,
     lab::{DEVICE, Lab},
@@ -32,8 +36,10 @@ const PATH_MIN: f64 = 0.98;
 pub(super) enum Subject {
     /// One of the lab's programs.
     Lab(Program),
-    /// synguard with these settings, and room for as many sources as by default.
-    Synguard(Config),
+    /// synguard with these settings and list, and room for as many sources as by default.
+    Synguard(Config, Blocklist),
+    /// xdp-filter with these features, and a source that it drops.
+    XdpFilter { features: &'static str, deny: Option<Ipv4Addr> },
 }
 
 /// The way through synguard that a case is about: proven by its counters, or the sample does not count.
@@ -76,15 +82,27 @@ pub(super) struct Sample {
 enum Running {
     Lab(Attached),
     Synguard(Box<Filter>),
+    XdpFilter(XdpFilter),
 }
 
 impl Running {
     fn start(lab: &Lab, subject: Subject) -> Result<Self> {
         match subject {
             Subject::Lab(program) => lab.attach(program).map(Self::Lab),
-            Subject::Synguard(config) => {
+            Subject::XdpFilter { features, deny } => {
+                let filter = XdpFilter::load(lab, features)?;
+                deny.map_or(Ok(()), |source| filter.deny(source))?;
+                Ok(Self::XdpFilter(filter))
+            }
+            Subject::Synguard(config, list) => {
                 let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);
                 filter.set_config(config);
+                if list != Blocklist::Empty {
+                    // The program keeps the maps when they are unpinned again.
+                    let dirs = Dirs::new()?;
+                    filter.pin_lists(&dirs.bpffs());
+                    list.write(&dirs.bpffs())?;
+                }
                 filter.attach(&lab.server, DEVICE);
                 Ok(Self::Synguard(Box::new(filter)))
             }
@@ -96,6 +114,7 @@ impl Running {
         let info = match self {
             Self::Lab(attached) => attached.loaded().xdp()?.info(),
             Self::Synguard(filter) => filter.xdp().info(),
+            Self::XdpFilter(filter) => Ok(program_by_id(filter.program_id)?),
         };
         let info = info.context("ask about the program")?;
         Ok((info.run_count(), info.run_time().as_nanos() as f64))
@@ -103,7 +122,7 @@ impl Running {
 
     fn counters(&self) -> Counters {
         match self {
-            Self::Lab(_) => Counters { reasons: [0; REASONS], inserts: 0 },
+            Self::Lab(_) | Self::XdpFilter(_) => Counters { reasons: [0; REASONS], inserts: 0 },
             Self::Synguard(filter) => Counters {
                 reasons: filter.counters().map(|counter| counter.packets),
                 inserts: filter.cpu_states().iter().map(|cpu| cpu.sources.inserts).sum(),

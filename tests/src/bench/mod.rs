@@ -7,6 +7,7 @@ mod cost;
 mod distinct;
 mod established;
 mod line;
+mod lists;
 mod live;
 mod machine;
 mod offenders;
@@ -16,6 +17,7 @@ mod report;
 mod rounds;
 mod single;
 mod spread;
+mod stall;
 mod xdp_filter;
 
 use std::{path::PathBuf, time::Duration};
@@ -52,7 +54,7 @@ pub struct Options {
 type Measure = fn(&Bench) -> Result<Vec<Line>>;
 
 /// Every row: its name, what it is about, and how it is measured.
-const ROWS: [(&str, &str, Measure); 11] = [
+const ROWS: [(&str, &str, Measure); 14] = [
     ("established", "an established TCP packet, against xdp-filter", established::run),
     ("known", "a SYN of one known source, within its rate and in hold", cost::known),
     ("forged-65k", "a forged SYN from 65 k sources, against a plain LRU filter", cost::forged_65k),
@@ -64,6 +66,9 @@ const ROWS: [(&str, &str, Measure); 11] = [
         cost::forged_vs_known,
     ),
     ("drop-rate", "live drops a second, against an empty program", cost::drop_rate),
+    ("blocked", "a blocked source with a million in the list, against xdp-filter", lists::blocked),
+    ("list-miss", "a source in no list, with many prefixes in it against one", lists::miss),
+    ("list-stall", "how long a million list entries keep a CPU when they are replaced", stall::run),
     ("offenders", "100 offenders among 1 M forged sources", offenders::run),
     ("distinct-v4", "error of the distinct count, IPv4", distinct::v4),
     ("distinct-v6", "error of the distinct count, IPv6", distinct::v6),

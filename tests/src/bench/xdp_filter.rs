@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
+    net::Ipv4Addr,
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -56,6 +57,17 @@ impl XdpFilter {
         let programs = interface.context("the server lost its device")?.xdp;
         filter.program_id = programs.first().context("xdp-filter attached nothing")?.1;
         Ok(filter)
+    }
+
+    /// Has it drop what a source sends.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub(super) fn deny(&self, source: Ipv4Addr) -> Result<()> {
+        // Its lists are pinned in its own mount.
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--target={}", self.holder.id())).args(["--mount", "--net", "xdp-filter", "ip"]);
+        run(command.arg(source.to_string()).args(["--mode", "src"])).map(drop)
     }
 }
 

@@ -6,14 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard_common::{abi::Config, verdict::Reason};
+use synguard_common::{
+    abi::Config, admission::PROMOTION_MARK, distinct::window, names::SOURCES_DEFAULT, rate::CLOCK_STEP_NS,
+    verdict::Reason,
+};
 use synguard_tests::{
     command::pin_to_cpu,
     packet::Packet,
-    testrun::{Filter, config},
+    testrun::{Filter, config, now_ns},
 };
 
 use crate::table::{PORT, SECOND, V4, V4_TO, key};
+
+/// Where a source address lies in an untagged IPv4 frame.
+const SOURCE: std::ops::Range<usize> = 26..30;
 
 /// CPUs that take part. On a machine with one the threads take turns, and the sums are the same.
 fn cpus() -> usize {
@@ -83,6 +89,133 @@ fn one_source_on_two_cpus_gets_one_burst() {
     let state = filter.source(key(V4)).unwrap();
     assert_eq!((state.passed, state.dropped), (passed, exceeded));
     assert_eq!(filter.sources().len(), 1);
+}
+
+/// A hold that one CPU begins is every CPU's, though each has its own memory of who is in hold.
+#[test]
+fn a_hold_begun_on_one_cpu_holds_on_the_other() {
+    const BURST: u64 = 500_000;
+    const REPEAT: u32 = 1_000_000;
+    const SLACK: u64 = BURST / 1000;
+    let filter = Filter::with_config(Config { hold_ns: 1_000 * SECOND, ..burst(BURST) });
+    let elapsed = run_at_once(&filter, &vec![syn(V4); 2], 1, REPEAT);
+    let sent = 2 * u64::from(REPEAT);
+    let [passed, exceeded, held] =
+        [Reason::SynPassed, Reason::RateExceeded, Reason::Hold].map(|reason| packets(&filter, reason));
+    println!("{passed} of a burst of {BURST} passed, {exceeded} began a hold, {held} met it, in {elapsed:?}");
+    assert_eq!(passed + exceeded + held, sent);
+    assert!((BURST..=BURST + elapsed.as_secs() + 1 + SLACK).contains(&passed), "{passed} passed");
+    // Both may find the bucket empty before either has written so; from then on nobody asks it.
+    assert!((1..=cpus() as u64).contains(&exceeded), "{exceeded} began a hold");
+    let state = filter.source(key(V4)).unwrap();
+    assert_eq!((state.passed, state.dropped), (passed, exceeded + held));
+}
+
+/// Sources of one network share its bucket, whichever CPU they come in on.
+#[test]
+fn one_prefix_on_two_cpus_gets_one_burst() {
+    const BURST: u64 = 500_000;
+    const REPEAT: u32 = 750_000;
+    const SLACK: u64 = BURST / 1000;
+    let unlimited = Config { syn_interval_ns: 1, syn_tolerance_ns: SECOND, ..burst(1) };
+    let config = Config {
+        prefix_interval_ns: SECOND,
+        prefix_tolerance_ns: SECOND * (BURST - 1),
+        prefix_rate: 1,
+        ..unlimited
+    };
+    let filter = Filter::with_config(config);
+    let elapsed = run_at_once(&filter, &["192.0.2.1", "192.0.2.2"].map(syn), 1, REPEAT);
+    let (passed, exceeded) = (packets(&filter, Reason::SynPassed), packets(&filter, Reason::PrefixExceeded));
+    println!("{passed} of a burst of {BURST} passed in {elapsed:?}");
+    assert_eq!(passed + exceeded, 2 * u64::from(REPEAT));
+    assert!((BURST..=BURST + elapsed.as_secs() + 1 + SLACK).contains(&passed), "{passed} passed");
+}
+
+/// CPUs write the sketch without atomics and may lose updates to each other. An offender whose SYNs come on both,
+/// while both are crowded, is noticed all the same, and every SYN of it that was dropped is counted.
+#[test]
+fn an_offender_on_two_crowded_cpus_is_noticed() {
+    const REPEAT: u32 = 200_000;
+    const OFFENDER: &str = "192.0.2.1";
+    let mut filter = Filter::load_with_sources(SOURCES_DEFAULT);
+    filter.set_config(Config { hash_seed: [11, 22], hold_ns: 1_000 * SECOND, ..burst(3) });
+    thread::scope(|scope| {
+        let filter = &filter;
+        for cpu in 0..cpus() {
+            scope.spawn(move || crowd(filter, cpu));
+        }
+    });
+    let skipped = packets(&filter, Reason::Untracked);
+    run_at_once(&filter, &vec![syn(OFFENDER); 2], 1, REPEAT);
+    let unseen = packets(&filter, Reason::Untracked) - skipped;
+    println!("{unseen} SYNs of {} were not charged", 2 * REPEAT);
+    // Each that both count at once raises its estimate by one at least, so it reaches the mark soon; that happens
+    // once for each CPU if the crowd of one ends meanwhile.
+    assert!(unseen <= 4 * u64::from(PROMOTION_MARK), "{unseen} SYNs were not charged");
+    let state = filter.source(key(OFFENDER)).expect("an entry");
+    assert_eq!(state.passed + state.dropped + unseen, 2 * u64::from(REPEAT), "{state:?}");
+    assert!(state.passed <= 3 + 1 + cpus() as u64 && state.hold_until_ns > 0, "{state:?}");
+}
+
+/// Sends SYNs from ever new sources until the CPU lets none of them in any more.
+fn crowd(filter: &Filter, cpu: usize) {
+    const STEP: u32 = 5_000;
+    pin_to_cpu(cpu).unwrap();
+    let (mut frame, begun) = (syn("10.0.0.0"), Instant::now());
+    // Each CPU in a network of its own.
+    let mut next = (10 + cpu as u32) << 24;
+    while !filter.cpu_states()[cpu].sources.is_crowded(now_ns()) {
+        for source in next..next + STEP {
+            frame[SOURCE].copy_from_slice(&source.to_be_bytes());
+            filter.run_uncounted(&frame, 1);
+        }
+        next += STEP;
+        assert!(begun.elapsed() < Duration::from_secs(20), "the flood is too slow to be one");
+    }
+}
+
+/// CPUs write the registers without atomics, too, and the lower of two ranks may stay.
+#[test]
+fn sources_on_two_cpus_are_counted_once_each() {
+    const SOURCES: u32 = 16_000;
+    const TRIES: u32 = 30;
+    let filter = Filter::with_config(Config { hash_seed: [11, 22], ..burst(100) });
+    let frames = |cpu: u32| -> Vec<Vec<u8>> {
+        let mine = (0..SOURCES).filter(|source| source % 2 == cpu);
+        let frame = |source: u32| {
+            let mut frame = syn("10.0.0.0");
+            frame[SOURCE].copy_from_slice(&(0x0b00_0000 + source).to_be_bytes());
+            frame
+        };
+        mine.map(frame).collect()
+    };
+    let frames = [frames(0), frames(1)];
+    // All must fall into one window; on a slow machine that takes another try.
+    let error = (0..TRIES).find_map(|_| {
+        let before = window(now_ns());
+        while window(now_ns()) == before {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // The program's clock lags behind by up to a tick.
+        thread::sleep(Duration::from_nanos(2 * CLOCK_STEP_NS));
+        let counted = window(now_ns());
+        thread::scope(|scope| {
+            for (cpu, frames) in frames.iter().enumerate() {
+                let filter = &filter;
+                scope.spawn(move || {
+                    pin_to_cpu(cpu % cpus()).unwrap();
+                    for frame in frames {
+                        filter.run_uncounted(frame, 1);
+                    }
+                });
+            }
+        });
+        let estimate = synguard::distinct::estimate(&filter.registers(), counted);
+        (window(now_ns()) == counted).then_some(estimate / f64::from(SOURCES) - 1.0)
+    });
+    let error = error.expect("the machine is too slow");
+    assert!(error.abs() <= 0.05, "{:.1} % off", error * 100.0);
 }
 
 #[test]

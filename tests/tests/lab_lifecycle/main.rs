@@ -5,6 +5,7 @@ mod adoption;
 mod confirm;
 mod conflicts;
 mod endings;
+mod layout;
 mod settings;
 
 use std::{

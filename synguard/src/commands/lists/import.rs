@@ -1,0 +1,126 @@
+//! `synguard block import` and `synguard allow import`.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{counted, emit, refusal};
+use crate::{
+    cli::ImportArgs,
+    clock,
+    error::{Kind, failure},
+    instance::Instance,
+    lists::{
+        Entry, List, Live, Now, Origin, aggregate,
+        file::{self, Defaults, Found},
+    },
+};
+
+const BUFFER: usize = 256 * 1024;
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Imports a file.
+///
+/// # Errors
+///
+/// The first line that is wrong, with its number; a list that would be too long; or not attached. Nothing has
+/// changed then.
+pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<()> {
+    super::super::open(instance)?;
+    let now = clock::now();
+    let (entries, found) = read(list, args, now)?;
+    let name = shown(&args.file);
+    if args.replace && found.targets == 0 {
+        let (verb, list) = (list.verb(), list.name());
+        let message = format!(
+            "{name} has no targets, so the {list} was not replaced: `synguard {verb} flush` is there to empty it"
+        );
+        return Err(failure(Kind::Invalid, message));
+    }
+    let covered = file::covered(&entries);
+    let before = entries.len() as u64;
+    let entries = if args.aggregate { aggregate::aggregate(entries) } else { entries };
+    let count = entries.len() as u64;
+    let bar = spinner(format!("writing {} to the {}", counted(count, "entry", "entries"), list.name()));
+    let mut live = Live::open(instance)?;
+    let written = if args.replace { live.replace(list, &entries, now) } else { live.add(list, entries, now) };
+    bar.finish_and_clear();
+    written?;
+    let merged = (count < before).then(|| format!("merged into {}", counted(count, "entry", "entries")));
+    let notes: Vec<String> = [
+        (found.duplicates, "named again", "named again"),
+        (if args.aggregate { 0 } else { covered }, "covered by another", "covered by others"),
+        (found.masked, "with host bits, which were cleared", "with host bits, which were cleared"),
+        (found.over, "over already", "over already"),
+    ]
+    .into_iter()
+    .filter(|(number, ..)| *number > 0)
+    .map(|(number, one, more)| counted(number, one, more))
+    .chain(merged)
+    .collect();
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+    let way = if args.replace { "in the place of" } else { "into" };
+    let targets = counted(found.targets, "target", "targets");
+    emit(format!("imported {targets} {way} the {}{notes}\n", list.name()))
+}
+
+/// Reads the file, with a bar on a terminal.
+fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, Found)> {
+    let name = shown(&args.file);
+    let unreadable = |error: io::Error| failure(Kind::Invalid, format!("cannot read {name}: {error}"));
+    let (input, size): (Box<dyn Read>, Option<u64>) = if args.file == Path::new("-") {
+        (Box::new(io::stdin().lock()), None)
+    } else {
+        let file = File::open(&args.file).map_err(unreadable)?;
+        let size = file.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len());
+        (Box::new(file), size)
+    };
+    let defaults = Defaults {
+        now,
+        ttl: args.entry.ttl,
+        reason: args.entry.reason.clone(),
+        scope: args.entry.scope,
+        origin: Origin::Feed,
+    };
+    let bar = size.map_or_else(|| spinner(format!("reading {name}")), |size| bytes_bar(size, &name));
+    let refuse = refusal(list, args.entry.force);
+    let refuse = |target| {
+        let why = refuse(target)?;
+        Some(format!("{why}: take the line out, or add --force to block it anyway"))
+    };
+    let input = BufReader::with_capacity(BUFFER, input);
+    let read = file::read(input, &defaults, refuse, |bytes| bar.set_position(bytes));
+    bar.finish_and_clear();
+    read.map_err(|error| match error {
+        file::FileError::Read(error) => unreadable(error),
+        error => failure(Kind::Invalid, format!("{name}:{error}; nothing was changed")),
+    })
+}
+
+/// What messages call a file.
+fn shown(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Neither is drawn where standard error is no terminal.
+fn bytes_bar(size: u64, name: &str) -> ProgressBar {
+    let bar = ProgressBar::new(size);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(format!("reading {name}"));
+    bar
+}
+
+fn spinner(message: String) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.set_message(message);
+    bar.enable_steady_tick(REDRAW);
+    bar
+}

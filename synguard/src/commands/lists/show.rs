@@ -1,0 +1,172 @@
+//! `list`, `export` and `check` of the operator's lists.
+
+use std::{
+    io::{self, BufWriter, ErrorKind, Write},
+    net::IpAddr,
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::{super::emit, counted};
+use crate::{
+    clock,
+    instance::Instance,
+    lists::{
+        List, Live, Now, View,
+        check::{Decision, Verdict, decide},
+        line::{Text, Times},
+        time,
+    },
+};
+
+/// Prints a list.
+///
+/// # Errors
+///
+/// Not attached, or the list cannot be read.
+pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()> {
+    let now = clock::now();
+    let views = Live::open(instance)?.all(list, now)?;
+    stream(
+        |out| if as_json { write_json(out, list, &views, now) } else { write_table(out, list, &views, now) },
+    )
+}
+
+/// Prints a list in the form that `import` reads.
+///
+/// # Errors
+///
+/// Not attached, or the list cannot be read.
+pub(super) fn export(instance: &Instance, list: List) -> Result<()> {
+    let now = clock::now();
+    let views = Live::open(instance)?.all(list, now)?;
+    stream(|out| {
+        for view in &views {
+            writeln!(out, "{}", Text(&view.to_entry(now), Times::Left { now }))?;
+        }
+        Ok(())
+    })
+}
+
+/// Prints what both lists say of an address.
+///
+/// # Errors
+///
+/// Not attached, or a list cannot be read.
+pub(super) fn check(instance: &Instance, address: IpAddr, as_json: bool) -> Result<()> {
+    let now = clock::now();
+    let live = Live::open(instance)?;
+    let (allow, block) = (live.about(List::Allow, address, now)?, live.about(List::Block, address, now)?);
+    drop(live);
+    let decision = decide(&allow, &block, now);
+    if !as_json {
+        return emit(check_text(address, &decision, [(List::Allow, &allow), (List::Block, &block)], now));
+    }
+    let entries = |views: &[View]| views.iter().map(|view| view_json(view, now)).collect::<Vec<_>>();
+    let by = decision.by.map(|(list, view)| {
+        let mut by = view_json(view, now);
+        by["list"] = list.verb().into();
+        by
+    });
+    let object = json!({
+        "schema": 1,
+        "address": address.to_string(),
+        "verdict": decision.syn.name(),
+        "verdict_other_packets": decision.other.name(),
+        "decided_by": by,
+        "why": why(address, &decision, &block),
+        "allow": entries(&allow),
+        "block": entries(&block),
+    });
+    emit(format!("{object}\n"))
+}
+
+fn check_text(address: IpAddr, decision: &Decision<'_>, lists: [(List, &Vec<View>); 2], now: Now) -> String {
+    let mut text = format!("{}\n", why(address, decision, lists[1].1));
+    for (list, views) in lists {
+        for view in views {
+            let decides = decision.by == Some((list, view));
+            let mark = if decides { "*" } else { " " };
+            text += &format!("{mark} {}  {}  {}\n", list.name(), view.target, view.words(now));
+        }
+    }
+    text
+}
+
+/// The decision in a sentence.
+fn why(address: IpAddr, decision: &Decision<'_>, block: &[View]) -> String {
+    let Some((list, view)) = decision.by else {
+        return format!("{address} is unlisted: no entry of either list is about it");
+    };
+    let only = if decision.syn == decision.other {
+        ""
+    } else if decision.other == Verdict::Blocked {
+        " for SYNs; its other packets are blocked"
+    } else {
+        " for SYNs; its other packets pass the lists"
+    };
+    let verdict = decision.syn.name();
+    let wins = match list {
+        List::Allow if !block.is_empty() => ", which wins over the blocklist",
+        _ => "",
+    };
+    format!("{address} is {verdict}{only}: {} is in the {}{wins}", view.target, list.name())
+}
+
+fn view_json(view: &View, now: Now) -> Value {
+    json!({
+        "target": view.target.to_string(),
+        "scope": view.scope.name(),
+        "origin": view.origin.name(),
+        "reason": view.reason.as_ref().map(|reason| reason.as_str()),
+        "hits": view.hits,
+        "created": view.created_ms.map(|ms| ms / 1_000),
+        "expires_at": view.expires_ms(now).map(|ms| ms / 1_000),
+        "ttl_seconds_left": view.left(now).map(|left| left.as_secs()),
+    })
+}
+
+fn write_json(out: &mut impl Write, list: List, views: &[View], now: Now) -> io::Result<()> {
+    write!(out, "{{\"schema\":1,\"list\":\"{}\",\"entries\":[", list.verb())?;
+    for (i, view) in views.iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        write!(out, "{comma}\n{}", view_json(view, now))?;
+    }
+    writeln!(out, "]}}")
+}
+
+fn write_table(out: &mut impl Write, list: List, views: &[View], now: Now) -> io::Result<()> {
+    if views.is_empty() {
+        return writeln!(out, "the {} is empty", list.name());
+    }
+    let width = views.iter().map(|view| view.target.to_string().len()).max().unwrap_or(0).max(6);
+    writeln!(out, "{:width$}  SCOPE  ORIGIN          HITS  LEFT     REASON", "TARGET")?;
+    for view in views {
+        let left = view.left(now).map_or_else(|| "-".to_owned(), time::left);
+        let reason = view.reason.as_ref().map_or("", |reason| reason.as_str());
+        let target = view.target.to_string();
+        let line = format!(
+            "{target:width$}  {:5}  {:8}  {:>10}  {left:7}  {reason}",
+            view.scope.name(),
+            view.origin.name(),
+            view.hits
+        );
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    writeln!(out, "{}", counted(views.len() as u64, "entry", "entries"))
+}
+
+/// Writes to standard output piece by piece. Whoever stops reading, as `head` does, has what it wanted.
+fn stream(write: impl FnOnce(&mut BufWriter<io::StdoutLock<'_>>) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("write to standard output"),
+        // What could not be written must not be tried again when the buffer goes.
+        Err(_) => {
+            let _ = out.into_parts();
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,158 @@
+//! One request to the kernel, and the many messages a dump is answered with.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use netlink_packet_core::{
+    NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable,
+};
+use netlink_sys::{Socket, SocketAddr};
+
+/// The kernel puts no more than this into one datagram of a dump.
+const DATAGRAM_MAX: usize = 64 * 1024;
+
+/// Sends one request; the answer is to be read from the socket.
+pub(super) fn send<M: NetlinkSerializable>(protocol: isize, message: M, flags: u16) -> Result<Socket> {
+    let mut socket = Socket::new(protocol).context("open a netlink socket")?;
+    socket.bind_auto().context("bind a netlink socket")?;
+    socket.connect(&SocketAddr::new(0, 0)).context("connect a netlink socket")?;
+    let mut header = NetlinkHeader::default();
+    header.flags = flags;
+    let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    request.finalize();
+    let mut buffer = vec![0; request.buffer_len()];
+    request.serialize(&mut buffer);
+    socket.send(&buffer, 0).context("send to netlink")?;
+    Ok(socket)
+}
+
+/// Shows every message that a dump is answered with to `visit`.
+///
+/// A message that cannot be understood does not hide the others: it becomes an error after the last one.
+pub(super) fn dump<M>(protocol: isize, message: M, mut visit: impl FnMut(M)) -> Result<()>
+where
+    M: NetlinkSerializable + NetlinkDeserializable,
+{
+    let socket = send(protocol, message, NLM_F_REQUEST | NLM_F_DUMP)?;
+    let mut datagram = Vec::with_capacity(DATAGRAM_MAX);
+    let mut strange = Strange::default();
+    loop {
+        datagram.clear();
+        let length = socket.recv(&mut datagram, libc::MSG_TRUNC).context("receive from netlink")?;
+        ensure!(length <= datagram.len(), "netlink sent a datagram of {length} bytes");
+        if read(&datagram, &mut visit, &mut strange)? {
+            return strange.result();
+        }
+    }
+}
+
+/// The messages that were not understood.
+#[derive(Default)]
+struct Strange {
+    count: u64,
+    first: Option<String>,
+}
+
+impl Strange {
+    fn result(self) -> Result<()> {
+        match self.first {
+            None => Ok(()),
+            Some(first) => bail!("{} netlink messages not understood, the first: {first}", self.count),
+        }
+    }
+}
+
+/// Reads the messages of one datagram; whether the dump ends with it. Pure.
+fn read<M: NetlinkDeserializable>(
+    datagram: &[u8],
+    visit: &mut impl FnMut(M),
+    strange: &mut Strange,
+) -> Result<bool> {
+    const ALIGNMENT: usize = 4;
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let length = NetlinkBuffer::new_checked(&rest).context("understand netlink")?.length() as usize;
+        match NetlinkMessage::<M>::deserialize(rest) {
+            Ok(message) => match message.payload {
+                NetlinkPayload::InnerMessage(message) => visit(message),
+                NetlinkPayload::Done(done) if done.code == 0 => return Ok(true),
+                NetlinkPayload::Done(done) => return Err(refused(done.code)),
+                NetlinkPayload::Error(error) => return Err(error.to_io()).context("netlink refused"),
+                _ => {}
+            },
+            Err(error) => {
+                strange.count += 1;
+                strange.first.get_or_insert_with(|| error.to_string());
+            }
+        }
+        rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+fn refused(code: i32) -> anyhow::Error {
+    anyhow::Error::new(std::io::Error::from_raw_os_error(code.saturating_neg())).context("netlink refused")
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::{RouteNetlinkMessage, address::AddressMessage};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(payload: NetlinkPayload<RouteNetlinkMessage>) -> Vec<u8> {
+        let mut message = NetlinkMessage::new(NetlinkHeader::default(), payload);
+        message.finalize();
+        let mut buffer = vec![0; message.buffer_len().next_multiple_of(4)];
+        message.serialize(&mut buffer);
+        buffer
+    }
+
+    fn address() -> Vec<u8> {
+        message(NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(AddressMessage::default())))
+    }
+
+    fn read_all(datagram: &[u8]) -> (usize, u64, Result<bool>) {
+        let (mut seen, mut strange) = (0, Strange::default());
+        let end = read(datagram, &mut |_: RouteNetlinkMessage| seen += 1, &mut strange);
+        (seen, strange.count, end)
+    }
+
+    #[test]
+    fn a_strange_message_hides_no_other() {
+        let mut strange = address();
+        strange[4] = 0xee;
+        let (seen, count, end) = read_all(&[address(), strange, address()].concat());
+        assert_eq!((seen, count, end.expect("not refused")), (2, 1, false));
+    }
+
+    #[test]
+    fn the_end_and_a_refusal_are_told_apart() {
+        let done = |code| {
+            let mut done = netlink_packet_core::DoneMessage::default();
+            done.code = code;
+            message(NetlinkPayload::Done(done))
+        };
+        assert!(read_all(&[address(), done(0)].concat()).2.expect("the end"));
+        let error = format!("{:#}", read_all(&done(-libc::ENOENT)).2.expect_err("a refusal"));
+        assert_eq!(error, "netlink refused: No such file or directory (os error 2)");
+    }
+
+    proptest! {
+        /// Neither random bytes nor a damaged answer is a panic or an endless loop.
+        #[test]
+        fn hostile_datagrams_end(
+            noise in prop::collection::vec(any::<u8>(), 0..200),
+            damage in prop::collection::vec((0_usize..64, any::<u8>()), 0..4),
+        ) {
+            let _ = read_all(&noise);
+            let mut damaged = [address(), address()].concat();
+            for (at, byte) in damage {
+                if let Some(place) = damaged.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            let _ = read_all(&damaged);
+        }
+    }
+}

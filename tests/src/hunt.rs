@@ -1,0 +1,152 @@
+//! Few offenders among many forged sources: are they caught, and nobody else?
+//!
+//! The forged sources come first, until they have crowded the program: offenders that came with them would be
+//! caught while everybody still has an entry.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use synguard_common::{
+    abi::{Config, SourceKey},
+    names::SOURCES_DEFAULT,
+    prefix,
+};
+
+use crate::{
+    flood::{Flood, FloodSpec, Generator, Offenders, Totals},
+    interrupt,
+    lab::{DEVICE, Family, GATEWAY_MAC, Lab},
+    testrun::{Filter, config, now_ns},
+};
+
+/// The limit, in SYNs a second of a source. A forged source sends about one, or less.
+pub const RATE: u32 = 5;
+/// How many times the limit an offender sends.
+pub const EXCESS: u32 = 100;
+/// How many offenders there are.
+pub const OFFENDERS: u32 = 100;
+/// How many forged sources there are.
+pub const FORGED: u32 = 1_000_000;
+/// An offender that is found later is missed.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
+const FIRST_OFFENDER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
+/// How often it is looked for offenders.
+const POLL: Duration = Duration::from_millis(10);
+/// Forged sources that come faster than the program lets them in have crowded it long before.
+const CROWD_MAX: Duration = Duration::from_secs(10);
+
+/// How fast is flooded, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// SYNs a second of all together.
+    pub flood_pps: u64,
+    /// How long, once the offenders have come. Innocent sources are looked for at its end.
+    pub time: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hunt {
+    /// Offenders that were not in hold in time.
+    pub missed: u32,
+    /// When the last offender was found in hold; the whole time if one was missed.
+    pub slowest: Duration,
+    /// Sources other than the offenders that were in hold, or of which a SYN was dropped.
+    pub innocent: usize,
+    /// How many times its limit an offender sent.
+    pub excess: f64,
+    /// Forged SYNs a second.
+    pub forged_pps: f64,
+}
+
+impl Hunt {
+    /// The share of the offenders that were found in time.
+    pub fn recall(&self) -> f64 {
+        1.0 - f64::from(self.missed) / f64::from(OFFENDERS)
+    }
+}
+
+/// The program on the server's device, with the default table and the limit. Another seed makes other sources
+/// collide.
+pub fn filter(lab: &Lab, seed: [u64; 2]) -> Filter {
+    let mut filter = Filter::load_with_sources(SOURCES_DEFAULT);
+    filter.set_config(Config { hash_seed: seed, ..config(RATE, 2 * RATE) });
+    filter.attach(&lab.server, DEVICE);
+    filter
+}
+
+/// Floods, and looks for the offenders.
+///
+/// # Errors
+/// When the kernel refuses the flood, it does not crowd the program, or the run is interrupted.
+pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<Hunt> {
+    let share = f64::from(OFFENDERS * EXCESS * RATE) / plan.flood_pps as f64;
+    let forged = FloodSpec {
+        rate_pps: Some(plan.flood_pps),
+        max_duration: CROWD_MAX,
+        sources: FORGED,
+        destination_mac: GATEWAY_MAC,
+        ..FloodSpec::new(Family::V4)
+    };
+    let mixed = FloodSpec {
+        max_duration: plan.time,
+        offenders: Some(Offenders { first: IpAddr::V4(FIRST_OFFENDER), count: OFFENDERS, share }),
+        ..forged.clone()
+    };
+    // Made before: that takes a while, and the crowd does not last.
+    let generator = Arc::new(Generator::new(lab, &mixed)?);
+    crowd(lab, filter, forged)?;
+    let flood = Flood::start_with(lab, generator, mixed)?;
+    let offenders: Vec<SourceKey> = (0..OFFENDERS).map(|i| key(u32::from(FIRST_OFFENDER) + i)).collect();
+    let (missed, slowest) = watch(filter, &flood, &offenders, plan.time)?;
+    let totals: Totals = flood.wait()?;
+    let offenders: HashSet<SourceKey> = offenders.into_iter().collect();
+    let punished =
+        filter.sources().into_iter().filter(|(_, state)| state.dropped > 0 || state.hold_until_ns > 0);
+    Ok(Hunt {
+        missed,
+        slowest,
+        innocent: punished.filter(|(key, _)| !offenders.contains(key)).count(),
+        excess: totals.rate() * share / f64::from(OFFENDERS * RATE),
+        forged_pps: totals.rate() * (1.0 - share),
+    })
+}
+
+/// Forged sources alone, until no new one is given an entry.
+fn crowd(lab: &Lab, filter: &Filter, forged: FloodSpec) -> Result<()> {
+    let flood = Flood::start(lab, forged)?;
+    while !filter.cpu_states().iter().any(|cpu| cpu.sources.is_crowded(now_ns())) {
+        interrupt::check()?;
+        if flood.is_finished() {
+            bail!("{:?} of forged sources did not crowd the program: {:?}", CROWD_MAX, flood.wait()?);
+        }
+        thread::sleep(POLL);
+    }
+    flood.stop().map(drop)
+}
+
+/// How many offenders were not in hold in time, and when the last one was.
+fn watch(filter: &Filter, flood: &Flood, offenders: &[SourceKey], time: Duration) -> Result<(u32, Duration)> {
+    let start = Instant::now();
+    let mut at_large = offenders.to_vec();
+    while !flood.is_finished() && start.elapsed() <= DEADLINE {
+        interrupt::check()?;
+        thread::sleep(POLL);
+        at_large.retain(|&key| filter.source(key).is_none_or(|state| state.hold_until_ns == 0));
+        if at_large.is_empty() {
+            return Ok((0, start.elapsed()));
+        }
+    }
+    Ok((at_large.len() as u32, time))
+}
+
+fn key(address: u32) -> SourceKey {
+    SourceKey { address: prefix::v4_mapped(address.to_be()) }
+}
