@@ -4,6 +4,7 @@
 
 mod controller;
 mod cookies;
+mod errands;
 mod interfaces;
 mod offences;
 mod privileges;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    config, connections,
+    config,
     event::Event,
     instance::Instance,
     policy::Numbers,
@@ -40,10 +40,6 @@ impl Cookies {
                     self.complaint = Some(why);
                 }
             }
-        }
-        let (namespaces, more) = connections::listeners_elsewhere();
-        if !namespaces.is_empty() {
-            events.push(Event::ListenersElsewhere { namespaces, more });
         }
         events
     }

@@ -150,8 +150,8 @@ fn answering_in_the_driver_is_said_to_be_missing() {
     let (lab, synguard) = lab(0);
     let running = synguard.attach(&["--cookies", "xdp", "--hold", "1s"]).unwrap();
     let flood = start(&lab, forged());
-    until("cookies", Duration::from_secs(2), || syncookies(&lab) == 2);
-    assert_eq!(status(&synguard)["cookies"]["mode"], "kernel");
+    until("cookies", Duration::from_secs(2), || status(&synguard)["cookies"]["mode"] == "kernel");
+    assert_eq!(syncookies(&lab), 2);
     assert!(running.stderr().contains("cookies = xdp: answering in the driver is not in this version"));
     flood.stop().unwrap();
     running.terminate().unwrap();

@@ -5,7 +5,9 @@ mod blocks;
 mod cookies;
 mod crash;
 mod idle;
+mod interfaces;
 mod odd;
+mod systemd;
 
 use std::{
     net::IpAddr,
