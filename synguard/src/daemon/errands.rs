@@ -129,8 +129,7 @@ mod tests {
 
     #[test]
     fn one_that_panics_stops_no_other() {
-        let mut errands = Errands::default();
-        errands.is_asking = true;
+        let mut errands = Errands { is_asking: true, ..Errands::default() };
         errands.start(|| panic!("as this test wants"));
         errands.start(|| Brought::Events(vec![Event::Confirmed {}]));
         let mut events = Vec::new();

@@ -179,10 +179,10 @@ mod tests {
         };
         let error = anyhow::anyhow!("no\nroom");
         let of = |sentences: &[Sentence]| failed(sentences, 64, &error).to_string();
-        assert_eq!(of(&[sentence("::ffff:192.0.2.1")]), "192.0.2.1 could not be blocked: no room");
+        assert_eq!(of(&[sentence("::ffff:192.0.2.1")]), r"192.0.2.1 could not be blocked: no\nroom");
         assert_eq!(
             of(&[sentence("::ffff:192.0.2.1"), sentence("2001:db8::"), sentence("2001:db8:1::")]),
-            "192.0.2.1 and 2 more could not be blocked: no room"
+            r"192.0.2.1 and 2 more could not be blocked: no\nroom"
         );
     }
 }

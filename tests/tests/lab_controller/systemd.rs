@@ -9,7 +9,7 @@ use super::{concentrated, lab, start};
 /// What comes next, each message being one or more lines.
 fn next(socket: &UnixDatagram) -> Vec<String> {
     let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).expect("something to be told in time");
+    let length = socket.recv(&mut buffer).unwrap();
     String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned).collect()
 }
 

@@ -50,7 +50,7 @@ fn runs_xdp(lab: &Lab, device: &str) -> bool {
 /// afterwards.
 fn assert_nothing_left(lab: &Lab, synguard: &Synguard) {
     assert!(!runs_xdp(lab, DEVICE), "{}", link(lab, DEVICE));
-    assert_eq!(synguard.dirs().pins(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(synguard.dirs().pins(), Vec::<PathBuf>::new());
     let mut left = files(&synguard.dirs().run_dir());
     left.extend(files(&synguard.dirs().state_dir()));
     left.retain(|path| !path.ends_with("events.jsonl"));
