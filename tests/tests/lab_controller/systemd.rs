@@ -1,10 +1,13 @@
-//! What systemd is told.
+//! What systemd is told, and what its unit leaves the controller.
 
 use std::{os::unix::net::UnixDatagram, time::Duration};
 
-use synguard_tests::lab::DEVICE;
+use synguard_tests::{
+    flood::{FloodSpec, Offenders},
+    lab::DEVICE,
+};
 
-use super::{concentrated, lab, start};
+use super::{concentrated, event_names, forged, lab, start, status, syncookies, until};
 
 /// What comes next, each message being one or more lines.
 fn next(socket: &UnixDatagram) -> Vec<String> {
@@ -46,4 +49,64 @@ fn systemd_is_told_when_it_is_ready_what_it_does_and_that_it_lives() {
     running.signal(libc::SIGTERM).unwrap();
     wait_for("STOPPING=1");
     assert_eq!(running.wait(Duration::from_secs(5)).unwrap().code(), Some(0), "{}", running.stderr());
+}
+
+const UNIT: &str = include_str!("../../../packaging/synguard@.service");
+
+/// The values of a key of the unit, all in one line.
+fn unit(key: &str) -> String {
+    let values = UNIT.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    values.collect::<Vec<_>>().join(" ")
+}
+
+/// As systemd starts it, but for the system calls it may make: with its capabilities, and all of /proc/sys and /sys
+/// read-only but for the paths that the unit names.
+#[test]
+fn what_the_unit_leaves_it_is_enough() {
+    let (lab, synguard) = lab(0);
+    let capabilities: String = unit("CapabilityBoundingSet")
+        .to_lowercase()
+        .split(' ')
+        .map(|name| format!(",+{}", &name[4..]))
+        .collect();
+    let writable = unit("ReadWritePaths").replace('-', "").replace("/sys/fs/bpf", "");
+    let script = format!(
+        "for path in /proc/sys /sys; do mount --bind $path $path && mount -o remount,bind,ro $path || exit 1; done
+         for path in {writable}; do mount --bind $path $path && mount -o remount,bind,rw $path || exit 1; done
+         shift 3
+         exec setpriv --no-new-privs --inh-caps=-all --bounding-set=-all{capabilities} -- \"$@\""
+    );
+    let namespace = format!("--net={}", lab.server.path().display());
+    let through = ["nsenter", &namespace, "unshare", "--mount", "sh", "-c", &script, "sh"];
+    let mut running = synguard
+        .start_through(
+            &through,
+            &["attach", DEVICE, "--hold", "1s", "--distinct-limit", "50", "--cookies", "kernel"],
+        )
+        .unwrap();
+    until("the controller", Duration::from_secs(15), || {
+        synguard.status_json().is_ok_and(|status| status["controller"]["running"] == true)
+    });
+    let offenders = Offenders { first: "11.1.1.1".parse().unwrap(), count: 1, share: 0.3 };
+    let flood = start(&lab, FloodSpec { offenders: Some(offenders), ..forged() });
+    until("cookies", Duration::from_secs(5), || syncookies(&lab) == 2);
+    until("a block", Duration::from_secs(10), || event_names(&synguard).iter().any(|name| name == "blocked"));
+    flood.stop().unwrap();
+    until("calm", Duration::from_secs(15), || syncookies(&lab) == 0);
+    running.signal(libc::SIGTERM).unwrap();
+    assert_eq!(running.wait(Duration::from_secs(5)).unwrap().code(), Some(0), "{}", running.stderr());
+    let said = running.stderr();
+    assert!(!said.contains("cannot") && !said.contains("could not") && !said.contains("ERROR"), "{said}");
+}
+
+#[test]
+fn the_unit_starts_what_there_is() {
+    let (_lab, synguard) = lab(1);
+    let start = unit("ExecStart");
+    let arguments = start.strip_prefix("/usr/sbin/synguard ").unwrap().replace("%i", "default");
+    let arguments = arguments.replace("$SYNGUARD_ARGS", &format!("{DEVICE} --no-control"));
+    let output = synguard.run(&arguments.split(' ').collect::<Vec<_>>()).unwrap();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(status(&synguard)["instance"], "default");
+    assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
 }
