@@ -110,3 +110,20 @@ fn the_unit_starts_what_there_is() {
     assert_eq!(status(&synguard)["instance"], "default");
     assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
 }
+
+#[test]
+fn the_journal_is_told_priorities_and_nobody_else() {
+    let (_lab, synguard) = lab(1);
+    // Standard error is a file here, whose numbers only the shell knows.
+    for (variable, begins_with) in [("$(stat -L -c %d:%i /dev/stderr)", "<4>"), ("1:1", "[")] {
+        let script = format!("JOURNAL_STREAM={variable} exec \"$@\"");
+        let mut running = synguard
+            .start_through(&["sh", "-c", &script, "sh"], &["attach", DEVICE, "--monitor", "--no-control"])
+            .unwrap();
+        assert_eq!(running.wait(Duration::from_secs(15)).unwrap().code(), Some(0));
+        let said = running.stderr();
+        let line = said.lines().find(|line| line.contains("monitor mode")).unwrap();
+        assert!(line.starts_with(begins_with), "{line}");
+        assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
+    }
+}
