@@ -26,6 +26,11 @@ pub const fn mask(length: u32) -> Halves {
     if length <= 64 { [half_mask(length), 0] } else { [u64::MAX, half_mask(length - 64)] }
 }
 
+/// The mask of an IPv4 network that is limited as a whole, in mapped form: /24.
+pub const NETWORK_V4: Halves = mask(96 + 24);
+/// The same of IPv6: /48.
+pub const NETWORK_V6: Halves = mask(48);
+
 /// The first `bits` (0 to 64) of eight bytes in network order.
 const fn half_mask(bits: u32) -> u64 {
     if bits == 0 { 0 } else { (u64::MAX << (64 - bits)).to_be() }

@@ -69,6 +69,13 @@ pub const fn take(tat_ns: u64, limit: Limit, now_ns: u64) -> Option<u64> {
     if ahead_ns > limit.tolerance_ns { None } else { Some(tat_ns.wrapping_add(limit.interval_ns)) }
 }
 
+/// Whether a source is in hold at `now_ns`. A hold longer than the setting allows was begun under another one,
+/// which no longer holds.
+#[inline(always)]
+pub const fn is_held(hold_until_ns: u64, hold_ns: u64, now_ns: u64) -> bool {
+    now_ns < hold_until_ns && hold_until_ns - now_ns <= hold_ns
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -126,9 +126,7 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
 /// is never held: only what is over its rate is dropped, for others in it have done nothing.
 #[inline(always)]
 fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
-    const V4_PREFIX: Halves = prefix::mask(96 + 24);
-    const V6_PREFIX: Halves = prefix::mask(48);
-    let key = SourceKey { address: masked(packet, V4_PREFIX, V6_PREFIX) };
+    let key = SourceKey { address: masked(packet, prefix::NETWORK_V4, prefix::NETWORK_V6) };
     let hash = hash::mix(key.address, config.hash_seed);
     let terms = Terms { limit: config.prefix_limit(), hold_ns: 0, uncounted: 0 };
     matches!(limit::charge::<Prefixes>(&key, hash, terms, now_ns), Charged::Exceeds | Charged::Held)

@@ -142,9 +142,7 @@ fn charge_entry(source: *mut SourceState, terms: Terms, now_ns: u64) -> Charged 
     if terms.uncounted != 0 {
         dropped.add(terms.uncounted);
     }
-    let held_until_ns = hold_until.load();
-    // A hold longer than the setting allows was begun under another one, which no longer holds.
-    if now_ns < held_until_ns && held_until_ns - now_ns <= terms.hold_ns {
+    if rate::is_held(hold_until.load(), terms.hold_ns, now_ns) {
         dropped.add(1);
         return Charged::Held;
     }

@@ -4,7 +4,7 @@ mod lists;
 mod render;
 mod settings;
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -19,7 +19,9 @@ use crate::{
         DEFAULT_PATH, Layer, MAX_LIST, MAX_SOURCES, Mode, parse_bool, parse_confirm, parse_instance,
         parse_interface,
     },
+    duration,
     instance::Instance,
+    sources::Sort,
 };
 
 /// A macro because `concat!` takes no constants.
@@ -62,6 +64,14 @@ Examples:
 
 A flag wins over the configuration file, and the file over the defaults.
 A flag that is true or false also takes a value: --monitor=false.";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  synguard top                              live; ? shows the keys, q quits
+  synguard top --once --limit 5             the five busiest sources, as text
+  synguard top --json --sort dropped | jq '.sources[].source'
+
+Without a terminal it prints once. Rates are measured over the interval.";
 
 const SET_EXAMPLES: &str = "\
 Examples:
@@ -125,6 +135,14 @@ pub enum Command {
     /// Show where the filter is attached, what it has seen and dropped, and why
     #[command(after_help = "Examples:\n  synguard status\n  synguard status --json | jq .counters")]
     Status(Output),
+    /// Show the busiest sources and what is done about them, live or once
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(TopArgs),
+    /// Explain what would happen to a SYN from an address now, and why
+    #[command(
+        after_help = "Examples:\n  synguard why 192.0.2.7\n  synguard why 2001:db8::1 --port 443 --json | jq .verdict"
+    )]
+    Why(WhyArgs),
     /// Change settings of the attached filter: all of those given, or on an error none
     #[command(after_help = SET_EXAMPLES)]
     Set {
@@ -183,6 +201,50 @@ pub struct Output {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `why`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct WhyArgs {
+    /// Where the SYN comes from
+    #[arg(value_name = "IP", value_parser = parse_address)]
+    pub address: IpAddr,
+    /// The port it is for [default: one that is guarded]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "must be an IPv4 or IPv6 address, such as 192.0.2.7 or 2001:db8::1")
+}
+
+/// Arguments of `top`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TopArgs {
+    /// Print the busiest sources as text, and end
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON object, and end
+    #[arg(long)]
+    pub json: bool,
+    /// What the busiest sources are chosen by
+    #[arg(long, value_enum, value_name = "BY", default_value_t)]
+    pub sort: Sort,
+    /// How many sources are listed at most: 1 to 10000 [default: 20 as text, 1000 live and as JSON]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: Option<u16>,
+    /// Time between two looks, which is what rates are measured over: 100ms to 1m
+    #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_interval)]
+    pub interval: Duration,
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration::parse(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_millis(100)..=Duration::from_secs(60);
+    if allowed.contains(&interval) { Ok(interval) } else { Err("must be 100ms to 1m".to_owned()) }
 }
 
 /// Arguments of `attach`.

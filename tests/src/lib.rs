@@ -18,6 +18,7 @@ pub mod model;
 pub mod netns;
 pub mod packet;
 pub mod program;
+pub mod terminal;
 pub mod testrun;
 pub mod web;
 pub mod xdp;

@@ -7,7 +7,7 @@
     reason = "a harness for tests: a failure ends the test, with what was attempted"
 )]
 
-use std::{path::Path, sync::Mutex};
+use std::{fs, path::Path, sync::Mutex};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -191,6 +191,24 @@ impl Filter {
     pub fn xdp(&self) -> &Xdp {
         let program = self.ebpf.program(names::PROGRAM).expect("find the program");
         program.try_into().expect("the program is an XDP program")
+    }
+
+    /// Pins the maps where [`synguard::datapath::Datapath::open`] looks for them, in a folder on a bpffs.
+    ///
+    /// # Panics
+    /// When that is no bpffs.
+    pub fn pin(&self, pins: &Path) {
+        fs::create_dir_all(pins).expect("make the folder");
+        let ids = self.xdp().info().expect("ask about the program").map_ids().expect("ask for its maps");
+        for id in ids.expect("the kernel names the maps") {
+            let map = MapData::from_id(id).expect("open a map");
+            let info = map.info().expect("ask about a map");
+            // The kernel cuts names off after 15 bytes.
+            let cut = info.name_as_str().expect("a name").to_owned();
+            if let Some(name) = names::MAPS.iter().find(|name| name.get(..15).unwrap_or(name) == cut) {
+                map.pin(pins.join(name)).expect("pin a map");
+            }
+        }
     }
 
     /// Attaches the program to a device, until the filter is dropped.

@@ -17,9 +17,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Control {
     pub(super) phase: Phase,
-    kind: Option<Kind>,
+    pub(super) kind: Option<Kind>,
     kernel_cookies: bool,
-    sysctl: Option<u8>,
+    pub(super) sysctl: Option<u8>,
     original: Option<u8>,
 }
 
@@ -61,9 +61,13 @@ impl Control {
         }
     }
 
+    /// Who answers with cookies because of the filter.
+    pub(super) const fn cookie_mode(&self) -> &'static str {
+        if self.kernel_cookies { "kernel" } else { "off" }
+    }
+
     pub(super) fn cookies_json(&self) -> Value {
-        let mode = if self.kernel_cookies { "kernel" } else { "off" };
-        json!({ "mode": mode, "sysctl": self.sysctl, "original": self.original })
+        json!({ "mode": self.cookie_mode(), "sysctl": self.sysctl, "original": self.original })
     }
 
     pub(super) fn phase_text(&self) -> String {

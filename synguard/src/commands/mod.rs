@@ -7,6 +7,8 @@ mod events;
 mod lists;
 mod settings;
 mod status;
+mod top;
+mod why;
 
 use std::io::{self, Write as _};
 
@@ -33,6 +35,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Attach(args) => attach::run(&instance, args),
         Command::Detach { interfaces } => detach::run(&instance, interfaces),
         Command::Status(output) => status::run(&instance, output.json),
+        Command::Top(args) => top::run(&instance, args),
+        Command::Why(args) => why::run(&instance, args),
         Command::Set { assignments } => settings::set(&instance, assignments),
         Command::Show(output) => settings::show(&instance, output.json),
         Command::Block { command } => lists::run(&instance, List::Block, command),

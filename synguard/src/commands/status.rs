@@ -23,21 +23,21 @@ const RATE_SAMPLE: Duration = Duration::from_millis(200);
 /// How long reading the table of sources may take: many times what the largest one needs.
 const READ_MAX: Duration = Duration::from_secs(30);
 
-/// Everything that is shown.
-struct Status {
-    name: String,
-    interfaces: Vec<Attached>,
-    controller: Option<u32>,
-    control: Control,
-    settings: Settings,
+/// Everything that is shown, also by `top`.
+pub(super) struct Status {
+    pub(super) name: String,
+    pub(super) interfaces: Vec<Attached>,
+    pub(super) controller: Option<u32>,
+    pub(super) control: Control,
+    pub(super) settings: Settings,
     disarm_at_ns: u64,
-    snapshot: Snapshot,
-    syn_rate: f64,
-    sources: SourceSummary,
-    capacity: u32,
+    pub(super) snapshot: Snapshot,
+    pub(super) syn_rate: f64,
+    pub(super) sources: SourceSummary,
+    pub(super) capacity: u32,
     prefixes_capacity: u32,
     /// By [`List::index`].
-    lists: [ListSize; 2],
+    pub(super) lists: [ListSize; 2],
 }
 
 /// Prints the status.
@@ -54,9 +54,20 @@ impl Status {
     fn take(instance: &Instance, datapath: &Datapath) -> Result<Self> {
         let earlier = snapshot(datapath)?;
         thread::sleep(RATE_SAMPLE);
-        let snapshot = snapshot(datapath)?;
         let mut sources = SourceSummary::default();
-        datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, snapshot.at_ns))?;
+        let at_ns = clock::now_ns();
+        datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, at_ns))?;
+        Self::since(instance, datapath, &earlier, sources)
+    }
+
+    /// The status now, with the rates since `earlier` and what was found in the table of sources.
+    pub(super) fn since(
+        instance: &Instance,
+        datapath: &Datapath,
+        earlier: &Snapshot,
+        sources: SourceSummary,
+    ) -> Result<Self> {
+        let snapshot = snapshot(datapath)?;
         let (settings, disarm_at_ns) = datapath.settings()?;
         let lists = datapath.lists()?;
         let controller = lock::controller_pid(instance);
@@ -64,10 +75,10 @@ impl Status {
             name: instance.name.clone(),
             interfaces: datapath::attached(&instance.pins)?,
             controller,
-            control: Control::find(instance, controller, &earlier, &snapshot, &settings),
+            control: Control::find(instance, controller, earlier, &snapshot, &settings),
             settings,
             disarm_at_ns,
-            syn_rate: snapshot.syn_rate(&earlier),
+            syn_rate: snapshot.syn_rate(earlier),
             snapshot,
             sources,
             capacity: datapath.sources_capacity()?,
@@ -77,7 +88,7 @@ impl Status {
     }
 
     /// Whether the filter drops at all, or why not.
-    fn arming(&self) -> Option<String> {
+    pub(super) fn arming(&self) -> Option<String> {
         let left_ns = self.disarm_at_ns.saturating_sub(clock::now_ns());
         match (self.settings.monitor, self.disarm_at_ns, left_ns) {
             (true, ..) => Some("monitor: nothing is dropped".to_owned()),
@@ -89,7 +100,7 @@ impl Status {
         }
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let (counters, cpus) = (&self.snapshot.counters, &self.snapshot.cpus);
         let reasons: serde_json::Map<String, Value> = Reason::ALL
             .iter()
@@ -227,6 +238,15 @@ fn place_label(place: XdpPlace) -> &'static str {
         XdpPlace::Native => "native",
         XdpPlace::Generic => "generic",
         XdpPlace::Offloaded => "offloaded",
+    }
+}
+
+/// Where the program of an interface runs, or why it does not, in a word or two.
+pub(super) fn place_brief(link: &Attached) -> &'static str {
+    match (link.ifindex, link.place) {
+        (0, _) => "gone",
+        (_, None) => "in another namespace",
+        (_, Some(place)) => place_label(place),
     }
 }
 

@@ -12,7 +12,7 @@ use aya::maps::{Array, ArrayOfMaps, HashMap, IterableMap as _, Map, MapData, Map
 use synguard_common::{
     list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey, Lists},
     names,
-    prefix::Halves,
+    prefix::{self, Halves},
 };
 
 use super::{
@@ -118,6 +118,24 @@ impl<'a> ListMaps<'a> {
         let Some(hash) = self.hash(list)? else { return Ok(()) };
         // The writer's lock, or the reader's patience, bounds it: nobody else adds entries.
         table::for_each(hash.map(), Budget::UNLIMITED, visit).context("read a list").map(drop)
+    }
+
+    /// The entries that cover an address, in the order in which the datapath asks for them; whether they hold, or
+    /// speak of a packet, is for the caller to say.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
+    pub fn covering(&self, list: List, address: Halves) -> Result<Vec<Item>> {
+        let (lists, hash) = (self.read()?, self.hash(list)?);
+        let (info, Some(hash)) = (&lists.info[list.index()], hash) else { return Ok(Vec::new()) };
+        let lengths = if prefix::is_v4_mapped(address) { &info.v4 } else { &info.v6 };
+        let mut items = Vec::new();
+        for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
+            let key = lengths.key(place, address);
+            items.extend(find(&hash, &key)?.map(|entry| (key, entry)));
+        }
+        Ok(items)
     }
 
     /// Adds entries, or puts them in the place of those that are there, whose hits go on.

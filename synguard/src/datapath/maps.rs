@@ -109,6 +109,15 @@ impl Maps {
         Ok(counters)
     }
 
+    /// What each CPU keeps besides the counters.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn cpu_states(&self) -> Result<Vec<CpuState>> {
+        Ok(self.cpu_state.get(&0, 0).context("read CPU_STATE")?.to_vec())
+    }
+
     /// What the CPUs keep besides the counters, summed: the counts are sums, the times the latest of any CPU,
     /// the buckets meaningless and 0.
     ///
@@ -116,8 +125,7 @@ impl Maps {
     ///
     /// If the map cannot be read.
     pub(super) fn cpu_state(&self) -> Result<CpuState> {
-        let per_cpu = self.cpu_state.get(&0, 0).context("read CPU_STATE")?;
-        Ok(per_cpu.iter().fold(CpuState::default(), |sum, cpu| CpuState {
+        Ok(self.cpu_states()?.iter().fold(CpuState::default(), |sum, cpu| CpuState {
             events_sent: sum.events_sent + cpu.events_sent,
             events_suppressed: sum.events_suppressed + cpu.events_suppressed,
             sources: add(sum.sources, &cpu.sources),
@@ -144,15 +152,6 @@ impl Maps {
         Ok(self.prefixes.info().context("ask about PREFIXES")?.max_entries())
     }
 
-    /// What is known of one source, if anything.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
-        sys::lookup(self.sources.fd(), key).context("read SOURCES")
-    }
-
     /// How many sources the table has room for.
     ///
     /// # Errors
@@ -160,6 +159,29 @@ impl Maps {
     /// If the kernel cannot be asked.
     pub(super) fn sources_capacity(&self) -> Result<u32> {
         Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
+    }
+
+    /// What is known of a source.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
+    pub(super) fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        let uncounted = self.uncounted()?;
+        let state: Option<SourceState> = sys::lookup(self.sources.fd(), key).context("read SOURCES")?;
+        Ok(state.map(|state| SourceState {
+            dropped: state.dropped + uncounted.get(key).copied().unwrap_or(0),
+            ..state
+        }))
+    }
+
+    /// What is known of a prefix.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn prefix(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        sys::lookup(self.prefixes.fd(), key).context("read PREFIXES")
     }
 
     /// SYNs dropped in the last tick or so that the entries of their sources do not count yet.

@@ -3,6 +3,7 @@
 //! The pinned maps are the single runtime truth: every command opens them, does its work and lets go, whether
 //! a controller runs or not. Nothing here holds a link open, so a process that dies changes nothing.
 
+mod about;
 mod filter;
 mod links;
 mod lists;

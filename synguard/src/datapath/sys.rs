@@ -194,11 +194,16 @@ pub(super) fn next_key<K: Default>(map: impl AsFd, key: Option<&K>) -> io::Resul
 /// What a map that is not per CPU holds for a key, if anything.
 pub(super) fn lookup<K, V: Default>(map: impl AsFd, key: &K) -> io::Result<Option<V>> {
     let mut value = V::default();
+    Ok(lookup_into(map, key, &mut value)?.then_some(value))
+}
+
+/// The same for values that are too large to be moved about; `false` if there is none.
+pub(super) fn lookup_into<K, V>(map: impl AsFd, key: &K, value: &mut V) -> io::Result<bool> {
     let mut attr = zeroed();
     attr.__bindgen_anon_2.map_fd = map.as_fd().as_raw_fd() as u32;
     attr.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
-    attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_mut(&mut value) as u64;
-    found(bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr), value)
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_mut(value) as u64;
+    Ok(found(bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr), ())?.is_some())
 }
 
 /// What a call wrote if it found something.

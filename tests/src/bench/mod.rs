@@ -5,6 +5,7 @@
 
 mod cost;
 mod distinct;
+mod dump;
 mod established;
 mod line;
 mod lists;
@@ -54,7 +55,7 @@ pub struct Options {
 type Measure = fn(&Bench) -> Result<Vec<Line>>;
 
 /// Every row: its name, what it is about, and how it is measured.
-const ROWS: [(&str, &str, Measure); 14] = [
+const ROWS: [(&str, &str, Measure); 15] = [
     ("established", "an established TCP packet, against xdp-filter", established::run),
     ("known", "a SYN of one known source, within its rate and in hold", cost::known),
     ("forged-65k", "a forged SYN from 65 k sources, against a plain LRU filter", cost::forged_65k),
@@ -72,6 +73,7 @@ const ROWS: [(&str, &str, Measure); 14] = [
     ("offenders", "100 offenders among 1 M forged sources", offenders::run),
     ("distinct-v4", "error of the distinct count, IPv4", distinct::v4),
     ("distinct-v6", "error of the distinct count, IPv6", distinct::v6),
+    ("dump", "reading a table of 1 M sources, in batches and one by one", dump::run),
     ("peers", "forged SYNs a second that the kernel's own means handle, end to end", peers::all),
 ];
 

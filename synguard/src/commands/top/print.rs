@@ -1,0 +1,179 @@
+//! What `top --once` prints. Pure, but for the time of day that it is told.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use synguard_common::verdict::Verdict;
+
+use crate::{
+    clock,
+    sources::{Row, Sort, display},
+    tui::{
+        data::Survey,
+        figure::{grouped, percent, plain},
+    },
+};
+
+/// The head of `status --json`, with the sources added.
+pub(super) fn json(head: Value, survey: &Survey) -> Value {
+    let mut object = head;
+    let wall = clock::unix_seconds();
+    let rows: Vec<Value> = survey.sources.iter().map(|row| row_json(row, survey, wall)).collect();
+    // `status` has an object of that name for the table; here the name is the list's.
+    object["source_table"] = object["sources"].take();
+    object["sources"] = rows.into();
+    object["coverage"] = survey.coverage.into();
+    object
+}
+
+fn row_json(row: &Row, survey: &Survey, wall: f64) -> Value {
+    // Whole milliseconds: more would be noise.
+    let at = |seen_ns: u64| {
+        let ago = survey.at_ns.saturating_sub(seen_ns) as f64 / 1e9;
+        ((wall - ago) * 1e3).round() / 1e3
+    };
+    json!({
+        "source": display(&row.key, survey.v6_length),
+        "syn_rate": (row.syn_rate * 10.0).round() / 10.0,
+        "syn_total": row.syn_total,
+        "dropped": row.dropped,
+        "state": row.standing.label(),
+        "first_seen": at(row.first_seen_ns),
+        "last_seen": at(row.last_seen_ns),
+    })
+}
+
+/// A head of few lines, and a table.
+pub(super) fn text(survey: &Survey, sort: Sort, syn_rate: f64) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = head(&mut out, survey, syn_rate);
+    let _ = table(&mut out, survey, sort);
+    out
+}
+
+fn head(out: &mut String, survey: &Survey, syn_rate: f64) -> std::fmt::Result {
+    let places: Vec<String> = survey
+        .interfaces
+        .iter()
+        .map(|interface| format!("{} ({})", plain(&interface.name), interface.place))
+        .collect();
+    let places = if places.is_empty() { "no interface".to_owned() } else { places.join(", ") };
+    let kind = survey.kind.as_deref().map(|kind| format!(", {kind}")).unwrap_or_default();
+    writeln!(out, "{} on {places}: {}{kind}", plain(&survey.instance), survey.phase.name())?;
+    if let Some(arming) = &survey.arming {
+        writeln!(out, "{arming}")?;
+    }
+    let counters = &survey.counters;
+    writeln!(
+        out,
+        "{} SYN/s from {} sources; {} packets dropped in all",
+        grouped(syn_rate.round() as u64),
+        grouped(survey.distinct),
+        grouped(counters.of(Verdict::Drop).packets)
+    )?;
+    writeln!(
+        out,
+        "table: {} of {} entries in use, {} in hold, {} read{}\n",
+        grouped(survey.tracked.used),
+        grouped(survey.tracked.capacity),
+        grouped(survey.in_hold),
+        percent(survey.coverage),
+        if survey.crowded { "; crowded: only conspicuous sources have an entry" } else { "" }
+    )
+}
+
+fn table(out: &mut String, survey: &Survey, sort: Sort) -> std::fmt::Result {
+    if survey.sources.is_empty() {
+        return writeln!(out, "no source has sent a SYN to a guarded port");
+    }
+    let age = |row: &Row| survey.at_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
+    let rows: Vec<[String; 6]> = survey
+        .sources
+        .iter()
+        .map(|row| {
+            [
+                display(&row.key, survey.v6_length),
+                format!("{:.1}", row.syn_rate),
+                row.syn_total.to_string(),
+                row.dropped.to_string(),
+                row.standing.label().to_owned(),
+                format!("{} s ago", age(row)),
+            ]
+        })
+        .collect();
+    let mark = |this: Sort, name: &str| if this == sort { format!("{name}*") } else { name.to_owned() };
+    let header = [
+        "SOURCE".to_owned(),
+        mark(Sort::Rate, "SYN/S"),
+        mark(Sort::Total, "SYNS"),
+        mark(Sort::Dropped, "DROPPED"),
+        "STATE".to_owned(),
+        "LAST".to_owned(),
+    ];
+    let widths: [usize; 6] = std::array::from_fn(|i| {
+        rows.iter().chain([&header]).map(|row| row[i].len()).max().unwrap_or_default()
+    });
+    for row in [&header].into_iter().chain(&rows) {
+        let [source, rate, total, dropped, state, last] = row;
+        let [a, b, c, d, e, _] = widths;
+        writeln!(out, "{source:a$}  {rate:>b$}  {total:>c$}  {dropped:>d$}  {state:e$}  {last}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        sources::{Standing, key_of},
+        tui::data::{Gauge, Interface},
+    };
+
+    fn survey() -> Survey {
+        let row = Row {
+            key: key_of("192.0.2.7".parse().expect("an address")),
+            syn_rate: 1234.56,
+            syn_total: 99_999,
+            dropped: 88_888,
+            standing: Standing::Hold,
+            last_seen_ns: 7_000_000_000,
+            ..Row::default()
+        };
+        Survey {
+            at_ns: 10_000_000_000,
+            instance: "default".to_owned(),
+            interfaces: vec![Interface { name: "e\u{1b}[2Jth".to_owned(), place: "native".to_owned() }],
+            tracked: Gauge { used: 1234, capacity: 262_144 },
+            coverage: 1.0,
+            v6_length: 64,
+            sources: vec![row],
+            ..Survey::default()
+        }
+    }
+
+    #[test]
+    fn the_text_is_a_head_and_aligned_columns() {
+        let text = text(&survey(), Sort::Total, 1300.0);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "default on e\u{fffd}[2Jth (native): calm");
+        assert_eq!(lines[1], "1 300 SYN/s from 0 sources; 0 packets dropped in all");
+        assert_eq!(lines[2], "table: 1 234 of 262 144 entries in use, 0 in hold, 100% read");
+        assert_eq!(lines[4], "SOURCE      SYN/S  SYNS*  DROPPED  STATE  LAST");
+        assert_eq!(lines[5], "192.0.2.7  1234.6  99999    88888  hold   3 s ago");
+    }
+
+    #[test]
+    fn the_object_has_the_head_and_the_sources() {
+        let head = json!({ "schema": 1, "sources": { "tracked": 1 } });
+        let object = json(head, &survey());
+        assert_eq!(object["schema"], 1);
+        assert_eq!(object["source_table"]["tracked"], 1);
+        let row = &object["sources"][0];
+        assert_eq!(row["source"], "192.0.2.7");
+        assert_eq!(row["syn_rate"], 1234.6);
+        assert_eq!((row["syn_total"].as_u64(), row["dropped"].as_u64()), (Some(99_999), Some(88_888)));
+        assert_eq!(row["state"], "hold");
+        assert!(row["first_seen"].as_f64() < row["last_seen"].as_f64());
+    }
+}

@@ -1,0 +1,103 @@
+//! What the charts show: the last minutes, a value a second. Pure.
+
+use std::collections::VecDeque;
+
+/// So far back is remembered, in nanoseconds: ten minutes.
+const SPAN_NS: u64 = 600_000_000_000;
+/// The charts reach back so many seconds, or as many as they have columns.
+const SHOWN_SECONDS: usize = 180;
+
+/// One look's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Point {
+    /// When, in nanoseconds of CLOCK_MONOTONIC.
+    pub at_ns: u64,
+    /// SYNs to guarded ports a second.
+    pub offered: u64,
+    /// Packets dropped a second.
+    pub dropped: u64,
+    /// Distinct sources of SYNs in the last second.
+    pub distinct: u64,
+}
+
+/// The last minutes.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    points: VecDeque<Point>,
+}
+
+impl History {
+    /// Adds a look. One that lies before the latest begins a new history: the clock is another machine's.
+    pub fn push(&mut self, point: Point) {
+        if self.points.back().is_some_and(|latest| point.at_ns < latest.at_ns) {
+            self.points.clear();
+        }
+        self.points.push_back(point);
+        while self.points.front().is_some_and(|first| point.at_ns - first.at_ns > SPAN_NS) {
+            self.points.pop_front();
+        }
+    }
+
+    /// A value for each of `columns` columns, the latest at the right, and how many seconds they span. A column
+    /// shows the highest value of its time, and one without any look what the one before it shows.
+    pub fn columns(&self, columns: usize, value: impl Fn(&Point) -> u64) -> (Vec<Option<u64>>, u64) {
+        let step_seconds = SHOWN_SECONDS.div_ceil(columns.max(1)).max(1) as u64;
+        let step_ns = step_seconds * 1_000_000_000;
+        let mut shown = vec![None; columns];
+        let Some(latest) = self.points.back() else { return (shown, step_seconds * columns as u64) };
+        // Columns begin at whole multiples of their time, so that values stay in theirs.
+        let last = latest.at_ns / step_ns;
+        for point in &self.points {
+            let back = (last - point.at_ns / step_ns) as usize;
+            if let Some(column) = columns.checked_sub(back + 1).and_then(|i| shown.get_mut(i)) {
+                *column = (*column).max(Some(value(point)));
+            }
+        }
+        for i in 1..columns {
+            shown[i] = shown[i].or(shown[i - 1]);
+        }
+        (shown, step_seconds * columns as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn offered(seconds: u64, offered: u64) -> Point {
+        Point { at_ns: seconds * SECOND, offered, ..Point::default() }
+    }
+
+    #[test]
+    fn the_latest_is_at_the_right_and_a_column_shows_its_highest() {
+        let mut history = History::default();
+        for (at, value) in [(100, 1), (101, 5), (102, 2), (105, 9)] {
+            history.push(offered(at, value));
+        }
+        let (columns, span) = history.columns(90, |point| point.offered);
+        assert_eq!(span, 180, "two seconds a column");
+        assert_eq!(columns[86..], [None, Some(5), Some(2), Some(9)]);
+        let (wide, span) = history.columns(200, |point| point.offered);
+        assert_eq!(span, 200);
+        assert_eq!(wide[194..], [Some(1), Some(5), Some(2), Some(2), Some(2), Some(9)]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_history_has_as_many_columns_as_asked_for(
+            points in prop::collection::vec((0u64..10_000, any::<u64>()), 0..100),
+            columns in 0usize..300,
+        ) {
+            let mut history = History::default();
+            for (at, value) in points {
+                history.push(offered(at, value));
+            }
+            prop_assert_eq!(history.columns(columns, |point| point.offered).0.len(), columns);
+            prop_assert!(history.points.len() <= 601);
+        }
+    }
+}

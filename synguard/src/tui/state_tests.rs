@@ -1,0 +1,216 @@
+//! What keys do, as tables of keys and what comes of them.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::*;
+use crate::{sources::key_of, tui::change::TIMES};
+
+fn row(address: &str, fresh: u64, dropped: u64) -> Row {
+    let key = key_of(address.parse().expect("an address"));
+    Row { key, fresh, syn_rate: fresh as f64, syn_total: 1000 + fresh, dropped, ..Row::default() }
+}
+
+fn survey() -> Survey {
+    let entry = |target: &str| Listed {
+        standing: Standing::Blocked,
+        target: target.to_owned(),
+        seconds_left: Some(90),
+        ..Listed::default()
+    };
+    Survey {
+        at_ns: 1_000_000_000,
+        v6_length: 64,
+        sources: vec![row("192.0.2.1", 30, 1), row("192.0.2.2", 20, 2), row("198.51.100.3", 10, 3)],
+        listed: vec![entry("192.0.2.2"), entry("203.0.113.0/24")],
+        ..Survey::default()
+    }
+}
+
+fn state() -> AppState {
+    let mut state = AppState::default();
+    state.update(survey());
+    state
+}
+
+/// Presses keys: letters as they are, and words for others.
+fn press(state: &mut AppState, keys: &str) -> Effect {
+    let mut effect = Effect::Draw;
+    for word in keys.split_whitespace() {
+        let code = match word {
+            "Enter" => KeyCode::Enter,
+            "Esc" => KeyCode::Esc,
+            "Down" => KeyCode::Down,
+            "Up" => KeyCode::Up,
+            "Left" => KeyCode::Left,
+            "Right" => KeyCode::Right,
+            "Tab" => KeyCode::Tab,
+            "Back" => KeyCode::Backspace,
+            letter => KeyCode::Char(letter.chars().next().expect("a letter")),
+        };
+        effect = state.on_key(KeyEvent::new(code, KeyModifiers::NONE));
+    }
+    effect
+}
+
+fn chosen(state: &AppState) -> String {
+    state.chosen_source().map(|row| crate::sources::display(&row.key, 64)).unwrap_or_default()
+}
+
+#[test]
+fn a_source_is_blocked_after_it_was_confirmed_and_never_before() {
+    let mut state = state();
+    assert_eq!(press(&mut state, "Down Down b"), Effect::Draw);
+    assert_eq!(press(&mut state, "Esc"), Effect::Draw);
+    assert!(state.message.as_ref().is_some_and(|said| said.contains("nothing was changed")));
+    let block = |time| Change::Add { standing: Standing::Blocked, target: "198.51.100.3".to_owned(), time };
+    assert_eq!(press(&mut state, "b Enter"), Effect::Change(block(TIMES[1])));
+    assert_eq!(press(&mut state, "b"), Effect::Draw, "while one is under way there is no other");
+    assert_eq!(state.mode, Mode::Browse);
+    state.done(Ok("blocked".to_owned()));
+    assert_eq!(press(&mut state, "b Left Left Enter"), Effect::Change(block(TIMES[0])));
+    state.done(Ok("blocked".to_owned()));
+    assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::Change(block(None)));
+}
+
+#[test]
+fn the_last_change_is_undone_once() {
+    let mut state = state();
+    let remove = Change::Remove { standing: Standing::Blocked, target: "192.0.2.1".to_owned() };
+    press(&mut state, "b Enter");
+    state.done(Ok("blocked".to_owned()));
+    assert_eq!(press(&mut state, "z Enter"), Effect::Change(remove));
+    state.done(Ok("unblocked".to_owned()));
+    press(&mut state, "z");
+    assert!(state.message.is_some_and(|said| said.contains("nothing to undo")));
+    let mut fresh = self::state();
+    press(&mut fresh, "z");
+    assert!(fresh.message.is_some_and(|said| said.contains("nothing to undo")));
+    // What failed is not undone.
+    let mut failed = self::state();
+    press(&mut failed, "b Enter");
+    failed.done(Err("the list is full".to_owned()));
+    assert_eq!((failed.undo, failed.message), (None, Some("not done: the list is full".to_owned())));
+}
+
+#[test]
+fn unlisting_takes_the_entry_of_that_name_and_its_undo_restores_the_time_left() {
+    let mut state = state();
+    press(&mut state, "u");
+    assert!(state.message.as_ref().is_some_and(|said| said.contains("on no list")), "{:?}", state.message);
+    let remove = Change::Remove { standing: Standing::Blocked, target: "192.0.2.2".to_owned() };
+    assert_eq!(press(&mut state, "Down u Enter"), Effect::Change(remove));
+    state.done(Ok("unblocked".to_owned()));
+    let again = Change::Add {
+        standing: Standing::Blocked,
+        target: "192.0.2.2".to_owned(),
+        time: Some(std::time::Duration::from_secs(90)),
+    };
+    assert_eq!(press(&mut state, "z Right Enter"), Effect::Change(again));
+    // On the lists tab, whatever stands there.
+    let mut state = self::state();
+    let remove = Change::Remove { standing: Standing::Blocked, target: "203.0.113.0/24".to_owned() };
+    assert_eq!(press(&mut state, "3 Down u y"), Effect::Change(remove));
+}
+
+#[test]
+fn read_only_changes_nothing_and_says_why() {
+    let mut state = AppState { read_only: Some("run as root".to_owned()), ..state() };
+    for key in ["b", "a", "u", "z"] {
+        assert_eq!(press(&mut state, key), Effect::Draw);
+        assert_eq!((&state.mode, state.message.as_deref()), (&Mode::Browse, Some("run as root")), "{key}");
+    }
+}
+
+#[test]
+fn a_filter_works_as_it_is_typed() {
+    let mut state = state();
+    assert_eq!(press(&mut state, "/ 1 9 8"), Effect::Want);
+    assert_eq!((state.sources().len(), chosen(&state).as_str()), (1, "198.51.100.3"));
+    press(&mut state, "Back Back Enter");
+    assert_eq!((state.filter.as_str(), state.sources().len()), ("1", 3));
+    press(&mut state, "/ x x");
+    assert_eq!((state.sources().len(), state.chosen_source()), (0, None));
+    // q is a letter here.
+    assert_eq!(press(&mut state, "q"), Effect::Want);
+    press(&mut state, "Esc");
+    assert_eq!((state.filter.as_str(), &state.mode), ("", &Mode::Browse));
+    assert_eq!(press(&mut state, "/ a Enter Esc"), Effect::Want);
+    assert_eq!(state.filter, "");
+}
+
+#[test]
+fn the_choice_stays_with_its_source_when_the_order_changes() {
+    let mut state = state();
+    press(&mut state, "Down");
+    assert_eq!(chosen(&state), "192.0.2.2");
+    let mut later = survey();
+    later.sources[1].fresh = 99;
+    state.update(later);
+    assert_eq!((chosen(&state).as_str(), state.chosen[0]), ("192.0.2.2", 0));
+    state.update(survey());
+    assert_eq!(chosen(&state), "192.0.2.2", "it went up by itself");
+    state.update(Survey { sources: vec![row("192.0.2.9", 1, 1)], ..survey() });
+    assert_eq!(chosen(&state), "192.0.2.9");
+    // Nobody has moved: the choice stays at the top.
+    let mut state = self::state();
+    let mut later = survey();
+    later.sources[1].fresh = 99;
+    state.update(later);
+    assert_eq!(chosen(&state), "192.0.2.2");
+}
+
+#[test]
+fn sorting_goes_round_and_starts_at_the_top() {
+    let mut state = state();
+    press(&mut state, "Down");
+    assert_eq!(press(&mut state, "s"), Effect::Want);
+    assert_eq!((state.sort, state.chosen[0]), (Sort::Total, 0));
+    press(&mut state, "s");
+    assert_eq!((state.sort, chosen(&state).as_str()), (Sort::Dropped, "198.51.100.3"));
+    press(&mut state, "s");
+    assert_eq!(state.sort, Sort::Rate);
+}
+
+#[test]
+fn pausing_freezes_what_is_shown() {
+    let mut state = state();
+    press(&mut state, "p");
+    state.update(Survey { sources: Vec::new(), ..survey() });
+    assert_eq!(state.sources().len(), 3);
+    press(&mut state, "p");
+    state.update(Survey { sources: Vec::new(), ..survey() });
+    assert_eq!(state.sources().len(), 0);
+}
+
+#[test]
+fn rates_are_what_was_counted_between_two_looks() {
+    use synguard_common::{abi::Counter, verdict::Reason};
+    let mut state = state();
+    let mut later = Survey { at_ns: 3_000_000_000, ..survey() };
+    later.counters.add(Reason::Hold, &Counter { packets: 500, bytes: 0 });
+    later.counters.add(Reason::SynPassed, &Counter { packets: 100, bytes: 0 });
+    state.update(later);
+    let point = state.history.columns(1, |point| point.offered);
+    assert_eq!(point.0, [Some(300)]);
+    assert_eq!(state.history.columns(1, |point| point.dropped).0, [Some(250)]);
+}
+
+#[test]
+fn quitting_and_tabs() {
+    let mut state = state();
+    assert_eq!(press(&mut state, "q"), Effect::Quit);
+    let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(state.on_key(interrupt), Effect::Quit);
+    for (i, tab) in Tab::ALL.into_iter().enumerate() {
+        press(&mut state, &(i + 1).to_string());
+        assert_eq!(state.tab, tab);
+    }
+    press(&mut state, "Tab");
+    assert_eq!(state.tab, Tab::Sources);
+    press(&mut state, "Left");
+    assert_eq!(state.tab, Tab::Help);
+    press(&mut state, "1 Enter");
+    assert_eq!(state.mode, Mode::Detail);
+    press(&mut state, "Esc");
+    assert_eq!(state.mode, Mode::Browse);
+}

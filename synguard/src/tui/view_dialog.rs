@@ -1,0 +1,118 @@
+//! What is shown in place of the rows, or over them: one source in detail, and the question before a change.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span, Text},
+    widgets::{Block, Clear},
+};
+
+use super::{
+    change::{Change, TIMES, time_text},
+    data::Survey,
+    figure::{age, fit, grouped, left, percent},
+    keys::offers_times,
+    palette::Palette,
+    state::AppState,
+    view::wrap,
+};
+use crate::sources::{Row, Standing, display};
+
+/// Everything about the chosen source.
+pub(super) fn detail(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palette) {
+    let (Some(row), Some(survey)) = (state.chosen_source(), &state.survey) else {
+        return frame.render_widget(Line::raw("this source is gone; Esc goes back"), area);
+    };
+    let width = usize::from(area.width);
+    let lines: Vec<Line<'_>> = facts(state, row, survey)
+        .into_iter()
+        .map(|(name, text)| {
+            Line::from(vec![
+                Span::styled(left(name, 12), palette.label()),
+                Span::raw(fit(&text, width.saturating_sub(12))),
+            ])
+        })
+        .collect();
+    frame.render_widget(Text::from(lines), area);
+}
+
+fn facts(state: &AppState, row: &Row, survey: &Survey) -> Vec<(&'static str, String)> {
+    let name = display(&row.key, survey.v6_length);
+    let ago = |ns: u64| format!("{} ago", age(survey.at_ns.saturating_sub(ns) / 1_000_000_000));
+    let share = row.dropped as f64 / row.syn_total.max(1) as f64;
+    let hold = match row.hold_until_ns.saturating_sub(survey.at_ns) {
+        0 if row.hold_until_ns == 0 => "never was over its rate".to_owned(),
+        0 => format!("was in hold until {}", ago(row.hold_until_ns)),
+        left => format!("in hold for another {}", age(left.div_ceil(1_000_000_000))),
+    };
+    let listed = match state.entry(&name) {
+        Some(entry) => {
+            let left = entry
+                .seconds_left
+                .map_or_else(|| "for good".to_owned(), |left| format!("for another {}", age(left)));
+            format!("{} by {} {left}, {} packets", entry.standing.label(), entry.origin, grouped(entry.hits))
+        }
+        None if matches!(row.standing, Standing::Blocked | Standing::Allowed) => {
+            format!("{} as part of a network", row.standing.label())
+        }
+        None => "on no list".to_owned(),
+    };
+    vec![
+        ("source", name),
+        ("state", row.standing.label().to_owned()),
+        ("hold", hold),
+        ("lists", listed),
+        ("rate", format!("{:.1} SYN/s", row.syn_rate)),
+        ("SYNs", format!("{} since its entry was made", grouped(row.syn_total))),
+        ("dropped", format!("{} of them, {}", grouped(row.dropped), percent(share))),
+        ("seen", format!("first {}, last {}", ago(row.first_seen_ns), ago(row.last_seen_ns))),
+    ]
+}
+
+/// The question before a change, over the rows.
+pub(super) fn confirm(change: &Change, time: usize, frame: &mut Frame<'_>, over: Rect, palette: Palette) {
+    let inner = usize::from(over.width.saturating_sub(4)).min(56);
+    let mut lines: Vec<Line<'_>> =
+        wrap(&question(change, time), inner, 2).into_iter().map(Line::raw).collect();
+    if offers_times(change, time) {
+        let mut choices = Vec::new();
+        for (i, &choice) in TIMES.iter().enumerate() {
+            let text = time_text(choice);
+            choices.push(match i == time {
+                true => Span::styled(format!("[{text}]"), palette.chosen()),
+                false => Span::styled(format!(" {text} "), palette.label()),
+            });
+        }
+        lines.push(Line::from(choices));
+        lines.push(Line::raw("← → choose, Enter does it, Esc does not"));
+    } else {
+        lines.push(Line::raw("Enter does it, Esc does not"));
+    }
+    let height = (lines.len() as u16 + 2).min(over.height);
+    let width = inner as u16 + 4;
+    let area =
+        Rect { x: over.x + (over.width - width) / 2, y: over.y + (over.height - height) / 2, width, height };
+    frame.render_widget(Clear, area);
+    let block = Block::bordered().style(palette.strong());
+    let text = Rect { x: area.x + 2, width: inner as u16, ..block.inner(area) };
+    frame.render_widget(block, area);
+    frame.render_widget(Text::from(lines), text);
+}
+
+fn question(change: &Change, time: usize) -> String {
+    match change {
+        Change::Add { standing: Standing::Allowed, target, .. } if offers_times(change, time) => {
+            format!("Allow {target}: nothing from it is dropped.")
+        }
+        Change::Add { target, .. } if offers_times(change, time) => {
+            format!("Block {target}: everything from it is dropped.")
+        }
+        _ => {
+            let mut text = change.describe();
+            if let Some(first) = text.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            text + "?"
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What would happen to a SYN from an address now, and why: the datapath's decision, taken again over what was
+//! read from its maps. Pure. The arithmetic is the datapath's own (`synguard_common`); the order in which it is
+//! asked is this file's, and `tests/tests/kernel_why.rs` holds it against the program.
+
+mod charge;
+mod explain;
+
+use synguard_common::{
+    abi::{Config, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet, SourceKey, SourceState},
+    admission::Admission,
+    held::HeldSlot,
+    list::{ListEntry, ListKey},
+    prefix::{self, Halves},
+    sketch::ROWS,
+    verdict::Reason,
+};
+
+pub use self::{
+    charge::{Charged, View},
+    explain::Explanation,
+};
+
+/// What was read about one address.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The address.
+    pub address: Halves,
+    /// The settings.
+    pub config: Config,
+    /// The guarded ports.
+    pub ports: PortSet,
+    /// The entries of the allowlist that cover the address, in the order in which they are asked.
+    pub allow: Vec<(ListKey, ListEntry)>,
+    /// The entries of the blocklist that cover it, likewise.
+    pub block: Vec<(ListKey, ListEntry)>,
+    /// Its source's entry, if there is one.
+    pub source: Option<SourceState>,
+    /// The sketch's cells of its source.
+    pub source_cells: [u16; ROWS],
+    /// Its network's entry, if there is one.
+    pub network: Option<SourceState>,
+    /// The sketch's cells of its network.
+    pub network_cells: [u16; ROWS],
+    /// What each CPU has to say.
+    pub cpus: Vec<CpuView>,
+}
+
+/// What one CPU keeps for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuView {
+    /// Who gets an entry among the sources.
+    pub sources: Admission,
+    /// Who gets one among the networks.
+    pub networks: Admission,
+    /// Its memory of sources in hold, where this one would be.
+    pub held: HeldSlot,
+}
+
+/// The decision about one SYN on one CPU, and what led to it. What was not asked any more is `None`.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The reason it would be counted under.
+    pub reason: Reason,
+    /// The entry of a list that decided.
+    pub entry: Option<(ListKey, ListEntry)>,
+    /// What the table of sources said.
+    pub source: Option<Charged>,
+    /// What the table of prefixes said.
+    pub network: Option<Charged>,
+}
+
+impl Decision {
+    fn of(reason: Reason) -> Self {
+        Self { reason, entry: None, source: None, network: None }
+    }
+}
+
+/// The key of an address among the sources.
+pub const fn source_key(address: Halves, config: &Config) -> SourceKey {
+    let mask = if prefix::is_v4_mapped(address) { prefix::mask(128) } else { config.source_mask_v6 };
+    SourceKey { address: prefix::apply(address, mask) }
+}
+
+/// The key of an address among the prefixes.
+pub const fn network_key(address: Halves) -> SourceKey {
+    let mask = if prefix::is_v4_mapped(address) { prefix::NETWORK_V4 } else { prefix::NETWORK_V6 };
+    SourceKey { address: prefix::apply(address, mask) }
+}
+
+/// Decides about a SYN from the address to `port` that arrives at `now_ns` on the CPU with this view. Without a
+/// port: to one that is guarded.
+pub fn decide(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Decision {
+    let decision = undisguised(read, cpu, port, now_ns);
+    let config = &read.config;
+    let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
+    let watched = config.has(FLAG_MONITOR) || disarmed;
+    Decision { reason: if watched { decision.reason.watched() } else { decision.reason }, ..decision }
+}
+
+fn undisguised(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Decision {
+    let config = &read.config;
+    for (entries, reason) in [(&read.allow, Reason::Allowed), (&read.block, Reason::Blocked)] {
+        let decides = |entry: &&(ListKey, ListEntry)| entry.1.holds(now_ns) && entry.1.speaks_of(true);
+        if let Some(&entry) = entries.iter().find(decides) {
+            return Decision { entry: Some(entry), ..Decision::of(reason) };
+        }
+    }
+    let guarded = port.is_none_or(|port| config.has(FLAG_ALL_PORTS) || read.ports.contains(port));
+    if !guarded {
+        return Decision::of(Reason::UnguardedPort);
+    }
+    if config.syn_interval_ns == 0 {
+        return Decision::of(Reason::Unconfigured);
+    }
+    let key = source_key(read.address, config);
+    let mut held = cpu.held;
+    if held.repeats(&key, now_ns) {
+        return Decision { source: Some(Charged::Held), ..Decision::of(Reason::Hold) };
+    }
+    let view = View { entry: read.source, cells: read.source_cells, admission: cpu.sources };
+    let source = view.charge(config.syn_limit(), config.hold_ns, now_ns);
+    let network = || {
+        let view = View { entry: read.network, cells: read.network_cells, admission: cpu.networks };
+        view.charge(config.prefix_limit(), 0, now_ns)
+    };
+    let passing = match source {
+        Charged::Held => return Decision { source: Some(source), ..Decision::of(Reason::Hold) },
+        Charged::Exceeds => return Decision { source: Some(source), ..Decision::of(Reason::RateExceeded) },
+        Charged::Conforms => Reason::SynPassed,
+        Charged::Untracked => Reason::Untracked,
+    };
+    if config.prefix_interval_ns == 0 {
+        return Decision { source: Some(source), ..Decision::of(passing) };
+    }
+    let network = network();
+    let over = matches!(network, Charged::Exceeds | Charged::Held);
+    let reason = if over { Reason::PrefixExceeded } else { passing };
+    Decision { source: Some(source), network: Some(network), ..Decision::of(reason) }
+}

@@ -1,0 +1,116 @@
+//! Reading the table of sources while the program changes it: every way ends within its budget, says how much it
+//! read, and misses nothing that was there all the time.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use synguard::datapath::{Budget, Coverage, Datapath, Way};
+use synguard_common::abi::{SourceKey, SourceState};
+use synguard_tests::{
+    bpffs::Dirs,
+    packet::Packet,
+    testrun::{Filter, config},
+};
+
+const LONG: Duration = Duration::from_secs(20);
+
+struct Table {
+    filter: Filter,
+    datapath: Datapath,
+    _dirs: Dirs,
+}
+
+/// A filter with so many sources, consecutive from 10.0.0.0 on, in a table with room for `capacity`.
+fn table(sources: u32, capacity: u32) -> Table {
+    let mut filter = Filter::load_with_sources(capacity);
+    filter.set_config(config(1000, 1000));
+    for i in 0..sources {
+        filter.set_source(key(i), SourceState { passed: u64::from(i), ..SourceState::default() });
+    }
+    let dirs = Dirs::new().unwrap();
+    let pins = dirs.bpffs().join("pins");
+    filter.pin(&pins);
+    let datapath = Datapath::open(&pins).unwrap().expect("it is pinned");
+    Table { filter, datapath, _dirs: dirs }
+}
+
+fn key(i: u32) -> SourceKey {
+    SourceKey { address: synguard_common::prefix::v4_mapped((0x0a00_0000 + i).to_be()) }
+}
+
+fn read(datapath: &Datapath, time: Duration, way: Way) -> (HashMap<SourceKey, u64>, u64, Coverage) {
+    let (mut seen, mut visits) = (HashMap::new(), 0);
+    let coverage = datapath
+        .for_each_source(Budget { time, way }, |key, state| {
+            visits += 1;
+            seen.insert(*key, state.passed);
+        })
+        .unwrap();
+    (seen, visits, coverage)
+}
+
+#[test]
+fn at_rest_both_ways_read_everything_once() {
+    for sources in [0, 1, 3_000, 20_000] {
+        let table = table(sources, 32_768);
+        let (batched, visits, coverage) = read(&table.datapath, LONG, Way::Batched);
+        assert_eq!((visits, coverage.entries, coverage.share), (sources.into(), sources.into(), 1.0));
+        let (singly, visits, coverage) = read(&table.datapath, LONG, Way::Singly);
+        assert_eq!((visits, coverage.entries, coverage.share), (sources.into(), sources.into(), 1.0));
+        assert_eq!(batched, singly);
+        assert!((0..sources).all(|i| batched[&key(i)] == u64::from(i)));
+    }
+}
+
+#[test]
+fn without_time_a_part_is_read_and_the_share_says_which() {
+    let table = table(30_000, 32_768);
+    let (_, visits, coverage) = read(&table.datapath, Duration::ZERO, Way::Batched);
+    assert!((1..30_000).contains(&visits), "{visits}");
+    let expected = visits as f64 / 30_000.0;
+    assert!((coverage.share - expected).abs() < 0.05, "{coverage:?}, {expected:.2} expected");
+    let (_, visits, coverage) = read(&table.datapath, Duration::ZERO, Way::Singly);
+    assert!((1..30_000).contains(&visits), "{visits}");
+    assert!(coverage.share < 0.05, "{coverage:?}");
+}
+
+/// While sources come so fast that they evict each other, a reading ends, and passes nobody on twice.
+#[test]
+fn under_churn_every_way_ends() {
+    let capacity = 4096;
+    let table = table(100, capacity);
+    let (filter, stop) = (&table.filter, &AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(move || churn(filter, stop));
+        for way in [Way::Batched, Way::Singly] {
+            for _ in 0..5 {
+                let begun = Instant::now();
+                let (seen, visits, coverage) = read(&table.datapath, LONG, way);
+                assert!(begun.elapsed() < LONG, "{way:?} took {:?}", begun.elapsed());
+                assert_eq!(visits, coverage.entries);
+                assert!(visits <= u64::from(capacity), "{way:?}: {visits}");
+                assert!((0.0..=1.0).contains(&coverage.share), "{coverage:?}");
+                if way == Way::Singly {
+                    assert_eq!(seen.len() as u64, visits, "{way:?}");
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Has source after source arrive; each CPU lets in 20 000 at once, five times what the table holds.
+fn churn(filter: &Filter, stop: &AtomicBool) {
+    let mut frame = Packet::eth().ipv4("192.0.2.1", "198.51.100.1").tcp(40_000, 80).syn().build();
+    let mut source = 0x0b00_0000u32;
+    while !stop.load(Ordering::Relaxed) {
+        source += 1;
+        frame[26..30].copy_from_slice(&source.to_be_bytes());
+        filter.run_uncounted(&frame, 1);
+    }
+}

@@ -1,0 +1,303 @@
+//! `synguard why` against the program: for a thousand random states of the maps, what it says of a SYN is what the
+//! program does with that SYN.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
+use synguard::{
+    datapath::{Datapath, Item},
+    sources::key_of,
+    why::{self, Read},
+};
+use synguard_common::{
+    abi::{Config, CpuState, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet, SourceKey, SourceState},
+    admission::Admission,
+    hash,
+    held::{self, Held},
+    list::{List, ListEntry, ListKey, SCOPE_ALL, SCOPE_SYN},
+    names,
+    prefix::Halves,
+    rate::Limit,
+    sketch::{self, Sketch},
+    verdict::Reason,
+};
+use synguard_tests::{
+    bpffs::Dirs,
+    command::pin_to_cpu,
+    fuzz::{Random, seed},
+    packet::Packet,
+    testrun::{Filter, config, now_ns, ticked_ns},
+};
+
+const STATES: usize = 1000;
+const SECOND: u64 = 1_000_000_000;
+const PORT: u16 = 443;
+
+/// The filter, and its maps for writing.
+struct Maps {
+    filter: Filter,
+    pins: PathBuf,
+    cpus: PerCpuArray<MapData, CpuState>,
+    held: PerCpuArray<MapData, Held>,
+    prefixes: HashMap<MapData, SourceKey, SourceState>,
+    sketches: [Array<MapData, Cells>; 2],
+    /// What is on the lists.
+    listed: [Vec<ListKey>; 2],
+    _dirs: Dirs,
+}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Cells(Sketch);
+
+// SAFETY: integers only, without padding; every bit pattern is valid.
+unsafe impl aya::Pod for Cells {}
+
+impl Maps {
+    fn load() -> Self {
+        let filter = Filter::load();
+        let dirs = Dirs::new().unwrap();
+        let pins = dirs.bpffs().join("pins");
+        filter.pin(&pins);
+        let open = |name| MapData::from_pin(pins.join(name)).expect(name);
+        let per_cpu = |name| Map::PerCpuArray(open(name));
+        let array = |name| Array::try_from(Map::Array(open(name))).unwrap();
+        let maps = Self {
+            cpus: PerCpuArray::try_from(per_cpu(names::CPU_STATE)).unwrap(),
+            held: PerCpuArray::try_from(per_cpu(names::HELD)).unwrap(),
+            prefixes: HashMap::try_from(Map::LruHashMap(open(names::PREFIXES))).unwrap(),
+            sketches: [array(names::SOURCE_SKETCH), array(names::PREFIX_SKETCH)],
+            listed: Default::default(),
+            pins,
+            filter,
+            _dirs: dirs,
+        };
+        maps.datapath().lists().unwrap().set_capacity(1000).unwrap();
+        maps
+    }
+
+    fn datapath(&self) -> Datapath {
+        Datapath::open(&self.pins).unwrap().expect("it is pinned")
+    }
+
+    /// Puts a state into the maps.
+    fn set(&mut self, state: &State) {
+        let State { config, ports, lists, source, network, .. } = state;
+        self.filter.set_config(*config);
+        self.filter.set_ports(ports);
+        let datapath = self.datapath();
+        let mut maps = datapath.lists().unwrap();
+        for ((list, items), before) in List::ALL.into_iter().zip(lists).zip(&mut self.listed) {
+            // Not swapped whole: that writes megabytes.
+            maps.remove(list, before).unwrap();
+            maps.add(list, items.clone()).unwrap();
+            *before = items.iter().map(|(key, _)| *key).collect();
+        }
+        let key = why::source_key(state.address, config);
+        self.filter.remove_source(key);
+        if let Some(source) = source {
+            self.filter.set_source(key, *source);
+        }
+        let network_key = why::network_key(state.address);
+        let _ = self.prefixes.remove(&network_key);
+        if let Some(network) = network {
+            self.prefixes.insert(network_key, network, 0).unwrap();
+        }
+        let cpus = vec![state.cpu; aya::util::nr_cpus().unwrap()];
+        self.cpus.set(0, PerCpuValues::try_from(cpus).unwrap(), 0).unwrap();
+        let mut held = Held::default();
+        if let Some(at_ns) = state.held_at_ns {
+            let slot = &mut held.slots[held::index(hash::mix(key.address, config.hash_seed))];
+            (slot.source, slot.at_ns) = (key, at_ns);
+        }
+        let helds = vec![held; aya::util::nr_cpus().unwrap()];
+        self.held.set(0, PerCpuValues::try_from(helds).unwrap(), 0).unwrap();
+        for ((map, key), cell) in self.sketches.iter_mut().zip([key, network_key]).zip(state.cells) {
+            let mut cells = Box::new(Cells(Sketch::EMPTY));
+            let hash = hash::mix(key.address, config.hash_seed);
+            for (row, cell) in cell.into_iter().enumerate() {
+                cells.0.cells[row][sketch::index(hash, row)] = cell;
+            }
+            map.set(0, *cells, 0).unwrap();
+        }
+    }
+}
+
+/// What may lie in the maps when a SYN arrives.
+#[derive(Clone, Debug)]
+struct State {
+    address: Halves,
+    frame: Vec<u8>,
+    config: Config,
+    ports: PortSet,
+    lists: [Vec<Item>; 2],
+    source: Option<SourceState>,
+    network: Option<SourceState>,
+    cells: [[u16; 2]; 2],
+    cpu: CpuState,
+    held_at_ns: Option<u64>,
+}
+
+/// Random states in which every rule decides now and then. Times lie within seconds of now.
+struct States(Random);
+
+impl States {
+    fn one_in(&mut self, n: usize) -> bool {
+        self.0.below(n) == 0
+    }
+
+    /// A moment up to three seconds away from now, or 0.
+    fn moment(&mut self) -> u64 {
+        if self.one_in(5) { 0 } else { now_ns() - 3 * SECOND + self.0.word() % (6 * SECOND) }
+    }
+
+    fn state(&mut self) -> State {
+        let (address, frame) = self.frame();
+        let config = self.config();
+        let now = now_ns();
+        State {
+            lists: std::array::from_fn(|_| self.list(address)),
+            source: self.entry(),
+            network: self.entry(),
+            cells: std::array::from_fn(|_| {
+                // At the marks, and far from them; one row may lie.
+                let count = [0, 14, 15, 16, 40, 254, 255, 900][self.0.below(8)];
+                let age = if self.one_in(2) { 0 } else { self.0.below(3) as u32 };
+                let epoch = sketch::epoch(now) - age;
+                [sketch::cell(count, epoch), sketch::cell(if self.one_in(4) { 0 } else { count }, epoch)]
+            }),
+            cpu: CpuState { sources: self.admission(), prefixes: self.admission(), ..CpuState::default() },
+            held_at_ns: self.one_in(4).then(|| ticked_ns() - self.0.word() % SECOND),
+            ports: self.ports(),
+            address,
+            frame,
+            config,
+        }
+    }
+
+    fn frame(&mut self) -> (Halves, Vec<u8>) {
+        let low = self.0.below(200) as u16;
+        let (source, frame) = if self.one_in(3) {
+            let source = format!("2001:db8:{low:x}:1::{low:x}");
+            let frame = Packet::eth().ipv6(&source, "2001:db8:ffff::1").tcp(40_000, PORT).syn().build();
+            (source, frame)
+        } else {
+            let source = format!("192.0.2.{low}");
+            let frame = Packet::eth().ipv4(&source, "198.51.100.1").tcp(40_000, PORT).syn().build();
+            (source, frame)
+        };
+        (key_of(source.parse::<IpAddr>().unwrap()).address, frame)
+    }
+
+    fn config(&mut self) -> Config {
+        let burst = 1 + self.0.below(20) as u32;
+        let limit =
+            if self.one_in(20) { Limit { interval_ns: 0, tolerance_ns: 0 } } else { Limit::new(10, burst) };
+        let prefix =
+            if self.one_in(2) { Limit { interval_ns: 0, tolerance_ns: 0 } } else { Limit::new(10, burst) };
+        Config {
+            flags: if self.one_in(2) { FLAG_ALL_PORTS } else { 0 }
+                | if self.one_in(10) { FLAG_MONITOR } else { 0 },
+            syn_interval_ns: limit.interval_ns,
+            syn_tolerance_ns: limit.tolerance_ns,
+            prefix_interval_ns: prefix.interval_ns,
+            prefix_tolerance_ns: prefix.tolerance_ns,
+            hold_ns: [0, SECOND, 10 * SECOND][self.0.below(3)],
+            disarm_at_ns: if self.one_in(10) { self.moment() } else { 0 },
+            hash_seed: [self.0.word(), self.0.word()],
+            ..config(10, burst)
+        }
+    }
+
+    fn ports(&mut self) -> PortSet {
+        let mut ports = PortSet::EMPTY;
+        ports.insert(if self.one_in(4) { 80 } else { PORT });
+        ports
+    }
+
+    /// Mostly nothing, and sometimes entries that cover the address, or its neighbours.
+    fn list(&mut self, address: Halves) -> Vec<Item> {
+        let count = if self.one_in(3) { 1 + self.0.below(3) } else { 0 };
+        (0..count)
+            .map(|_| {
+                let length = if synguard_common::prefix::is_v4_mapped(address) {
+                    96 + [32, 24, 17, 8][self.0.below(4)]
+                } else {
+                    [128, 64, 48, 33][self.0.below(4)]
+                };
+                let mut key = ListKey::new(address, length);
+                if self.one_in(4) {
+                    // Another network altogether.
+                    key.address =
+                        ListKey::new(key_of("203.0.113.9".parse().unwrap()).address, length).address;
+                }
+                let scope = if self.one_in(2) { SCOPE_ALL } else { SCOPE_SYN };
+                (key, ListEntry { expires_at_ns: self.moment(), scope, ..ListEntry::default() })
+            })
+            .collect()
+    }
+
+    fn entry(&mut self) -> Option<SourceState> {
+        (!self.one_in(3)).then(|| SourceState {
+            tat_ns: self.moment(),
+            hold_until_ns: if self.one_in(2) { 0 } else { self.moment() },
+            ..SourceState::default()
+        })
+    }
+
+    fn admission(&mut self) -> Admission {
+        Admission {
+            insert_tat_ns: self.moment(),
+            promotion_tat_ns: self.moment(),
+            crowded_until_ns: if self.one_in(2) { 0 } else { self.moment() },
+            raised_until_ns: self.moment(),
+            ..Admission::default()
+        }
+    }
+}
+
+fn reason(read: &Read, now_ns: u64) -> Reason {
+    why::decide(read, &read.cpus[0], Some(PORT), now_ns).reason
+}
+
+#[test]
+fn why_and_the_program_agree() {
+    pin_to_cpu(0).unwrap();
+    let mut maps = Maps::load();
+    let seed = seed();
+    let mut states = States(Random::new(seed));
+    let (mut compared, mut passed_over) = (BTreeMap::<&str, usize>::new(), 0);
+    for number in 0..STATES {
+        let state = states.state();
+        maps.set(&state);
+        let read = maps.datapath().about(state.address).unwrap();
+        let before = ticked_ns();
+        let outcome = maps.filter.run(&state.frame);
+        let after = now_ns();
+        // The program's clock is somewhere in between. A moment that decides may lie there, too.
+        let (expected, later) = (reason(&read, before), reason(&read, after));
+        if expected != later {
+            passed_over += 1;
+            continue;
+        }
+        assert_eq!(
+            outcome.reason(),
+            Some(expected),
+            "seed {seed}, state {number}: the program says {}\n{state:#?}\n{read:#?}",
+            outcome.describe()
+        );
+        *compared.entry(expected.label()).or_default() += 1;
+    }
+    println!("{compared:?}, {passed_over} too close to call");
+    assert!(passed_over <= STATES / 50, "{passed_over} states were passed over");
+    // Every reason that a SYN can have was met.
+    for reason in
+        Reason::ALL.iter().filter(|reason| reason.is_guarded_syn() && !reason.label().starts_with("would"))
+    {
+        assert!(compared.contains_key(reason.label()), "{} never occurred: {compared:?}", reason.label());
+    }
+    for label in ["allowed", "blocked", "unguarded_port", "would_hold"] {
+        assert!(compared.contains_key(label), "{label} never occurred: {compared:?}");
+    }
+}
