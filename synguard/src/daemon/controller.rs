@@ -40,6 +40,7 @@ pub(super) struct Controller<'a> {
     exemptions: BTreeMap<SourceKey, Option<Exemption>>,
     view: Option<View>,
     ticks: u32,
+    has_said_why: bool,
 }
 
 impl<'a> Controller<'a> {
@@ -56,6 +57,7 @@ impl<'a> Controller<'a> {
             exemptions: BTreeMap::new(),
             view: None,
             ticks: 0,
+            has_said_why: false,
             options,
             datapath,
         })
@@ -94,14 +96,16 @@ impl<'a> Controller<'a> {
         };
         let actions = self.policy.step(&seen, now_ns);
         self.perform(actions, &settings);
-        if let Some(event) = self.cookies.check() {
+        for event in self.cookies.check() {
             self.teller.tell(&event);
         }
         self.run_errands(&settings, now_ns);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(INTERFACE_TICKS) || self.interfaces.are_to_be_checked() {
-            for event in self.interfaces.check(&self.options)? {
-                self.teller.tell(&event);
+            match self.interfaces.check(&self.options) {
+                Ok(events) => events.iter().for_each(|event| self.teller.tell(event)),
+                // They may be changing, or being detached, just now: there is a next time.
+                Err(error) => log::warn!("interfaces cannot be looked at: {error:#}"),
             }
         }
         self.publish();
@@ -197,7 +201,15 @@ impl<'a> Controller<'a> {
         Ok(())
     }
 
+    /// Says that it ends because of a failure, unless it has said why already. The filter stays.
+    pub(super) fn fail(&mut self, error: &anyhow::Error) {
+        if !self.has_said_why {
+            self.stop(&one_line(&format!("{error:#}")), false);
+        }
+    }
+
     fn stop(&mut self, why: &str, detached: bool) {
+        self.has_said_why = true;
         self.teller.tell(&Event::Stopped { why: why.to_owned(), detached });
     }
 
@@ -214,6 +226,7 @@ impl<'a> Controller<'a> {
         let view = View {
             pid: std::process::id(),
             phase: self.policy.phase(),
+            phase_since_ns: self.policy.phase_since_ns(),
             kind: self.policy.kind(),
             kernel_cookies: self.cookies.are_up(self.policy.wants_cookies()),
             original: self.cookies.original(),

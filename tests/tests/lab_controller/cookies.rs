@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use synguard_tests::{flood::Offenders, web::Web};
 
 use super::{concentrated, event, event_names, forged, lab, start, status, syncookies, until, visits};
@@ -15,7 +16,7 @@ fn forged_flood_from(original: u8) {
     let running = synguard.attach(&["--hold", "2s"]).unwrap();
     let calm = visits(&lab, 2);
     let flood = start(&lab, forged());
-    let raised = until("attack", Duration::from_secs(1), || {
+    let raised = until("attack", Duration::from_secs(10), || {
         syncookies(&lab) == 2 && (original < 2 || running.stderr().contains("nothing to raise"))
     });
     let served = visits(&lab, 3);
@@ -41,6 +42,12 @@ fn forged_flood_from(original: u8) {
         serde_json::json!({ "mode": "kernel", "sysctl": 2, "original": original }),
         "{during}"
     );
+    // `top` and the text tell the same story.
+    let top = synguard.run(&["top", "--once", "--json", "--interval", "200ms"]).unwrap();
+    let top: Value = serde_json::from_str(&top.stdout).unwrap();
+    for key in ["phase", "attack_kind", "cookies"] {
+        assert_eq!(top[key], during[key], "{top}");
+    }
     let text = synguard.run(&["status"]).unwrap().stdout;
     assert!(text.contains("attack (distributed)") && text.contains("the kernel answers every SYN"), "{text}");
 

@@ -7,9 +7,9 @@ use synguard_tests::{flood::FloodSpec, lab::DEVICE};
 use super::{forged, lab, start, syncookies, until};
 
 /// Kills while an attack goes on, and while one is got over, in each of the labs.
-const LABS: u64 = 5;
-const IN_ATTACK: u64 = 30;
-const IN_RECOVERY: u64 = 10;
+const LABS: u64 = 10;
+const IN_ATTACK: u64 = 14;
+const IN_RECOVERY: u64 = 6;
 
 /// SplitMix64: the same moments each time, as far as the machine allows.
 struct Random(u64);

@@ -1,8 +1,13 @@
 //! What else may be: others who change the setting, a read-only /proc/sys, namespaces out of reach, damaged files.
 
-use std::{fs, net::TcpListener, time::Duration};
+use std::{
+    fs,
+    net::TcpListener,
+    os::{fd::AsRawFd as _, unix::net::UnixDatagram},
+    time::Duration,
+};
 
-use synguard_tests::lab::DEVICE;
+use synguard_tests::lab::{DEVICE, Lab};
 
 use super::{SYNCOOKIES, event, event_names, forged, lab, start, status, syncookies, until};
 
@@ -45,6 +50,40 @@ fn and_so_it_is_after_a_crash() {
     assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
 }
 
+/// What a controller leaves behind that is killed while it has raised the setting from 1 to 2.
+fn journal(lab: &Lab) -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let netns = lab.server.run(|| {
+        let socket = UnixDatagram::unbound().unwrap();
+        let (mut cookie, mut length) = (0u64, size_of::<u64>() as libc::socklen_t);
+        let (pointer, fd) = ((&raw mut cookie).cast(), socket.as_raw_fd());
+        // SAFETY: the descriptor is open, and the pointers are to memory of ours of the size given.
+        let result = unsafe {
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, pointer, &raw mut length)
+        };
+        assert_eq!(result, 0);
+        cookie
+    });
+    format!(r#"{{"boot":"{}","netns":{},"original":1,"written":2}}"#, boot.trim(), netns.unwrap())
+}
+
+#[test]
+fn what_another_instance_puts_back_is_raised_again_while_it_is_needed() {
+    let (lab, synguard) = lab(2);
+    let other = synguard.dirs().run_dir().join("other");
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("syncookies.json"), journal(&lab)).unwrap();
+    let running = synguard.attach(&["--hold", "1s"]).unwrap();
+    let flood = start(&lab, forged());
+    until("attack", SOON, || event_names(&synguard).iter().any(|name| name == "cookies_already_up"));
+    assert_eq!(synguard.run(&["--name", "other", "detach"]).unwrap().code, Some(0));
+    until("cookies again", SOON, || event_names(&synguard).iter().any(|name| name == "cookies_raised"));
+    assert_eq!(syncookies(&lab), 2);
+    flood.stop().unwrap();
+    running.terminate().unwrap();
+    assert_eq!(syncookies(&lab), 1);
+}
+
 #[test]
 fn a_read_only_proc_is_a_warning() {
     let (lab, synguard) = lab(0);
@@ -70,6 +109,23 @@ fn a_read_only_proc_is_a_warning() {
     event(&synguard, "cookies_not_raised");
     running.signal(libc::SIGTERM).unwrap();
     assert_eq!(running.wait(Duration::from_secs(5)).unwrap().code(), Some(0), "{}", running.stderr());
+}
+
+#[test]
+fn without_a_journal_nothing_is_raised() {
+    let (lab, synguard) = lab(0);
+    // What is in its way cannot be written, nor removed by accident.
+    let in_the_way = synguard.dirs().run_dir().join("default/syncookies.json.new");
+    fs::create_dir_all(in_the_way.join("full")).unwrap();
+    let running = synguard.attach(&["--hold", "1s"]).unwrap();
+    let flood = start(&lab, forged());
+    until("the warning", SOON, || event_names(&synguard).iter().any(|name| name == "cookies_not_raised"));
+    let why = event(&synguard, "cookies_not_raised")["why"].as_str().unwrap().to_owned();
+    assert!(why.contains("syncookies.json"), "{why}");
+    assert_eq!((syncookies(&lab), &status(&synguard)["phase"]), (0, &"attack".into()));
+    flood.stop().unwrap();
+    running.terminate().unwrap();
+    fs::remove_dir_all(in_the_way).unwrap();
 }
 
 #[test]
