@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use synguard_common::abi::SourceKey;
@@ -55,9 +55,9 @@ impl Errands {
         let instance = instance.clone();
         self.is_asking = true;
         self.start(move || {
-            let begun = Instant::now();
+            let begun_ns = clock::now_ns();
             let exemptions = suspects::exemptions(&instance, &suspects, prefix_v6);
-            Brought::Exemptions(exemptions, begun.elapsed())
+            Brought::Exemptions(exemptions, Duration::from_nanos(clock::now_ns() - begun_ns))
         });
     }
 
