@@ -285,4 +285,6 @@ fn hold_ns(settings: &Settings) -> u64 {
 }
 
 #[cfg(test)]
+mod noise_tests;
+#[cfg(test)]
 mod tests;

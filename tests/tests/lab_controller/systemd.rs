@@ -69,7 +69,7 @@ fn what_the_unit_leaves_it_is_enough() {
         .split(' ')
         .map(|name| format!(",+{}", &name[4..]))
         .collect();
-    let writable = unit("ReadWritePaths").replace('-', "").replace("/sys/fs/bpf", "");
+    let writable = unit("ReadWritePaths").replace('-', "").replace("/sys/fs/bpf/synguard", "");
     let script = format!(
         "for path in /proc/sys /sys; do mount --bind $path $path && mount -o remount,bind,ro $path || exit 1; done
          for path in {writable}; do mount --bind $path $path && mount -o remount,bind,rw $path || exit 1; done
