@@ -32,6 +32,14 @@ impl Live {
     /// If the filter is not attached, or somebody else holds the lock for too long.
     pub fn open(instance: &Instance) -> Result<Self> {
         preflight::privilege()?;
+        Self::of_controller(instance)
+    }
+
+    /// The same, for the controller, which has given up privileges that only others need.
+    ///
+    /// # Errors
+    /// If the filter is not attached, or somebody else holds the lock for too long.
+    pub fn of_controller(instance: &Instance) -> Result<Self> {
         let open = || Datapath::open(&instance.pins)?.ok_or_else(|| instance.not_attached());
         // Before the lock is taken, because that makes its file.
         open()?;

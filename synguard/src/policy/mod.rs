@@ -129,6 +129,11 @@ impl Policy {
         self.overall.phase()
     }
 
+    /// When that began, in nanoseconds of CLOCK_MONOTONIC; `None` if it never was otherwise.
+    pub const fn phase_since_ns(&self) -> Option<u64> {
+        self.overall.since_ns()
+    }
+
     /// What kind of attack it is or was; `None` when calm.
     pub const fn kind(&self) -> Option<Kind> {
         self.kind
@@ -279,5 +284,7 @@ fn hold_ns(settings: &Settings) -> u64 {
     settings.hold.clamp(HOLD_MIN, HOLD_MAX).as_nanos() as u64
 }
 
+#[cfg(test)]
+mod noise_tests;
 #[cfg(test)]
 mod tests;
