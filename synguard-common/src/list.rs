@@ -3,7 +3,9 @@
 //! A list is a hash from prefixes of every length – an address is the longest – to entries. To look an address up
 //! is to look up its prefix of each length that occurs, of which there are few. So that an address in none of
 //! them costs no look-up at all, a filter stands in front: one bit for each IPv4 /24, and for IPv6 as many again
-//! that a seeded hash of the /32 and the /48 chooses. A bit that is not set proves that nothing is listed there.
+//! that a seeded hash of the /32 and the /48 chooses. A bit that is not set proves that nothing is listed there. For
+//! the addresses that share such a stretch with something listed there is a bit for each prefix that is listed, chosen by
+//! its hash, so that of all lengths few are looked up in vain (Bloom, 1970, with a single hash).
 
 use crate::{
     hash,
@@ -235,8 +237,12 @@ pub const FILTER_V4_WORDS: usize = 1 << (24 - 6);
 const FILTER_V6_SHIFT: u32 = 22;
 /// Words of the filter for IPv6.
 pub const FILTER_V6_WORDS: usize = 1 << (FILTER_V6_SHIFT - 6);
-/// Words of one list's filter, IPv4's first: 2.5 MiB.
-pub const FILTER_WORDS: usize = FILTER_V4_WORDS + FILTER_V6_WORDS;
+/// Bits of the filter for whole prefixes, as a power of two: eight for each of a million.
+const FILTER_KEY_SHIFT: u32 = 23;
+/// The first word of those.
+pub const FILTER_KEY_START: usize = FILTER_V4_WORDS + FILTER_V6_WORDS;
+/// Words of one list's filter, IPv4's first, whole prefixes' last: 3.5 MiB.
+pub const FILTER_WORDS: usize = FILTER_KEY_START + (1 << (FILTER_KEY_SHIFT - 6));
 /// The shorter and the longer stretch of an IPv6 address that have a bit.
 pub const FILTER_V6_LENGTHS: [u32; 2] = [32, 48];
 
@@ -254,7 +260,13 @@ pub const fn filter_bit_v6(address: Halves, length: u32, seed: Halves) -> usize 
     FILTER_V4_WORDS * 64 + bit as usize
 }
 
-/// Passes the bits of a prefix to `set`. `false`, and none is passed, if it has so many that those of its whole
+/// The bit of a prefix itself, chosen by its hash in the list's table.
+#[inline(always)]
+pub const fn filter_bit_key(hash: u64) -> usize {
+    FILTER_KEY_START * 64 + (hash >> (64 - FILTER_KEY_SHIFT)) as usize
+}
+
+/// Passes the bits of a prefix to `set`, but for that of itself. `false`, and none is passed, if it has so many that those of its whole
 /// family should be set instead.
 pub fn filter_bits(key: &ListKey, seed: Halves, mut set: impl FnMut(usize)) -> bool {
     /// A shorter IPv6 prefix has too many bits: it would fill much of the filter in any case.

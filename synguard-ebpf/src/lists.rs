@@ -118,13 +118,18 @@ fn lengths(lists: &Lists, list: u32, kind: u32) -> &Lengths {
 #[inline(never)]
 extern "C" fn synguard_search(list: u32, high: u64, low: u64, kind: u32) -> u32 {
     let none = LENGTHS_MAX as u32;
-    let (Some(lists), Some(mask)) = (maps::lists(), mask(list)) else { return none };
+    let (Some(lists), Some(config), Some(mask)) = (maps::lists(), maps::config(), mask(list)) else {
+        return none;
+    };
     let lengths = lengths(lists, list, kind);
     for place in 0..LENGTHS_MAX {
         if place as u64 >= lengths.count {
             break;
         }
         let key = lengths.key(place, [high, low]);
+        if !is_set(list & 1, list::filter_bit_key(list_table::hash(&key, config.hash_seed))) {
+            continue;
+        }
         if hit(list, &key, kind, mask, 1) {
             return place as u32;
         }

@@ -10,7 +10,8 @@ use std::{
 
 use aya::maps::MapData;
 use synguard_common::{
-    list::{self, FILTER_V4_WORDS, FILTER_WORDS, List},
+    list::{self, FILTER_KEY_START, FILTER_V4_WORDS, FILTER_WORDS, List},
+    list_table,
     prefix::Halves,
 };
 
@@ -73,14 +74,16 @@ impl Filter {
 /// Sets the bits of prefixes in a list's filter.
 fn set_bits(words: &[AtomicU64], items: &[Item], seed: Halves) {
     let mut bits = 0;
+    let set = |bit: usize| words[bit >> 6].fetch_or(1 << (bit & 63), Ordering::Relaxed);
     for (key, _) in items {
+        set(list::filter_bit_key(list_table::hash(key, seed)));
         let singly = bits < BITS_MAX
             && list::filter_bits(key, seed, |bit| {
                 bits += 1;
-                words[bit >> 6].fetch_or(1 << (bit & 63), Ordering::Relaxed);
+                set(bit);
             });
         if !singly {
-            let family = if key.is_v4() { 0..FILTER_V4_WORDS } else { FILTER_V4_WORDS..FILTER_WORDS };
+            let family = if key.is_v4() { 0..FILTER_V4_WORDS } else { FILTER_V4_WORDS..FILTER_KEY_START };
             words[family].iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
         }
     }
