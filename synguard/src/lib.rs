@@ -15,6 +15,7 @@ pub mod history;
 pub mod instance;
 pub mod lists;
 pub mod lock;
+pub mod logging;
 pub mod netlink;
 pub mod observe;
 pub mod policy;

@@ -66,7 +66,7 @@ impl Lock {
     ///
     /// A conflict if another process does not let go of it in ten seconds.
     pub fn change(instance: &Instance) -> Result<Self> {
-        let path = instance.run.join("lock");
+        let path = change_path(instance);
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(lock) = try_lock(&path)? {
@@ -81,6 +81,15 @@ impl Lock {
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// Takes the lock for a change if nobody else has it.
+    ///
+    /// # Errors
+    ///
+    /// If its file cannot be made.
+    pub fn try_change(instance: &Instance) -> Result<Option<Self>> {
+        try_lock(&change_path(instance))
     }
 
     /// Removes the lock's file, and its folder if that is then empty. The lock stays held; whoever waits for
@@ -122,6 +131,10 @@ pub fn clear_dead_controller(instance: &Instance) {
     {
         lock.remove_file();
     }
+}
+
+fn change_path(instance: &Instance) -> PathBuf {
+    instance.run.join("lock")
 }
 
 fn controller_path(instance: &Instance) -> PathBuf {
@@ -204,6 +217,7 @@ mod tests {
         first.remove_file();
         assert!(!instance.run.exists());
         let second = Lock::change(&instance).expect("a new file");
+        assert!(Lock::try_change(&instance).expect("readable").is_none());
         drop(first);
         assert!(try_lock(&instance.run.join("lock")).expect("readable").is_none());
         drop(second);

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use log::LevelFilter;
 use synguard::{
     cli::{self, Cli},
-    commands, error,
+    commands, error, logging,
 };
 
 fn main() -> ExitCode {
@@ -17,16 +16,7 @@ fn main() -> ExitCode {
             None => error.exit(),
         },
     };
-    let level = match cli.global.verbose {
-        0 => LevelFilter::Info,
-        1 => LevelFilter::Debug,
-        _ => LevelFilter::Trace,
-    };
-    env_logger::Builder::new()
-        .filter(Some("synguard"), level)
-        .filter(Some("aya"), LevelFilter::Error)
-        .format_target(false)
-        .init();
+    logging::init(cli.global.verbose);
     match commands::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("{error:#}"), error::exit_code(&error)),

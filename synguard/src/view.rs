@@ -16,6 +16,9 @@ pub struct View {
     pub pid: u32,
     /// Whether there is an attack.
     pub phase: Phase,
+    /// Since when, in nanoseconds of CLOCK_MONOTONIC; `None` if it has been so all along.
+    #[serde(default)]
+    pub phase_since_ns: Option<u64>,
     /// What kind of attack; `None` when calm.
     pub kind: Option<Kind>,
     /// Whether the kernel answers with cookies because the controller wants it to.
@@ -65,6 +68,7 @@ mod tests {
         let view = View {
             pid: 7,
             phase: Phase::Attack,
+            phase_since_ns: Some(1),
             kind: Some(Kind::Mixed),
             kernel_cookies: true,
             original: Some(1),

@@ -103,6 +103,16 @@ impl Terminal {
         }
     }
 
+    /// Whether a program has the screen: the other one of the terminal's two, or a hidden cursor.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn is_taken_over(&self) -> Result<bool> {
+        let flags =
+            run(self.tmux().args(["display-message", "-p", "-t", "0", "#{alternate_on}#{cursor_flag}"]))?;
+        Ok(flags.trim() != "01")
+    }
+
     /// The process id of what runs in it, once it does: the first child of the terminal's shell.
     ///
     /// # Errors

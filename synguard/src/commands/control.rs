@@ -17,6 +17,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Control {
     pub(super) phase: Phase,
+    /// Since when the phase is what it is, in nanoseconds of CLOCK_MONOTONIC, if that is known.
+    pub(super) since_ns: Option<u64>,
     pub(super) kind: Option<Kind>,
     kernel_cookies: bool,
     pub(super) sysctl: Option<u8>,
@@ -33,14 +35,16 @@ impl Control {
     ) -> Self {
         let sysctl = sysctl::tcp_syncookies();
         if let Some(view) = controller.and_then(|pid| View::of(pid, &instance.run)) {
-            let View { phase, kind, kernel_cookies, original, .. } = view;
-            return Self { phase, kind, kernel_cookies, sysctl, original: original.or(sysctl) };
+            let View { phase, phase_since_ns: since_ns, kind, kernel_cookies, original, .. } = view;
+            let original = original.or(sysctl);
+            return Self { phase, since_ns, kind, kernel_cookies, sysctl, original };
         }
         let kind = policy::glance(earlier, now, settings);
         let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
         // One that was killed may have left it raised.
         let owed = sysctl::owed(&instance.run);
-        Self { phase, kind, kernel_cookies: owed.is_some(), sysctl, original: owed.or(sysctl) }
+        let (kernel_cookies, original) = (owed.is_some(), owed.or(sysctl));
+        Self { phase, since_ns: None, kind, kernel_cookies, sysctl, original }
     }
 
     /// The kind in one word: a mixed attack is a distributed one above all.
@@ -98,6 +102,7 @@ mod tests {
     fn what_is_told_is_what_is_so() {
         let calm = Control {
             phase: Phase::Calm,
+            since_ns: None,
             kind: None,
             kernel_cookies: false,
             sysctl: Some(1),
@@ -108,6 +113,7 @@ mod tests {
         assert!(calm.cookies_text().ends_with("is 1"));
         let mixed = Control {
             phase: Phase::Attack,
+            since_ns: None,
             kind: Some(Kind::Mixed),
             kernel_cookies: true,
             sysctl: Some(2),

@@ -1,6 +1,9 @@
 //! `synguard top`: the busiest sources, live or once.
 
+mod change;
+mod events;
 mod gather;
+mod listed;
 mod print;
 
 use std::{
@@ -9,7 +12,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use self::gather::Gatherer;
 use super::{emit, open};
@@ -44,7 +47,13 @@ pub(super) fn run(instance: &Instance, args: &TopArgs) -> Result<()> {
         state,
     };
     let mut gatherer = Gatherer::new(instance.clone());
-    tui::run(options, move |want| Ok(gatherer.gather(want)?.0), |change| bail!("{}", change.describe()))
+    let look = move |want: &Want| {
+        let mut survey = gatherer.gather(want)?.0;
+        gatherer.add_stories(&mut survey)?;
+        Ok(survey)
+    };
+    let instance = instance.clone();
+    tui::run(options, look, move |change| change::make(&instance, change))
 }
 
 fn once(instance: &Instance, args: &TopArgs) -> Result<()> {

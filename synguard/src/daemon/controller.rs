@@ -195,6 +195,7 @@ impl<'a> Controller<'a> {
         let view = View {
             pid: std::process::id(),
             phase: self.policy.phase(),
+            phase_since_ns: self.policy.phase_since_ns(),
             kind: self.policy.kind(),
             kernel_cookies: self.cookies.are_up(self.policy.wants_cookies()),
             original: self.cookies.original(),

@@ -5,6 +5,8 @@
 //!
 //! Writers hold the instance's lock for changes ([`crate::lock`]).
 
+mod read;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,7 +14,7 @@ use aya::maps::{Array, ArrayOfMaps, HashMap, IterableMap as _, Map, MapData, Map
 use synguard_common::{
     list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey, Lists},
     names,
-    prefix::{self, Halves},
+    prefix::Halves,
 };
 
 use super::{
@@ -22,6 +24,8 @@ use super::{
     sys,
     table::{self, Budget},
 };
+
+pub use self::read::Finder;
 
 /// A list's hash.
 type Entries = HashMap<MapData, ListKey, ListEntry>;
@@ -107,35 +111,6 @@ impl<'a> ListMaps<'a> {
             Some(hash) => find(&hash, key),
             None => Ok(None),
         }
-    }
-
-    /// Passes every entry to `visit`, in no order.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub fn for_each(&self, list: List, visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
-        let Some(hash) = self.hash(list)? else { return Ok(()) };
-        // The writer's lock, or the reader's patience, bounds it: nobody else adds entries.
-        table::for_each(hash.map(), Budget::UNLIMITED, visit).context("read a list").map(drop)
-    }
-
-    /// The entries that cover an address, in the order in which the datapath asks for them; whether they hold, or
-    /// speak of a packet, is for the caller to say.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be read.
-    pub fn covering(&self, list: List, address: Halves) -> Result<Vec<Item>> {
-        let (lists, hash) = (self.read()?, self.hash(list)?);
-        let (info, Some(hash)) = (&lists.info[list.index()], hash) else { return Ok(Vec::new()) };
-        let lengths = if prefix::is_v4_mapped(address) { &info.v4 } else { &info.v6 };
-        let mut items = Vec::new();
-        for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
-            let key = lengths.key(place, address);
-            items.extend(find(&hash, &key)?.map(|entry| (key, entry)));
-        }
-        Ok(items)
     }
 
     /// Adds entries, or puts them in the place of those that are there, whose hits go on.

@@ -129,6 +129,11 @@ impl Policy {
         self.overall.phase()
     }
 
+    /// Since when that is so, in nanoseconds of CLOCK_MONOTONIC; `None` if it has never been otherwise.
+    pub const fn phase_since_ns(&self) -> Option<u64> {
+        self.overall.changed_ns()
+    }
+
     /// What kind of attack it is or was; `None` when calm.
     pub const fn kind(&self) -> Option<Kind> {
         self.kind

@@ -59,6 +59,11 @@ impl Machine {
         self.phase
     }
 
+    /// Since when it is so, in nanoseconds of CLOCK_MONOTONIC; `None` if it has never been otherwise.
+    pub(super) const fn changed_ns(&self) -> Option<u64> {
+        self.changed_ns
+    }
+
     /// Takes the level at `now_ns` into account, with a hold in nanoseconds. `true` if an unmistakable attack began.
     pub(super) fn step(&mut self, level: f64, hold_ns: u64, now_ns: u64) -> bool {
         let is_sudden = self.phase == Phase::Calm && level >= STRONG;

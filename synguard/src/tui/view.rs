@@ -67,7 +67,7 @@ fn draw_body(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palet
         Tab::Sources => view_rows::sources(state, palette),
         Tab::Prefixes => view_rows::networks(state, palette),
         Tab::Lists => view_lists::lists(state, area.width.into(), palette),
-        Tab::Events => view_lists::events(state, palette),
+        Tab::Events => view_lists::events(state, area.width.into(), palette),
         Tab::Reasons => view_lists::reasons(state, palette),
         Tab::Help => view_help::table(),
     };
@@ -113,6 +113,7 @@ fn hints(state: &AppState, room: usize) -> String {
         text += &format!(" filter: {}, Esc clears it", plain(&state.filter));
     }
     let keys: &[&str] = match (&state.mode, state.tab) {
+        (Mode::Detail, Tab::Events) => &["Esc back", "↑ ↓ others"],
         (Mode::Detail, _) => &["Esc back", "b block", "a allow", "u unlist", "z undo"],
         (_, Tab::Sources) => &[
             "q quit",
@@ -125,9 +126,11 @@ fn hints(state: &AppState, room: usize) -> String {
             "u unlist",
             "z undo",
         ],
-        (_, Tab::Prefixes) => &["q quit", "? help", "/ filter", "s sort", "b block", "a allow", "u unlist"],
-        (_, Tab::Lists) => &["q quit", "? help", "/ filter", "u unlist", "z undo"],
-        (_, Tab::Events) => &["q quit", "? help", "/ filter"],
+        (_, Tab::Prefixes) => {
+            &["q quit", "? help", "/ filter", "s sort", "Enter detail", "b block", "a allow", "u unlist"]
+        }
+        (_, Tab::Lists) => &["q quit", "? help", "/ filter", "u unlist", "Enter detail", "z undo"],
+        (_, Tab::Events) => &["q quit", "? help", "/ filter", "Enter whole text"],
         (_, Tab::Reasons | Tab::Help) => &["q quit", "1-6 tabs", "p pause"],
     };
     for key in keys {

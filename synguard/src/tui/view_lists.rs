@@ -10,23 +10,31 @@ use super::{
     table::{Column, Side, Table},
 };
 
-/// From this width on there is room to say why an entry is there.
-const REASON_FROM: usize = 80;
+/// From this width on there is room to say why an entry is there, and of what kind an event is.
+const WIDE_FROM: usize = 80;
+/// From this width on the longest target fits beside all else.
+const WIDEST_FROM: usize = 120;
 
 /// The operator's lists.
 pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> Table<'_> {
-    let wide = width >= REASON_FROM;
-    let target = if wide { Column::new("TARGET", 24, Side::Left) } else { Column::rest("TARGET") };
+    let is_wide = width >= WIDE_FROM;
+    let target = match width {
+        ..WIDE_FROM => Column::rest("TARGET"),
+        WIDE_FROM..WIDEST_FROM => Column::new("TARGET", 23, Side::Left),
+        _ => Column::new("TARGET", 43, Side::Left),
+    };
     let mut columns = vec![
         Column::new("LIST", 7, Side::Left),
         target,
-        Column::new("scope", 5, Side::Left),
-        Column::new("origin", 8, Side::Left),
-        Column::new("hits", 5, Side::Right),
+        Column::new("by", 8, Side::Left),
+        Column::new("pkt/s", 5, Side::Right),
+        Column::new("packets", 7, Side::Right),
         Column::new("left", 5, Side::Right),
     ];
-    if wide {
-        columns.push(Column::rest("reason"));
+    if is_wide {
+        let unread = state.survey.as_ref().is_some_and(|survey| survey.reasons_unread);
+        columns.push(Column::new("scope", 5, Side::Left));
+        columns.push(Column::rest(if unread { "reason (not read)" } else { "reason" }));
     }
     let entries = state.listed();
     Table {
@@ -37,33 +45,56 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> Table<'
             let cells = vec![
                 entry.standing.label().to_owned(),
                 entry.target.clone(),
-                entry.scope.clone(),
                 entry.origin.clone(),
+                rate(entry.rate),
                 short(entry.hits),
                 entry.seconds_left.map_or_else(|| "never".to_owned(), age),
+                entry.scope.clone(),
                 entry.reason.clone(),
             ];
             (cells, palette.standing(entry.standing))
         }),
-        empty: "no address or network is on a list; b and a in the first two tabs put one there".to_owned(),
+        empty: nothing(
+            state,
+            "no address or network is on a list; b and a in the first two tabs put one there",
+        ),
     }
 }
 
 /// What happened.
-pub(super) fn events(state: &AppState, palette: Palette) -> Table<'_> {
+pub(super) fn events(state: &AppState, width: usize, palette: Palette) -> Table<'_> {
+    let is_wide = width >= WIDEST_FROM;
+    let mut columns = vec![Column::new("TIME (UTC)", 14, Side::Left)];
+    if is_wide {
+        columns.push(Column::new("event", 23, Side::Left));
+    }
+    columns.push(Column::rest("what, why, and what was done"));
     let events = state.happenings();
+    let has_controller = state.survey.as_ref().is_some_and(|survey| survey.controller.is_some());
+    let empty =
+        if has_controller { "nothing has happened" } else { "no controller runs that would write any down" };
     Table {
-        columns: vec![
-            Column::new("TIME", 8, Side::Left),
-            Column::new("event", 10, Side::Left),
-            Column::rest("what, why, and what was done"),
-        ],
+        columns,
         count: events.len(),
         row: Box::new(move |at| {
             let Some(event) = events.get(at) else { return (Vec::new(), palette.label()) };
-            (vec![event.at.clone(), event.kind.clone(), event.text.clone()], Style::new())
+            let mut cells = vec![event.at.clone()];
+            if is_wide {
+                cells.push(event.kind.clone());
+            }
+            cells.push(event.text.clone());
+            (cells, Style::new())
         }),
-        empty: "nothing has happened".to_owned(),
+        empty: nothing(state, empty),
+    }
+}
+
+/// What stands there instead of rows.
+pub(super) fn nothing(state: &AppState, unfiltered: &str) -> String {
+    if state.filter.is_empty() {
+        unfiltered.to_owned()
+    } else {
+        format!("nothing has {} in it", state.filter)
     }
 }
 

@@ -44,6 +44,7 @@ fn survey(rows: usize, large: bool) -> Survey {
         origin: "operator".to_owned(),
         scope: "all".to_owned(),
         hits: figure,
+        rate: figure as f64,
         seconds_left: large.then_some(figure),
         reason: HOSTILE.to_owned(),
     };
@@ -150,7 +151,7 @@ fn nothing_moves_sideways_when_figures_change() {
             (small.tab, large.tab) = (tab, tab);
             let (small, large) = (text(&small, size), text(&large, size));
             for word in
-                ["passed", "answered", "table", "hold", "queue", "dropped ", "state ", "hits ", "packets/s"]
+                ["passed", "answered", "table", "hold", "queue", "dropped ", "state ", "pkt/s ", "packets/s"]
             {
                 let at = |screen: &str| -> Vec<Option<usize>> {
                     screen.lines().map(|line| line.find(word).map(|at| line[..at].chars().count())).collect()
@@ -220,6 +221,7 @@ fn dialogs_say_what_will_be_done() {
         (Mode::Detail, &["source", "rate", "dropped", "seen"]),
     ] {
         state.mode = mode;
+        state.tab = Tab::Sources;
         for size in SIZES {
             let screen = text(&state, size);
             for needle in needles {
@@ -227,6 +229,18 @@ fn dialogs_say_what_will_be_done() {
             }
         }
     }
+    state.mode = Mode::Detail;
+    for (tab, needle) in [(Tab::Prefixes, "seen"), (Tab::Lists, "and longer"), (Tab::Events, "and longer")] {
+        state.tab = tab;
+        for size in SIZES {
+            let screen = text(&state, size);
+            assert!(
+                screen.contains(needle) && !screen.contains("and long…"),
+                "{needle}, {size:?}:\n{screen}"
+            );
+        }
+    }
+    state.tab = Tab::Sources;
     state.mode = Mode::Filter;
     state.filter = "192.0".to_owned();
     assert!(text(&state, (60, 15)).contains("filter: 192.0_"));
