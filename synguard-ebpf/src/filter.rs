@@ -42,7 +42,7 @@ pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
         None => {}
         Some(Reason::Blocked) => {
             let Some(config) = maps::config() else { return Reason::WouldBlocked };
-            return armed(Reason::Blocked, config, clock());
+            return armed(Reason::Blocked, config, clock);
         }
         Some(reason) => return reason,
     }
@@ -62,13 +62,13 @@ pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
 fn judge_tcp(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
     let Some(config) = maps::config() else { return Reason::Unconfigured };
     let now_ns = clock();
-    armed(reason_of_tcp(packet, config, now_ns), config, now_ns)
+    armed(reason_of_tcp(packet, config, now_ns), config, || now_ns)
 }
 
 /// The reason itself, or what takes its place while nothing may be dropped.
 #[inline(always)]
-fn armed(reason: Reason, config: &Config, now_ns: u64) -> Reason {
-    let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
+fn armed(reason: Reason, config: &Config, clock: impl FnOnce() -> u64) -> Reason {
+    let disarmed = config.disarm_at_ns != 0 && clock() >= config.disarm_at_ns;
     if config.has(FLAG_MONITOR) || disarmed { reason.watched() } else { reason }
 }
 

@@ -27,12 +27,20 @@ pub fn judge(packet: &Packet) -> Option<Reason> {
         _ => false,
     };
     let kind = u32::from(syn) | u32::from(matches!(packet.family, Family::V6)) << 1;
-    let [high, low] = packet.source;
-    let listed = |list: List| used & list.bit() != 0 && synguard_listed(list as u32, high, low, kind) != 0;
-    if listed(List::Allow) {
+    if is_listed(used, List::Allow, packet.source, kind) {
         return Some(Reason::Allowed);
     }
-    listed(List::Block).then_some(Reason::Blocked)
+    is_listed(used, List::Block, packet.source, kind).then_some(Reason::Blocked)
+}
+
+/// A function and no closure, which cannot be made to be inlined: a call here costs every packet as much as all else.
+#[inline(always)]
+fn is_listed(used: u32, list: List, source: Halves, kind: u32) -> bool {
+    let [high, low] = source;
+    // What the filter has nothing against costs no call.
+    used & list.bit() != 0
+        && admits(list as u32, source, kind)
+        && synguard_listed(list as u32, high, low, kind) != 0
 }
 
 const KIND_SYN: u32 = 1 << 0;
@@ -47,13 +55,9 @@ const KIND_V6: u32 = 1 << 1;
 extern "C" fn synguard_listed(list: u32, high: u64, low: u64, kind: u32) -> u32 {
     let address = [high, low];
     let list = list & 1;
-    if !admits(list, address, kind) {
-        return 0;
-    }
     let (Some(lists), Some(entries)) = (maps::lists(), maps::list_entries(list)) else { return 0 };
     let info = &lists.info[list as usize];
     let lengths = if kind & KIND_V6 != 0 { &info.v6 } else { &info.v4 };
-    let now_ns = clock();
     for place in 0..LENGTHS_MAX {
         if place as u64 >= lengths.count {
             break;
@@ -62,7 +66,7 @@ extern "C" fn synguard_listed(list: u32, high: u64, low: u64, kind: u32) -> u32 
         // SAFETY: the verifier has seen the null check; the entry's memory stays valid, if not its meaning, for
         // the rest of the program run. Userspace writes an entry whole, before it can be found.
         let known = unsafe { entry.read() };
-        if known.speaks_of(kind & KIND_SYN != 0) & known.holds(now_ns) {
+        if known.speaks_of(kind & KIND_SYN != 0) && (known.expires_at_ns == 0 || known.holds(clock())) {
             // SAFETY: as above, and the field is only ever accessed atomically here.
             unsafe { Shared::new(&raw mut (*entry).hits) }.add(1);
             return 1;
