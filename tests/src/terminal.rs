@@ -126,6 +126,20 @@ impl Terminal {
         child.parse().with_context(|| format!("understand {children}"))
     }
 
+    /// CPU time that what runs in it has used so far, in steps of 10 ms.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn program_cpu_time(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.program_pid()?);
+        let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        // What follows the name, which may hold anything: user and system time are the 14th and 15th of all.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
+        let ticks: Option<Vec<u64>> = fields.skip(11).take(2).map(|field| field.parse().ok()).collect();
+        let ticks: u64 = ticks.with_context(|| format!("understand {stat}"))?.iter().sum();
+        Ok(Duration::from_millis(10 * ticks))
+    }
+
     /// Has what the program writes appended to a file, as it comes.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ pub(super) fn run(instance: &Instance, args: &TopArgs) -> Result<()> {
         palette: Palette { colour },
         state,
     };
-    let mut gatherer = Gatherer::new(instance.clone());
+    let mut gatherer = Gatherer::new(instance.clone(), true);
     let look = move |want: &Want| {
         let mut survey = gatherer.gather(want)?.0;
         gatherer.add_stories(&mut survey)?;
@@ -59,7 +59,7 @@ pub(super) fn run(instance: &Instance, args: &TopArgs) -> Result<()> {
 fn once(instance: &Instance, args: &TopArgs) -> Result<()> {
     let limit = args.limit.unwrap_or(if args.json { LIMIT } else { LIMIT_TEXT });
     let want = Want { sort: args.sort, limit: limit.into(), ..Want::default() };
-    let mut gatherer = Gatherer::new(instance.clone());
+    let mut gatherer = Gatherer::new(instance.clone(), false);
     gatherer.gather(&want)?;
     thread::sleep(args.interval);
     let (survey, status) = gatherer.gather(&want)?;

@@ -41,7 +41,7 @@ impl AppState {
             KeyCode::Char('s') => {
                 self.sort = self.sort.next();
                 self.chosen[self.tab as usize] = 0;
-                self.moved = false;
+                self.moved[self.tab as usize] = false;
                 return Effect::Want;
             }
             KeyCode::Char('/') => self.mode = Mode::Filter,
@@ -52,7 +52,7 @@ impl AppState {
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Enter if self.has_details() => {
                 self.mode = Mode::Detail;
-                self.moved = true;
+                self.moved[self.tab as usize] = true;
             }
             other => return self.act(other),
         }
@@ -83,7 +83,8 @@ impl AppState {
         }
         let now = self.chosen[self.tab as usize];
         // Whoever goes back to the top wants to see who leads.
-        self.moved = (self.moved || now != before) && now != 0 || self.mode != Mode::Browse;
+        let moved = &mut self.moved[self.tab as usize];
+        *moved = (*moved || now != before) && now != 0 || self.mode != Mode::Browse;
         Effect::Draw
     }
 

@@ -101,17 +101,15 @@ impl AppState {
         listed.iter().find(|entry| entry.target == target)
     }
 
-    /// What the cursor is on, if somebody has moved it: nobody's choice stays at the top.
+    /// What the cursor is on, where somebody has moved it: nobody's choice stays at the top.
     pub(super) fn choice(&self) -> Choice {
-        let at = |tab: Tab| self.chosen[tab as usize];
-        if !self.moved {
-            return Choice { source: None, network: None, entry: None, event: None };
-        }
+        let at = |tab: Tab| Some(self.chosen[tab as usize]).filter(|_| self.moved[tab as usize]);
+        let key = |rows: Vec<&Row>, at: usize| rows.get(at).map(|row| row.key);
         Choice {
-            source: self.chosen_source().map(|row| row.key),
-            network: self.networks().get(at(Tab::Prefixes)).map(|row| row.key),
-            entry: self.chosen_entry().cloned(),
-            event: self.happenings().get(at(Tab::Events)).copied().cloned(),
+            source: at(Tab::Sources).and_then(|at| key(self.sources(), at)),
+            network: at(Tab::Prefixes).and_then(|at| key(self.networks(), at)),
+            entry: at(Tab::Lists).and_then(|at| self.listed().get(at).copied().cloned()),
+            event: at(Tab::Events).and_then(|at| self.happenings().get(at).copied().cloned()),
         }
     }
 

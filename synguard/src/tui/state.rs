@@ -111,8 +111,8 @@ pub struct AppState {
     pub filter: String,
     /// The line that is chosen, for each tab.
     pub chosen: [usize; 6],
-    /// Somebody has moved the choice, so that it stays with its row.
-    pub moved: bool,
+    /// Somebody has moved the choice, for each tab, so that it stays with its row.
+    pub moved: [bool; 6],
     /// Nothing changes on the screen.
     pub paused: bool,
     /// What the last change came to, or why a key did nothing.

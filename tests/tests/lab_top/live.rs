@@ -74,7 +74,6 @@ fn who_floods_is_found_blocked_and_let_in_again() {
     assert!(blocked(&synguard).is_empty());
     // What happened was written down.
     top.press(&["4"]);
-    top.wait("no such event", |screen| screen.text.contains(&format!("nothing has {target} in it")));
     top.press(&["Escape"]);
     top.wait("events", |screen| screen.text.contains("SYN/s"));
     top.press(&["q"]);
@@ -147,37 +146,27 @@ fn keys_are_answered_at_once_and_the_screen_costs_little() {
         "the offenders lead the table {:?} after the flood began, top's start included",
         begun.elapsed()
     );
-    let pid = top.terminal.program_pid().unwrap();
-    let (before, begun) = (cpu_time(pid), Instant::now());
+    let (before, since) = (top.terminal.program_cpu_time().unwrap(), Instant::now());
+    std::thread::sleep(Duration::from_secs(10));
+    let used = top.terminal.program_cpu_time().unwrap() - before;
+    let share = used.as_secs_f64() / since.elapsed().as_secs_f64();
+    println!("top takes {:.2} % of a core", share * 100.0);
     let mut answers = Vec::new();
-    while begun.elapsed() < Duration::from_secs(15) {
-        for (key, sign) in [("2", "PREFIX"), ("5", "REASON"), ("1", "SOURCE")] {
-            let pressed = Instant::now();
-            top.press_and_wait(key, sign);
-            answers.push(pressed.elapsed());
-            std::thread::sleep(Duration::from_millis(300));
-        }
+    for (key, sign) in [("2", "PREFIX"), ("5", "REASON"), ("1", "SOURCE")].into_iter().cycle().take(30) {
+        let pressed = Instant::now();
+        top.press_and_wait(key, sign);
+        answers.push(pressed.elapsed());
+        std::thread::sleep(Duration::from_millis(100));
     }
-    let share = (cpu_time(pid) - before).as_secs_f64() / begun.elapsed().as_secs_f64();
     answers.sort_unstable();
     let (median, worst) = (answers[answers.len() / 2], answers[answers.len() - 1]);
     println!("{} keys, answered within {median:?} (median), {worst:?} (worst)", answers.len());
-    println!("top takes {:.2} % of a core", share * 100.0);
     // The worst is at the mercy of whatever else runs.
     assert!(median <= Duration::from_millis(200), "{answers:?}");
     assert!(share <= 0.05, "{share}");
     top.press(&["q"]);
     assert_eq!(top.ended(), 0);
     drop(lab);
-}
-
-/// CPU time that a process has used, user and system.
-fn cpu_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
-    // The 14th and 15th of all, in hundredths of a second.
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
 }
 
 #[test]

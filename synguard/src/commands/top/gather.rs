@@ -34,6 +34,8 @@ use crate::{
 
 /// How long reading a table may take: a table of a million is read in a third of that.
 const READ_MAX: Duration = Duration::from_secs(1);
+/// The same where nobody waits for an answer to a key.
+const READ_MAX_ONCE: Duration = Duration::from_secs(5);
 /// Networks that are looked at; more are not of interest to anybody.
 const NETWORKS_MAX: usize = 1000;
 
@@ -47,6 +49,7 @@ pub(super) struct Gatherer {
     network_rates: Rates,
     lists: Lists,
     events: Events,
+    budget: Budget,
     earlier: Option<Snapshot>,
     cpu_ns: u64,
 }
@@ -60,10 +63,11 @@ struct Found {
 }
 
 impl Gatherer {
-    pub(super) fn new(instance: Instance) -> Self {
+    pub(super) fn new(instance: Instance, is_live: bool) -> Self {
         Self {
             events: Events::new(&instance),
             lists: Lists::default(),
+            budget: Budget::new(if is_live { READ_MAX } else { READ_MAX_ONCE }),
             instance,
             rates: Rates::default(),
             network_rates: Rates::default(),
@@ -122,7 +126,7 @@ impl Gatherer {
         let mut summary = SourceSummary::default();
         let mut busiest = Busiest::new(want.sort, want.limit);
         let mut networks = Networks::default();
-        let coverage = datapath.for_each_source(Budget::new(READ_MAX), |key, state| {
+        let coverage = datapath.for_each_source(self.budget, |key, state| {
             summary.add(state, now_ns);
             let fresh = self.rates.fresh(key, state);
             let row = Row::new(key, state, fresh, seconds, now_ns);
@@ -192,7 +196,7 @@ impl Gatherer {
             let fresh = self.network_rates.fresh(key, state);
             busiest.offer(Row::new(key, state, fresh, seconds, now_ns));
         };
-        datapath.for_each_prefix(Budget::new(READ_MAX), &mut visit)?;
+        datapath.for_each_prefix(self.budget, &mut visit)?;
         Ok(busiest.finish())
     }
 
