@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    build,
     process::{Privilege, cargo, run as run_command},
     setup::{self, Scope},
 };
@@ -42,6 +43,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let as_root = Privilege::get().cargo_runner()?;
     setup::run(Scope::Bench)?;
+    build::release()?;
     let mut bench = cargo();
     bench.args(as_root).args([
         "run",
