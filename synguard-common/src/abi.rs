@@ -3,8 +3,9 @@
 
 use crate::{
     admission::Admission,
-    held::{Held, SLOTS},
+    held::{self, Held},
     list::{ListEntry, ListKey, Lists},
+    listed::{self, Listed},
     prefix::Halves,
     rate::Limit,
     verdict::Reason,
@@ -210,10 +211,11 @@ const _: () = {
     assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<Event>() == 32);
     assert!(size_of::<CpuState>() == 192);
-    assert!(size_of::<Held>() == SLOTS * 32);
+    assert!(size_of::<Held>() == held::SLOTS * 32);
+    assert!(size_of::<Listed>() == listed::SLOTS * 80);
     assert!(size_of::<ListKey>() == 24);
     assert!(size_of::<ListEntry>() == 24);
-    assert!(size_of::<Lists>() == 8 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
+    assert!(size_of::<Lists>() == 16 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
     assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
 };
 
@@ -240,6 +242,7 @@ mod user {
         CpuState,
         Registers,
         Held,
+        Listed,
         ListKey,
         ListEntry,
         Lists

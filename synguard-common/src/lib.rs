@@ -12,6 +12,8 @@ pub mod distinct;
 pub mod hash;
 pub mod held;
 pub mod list;
+pub mod list_table;
+pub mod listed;
 pub mod names;
 pub mod prefix;
 pub mod rate;

@@ -203,6 +203,8 @@ pub struct ListInfo {
 pub struct Lists {
     /// A union of [`List::bit`]s of those that are not empty. While it is 0 nothing else is looked at.
     pub used: u64,
+    /// Another one after every change, so that what was found before it is not taken to hold still.
+    pub version: u64,
     /// By [`List::index`].
     pub info: [ListInfo; 2],
 }
@@ -211,7 +213,7 @@ impl Lists {
     /// Both empty.
     pub const EMPTY: Self = {
         let info = ListInfo { v4: Lengths::EMPTY, v6: Lengths::EMPTY, capacity: 0 };
-        Self { used: 0, info: [info; 2] }
+        Self { used: 0, version: 0, info: [info; 2] }
     };
 }
 

@@ -32,21 +32,23 @@ pub const DISTINCT: &str = "DISTINCT";
 /// One per-CPU [`Held`](crate::held::Held).
 pub const HELD: &str = "HELD";
 
+/// One per-CPU [`Listed`](crate::listed::Listed).
+pub const LISTED: &str = "LISTED";
 /// One [`Lists`](crate::list::Lists).
 pub const LISTS: &str = "LISTS";
-/// For each list, by [`List::index`](crate::list::List::index), a hash from [`ListKey`](crate::list::ListKey) to
-/// [`ListEntry`](crate::list::ListEntry), as large as it needs to be; none while the list has never had entries.
-pub const LIST_ENTRIES: &str = "LIST_ENTRIES";
+/// For each list, by [`List::index`](crate::list::List::index), an array of [`Bucket`](crate::list_table::Bucket)s,
+/// as large as it needs to be; none while the list has never had entries.
+pub const LIST_TABLES: &str = "LIST_TABLES";
 /// The filters of both lists, [`FILTER_WORDS`](crate::list::FILTER_WORDS) words each.
 pub const LIST_FILTER: &str = "LIST_FILTER";
 
-/// Name of the pin of the allowlist's hash, once there is one.
+/// Name of the pin of the allowlist's table, once there is one.
 pub const ALLOW: &str = "ALLOW";
-/// Name of the pin of the blocklist's hash, once there is one.
+/// Name of the pin of the blocklist's table, once there is one.
 pub const BLOCK: &str = "BLOCK";
 
 /// Every map of the program, in the order they are pinned.
-pub const MAPS: [&str; 14] = [
+pub const MAPS: [&str; 15] = [
     CONFIG,
     PORTS,
     COUNTERS,
@@ -58,8 +60,9 @@ pub const MAPS: [&str; 14] = [
     EVENTS,
     CPU_STATE,
     HELD,
+    LISTED,
     LISTS,
-    LIST_ENTRIES,
+    LIST_TABLES,
     LIST_FILTER,
 ];
 

@@ -1,8 +1,12 @@
 //! Looks a packet's source up in the operator's lists, see `synguard_common::list`. While they are empty that is
-//! one load.
+//! one load, and for what the filter has nothing against another. What was found once in a tick is remembered, see
+//! `synguard_common::listed`.
 
+use aya_ebpf::helpers::generated::bpf_jiffies64;
 use synguard_common::{
-    list::{self, FILTER_V6_LENGTHS, FILTER_WORDS, LENGTHS_MAX, List},
+    list::{self, FILTER_V6_LENGTHS, FILTER_WORDS, LENGTHS_MAX, Lengths, List, ListEntry, ListKey, Lists},
+    list_table,
+    listed::{About, ListedSlot},
     prefix::Halves,
     verdict::Reason,
 };
@@ -10,7 +14,7 @@ use synguard_common::{
 use crate::{
     atomic::Shared,
     filter::clock,
-    maps,
+    maps::{self, ListTable},
     packet::{Class, Family, Packet},
 };
 
@@ -26,53 +30,175 @@ pub fn judge(packet: &Packet) -> Option<Reason> {
         Class::HiddenSyn => true,
         _ => false,
     };
-    let kind = u32::from(syn) | u32::from(matches!(packet.family, Family::V6)) << 1;
-    if is_listed(used, List::Allow, packet.source, kind) {
-        return Some(Reason::Allowed);
-    }
-    is_listed(used, List::Block, packet.source, kind).then_some(Reason::Blocked)
-}
-
-/// A function and no closure, which cannot be made to be inlined: a call here costs every packet as much as all else.
-#[inline(always)]
-fn is_listed(used: u32, list: List, source: Halves, kind: u32) -> bool {
-    let [high, low] = source;
+    let family = if matches!(packet.family, Family::V6) { KIND_V6 } else { 0 };
+    let kind = if syn { family | KIND_SYN } else { family };
     // What the filter has nothing against costs no call.
-    used & list.bit() != 0
-        && admits(list as u32, source, kind)
-        && synguard_listed(list as u32, high, low, kind) != 0
+    let kind =
+        kind | asked(used, List::Allow, packet.source, kind) | asked(used, List::Block, packet.source, kind);
+    if kind & (KIND_ALLOW | KIND_BLOCK) == 0 {
+        return None;
+    }
+    let [high, low] = packet.source;
+    match synguard_listed(high, low, kind) {
+        FOUND_ALLOWED => Some(Reason::Allowed),
+        FOUND_BLOCKED => Some(Reason::Blocked),
+        _ => None,
+    }
 }
 
+/// The packet is a SYN, or may hide one.
 const KIND_SYN: u32 = 1 << 0;
 const KIND_V6: u32 = 1 << 1;
+/// The allowlist is to be asked.
+const KIND_ALLOW: u32 = 1 << 2;
+/// The blocklist is to be asked.
+const KIND_BLOCK: u32 = 1 << 3;
+/// Of any kind: what was found before.
+const KIND_ANY: u32 = 1 << 4;
 
-/// Whether an entry of a list holds for packets of this kind from this address; it counts the hit.
+const FOUND_NOTHING: u32 = 0;
+const FOUND_ALLOWED: u32 = 1;
+const FOUND_BLOCKED: u32 = 2;
+
+/// Whether a list is to be asked, as a bit of the kind. A function and no closure, which cannot be made to be inlined:
+/// a call here costs every packet as much as all else.
+#[inline(always)]
+fn asked(used: u32, list: List, source: Halves, kind: u32) -> u32 {
+    let admitted = used & list.bit() != 0 && admits(list as u32, source, kind);
+    if admitted { list.bit() * KIND_ALLOW } else { 0 }
+}
+
+/// What the lists say of packets of this kind from this address; it counts the hit.
 ///
 /// A global function: the verifier examines it once, for any arguments, and not once for each state that parsing
 /// can leave behind, which would be 400 000 instructions.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn synguard_listed(list: u32, high: u64, low: u64, kind: u32) -> u32 {
+extern "C" fn synguard_listed(high: u64, low: u64, kind: u32) -> u32 {
     let address = [high, low];
-    let list = list & 1;
-    let (Some(lists), Some(entries)) = (maps::lists(), maps::list_entries(list)) else { return 0 };
-    let info = &lists.info[list as usize];
-    let lengths = if kind & KIND_V6 != 0 { &info.v6 } else { &info.v4 };
+    let (Some(lists), Some(slot)) = (maps::lists(), maps::listed(address)) else { return FOUND_NOTHING };
+    // SAFETY: the helper takes no arguments and only reads a counter.
+    let tick = unsafe { bpf_jiffies64() };
+    let about = About { address, kind: u64::from(kind), version: lists.version, tick };
+    if let Some(list) = slot.repeats(&about) {
+        return found(list);
+    }
+    for list in List::ALL {
+        if kind & (list.bit() * KIND_ALLOW) == 0 {
+            continue;
+        }
+        let place = synguard_search(list as u32, high, low, kind) as usize;
+        if place < LENGTHS_MAX {
+            // LENGTHS_MAX is a power of two; the compiler loses sight of the comparison.
+            let key = lengths(lists, list as u32, kind).key(place & (LENGTHS_MAX - 1), address);
+            if let Some(before) = slot.remember(&about, list, &key) {
+                credit(&before);
+            }
+            return found(list);
+        }
+    }
+    FOUND_NOTHING
+}
+
+#[inline(always)]
+fn found(list: List) -> u32 {
+    if matches!(list, List::Allow) { FOUND_ALLOWED } else { FOUND_BLOCKED }
+}
+
+/// The lengths that prefixes of this family have in a list.
+#[inline(always)]
+fn lengths(lists: &Lists, list: u32, kind: u32) -> &Lengths {
+    let info = &lists.info[(list & 1) as usize];
+    if kind & KIND_V6 != 0 { &info.v6 } else { &info.v4 }
+}
+
+/// The place, among the lengths of a list, of that of the entry that decides about packets of this kind from this
+/// address, or [`LENGTHS_MAX`]; it counts the hit. A global function, as [`synguard_listed`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn synguard_search(list: u32, high: u64, low: u64, kind: u32) -> u32 {
+    let none = LENGTHS_MAX as u32;
+    let (Some(lists), Some(mask)) = (maps::lists(), mask(list)) else { return none };
+    let lengths = lengths(lists, list, kind);
     for place in 0..LENGTHS_MAX {
         if place as u64 >= lengths.count {
             break;
         }
-        let Some(entry) = entries.get_ptr_mut(lengths.key(place, address)) else { continue };
-        // SAFETY: the verifier has seen the null check; the entry's memory stays valid, if not its meaning, for
-        // the rest of the program run. Userspace writes an entry whole, before it can be found.
-        let known = unsafe { entry.read() };
-        if known.speaks_of(kind & KIND_SYN != 0) && (known.expires_at_ns == 0 || known.holds(clock())) {
-            // SAFETY: as above, and the field is only ever accessed atomically here.
-            unsafe { Shared::new(&raw mut (*entry).hits) }.add(1);
-            return 1;
+        let key = lengths.key(place, [high, low]);
+        if hit(list, &key, kind, mask, 1) {
+            return place as u32;
         }
     }
-    0
+    none
+}
+
+/// Adds hits that were only counted in a slot. Those of an entry that is gone are gone with it.
+#[inline(always)]
+fn credit(slot: &ListedSlot) {
+    if let Some(mask) = mask(slot.list as u32) {
+        hit(slot.list as u32, &slot.key, KIND_ANY, mask, slot.uncounted);
+    }
+}
+
+/// The mask of a list's table, if it has one.
+#[inline(always)]
+fn mask(list: u32) -> Option<u64> {
+    Some(maps::list_table(list & 1)?.get(list_table::HEAD)?.mask)
+}
+
+/// Counts packets of a kind for the entry of exactly this prefix, if there is one that decides about such packets now.
+#[inline(always)]
+fn hit(list: u32, key: &ListKey, kind: u32, mask: u64, packets: u64) -> bool {
+    let which = key.length | u64::from(list & 1) << 8 | u64::from(kind) << 16;
+    synguard_hit(which, key.address[0], key.address[1], mask, packets) != 0
+}
+
+/// See [`hit`], whose arguments were too many. A global function, as [`synguard_listed`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn synguard_hit(which: u64, high: u64, low: u64, mask: u64, packets: u64) -> u32 {
+    let key = ListKey { address: [high, low], length: which & 0xff };
+    let (Some(table), Some(config)) = (maps::list_table((which >> 8 & 1) as u32), maps::config()) else {
+        return 0;
+    };
+    let hash = list_table::hash(&key, config.hash_seed);
+    let [first, second] = list_table::buckets(hash, mask);
+    let Some((entry, hits)) = find(table, first, &key, hash).or_else(|| find(table, second, &key, hash))
+    else {
+        return 0;
+    };
+    let kind = (which >> 16) as u32;
+    let decides = kind & KIND_ANY != 0
+        || entry.speaks_of(kind & KIND_SYN != 0) && (entry.expires_at_ns == 0 || entry.holds(clock()));
+    if decides {
+        hits.add(packets);
+    }
+    u32::from(decides)
+}
+
+/// What is known of a prefix but its hits, and these, if it is in this bucket; see `synguard_common::list_table`.
+#[inline(always)]
+fn find(table: &ListTable, bucket: u32, key: &ListKey, hash: u64) -> Option<(ListEntry, Shared)> {
+    let bucket = table.get_ptr_mut(bucket)?;
+    for slot in 0..list_table::SLOTS {
+        // SAFETY: the verifier has seen the null check, and a table's memory stays while the program runs. Words are
+        // read whole; userspace writes the meta word after the others.
+        let meta = unsafe { (&raw const (*bucket).metas[slot]).read_volatile() };
+        if !list_table::may_be(meta, key, hash) {
+            continue;
+        }
+        // SAFETY: as above.
+        let address = unsafe { (&raw const (*bucket).addresses[slot]).read_volatile() };
+        if address[0] == key.address[0] && address[1] == key.address[1] {
+            // SAFETY: as above; hits are only ever accessed atomically.
+            let (expires_at_ns, hits) = unsafe {
+                let expires = (&raw const (*bucket).expires_at_ns[slot]).read_volatile();
+                (expires, Shared::new(&raw mut (*bucket).hits[slot]))
+            };
+            return Some((list_table::entry(meta, expires_at_ns, 0), hits));
+        }
+    }
+    None
 }
 
 /// Whether the filter has anything against looking the address up.

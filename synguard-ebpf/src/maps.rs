@@ -3,16 +3,19 @@
 //! The statics bear the names in `synguard_common::names`. The loader sets the capacity of `SOURCES`.
 
 use aya_ebpf::{
-    bindings::{BPF_F_MMAPABLE, BPF_NOEXIST},
-    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    bindings::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_NOEXIST},
+    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use synguard_common::{
     abi::{COUNTER_SLOTS, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     distinct::Registers,
     held::{self, Held, HeldSlot},
-    list::{FILTER_WORDS, ListEntry, ListKey, Lists},
+    list::{FILTER_WORDS, Lists},
+    list_table::Bucket,
+    listed::{self, Listed, ListedSlot},
     names::{EVENTS_BYTES, PREFIXES_DEFAULT, SOURCES_DEFAULT},
+    prefix::Halves,
     sketch::Sketch,
     verdict::Reason,
 };
@@ -52,13 +55,16 @@ static CPU_STATE: PerCpuArray<CpuState, 1> = PerCpuArray::new();
 static HELD: PerCpuArray<Held, 1> = PerCpuArray::new();
 
 #[btf_map]
-static LISTS: Array<Lists, 1> = Array::new();
-
-/// The entries of one list. The capacity here is that of a pattern: each list's own hash has another.
-pub type ListEntries = HashMap<ListKey, ListEntry, 1>;
+static LISTED: PerCpuArray<Listed, 1> = PerCpuArray::new();
 
 #[btf_map]
-static LIST_ENTRIES: ArrayOfMaps<ListEntries, 2> = ArrayOfMaps::new();
+static LISTS: Array<Lists, 1> = Array::new();
+
+/// The buckets of one list. Their number here is that of a pattern: each list's own table has another.
+pub type ListTable = Array<Bucket, 2, { (BPF_F_MMAPABLE | BPF_F_INNER_MAP) as usize }>;
+
+#[btf_map]
+static LIST_TABLES: ArrayOfMaps<ListTable, 2> = ArrayOfMaps::new();
 
 /// Mapped into the memory of userspace, which sets single bits.
 #[btf_map]
@@ -142,17 +148,25 @@ pub fn lists() -> Option<&'static Lists> {
     LISTS.get(0)
 }
 
+/// This CPU's slot for findings about this address.
+#[inline(always)]
+pub fn listed(address: Halves) -> Option<&'static mut ListedSlot> {
+    // SAFETY: as for `counter`.
+    let listed = unsafe { LISTED.get_ptr_mut(0)?.as_mut()? };
+    Some(&mut listed.slots[listed::index(address)])
+}
+
 /// A word of the lists' filters, by its number among those of both.
 #[inline(always)]
 pub fn list_filter(word: u32) -> Option<u64> {
     LIST_FILTER.get(word).copied()
 }
 
-/// The entries of a list. Userspace may remove one meanwhile, and its memory come to stand for another: to be used
-/// field by field, as `source`.
+/// The table of a list. Userspace may remove an entry meanwhile, and another come to its place: its fields are to be
+/// read one by one, as in `source`.
 #[inline(always)]
-pub fn list_entries(list: u32) -> Option<&'static ListEntries> {
-    LIST_ENTRIES.get(list)
+pub fn list_table(list: u32) -> Option<&'static ListTable> {
+    LIST_TABLES.get(list)
 }
 
 /// The registers of the distinct count, shared with other CPUs: to be used one by one.

@@ -4,6 +4,7 @@
 
 mod controller;
 mod cookies;
+mod errands;
 mod interfaces;
 mod offences;
 mod privileges;
@@ -136,6 +137,9 @@ pub async fn run(options: Options<'_>, datapath: Datapath, lock: Lock, mut signa
             Input::Shutdown(why) => break controller.shut_down(why),
         }
     };
+    if let Err(error) = &result {
+        controller.fail(error);
+    }
     controller.end();
     lock.remove_file();
     result

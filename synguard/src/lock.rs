@@ -42,8 +42,8 @@ impl Lock {
     pub fn controller(instance: &Instance) -> Result<Self> {
         let path = controller_path(instance);
         match try_lock(&path)? {
-            Some(mut lock) => {
-                lock.write_pid()?;
+            Some(lock) => {
+                lock.write(&std::process::id().to_string())?;
                 Ok(lock)
             }
             None => {
@@ -92,6 +92,34 @@ impl Lock {
         try_lock(&change_path(instance))
     }
 
+    /// Notes in the lock's file that a change has begun which is half done if this process dies.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn begin(&self) -> Result<()> {
+        self.write("unfinished")
+    }
+
+    /// Notes that the change is done, or undone.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn end(&self) -> Result<()> {
+        self.file.set_len(0).with_context(|| format!("write {}", self.path.display()))
+    }
+
+    /// Whether a former holder died in the middle of a change.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn is_unfinished(&self) -> Result<bool> {
+        let metadata = self.file.metadata().with_context(|| format!("read {}", self.path.display()))?;
+        Ok(metadata.len() > 0)
+    }
+
     /// Removes the lock's file, and its folder if that is then empty. The lock stays held; whoever waits for
     /// it notices that the file is not the one on disk any more and starts anew.
     pub fn remove_file(&self) {
@@ -101,13 +129,13 @@ impl Lock {
         }
     }
 
-    fn write_pid(&mut self) -> Result<()> {
-        let write = |file: &mut File| -> io::Result<()> {
+    fn write(&self, line: &str) -> Result<()> {
+        let write = |mut file: &File| -> io::Result<()> {
             file.set_len(0)?;
             file.rewind()?;
-            writeln!(file, "{}", std::process::id())
+            writeln!(file, "{line}")
         };
-        write(&mut self.file).with_context(|| format!("write {}", self.path.display()))
+        write(&self.file).with_context(|| format!("write {}", self.path.display()))
     }
 }
 
@@ -207,6 +235,22 @@ mod tests {
         drop(lock);
         assert_eq!(controller_pid(&instance), None);
         Lock::controller(&instance).expect("free again");
+    }
+
+    #[test]
+    fn a_change_that_was_cut_short_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let instance = instance(folder.path());
+        let lock = Lock::change(&instance).expect("free");
+        assert!(!lock.is_unfinished().expect("readable"));
+        lock.begin().expect("writable");
+        // As a kill does, this lets go of it.
+        drop(lock);
+        let lock = Lock::change(&instance).expect("free");
+        assert!(lock.is_unfinished().expect("readable"));
+        lock.end().expect("writable");
+        drop(lock);
+        assert!(!Lock::change(&instance).expect("free").is_unfinished().expect("readable"));
     }
 
     #[test]

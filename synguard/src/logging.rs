@@ -1,8 +1,11 @@
-//! What is logged goes to standard error, but not while a screen is open there: then it is kept, and said when that
-//! is closed.
+//! The log: on standard error, with times and colours for people, or with the priorities that journald understands.
+//! While a screen is open there it is kept, and said when that is closed.
 
 use std::{
-    mem,
+    fs::File,
+    io::Write as _,
+    mem::{self, ManuallyDrop},
+    os::{fd::FromRawFd as _, unix::fs::MetadataExt as _},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,19 +22,22 @@ fn kept() -> MutexGuard<'static, Option<Vec<(Level, String)>>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts logging; `verbose` is how often more was asked for.
-pub fn init(verbose: u8) {
+/// Begins to log: what is worth knowing, and with each `-v` more of what is done.
+pub fn start(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::Info,
         1 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
-    let logger = env_logger::Builder::new()
-        .filter(Some("synguard"), level)
-        .filter(Some("aya"), LevelFilter::Error)
-        .format_target(false)
-        .build();
+    let mut builder = env_logger::Builder::new();
+    builder.filter(Some("synguard"), level).filter(Some("aya"), LevelFilter::Error).format_target(false);
+    let journal = std::env::var("JOURNAL_STREAM").ok();
+    if journal.as_deref().and_then(stream).is_some_and(|stream| Some(stream) == standard_error()) {
+        builder.format(|out, record| writeln!(out, "<{}>{}", priority(record.level()), record.args()));
+    }
+    let logger = builder.build();
     let max = logger.filter();
+    // Somebody else's logger, if there is one, stays.
     if log::set_boxed_logger(Box::new(Patient(logger))).is_ok() {
         log::set_max_level(max);
     }
@@ -77,8 +83,45 @@ impl Silence {
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        for (level, line) in mem::take(&mut *kept()).into_iter().flatten() {
+        let lines = mem::take(&mut *kept());
+        for (level, line) in lines.into_iter().flatten() {
             log::log!(level, "{line}");
+        }
+    }
+}
+
+/// Device and inode of the journal's stream, as systemd passes them. Pure.
+fn stream(variable: &str) -> Option<(u64, u64)> {
+    let (device, inode) = variable.split_once(':')?;
+    Some((device.parse().ok()?, inode.parse().ok()?))
+}
+
+/// Those of standard error, which may have been led elsewhere since systemd started us.
+fn standard_error() -> Option<(u64, u64)> {
+    // SAFETY: whatever the descriptor is, it is only asked about, and never closed here.
+    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDERR_FILENO) });
+    file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The priority of a level, as in `sd-daemon(3)`.
+const fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_two_numbers() {
+        assert_eq!(stream("8:1234"), Some((8, 1234)));
+        for other in ["", "8", "8:", ":1", "8:x", "-1:2", "8:1:2"] {
+            assert_eq!(stream(other), None, "{other}");
         }
     }
 }

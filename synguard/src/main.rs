@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             None => error.exit(),
         },
     };
-    logging::init(cli.global.verbose);
+    logging::start(cli.global.verbose);
     match commands::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("{error:#}"), error::exit_code(&error)),

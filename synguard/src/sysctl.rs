@@ -166,6 +166,12 @@ pub fn owed(run: &Path) -> Option<u8> {
     matches!(to_restore(&entry, &here), Restore::Write { .. }).then_some(entry.original)
 }
 
+/// Whether another instance, whose folder is beside `run`, has raised it and will put it back.
+pub fn is_raised_beside(run: &Path) -> bool {
+    let beside = run.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    beside.map(|entry| entry.path()).any(|folder| folder != run && owed(&folder).is_some())
+}
+
 /// Whether the journal in `run` has anything to say.
 pub fn is_journalled(run: &Path) -> bool {
     Journal::new(run).exists()

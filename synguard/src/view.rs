@@ -16,7 +16,7 @@ pub struct View {
     pub pid: u32,
     /// Whether there is an attack.
     pub phase: Phase,
-    /// Since when, in nanoseconds of CLOCK_MONOTONIC; `None` if it has been so all along.
+    /// When that began, in nanoseconds of CLOCK_MONOTONIC; `None` if it has been so since the controller began.
     #[serde(default)]
     pub phase_since_ns: Option<u64>,
     /// What kind of attack; `None` when calm.
@@ -68,7 +68,7 @@ mod tests {
         let view = View {
             pid: 7,
             phase: Phase::Attack,
-            phase_since_ns: Some(1),
+            phase_since_ns: Some(5),
             kind: Some(Kind::Mixed),
             kernel_cookies: true,
             original: Some(1),

@@ -143,12 +143,29 @@ impl Synguard {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&self, args: &[&str]) -> Result<Running> {
+        self.start_through(&[], args)
+    }
+
+    /// As [`Self::start`], by way of another command, which is given all that is to be started as its last
+    /// arguments and has to replace itself by it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_through(&self, prefix: &[&str], args: &[&str]) -> Result<Running> {
         let stderr = tempfile::Builder::new()
             .prefix("stderr-")
             .tempfile_in(self.dirs.root())
             .context("make a file for the output")?;
         let (file, stderr) = stderr.keep().context("keep the file for the output")?;
-        let mut command = self.command(args);
+        let plain = self.command(args);
+        let mut command = match prefix {
+            [] => plain,
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(plain.get_program()).args(plain.get_args());
+                command
+            }
+        };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         Ok(Running { process: spawn(&mut command)?, stderr })
     }

@@ -179,7 +179,7 @@ impl Filter {
     /// # Panics
     /// When they cannot be pinned there.
     pub fn pin_lists(&self, pins: &Path) {
-        for name in [names::LISTS, names::LIST_ENTRIES, names::LIST_FILTER] {
+        for name in [names::LISTS, names::LISTED, names::LIST_TABLES, names::LIST_FILTER] {
             self.ebpf.map(name).expect(name).pin(pins.join(name)).expect("pin a map");
         }
     }

@@ -43,6 +43,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let as_root = Privilege::get().cargo_runner()?;
     setup::run(Scope::Bench)?;
+    // The row about importing measures the program itself.
     build::release()?;
     let mut bench = cargo();
     bench.args(as_root).args([

@@ -17,7 +17,7 @@ use crate::{
 /// Examples in the help of `synguard block`.
 pub(super) const BLOCK_EXAMPLES: &str = "\
 Examples:
-  synguard block add 192.0.2.7 --ttl 1h --reason \"port scan\"
+  synguard block add 192.0.2.7 --ttl 1h --reason scan
   synguard block add 198.51.100.0/24 2001:db8::/32
   synguard block import firehol_level1.netset --replace
   synguard block check 192.0.2.7     which entry decides, and why
@@ -34,13 +34,19 @@ Examples:
 
 What is in the list is never dropped, whatever it sends, and survives a restart.";
 
-const FILE_HELP: &str = "\
-A list file has one address or CIDR a line. Comments begin with # or ;. After the target may stand ttl=DUR,
-scope=syn and reason=\"TEXT\". The lists of FireHOL and Spamhaus load as they are. A line that is wrong fails the
-whole import, and nothing is changed.
+/// What is said of list files in the help of `import`.
+pub(super) const FILE_HELP: &str = "\
+A list file has one address or CIDR a line. Comments begin with # or ;. After the target may stand \
+ttl=DUR, scope=syn and reason=\"TEXT\". The lists of FireHOL and Spamhaus load as they are. A line \
+that is wrong fails the whole import, and nothing is changed.
 
-Example:
-  curl -s https://www.spamhaus.org/drop/drop.txt | synguard block import - --replace";
+With --replace everything else goes, what was added by hand or automatically included. To have \
+several feeds in one list, import each without it and with a --ttl longer than until its next \
+import: what has left a feed ends by itself.
+
+Examples:
+  curl -s https://www.spamhaus.org/drop/drop.txt | synguard block import - --ttl 2d --reason DROP
+  synguard block import firehol_level1.netset --replace --aggregate";
 
 /// What to do with a list.
 #[derive(Clone, Debug, Subcommand)]
@@ -48,6 +54,7 @@ pub enum ListCommand {
     /// Add addresses and networks: all of them, or on an error none
     Add(AddArgs),
     /// Take addresses and networks out: all of them, or on an error none
+    #[command(aliases = ["delete", "remove", "rm"])]
     Del {
         /// Entries to take out, as `list` shows them
         #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
@@ -90,7 +97,7 @@ pub struct ImportArgs {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Put what is in the file in the place of the whole list, at one blow
+    /// Put what is in the file in the place of the whole list: every packet meets either the old list or the new one
     #[arg(long)]
     pub replace: bool,
     /// Merge overlapping and adjacent networks that agree in ttl, scope and reason
@@ -105,7 +112,7 @@ pub struct ImportArgs {
 #[derive(Args, Clone, Debug)]
 pub struct EntryArgs {
     /// How long they last
-    #[arg(long, value_name = "DUR", value_parser = parse_ttl, help = format!("How long entries last: {TTL} [default: for good]"))]
+    #[arg(long, value_name = "DUR", value_parser = parse_ttl, help = format!("How long entries last, such as 30m or 7d: {TTL} [default: for good]"))]
     pub ttl: Option<Duration>,
     /// Why they are there, to be shown in the list
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
@@ -113,7 +120,7 @@ pub struct EntryArgs {
     /// What of their traffic it is about: all packets, or SYNs only, so that connections go on
     #[arg(long, value_enum, default_value_t)]
     pub scope: Scope,
-    /// Also block what should not be: own addresses, gateways, resolvers, peers of SSH sessions
+    /// Block even what should not be: own addresses, gateways, resolvers, peers of SSH sessions
     #[arg(long)]
     pub force: bool,
 }

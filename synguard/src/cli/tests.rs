@@ -60,6 +60,24 @@ fn every_command_of_the_contract_is_there() {
         "why 2001:db8::1 --port 443 --json",
         "top --once --json --sort dropped --limit 5 --interval 2s",
         "show --json",
+        "block add 192.0.2.1 2001:db8::/32 --ttl 2h --reason scan --scope syn --force",
+        "block del 192.0.2.1 192.0.2.0/24",
+        "block remove 192.0.2.1",
+        "block list",
+        "block list --json",
+        "block import /x",
+        "block import - --replace --aggregate --ttl 1d --reason feed --force",
+        "block export",
+        "block flush",
+        "block check 192.0.2.1",
+        "block check ::1 --json",
+        "allow add 192.0.2.1",
+        "allow del 192.0.2.1",
+        "allow list",
+        "allow import /x",
+        "allow export",
+        "allow flush",
+        "allow check ::1",
         "confirm",
         "completions bash",
         "man",
@@ -135,6 +153,10 @@ fn a_usage_error_is_one_line_that_names_the_argument_and_what_is_accepted() {
         ("set", ["required", "<KEY=VALUE>..."]),
         ("attach eth0 --syn-rat 5", ["'--syn-rat'", "'--syn-rate'"]),
         ("atach", ["'atach'", "'attach'"]),
+        ("block add 192.0.2.0/33", ["'192.0.2.0/33' for '<TARGET>...'", "must be 0 to 32"]),
+        ("block add 192.0.2.1 --ttl 1", ["'1' for '--ttl <DUR>'", "must be a duration of 1ms to 3650d"]),
+        ("block check 192.0.2.0/24", ["'192.0.2.0/24' for '<IP>'", "must be one address"]),
+        ("allow ad 192.0.2.1", ["'ad'", "'add'"]),
         ("completions tcsh", ["'tcsh' for '<SHELL>'", "bash"]),
         ("attach eth0 --syn-rate a\n\nUsage:\u{1b}b", ["'--syn-rate <N>'", "must be 1 to"]),
     ] {
@@ -188,9 +210,16 @@ fn every_key_is_a_flag_of_attach_and_help_states_its_default() {
 
 #[test]
 fn the_examples_in_the_help_are_valid() {
-    for text in [EXAMPLES, ATTACH_EXAMPLES, SET_EXAMPLES] {
+    for text in [
+        EXAMPLES,
+        ATTACH_EXAMPLES,
+        SET_EXAMPLES,
+        lists::BLOCK_EXAMPLES,
+        lists::ALLOW_EXAMPLES,
+        lists::FILE_HELP,
+    ] {
         for example in text.lines().filter_map(|line| line.strip_prefix("  synguard ")) {
-            let line = example.split("  ").next().expect("a command");
+            let line = example.split("  ").next().expect("a command").split(" > ").next().expect("a command");
             match parse(line).expect(line).command {
                 Command::Set { assignments } => {
                     let pairs = assignments.iter().map(|a| (a.key.as_str(), a.value.as_str()));
@@ -214,6 +243,8 @@ fn completions_and_the_manual_page_name_everything() {
     for part in [
         ".TH synguard 8",
         ".SS \"EXAMPLES\"",
+        ".SH \"BLOCK IMPORT\"",
+        "--aggregate",
         "--bpffs",
         "--source-prefix-v6",
         "KEY=VALUE",

@@ -79,6 +79,8 @@ async fn attach(
             return Err(error);
         }
     };
+    // The tables have been filled from the files, whatever was cut short before.
+    change.end()?;
     drop(change);
     announce(&report, &datapath, options, settings)?;
     if let Some(time) = args.confirm {

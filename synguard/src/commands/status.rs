@@ -118,6 +118,7 @@ impl Status {
             "interfaces": interfaces,
             "controller": { "running": self.controller.is_some(), "pid": self.controller },
             "phase": self.control.phase.name(),
+            "phase_seconds": self.control.phase_seconds(self.snapshot.at_ns),
             "attack_kind": self.control.kind_name(),
             "attack_kinds": self.control.kind_names(),
             "monitor": self.settings.monitor,
@@ -183,7 +184,7 @@ impl Status {
             writeln!(out, "interface   none: the filter is loaded, but on no interface")?;
         }
         writeln!(out, "controller  {controller}")?;
-        writeln!(out, "phase       {}", self.control.phase_text())?;
+        writeln!(out, "phase       {}", self.control.phase_text(self.snapshot.at_ns))?;
         writeln!(out, "cookies     {}", self.control.cookies_text())?;
         if let Some(arming) = self.arming() {
             writeln!(out, "            {arming}")?;

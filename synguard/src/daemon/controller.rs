@@ -1,12 +1,13 @@
 //! What the controller does with each input.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use synguard_common::abi::SourceKey;
 
 use super::{
-    Options, Teller, cookies::Cookies, interfaces::Interfaces, offences::Offences, suspects, systemd::Systemd,
+    Options, Teller, cookies::Cookies, errands::Errands, interfaces::Interfaces, offences::Offences,
+    suspects::Sentence, systemd::Systemd,
 };
 use crate::{
     clock,
@@ -22,6 +23,8 @@ use crate::{
 
 /// Ticks between looks at the interfaces when nothing is heard of them.
 const INTERFACE_TICKS: u32 = 40;
+/// Ticks between looks for entries of the lists that have expired.
+const SWEEP_TICKS: u32 = 1200;
 
 pub(super) struct Controller<'a> {
     options: Options<'a>,
@@ -30,12 +33,14 @@ pub(super) struct Controller<'a> {
     teller: Teller,
     cookies: Cookies,
     offences: Offences,
+    errands: Errands,
     interfaces: Interfaces,
     systemd: Systemd,
     /// What speaks against blocking those who are suspected.
     exemptions: BTreeMap<SourceKey, Option<Exemption>>,
     view: Option<View>,
     ticks: u32,
+    has_said_why: bool,
 }
 
 impl<'a> Controller<'a> {
@@ -46,11 +51,13 @@ impl<'a> Controller<'a> {
             teller: Teller::new(instance),
             cookies: Cookies::new(&instance.run),
             offences: Offences::open(&instance.pins)?,
+            errands: Errands::default(),
             interfaces: Interfaces::default(),
             systemd: Systemd::default(),
             exemptions: BTreeMap::new(),
             view: None,
             ticks: 0,
+            has_said_why: false,
             options,
             datapath,
         })
@@ -87,17 +94,18 @@ impl<'a> Controller<'a> {
             offences: &offences,
             exemptions: &exemptions,
         };
-        for action in self.policy.step(&seen, now_ns) {
-            self.perform(action, &settings, now_ns);
-        }
-        if let Some(event) = self.cookies.check() {
+        let actions = self.policy.step(&seen, now_ns);
+        self.perform(actions, &settings);
+        for event in self.cookies.check() {
             self.teller.tell(&event);
         }
-        self.exemptions = suspects::exemptions(&self.policy.suspects(), &self.datapath, &settings);
+        self.run_errands(&settings, now_ns);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(INTERFACE_TICKS) || self.interfaces.are_to_be_checked() {
-            for event in self.interfaces.check(&self.options)? {
-                self.teller.tell(&event);
+            match self.interfaces.check(&self.options) {
+                Ok(events) => events.iter().for_each(|event| self.teller.tell(event)),
+                // They may be changing, or being detached, just now: there is a next time.
+                Err(error) => log::warn!("interfaces cannot be looked at: {error:#}"),
             }
         }
         self.publish();
@@ -105,25 +113,40 @@ impl<'a> Controller<'a> {
         Ok(true)
     }
 
-    fn perform(&mut self, action: Action, settings: &Settings, now_ns: u64) {
-        let events = match action {
-            Action::Say(event) => vec![event],
-            Action::RaiseCookies(numbers) => self.cookies.raise(numbers, settings.cookies),
-            Action::RestoreCookies => self.cookies.restore(),
-            Action::Block { source, ttl, event } => {
-                vec![self.block(source, ttl, settings, now_ns).unwrap_or(event)]
+    fn perform(&mut self, actions: Vec<Action>, settings: &Settings) {
+        let mut sentences = Vec::new();
+        for action in actions {
+            let events = match action {
+                Action::Say(event) => vec![event],
+                Action::RaiseCookies(numbers) => {
+                    self.errands.look_elsewhere();
+                    self.cookies.raise(numbers, settings.cookies)
+                }
+                Action::RestoreCookies => self.cookies.restore(),
+                Action::Block { source, ttl, event } => {
+                    sentences.push(Sentence { source, ttl, event });
+                    continue;
+                }
+            };
+            for event in events {
+                self.teller.tell(&event);
             }
-        };
+        }
+        self.errands.block(self.options.instance, sentences, settings.source_prefix_v6);
+    }
+
+    /// Takes what errands have brought, and sends for more.
+    fn run_errands(&mut self, settings: &Settings, now_ns: u64) {
+        let (exemptions, events) = self.errands.done(now_ns);
+        self.exemptions = exemptions;
         for event in events {
             self.teller.tell(&event);
         }
-    }
-
-    /// Blocks a source; returns what to say instead if it cannot be.
-    fn block(&mut self, source: SourceKey, ttl: Duration, settings: &Settings, now_ns: u64) -> Option<Event> {
-        let result = suspects::block(&self.datapath, self.options.instance, source, ttl, settings, now_ns);
-        let name = crate::event::source_name(source, settings.source_prefix_v6);
-        result.err().map(|error| Event::NotBlocked { source: name, why: format!("{error:#}") })
+        let instance = self.options.instance;
+        self.errands.ask(instance, self.policy.suspects(), settings.source_prefix_v6, now_ns);
+        if self.ticks % SWEEP_TICKS == SWEEP_TICKS - 1 {
+            self.errands.sweep(instance);
+        }
     }
 
     fn check_confirmation(&mut self, disarm_at_ns: u64, now_ns: u64) -> Result<()> {
@@ -178,7 +201,15 @@ impl<'a> Controller<'a> {
         Ok(())
     }
 
+    /// Says that it ends because of a failure, unless it has said why already. The filter stays.
+    pub(super) fn fail(&mut self, error: &anyhow::Error) {
+        if !self.has_said_why {
+            self.stop(&one_line(&format!("{error:#}")), false);
+        }
+    }
+
     fn stop(&mut self, why: &str, detached: bool) {
+        self.has_said_why = true;
         self.teller.tell(&Event::Stopped { why: why.to_owned(), detached });
     }
 

@@ -1,9 +1,9 @@
 //! Performs what was decided about the kernel's SYN cookies, and tells what became of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{
-    config, connections,
+    config,
     event::Event,
     instance::Instance,
     policy::Numbers,
@@ -12,14 +12,17 @@ use crate::{
 
 /// The kernel's setting in the controller's hands. Dropped, it is put back.
 pub(super) struct Cookies {
+    run: PathBuf,
     owner: Syncookies,
+    /// Another instance has raised it, and will put it back when its own attack is over: then it is this one's turn.
+    leans_on_another: Option<(Numbers, config::Cookies)>,
     /// Why it could not be raised, as last said: said again only if it is another reason.
     complaint: Option<String>,
 }
 
 impl Cookies {
     pub(super) fn new(run: &Path) -> Self {
-        Self { owner: Syncookies::new(run), complaint: None }
+        Self { run: run.to_owned(), owner: Syncookies::new(run), leans_on_another: None, complaint: None }
     }
 
     pub(super) fn raise(&mut self, numbers: Numbers, setting: config::Cookies) -> Vec<Event> {
@@ -32,7 +35,10 @@ impl Cookies {
                 self.complaint = None;
                 events.push(Event::CookiesRaised { from, to, numbers });
             }
-            Ok(Raised::AlreadyUp(value)) => events.push(Event::CookiesAlreadyUp { value }),
+            Ok(Raised::AlreadyUp(value)) => {
+                self.leans_on_another = sysctl::is_raised_beside(&self.run).then_some((numbers, setting));
+                events.push(Event::CookiesAlreadyUp { value });
+            }
             Err(error) => {
                 let why = format!("{error:#}");
                 if self.complaint.as_ref() != Some(&why) {
@@ -41,26 +47,29 @@ impl Cookies {
                 }
             }
         }
-        let (namespaces, more) = connections::listeners_elsewhere();
-        if !namespaces.is_empty() {
-            events.push(Event::ListenersElsewhere { namespaces, more });
-        }
         events
     }
 
     /// Puts it back, if it was raised and still is what was written.
     pub(super) fn restore(&mut self) -> Vec<Event> {
+        self.leans_on_another = None;
         if self.owner.is_raised() { restore(&mut self.owner, false) } else { Vec::new() }
     }
 
     /// Notices when somebody else has changed it.
-    pub(super) fn check(&mut self) -> Option<Event> {
-        event(self.owner.check(), false)
+    pub(super) fn check(&mut self) -> Vec<Event> {
+        if let Some((numbers, setting)) = self.leans_on_another
+            && !is_up()
+        {
+            self.leans_on_another = None;
+            return self.raise(numbers, setting);
+        }
+        event(self.owner.check(), false).into_iter().collect()
     }
 
     /// Whether the kernel answers every SYN with a cookie, if that is what is wanted.
     pub(super) fn are_up(&self, are_wanted: bool) -> bool {
-        are_wanted && (self.owner.is_raised() || sysctl::tcp_syncookies().is_some_and(|value| value >= 2))
+        are_wanted && (self.owner.is_raised() || is_up())
     }
 
     pub(super) fn original(&self) -> Option<u8> {
@@ -74,6 +83,10 @@ impl Drop for Cookies {
             log::log!(event.level(), "{event}");
         }
     }
+}
+
+fn is_up() -> bool {
+    sysctl::tcp_syncookies().is_some_and(|value| value >= 2)
 }
 
 /// Puts back what a controller that was killed has left raised.

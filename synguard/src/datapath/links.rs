@@ -87,11 +87,13 @@ pub(super) fn check_free(name: &str, ours: &[Attached]) -> Result<()> {
 
 fn foreign(name: &str, id: u32) -> anyhow::Error {
     let program = loaded_programs().flatten().find(|program| program.id() == id);
-    let title = program.and_then(|program| program.name_as_str().map(str::to_owned)).unwrap_or_default();
+    // Its name takes a privilege that is not needed otherwise.
+    let title =
+        program.and_then(|program| Some(format!("`{}`, ", program.name_as_str()?))).unwrap_or_default();
     failure(
         Kind::Conflict,
         format!(
-            "{name} already runs another XDP program (`{title}`, id {id}), which synguard leaves alone: \
+            "{name} already runs another XDP program ({title}id {id}), which synguard leaves alone: \
              remove it with its own tool, or with `ip link set dev {name} xdp off`"
         ),
     )

@@ -7,35 +7,32 @@
 
 mod read;
 
-use std::path::Path;
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::{Array, ArrayOfMaps, HashMap, IterableMap as _, Map, MapData, MapError};
+use aya::maps::{Array, Map, MapData, PerCpuArray};
 use synguard_common::{
     list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey, Lists},
+    listed::Listed,
     names,
     prefix::Halves,
 };
 
 use super::{
     filter::Filter,
-    maps::{errno, open_map, pin_path},
+    list_table::Table,
+    maps::{open_map, pin_path},
     object::replace_pin,
     sys,
-    table::{self, Budget},
 };
 
 pub use self::read::Finder;
 
-/// A list's hash.
-type Entries = HashMap<MapData, ListKey, ListEntry>;
 /// A prefix, and what is known of it.
 pub type Item = (ListKey, ListEntry);
-
-/// Room in the smallest hash.
-const ROOM_MIN: u64 = 1024;
-/// Entries in one batched write.
-const BATCH: usize = 8192;
 
 /// How full a list is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,10 +46,11 @@ pub struct ListSize {
 /// The maps of both lists.
 pub struct ListMaps<'a> {
     lists: Array<MapData, Lists>,
-    hashes: MapData,
+    listed: PerCpuArray<MapData, Listed>,
+    tables: MapData,
     filter: MapData,
     seed: Halves,
-    /// Where the hashes are pinned.
+    /// Where the tables are pinned.
     pins: &'a Path,
 }
 
@@ -71,7 +69,8 @@ impl<'a> ListMaps<'a> {
         };
         Ok(Self {
             lists: Array::try_from(Map::Array(open(names::LISTS)?)).context("open LISTS")?,
-            hashes: open(names::LIST_ENTRIES)?,
+            listed: PerCpuArray::try_from(Map::PerCpuArray(open(names::LISTED)?)).context("open LISTED")?,
+            tables: open(names::LIST_TABLES)?,
             filter: open(names::LIST_FILTER)?,
             seed,
             pins,
@@ -88,7 +87,7 @@ impl<'a> ListMaps<'a> {
         for info in &mut lists.info {
             info.capacity = u64::from(capacity);
         }
-        self.write(&lists)
+        self.write(&mut lists)
     }
 
     /// How full a list is.
@@ -107,10 +106,8 @@ impl<'a> ListMaps<'a> {
     ///
     /// If the map cannot be read.
     pub fn entry(&self, list: List, key: &ListKey) -> Result<Option<ListEntry>> {
-        match self.hash(list)? {
-            Some(hash) => find(&hash, key),
-            None => Ok(None),
-        }
+        let (uncounted, Some(table)) = (self.uncounted(list)?, self.table(list)?) else { return Ok(None) };
+        Ok(table.buckets().find(key).map(|entry| with_hits(key, &entry, &uncounted)))
     }
 
     /// Adds entries, or puts them in the place of those that are there, whose hits go on.
@@ -119,31 +116,32 @@ impl<'a> ListMaps<'a> {
     ///
     /// If there is no room, in which case nothing was changed, or a map cannot be written.
     pub fn add(&mut self, list: List, items: Vec<Item>) -> Result<()> {
-        let mut items = unique(items);
-        let hash = self.hash(list)?;
+        let items = unique(items);
+        let table = self.table(list)?;
         let mut lists = self.read()?;
         let info = &mut lists.info[list.index()];
-        for (key, entry) in &mut items {
-            match hash.as_ref().map(|hash| find(hash, key)).transpose()?.flatten() {
-                Some(known) => entry.hits = known.hits,
-                None => note(info, key)?,
+        for (key, _) in &items {
+            if table.as_ref().and_then(|table| table.buckets().find(key)).is_none() {
+                note(info, key)?;
             }
         }
         let need = check_room(info)?;
         lists.used |= u64::from(list.bit());
-        self.write(&lists)?;
+        self.write(&mut lists)?;
         self.mapped_filter(list)?.add(&items, self.seed);
-        match hash {
-            Some(mut hash) if room(&hash)? >= need => write_all(&mut hash, &items),
+        match table {
+            Some(table) if table.buckets().room() >= need && fill(&table, &items) => {}
+            // What was put into it so far does no harm.
             old => {
-                let mut larger = create(need)?;
+                let mut all = Vec::new();
                 if let Some(old) = &old {
-                    copy(old, &mut larger)?;
+                    old.buckets().for_each(|key, entry| all.push((*key, *entry)));
                 }
-                write_all(&mut larger, &items)?;
-                self.install(list, &larger)
+                all.extend(items);
+                self.install(list, &self.filled(need, &all)?)?;
             }
         }
+        self.write(&mut lists)
     }
 
     /// Removes entries, and returns how many of them there were.
@@ -152,18 +150,13 @@ impl<'a> ListMaps<'a> {
     ///
     /// If a map cannot be written.
     pub fn remove(&mut self, list: List, keys: &[ListKey]) -> Result<u64> {
-        let Some(mut hash) = self.hash(list)? else { return Ok(0) };
+        let Some(table) = self.table(list)? else { return Ok(0) };
         let mut lists = self.read()?;
         let mut removed = 0;
         for key in keys {
-            match hash.remove(key) {
-                Ok(()) => {
-                    removed += 1;
-                    lists.info[list.index()].lengths_mut(key).remove(key.length as u8, 1);
-                }
-                Err(MapError::KeyNotFound) => {}
-                Err(error) if errno(&error) == Some(libc::ENOENT) => {}
-                Err(error) => return Err(error).context("remove an entry from a list"),
+            if table.buckets().remove(key) {
+                removed += 1;
+                lists.info[list.index()].lengths_mut(key).remove(key.length as u8, 1);
             }
         }
         self.narrow(list, &mut lists)?;
@@ -184,8 +177,7 @@ impl<'a> ListMaps<'a> {
         items.iter().try_for_each(|(key, _)| note(&mut fresh, key))?;
         let need = check_room(&fresh)?;
         self.carry_hits(list, &mut items)?;
-        let mut hash = create(need)?;
-        write_all(&mut hash, &items)?;
+        let table = self.filled(need, &items)?;
         // Lengths keep their places while both lists may be met; only if they are too many for that, they do not.
         let mut both = before;
         if items.iter().try_for_each(|(key, _)| note(&mut both, key)).is_err() {
@@ -195,10 +187,10 @@ impl<'a> ListMaps<'a> {
             lists.used |= u64::from(list.bit());
         }
         lists.info[list.index()] = both;
-        self.write(&lists)?;
+        self.write(&mut lists)?;
         let mut filter = self.mapped_filter(list)?;
         filter.add(&items, self.seed);
-        self.install(list, &hash)?;
+        self.install(list, &table)?;
         let after = &mut lists.info[list.index()];
         for (lengths, gone) in [(&mut after.v4, &before.v4), (&mut after.v6, &before.v6)] {
             gone.used().for_each(|(length, entries)| lengths.remove(length, entries));
@@ -220,51 +212,69 @@ impl<'a> ListMaps<'a> {
         self.lists.get(&0, 0).context("read LISTS")
     }
 
-    fn write(&mut self, lists: &Lists) -> Result<()> {
-        self.lists.set(0, lists, 0).context("write LISTS")
+    fn write(&mut self, lists: &mut Lists) -> Result<()> {
+        lists.version += 1;
+        self.lists.set(0, *lists, 0).context("write LISTS")
     }
 
     fn mapped_filter(&self, list: List) -> Result<Filter> {
         Filter::map(&self.filter, list).context("map LIST_FILTER into memory")
     }
 
-    /// The hash that the datapath uses for a list, if it has one.
-    fn hash(&self, list: List) -> Result<Option<Entries>> {
-        let id: Option<u32> = sys::lookup(self.hashes.fd(), &(list as u32)).context("read LIST_ENTRIES")?;
+    /// A new table with these entries. One that is too crowded for them all is made again, twice as large.
+    fn filled(&self, need: u64, items: &[Item]) -> Result<Table> {
+        let mut room = need;
+        loop {
+            let table = Table::create(room, self.seed)?;
+            if fill(&table, items) {
+                return Ok(table);
+            }
+            room *= 2;
+        }
+    }
+
+    /// The table that the datapath uses for a list, if it has one.
+    fn table(&self, list: List) -> Result<Option<Table>> {
+        let id: Option<u32> = sys::lookup(self.tables.fd(), &(list as u32)).context("read LIST_TABLES")?;
         let Some(id) = id else { return Ok(None) };
         // By its pin, because to open a map by its id takes more privilege than the controller keeps. One that
         // was swapped in by a process that was killed before it could rename the pin still has the other name.
         for name in [pin_name(list).to_owned(), format!("{}_new", pin_name(list))] {
             if let Some(map) = open_map(self.pins, &name)?
-                && map.info().context("ask about a list's hash")?.id() == id
+                && map.info().context("ask about a list's table")?.id() == id
             {
-                return Ok(Some(Entries::try_from(Map::HashMap(map)).context("open a list's hash")?));
+                return Table::map(map, self.seed).map(Some);
             }
         }
-        let map = MapData::from_id(id).context("open a list's hash, whose pin is gone")?;
-        Ok(Some(Entries::try_from(Map::HashMap(map)).context("open a list's hash")?))
+        let map = MapData::from_id(id).context("open a list's table, whose pin is gone")?;
+        Table::map(map, self.seed).map(Some)
     }
 
-    /// Lets the datapath use a hash from now on.
-    fn install(&self, list: List, hash: &Entries) -> Result<()> {
-        let swap = || {
-            let mut hashes = MapData::from_pin(pin_path(self.pins, names::LIST_ENTRIES))
-                .map(|map| ArrayOfMaps::<_, Entries>::try_from(Map::ArrayOfMaps(map)))
-                .context("open LIST_ENTRIES")?
-                .context("open LIST_ENTRIES")?;
-            hashes.set(list as u32, hash, 0).context("write LIST_ENTRIES")
-        };
-        let path = pin_path(self.pins, pin_name(list));
-        replace_pin(&path, |path| {
-            hash.map().pin(path)?;
-            // Between the two names of the pin, so that one of them is always that of the hash in use.
-            swap()
+    /// Lets the datapath use a table from now on.
+    fn install(&self, list: List, table: &Table) -> Result<()> {
+        replace_pin(&pin_path(self.pins, pin_name(list)), |path| {
+            table.pin(path)?;
+            // Between the two names of the pin, so that one of them is always that of the table in use.
+            let descriptor = table.data().fd().as_fd().as_raw_fd();
+            sys::update(self.tables.fd(), &(list as u32), &descriptor).context("write LIST_TABLES")
         })
+    }
+
+    /// Packets that entries of a list decided about in the last tick or so, and that their hits do not count yet.
+    fn uncounted(&self, list: List) -> Result<Uncounted> {
+        let mut uncounted = Uncounted::new();
+        let cpus = self.listed.get(&0, 0).context("read LISTED")?;
+        for slot in cpus.iter().flat_map(|listed| &listed.slots) {
+            if slot.uncounted > 0 && slot.list == list as u64 {
+                *uncounted.entry(slot.key).or_default() += slot.uncounted;
+            }
+        }
+        Ok(uncounted)
     }
 
     /// Lets prefixes that are listed already go on counting their hits.
     fn carry_hits(&self, list: List, items: &mut [Item]) -> Result<()> {
-        self.for_each(list, |key, entry| {
+        self.for_each_written(list, |key, entry| {
             if entry.hits > 0
                 && let Ok(place) = items.binary_search_by_key(key, |(key, _)| *key)
             {
@@ -274,7 +284,14 @@ impl<'a> ListMaps<'a> {
     }
 }
 
-/// Name of the pin of a list's hash.
+/// Packets by the entry that decided about them.
+type Uncounted = std::collections::HashMap<ListKey, u64>;
+
+fn with_hits(key: &ListKey, entry: &ListEntry, uncounted: &Uncounted) -> ListEntry {
+    ListEntry { hits: entry.hits + uncounted.get(key).copied().unwrap_or(0), ..*entry }
+}
+
+/// Name of the pin of a list's table.
 fn pin_name(list: List) -> &'static str {
     match list {
         List::Allow => names::ALLOW,
@@ -318,39 +335,7 @@ fn check_room(info: &ListInfo) -> Result<u64> {
     Ok(need)
 }
 
-/// A hash with room for so many entries and some more, or for as many as may ever be.
-fn create(entries: u64) -> Result<Entries> {
-    let room = (entries + entries / 4).next_power_of_two().clamp(ROOM_MIN, 1 << 31);
-    let make = || -> Result<Entries> {
-        let map = MapData::from_fd(sys::create_hash::<ListKey, ListEntry>(room as u32)?)?;
-        Ok(Entries::try_from(Map::HashMap(map))?)
-    };
-    make().with_context(|| format!("make room for {room} list entries in the kernel"))
-}
-
-fn room(hash: &Entries) -> Result<u64> {
-    Ok(u64::from(hash.map().info().context("ask about a list's hash")?.max_entries()))
-}
-
-fn find(hash: &Entries, key: &ListKey) -> Result<Option<ListEntry>> {
-    match hash.get(key, 0) {
-        Ok(entry) => Ok(Some(entry)),
-        Err(MapError::KeyNotFound) => Ok(None),
-        Err(error) => Err(error).context("read a list"),
-    }
-}
-
-fn copy(from: &Entries, to: &mut Entries) -> Result<()> {
-    let mut items = Vec::new();
-    table::for_each(from.map(), Budget::UNLIMITED, |key, entry| items.push((*key, *entry)))
-        .context("read a list")?;
-    write_all(to, &items)
-}
-
-fn write_all(hash: &mut Entries, items: &[Item]) -> Result<()> {
-    for chunk in items.chunks(BATCH) {
-        let (keys, values): (Vec<ListKey>, Vec<ListEntry>) = chunk.iter().copied().unzip();
-        sys::update_batch(hash.map().fd(), &keys, &values).context("write list entries")?;
-    }
-    Ok(())
+/// Puts entries into a table, the later ones in the place of the earlier. `false` if not all have a place there.
+fn fill(table: &Table, items: &[Item]) -> bool {
+    items.iter().all(|(key, entry)| table.buckets().insert(key, entry))
 }

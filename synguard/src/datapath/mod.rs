@@ -6,6 +6,8 @@
 mod about;
 mod filter;
 mod links;
+mod list_buckets;
+mod list_table;
 mod lists;
 mod maps;
 mod object;

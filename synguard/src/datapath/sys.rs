@@ -1,5 +1,5 @@
-//! The few bpf(2) calls that aya does not offer: link details, forced detachment, reading and
-//! writing hash maps in batches, reading them entry by entry.
+//! The few bpf(2) calls that aya does not offer: link details, forced detachment, reading hash maps in batches and
+//! entry by entry, maps inside of maps.
 
 use std::{
     ffi::CString,
@@ -9,9 +9,10 @@ use std::{
         unix::ffi::OsStrExt as _,
     },
     path::Path,
+    ptr,
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_map_type};
+use aya_obj::generated::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, bpf_attr, bpf_cmd, bpf_link_info, bpf_map_type};
 
 /// The all-zero argument, which every command takes to mean its defaults.
 fn zeroed() -> bpf_attr {
@@ -21,9 +22,8 @@ fn zeroed() -> bpf_attr {
 
 fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
     // SAFETY: `attr` is a whole bpf_attr, and callers keep alive what its fields point to.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command as u32, std::ptr::from_mut(attr), size_of::<bpf_attr>())
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command as u32, ptr::from_mut(attr), size_of::<bpf_attr>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn xdp_link_info(link: impl AsFd) -> io::Result<XdpLinkInfo> {
     let mut attr = zeroed();
     attr.info.bpf_fd = link.as_fd().as_raw_fd() as u32;
     attr.info.info_len = size_of::<bpf_link_info>() as u32;
-    attr.info.info = std::ptr::from_mut(&mut info) as u64;
+    attr.info.info = ptr::from_mut(&mut info) as u64;
     bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
     // SAFETY: only XDP links are asked, and an integer may have any value.
     let ifindex = unsafe { info.__bindgen_anon_1.xdp.ifindex };
@@ -68,20 +68,22 @@ pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
     bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr).map(drop)
 }
 
-/// Makes a hash map whose keys and values are each made of eight-byte words.
+/// Makes an array map of values of eight-byte words, in one piece of memory that can be mapped, to be put into a map
+/// of maps whatever its length.
 ///
-/// It is described to the kernel by type, if only as structs of words: until Linux 6.2 a hash without types is of
+/// It is described to the kernel by type, if only as a struct of words: until Linux 6.2 a map without types is of
 /// another kind than the pattern in the map of maps, whose types come with the program (`bpf_map_meta_equal`
 /// compares `timer_off`, which is another error for what is no struct than for a struct without a timer).
-pub(super) fn create_hash<K, V>(room: u32) -> io::Result<OwnedFd> {
-    let types = load_types(&types_of_words(size_of::<K>(), size_of::<V>()))?;
+pub(super) fn create_buckets<V>(count: u32) -> io::Result<OwnedFd> {
+    let types = load_types(&types_of_words(size_of::<V>()))?;
     let mut attr = zeroed();
-    attr.__bindgen_anon_1.map_type = bpf_map_type::BPF_MAP_TYPE_HASH as u32;
-    attr.__bindgen_anon_1.key_size = size_of::<K>() as u32;
+    attr.__bindgen_anon_1.map_type = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
+    attr.__bindgen_anon_1.map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP;
+    attr.__bindgen_anon_1.key_size = size_of::<u32>() as u32;
     attr.__bindgen_anon_1.value_size = size_of::<V>() as u32;
-    attr.__bindgen_anon_1.max_entries = room;
+    attr.__bindgen_anon_1.max_entries = count;
     attr.__bindgen_anon_1.btf_fd = types.as_raw_fd() as u32;
-    attr.__bindgen_anon_1.btf_key_type_id = KEY;
+    attr.__bindgen_anon_1.btf_key_type_id = INDEX;
     attr.__bindgen_anon_1.btf_value_type_id = VALUE;
     let fd = bpf(bpf_cmd::BPF_MAP_CREATE, &mut attr)?;
     // SAFETY: a new descriptor that nothing else owns.
@@ -90,29 +92,26 @@ pub(super) fn create_hash<K, V>(room: u32) -> io::Result<OwnedFd> {
 
 /// Numbers of the types in [`types_of_words`].
 const WORD: u32 = 1;
-const WORDS_OF_KEY: u32 = 2;
-const KEY: u32 = 3;
-const WORDS_OF_VALUE: u32 = 4;
-const VALUE: u32 = 5;
+const INDEX: u32 = 2;
+const WORDS: u32 = 3;
+const VALUE: u32 = 4;
 
-/// Type information (BTF) of a word, and of structs of an array of words for a key and a value of so many bytes.
-fn types_of_words(key: usize, value: usize) -> Vec<u8> {
+/// Type information (BTF) of a word, of an index, and of a struct of an array of words of so many bytes.
+fn types_of_words(value: usize) -> Vec<u8> {
     const INT: u32 = 1 << 24;
     const ARRAY: u32 = 3 << 24;
     const STRUCT_OF_ONE: u32 = 4 << 24 | 1;
     // Where a name stands among the names.
     const NAME_OF_WORD: u32 = 1;
-    const NAME_OF_WORDS: u32 = 5;
-    let names = b"\0u64\0words\0";
-    let word = size_of::<u64>() as u32;
-    let array = |bytes: usize| [0, ARRAY, 0, WORD, WORD, bytes as u32 / word];
-    let of_array = |bytes: usize, array: u32| [0, STRUCT_OF_ONE, bytes as u32, NAME_OF_WORDS, array, 0];
+    const NAME_OF_INDEX: u32 = 5;
+    const NAME_OF_WORDS: u32 = 9;
+    let names = b"\0u64\0u32\0words\0";
+    let (word, index) = (size_of::<u64>() as u32, size_of::<u32>() as u32);
     let types: Vec<u32> = [
         [NAME_OF_WORD, INT, word, word * 8].as_slice(),
-        &array(key),
-        &of_array(key, WORDS_OF_KEY),
-        &array(value),
-        &of_array(value, WORDS_OF_VALUE),
+        &[NAME_OF_INDEX, INT, index, index * 8],
+        &[0, ARRAY, 0, WORD, INDEX, value as u32 / word],
+        &[0, STRUCT_OF_ONE, value as u32, NAME_OF_WORDS, WORDS, 0],
     ]
     .concat();
     let types_length = types.len() as u32 * 4;
@@ -169,16 +168,13 @@ pub(super) fn lookup_batch<K, V>(
     }
 }
 
-/// Writes entries of a hash map, new ones and those that exist, in one call. An entry that exists is replaced
-/// whole: the program sees the old one or the new.
-pub(super) fn update_batch<K, V>(map: impl AsFd, keys: &[K], values: &[V]) -> io::Result<()> {
-    assert_eq!(keys.len(), values.len());
+/// Writes a value of a map; that of a map of maps is a descriptor.
+pub(super) fn update<K, V>(map: impl AsFd, key: &K, value: &V) -> io::Result<()> {
     let mut attr = zeroed();
-    attr.batch.keys = keys.as_ptr() as u64;
-    attr.batch.values = values.as_ptr() as u64;
-    attr.batch.count = keys.len() as u32;
-    attr.batch.map_fd = map.as_fd().as_raw_fd() as u32;
-    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr).map(drop)
+    attr.__bindgen_anon_2.map_fd = map.as_fd().as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = ptr::from_ref(key) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = ptr::from_ref(value) as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
 /// The key after `key`, or the first one; `None` at the end. If `key` has vanished meanwhile: the first one.
@@ -186,8 +182,8 @@ pub(super) fn next_key<K: Default>(map: impl AsFd, key: Option<&K>) -> io::Resul
     let mut next = K::default();
     let mut attr = zeroed();
     attr.__bindgen_anon_2.map_fd = map.as_fd().as_raw_fd() as u32;
-    attr.__bindgen_anon_2.key = key.map_or(0, |key| std::ptr::from_ref(key) as u64);
-    attr.__bindgen_anon_2.__bindgen_anon_1.next_key = std::ptr::from_mut(&mut next) as u64;
+    attr.__bindgen_anon_2.key = key.map_or(0, |key| ptr::from_ref(key) as u64);
+    attr.__bindgen_anon_2.__bindgen_anon_1.next_key = ptr::from_mut(&mut next) as u64;
     found(bpf(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr), next)
 }
 
@@ -201,8 +197,8 @@ pub(super) fn lookup<K, V: Default>(map: impl AsFd, key: &K) -> io::Result<Optio
 pub(super) fn lookup_into<K, V>(map: impl AsFd, key: &K, value: &mut V) -> io::Result<bool> {
     let mut attr = zeroed();
     attr.__bindgen_anon_2.map_fd = map.as_fd().as_raw_fd() as u32;
-    attr.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
-    attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_mut(value) as u64;
+    attr.__bindgen_anon_2.key = ptr::from_ref(key) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = ptr::from_mut(value) as u64;
     Ok(found(bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr), ())?.is_some())
 }
 

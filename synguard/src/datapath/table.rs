@@ -40,9 +40,6 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// As long as it takes.
-    pub(super) const UNLIMITED: Self = Self::new(Duration::MAX);
-
     /// In batches, in at most this time.
     pub const fn new(time: Duration) -> Self {
         Self { time, way: Way::Batched }

@@ -98,6 +98,11 @@ impl View {
             Some(left) => format!("{} left", time::left(left)),
             None => "for good".to_owned(),
         });
+        words.push(match self.hits {
+            0 => "no packet yet".to_owned(),
+            1 => "1 packet".to_owned(),
+            hits => format!("{hits} packets"),
+        });
         words.extend(self.reason.as_ref().map(|reason| format!("\"{reason}\"")));
         words.join(", ")
     }
@@ -207,9 +212,9 @@ mod tests {
     fn words() {
         let mut entry = view("192.0.2.1", Scope::Syn, 61_000_001_000);
         entry.reason = Reason::new("scan").ok();
-        assert_eq!(entry.words(NOW), "SYNs only, added by hand, 1m 1s left, \"scan\"");
-        entry = View { origin: Origin::Feed, ..view("192.0.2.1", Scope::All, 0) };
-        assert_eq!(entry.words(NOW), "all packets, imported, for good");
+        assert_eq!(entry.words(NOW), "SYNs only, added by hand, 1m 1s left, no packet yet, \"scan\"");
+        entry = View { origin: Origin::Feed, hits: 7, ..view("192.0.2.1", Scope::All, 0) };
+        assert_eq!(entry.words(NOW), "all packets, imported, for good, 7 packets");
     }
 
     #[test]

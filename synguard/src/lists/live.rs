@@ -1,15 +1,17 @@
 //! The lists of an attached filter: its tables and its files, changed together. The files come first, because
 //! what is in force must also be there after a restart; if the tables then cannot be changed, neither are they.
+//! Whoever is killed in between has left a note in the lock's file, and the next one makes the tables agree.
 
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    Entry, List, Now, Target, View, file,
-    store::{Change, Loaded, Store},
+    Entry, List, Now, Origin, Target, View, file, in_force,
+    store::{Change, Store, Written},
 };
 use crate::{
+    clock,
     datapath::{Datapath, ListMaps, ListSize},
     instance::Instance,
     lock::Lock,
@@ -20,7 +22,7 @@ use crate::{
 pub struct Live {
     instance: Instance,
     datapath: Datapath,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Live {
@@ -30,12 +32,24 @@ impl Live {
     /// If the filter is not attached, or somebody else holds the lock for too long.
     pub fn open(instance: &Instance) -> Result<Self> {
         preflight::privilege()?;
+        Self::of_controller(instance)
+    }
+
+    /// The same, for the controller, which has given up privileges that only others need.
+    ///
+    /// # Errors
+    /// If the filter is not attached, or somebody else holds the lock for too long.
+    pub fn of_controller(instance: &Instance) -> Result<Self> {
         let open = || Datapath::open(&instance.pins)?.ok_or_else(|| instance.not_attached());
         // Before the lock is taken, because that makes its file.
         open()?;
         let lock = Lock::change(instance)?;
         match open() {
-            Ok(datapath) => Ok(Self { instance: instance.clone(), datapath, _lock: lock }),
+            Ok(datapath) => {
+                let live = Self { instance: instance.clone(), datapath, lock };
+                live.finish().context("finish a change that was cut short")?;
+                Ok(live)
+            }
             Err(error) => {
                 // It was detached while this waited.
                 lock.remove_file();
@@ -44,12 +58,46 @@ impl Live {
         }
     }
 
-    fn maps(&self) -> Result<ListMaps<'_>> {
-        self.datapath.lists()
+    /// Makes the tables agree with the files if somebody was killed while they did not.
+    fn finish(&self) -> Result<()> {
+        if !self.lock.is_unfinished()? {
+            return Ok(());
+        }
+        let now = clock::now();
+        for list in List::ALL {
+            // What is in force is no help here: it may be half of a change.
+            let stored = in_force::load(&Store::new(&self.instance.state, list), list, None, now)?;
+            self.maps()?.replace(list, stored.iter().map(|entry| entry.to_abi(now)).collect())?;
+        }
+        self.lock.end()
     }
 
-    fn store(&self, list: List) -> Store {
-        Store::new(&self.instance.state, list)
+    /// Changes the files and then the tables. If the tables cannot be changed, the files are put back.
+    fn change(
+        &self,
+        list: List,
+        files: impl FnOnce(&Store) -> Result<Written<'_>>,
+        tables: impl FnOnce(&mut ListMaps<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let store = Store::new(&self.instance.state, list);
+        self.lock.begin()?;
+        let changed =
+            files(&store).and_then(|written| match self.maps().and_then(|mut maps| tables(&mut maps)) {
+                Ok(()) => {
+                    written.keep();
+                    Ok(())
+                }
+                Err(error) => {
+                    written.undo()?;
+                    Err(error.context(format!("the {} was not changed", list.name())))
+                }
+            });
+        self.lock.end()?;
+        changed
+    }
+
+    fn maps(&self) -> Result<ListMaps<'_>> {
+        self.datapath.lists()
     }
 
     /// Adds entries, or puts them in the place of those with the same target. Of several with one target the last
@@ -60,19 +108,13 @@ impl Live {
     pub fn add(&mut self, list: List, mut entries: Vec<Entry>, now: Now) -> Result<()> {
         file::sort(&mut entries);
         self.make_room(list, &entries, now)?;
-        let store = self.store(list);
         let changes: Vec<_> = entries.iter().map(Change::Put).collect();
-        let written = store.change(&changes, now)?;
-        drop(changes);
-        let items = entries.iter().map(|entry| entry.to_abi(now)).collect();
-        match self.maps()?.add(list, items) {
-            Ok(()) => written.keep(),
-            Err(error) => {
-                written.undo()?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        let items = || entries.iter().map(|entry| entry.to_abi(now)).collect();
+        self.change(
+            list,
+            |store| store.change(&changes, || self.stored(list, now)),
+            |maps| maps.add(list, items()),
+        )
     }
 
     /// Takes targets out.
@@ -80,7 +122,6 @@ impl Live {
     /// # Errors
     /// If one of them is not in the list, or something cannot be written; then nothing has changed.
     pub fn remove(&mut self, list: List, targets: &[Target], now: Now) -> Result<()> {
-        let mut maps = self.maps()?;
         for &target in targets {
             if self.find(list, target, now)?.is_none() {
                 return Err(self.not_there(list, target, now));
@@ -90,17 +131,12 @@ impl Live {
         targets.sort_unstable();
         targets.dedup();
         let changes: Vec<_> = targets.iter().copied().map(Change::Remove).collect();
-        let store = self.store(list);
-        let written = store.change(&changes, now)?;
         let keys: Vec<_> = targets.into_iter().map(Target::key).collect();
-        match maps.remove(list, &keys) {
-            Ok(_) => written.keep(),
-            Err(error) => {
-                written.undo()?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.change(
+            list,
+            |store| store.change(&changes, || self.stored(list, now)),
+            |maps| maps.remove(list, &keys).map(drop),
+        )
     }
 
     /// Puts sorted entries in the place of the whole list. Every packet meets either the old one or the new one.
@@ -110,17 +146,8 @@ impl Live {
     pub fn replace(&mut self, list: List, entries: &[Entry], now: Now) -> Result<()> {
         let capacity = self.maps()?.size(list)?.capacity;
         check_room(list, entries.len() as u64, capacity)?;
-        let store = self.store(list);
-        let written = store.replace(entries)?;
-        let items = entries.iter().map(|entry| entry.to_abi(now)).collect();
-        match self.maps()?.replace(list, items) {
-            Ok(()) => written.keep(),
-            Err(error) => {
-                written.undo()?;
-                return Err(error);
-            }
-        }
-        Ok(())
+        let items = || entries.iter().map(|entry| entry.to_abi(now)).collect();
+        self.change(list, |store| store.replace(entries), |maps| maps.replace(list, items()))
     }
 
     /// How full a list is.
@@ -181,23 +208,23 @@ impl Live {
     /// # Errors
     /// If the table or a file cannot be read.
     pub fn all(&self, list: List, now: Now) -> Result<Vec<View>> {
-        let maps = self.maps()?;
-        let mut views = Vec::with_capacity(usize::try_from(maps.size(list)?.entries).unwrap_or(0));
-        maps.for_each(list, |key, entry| {
+        in_force::views(&self.maps()?, list, self.stored(list, now)?, now)
+    }
+
+    /// How many entries of an origin are not among these sorted ones, their time not being over.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub fn missing(&self, list: List, origin: Origin, entries: &[Entry], now: Now) -> Result<u64> {
+        let mut missing = 0;
+        self.maps()?.for_each(list, |key, entry| {
             let view = View::from_abi(key, entry);
-            if !view.is_over(now) {
-                views.push(view);
+            let counts = view.origin == origin && !view.is_over(now);
+            if counts && entries.binary_search_by_key(&view.target, |entry| entry.target).is_err() {
+                missing += 1;
             }
         })?;
-        views.sort_unstable_by_key(|view| view.target);
-        let mut stored = self.stored(list, now)?.into_iter().peekable();
-        for view in &mut views {
-            while stored.next_if(|entry| entry.target < view.target).is_some() {}
-            if let Some(entry) = stored.next_if(|entry| entry.target == view.target) {
-                view.describe(&entry);
-            }
-        }
-        Ok(views)
+        Ok(missing)
     }
 
     /// Takes entries whose time is over out of a table; the files lose theirs when they are read. Returns how many
@@ -217,9 +244,7 @@ impl Live {
     }
 
     fn stored(&self, list: List, now: Now) -> Result<Vec<Entry>> {
-        let Loaded { entries, warnings } = self.store(list).load(now)?;
-        warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        Ok(entries)
+        in_force::load(&Store::new(&self.instance.state, list), list, Some(&self.maps()?), now)
     }
 
     /// Sees to it that sorted entries fit into a list.
@@ -267,22 +292,4 @@ fn check_room(list: List, need: u64, capacity: u64) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The entries of a list that an instance's files hold, for a filter that is about to be attached. Never fails:
-/// what is wrong with the files is logged, and the rest is what counts.
-pub fn restore(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
-    let loaded = Store::new(&instance.state, list).load(now);
-    let loaded =
-        loaded.with_context(|| format!("the {} is empty, for its files cannot be read", list.name()));
-    match loaded {
-        Ok(Loaded { entries, warnings }) => {
-            warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            entries
-        }
-        Err(error) => {
-            log::error!("{}", crate::error::one_line(&format!("{error:#}")));
-            Vec::new()
-        }
-    }
 }

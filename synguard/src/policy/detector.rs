@@ -19,7 +19,7 @@ const DISTRESS: f64 = 10.0;
 /// In distress this fraction of `distinct-limit` will do.
 const DISTRESS_FRACTION: f64 = 1.0 / 8.0;
 /// But it takes more to be unmistakable.
-const DISTRESS_MAX: f64 = 2.0;
+const DISTRESS_MAX: f64 = 1.9;
 /// The share of SYNs that have to lead to connections for their senders to be a crowd, and while a flood is on.
 const CROWD: f64 = 0.5;
 const CROWD_STILL: f64 = 0.75;

@@ -129,9 +129,9 @@ impl Policy {
         self.overall.phase()
     }
 
-    /// Since when that is so, in nanoseconds of CLOCK_MONOTONIC; `None` if it has never been otherwise.
+    /// When that began, in nanoseconds of CLOCK_MONOTONIC; `None` if it never was otherwise.
     pub const fn phase_since_ns(&self) -> Option<u64> {
-        self.overall.changed_ns()
+        self.overall.since_ns()
     }
 
     /// What kind of attack it is or was; `None` when calm.
@@ -284,5 +284,7 @@ fn hold_ns(settings: &Settings) -> u64 {
     settings.hold.clamp(HOLD_MIN, HOLD_MAX).as_nanos() as u64
 }
 
+#[cfg(test)]
+mod noise_tests;
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ pub(super) const ENTER: f64 = 1.0;
 /// The level below which it may be over.
 pub(super) const LEAVE: f64 = 0.5;
 /// The level that is unmistakable: it is an attack at once, whatever was before.
-pub(super) const STRONG: f64 = 4.0;
+pub(super) const STRONG: f64 = 2.0;
 /// How many looks in a row a lesser level has to last, so that a single one does not count.
 const LOOKS: u32 = 2;
 /// How long the level has to be low before an attack is called over, in nanoseconds; less if the hold is.
@@ -59,8 +59,8 @@ impl Machine {
         self.phase
     }
 
-    /// Since when it is so, in nanoseconds of CLOCK_MONOTONIC; `None` if it has never been otherwise.
-    pub(super) const fn changed_ns(&self) -> Option<u64> {
+    /// When it began, in nanoseconds; `None` if it never was another.
+    pub(super) const fn since_ns(&self) -> Option<u64> {
         self.changed_ns
     }
 
@@ -128,9 +128,9 @@ mod tests {
         let table: [Row; 8] = [
             ("nothing", vec![0.0; 100], &[]),
             ("just below", vec![0.99; 100], &[]),
-            ("one look is not enough", pulse(3.9, 1, 100).collect(), &[]),
+            ("one look is not enough", pulse(1.9, 1, 100).collect(), &[]),
             ("two looks are", vec![1.0; 100], &[(1, Attack)]),
-            ("unmistakable at once", vec![4.0; 1], &[(0, Attack)]),
+            ("unmistakable at once", vec![2.0; 1], &[(0, Attack)]),
             (
                 "a short one lasts a hold, then another",
                 pulse(4.0, 2, 100).collect(),
@@ -166,7 +166,7 @@ mod tests {
     proptest! {
         /// Whatever the level does, no phase is left sooner than after a hold, but calm for an unmistakable attack.
         #[test]
-        fn no_phase_is_left_too_soon(pieces in prop::collection::vec((0.0f64..6.0, 1usize..90), 1..40)) {
+        fn no_phase_is_left_too_soon(pieces in prop::collection::vec((0.0f64..4.0, 1usize..90), 1..40)) {
             let levels: Vec<f64> =
                 pieces.into_iter().flat_map(|(level, ticks)| std::iter::repeat_n(level, ticks)).collect();
             let changes = changes(levels.iter().copied());

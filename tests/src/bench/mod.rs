@@ -7,6 +7,7 @@ mod cost;
 mod distinct;
 mod dump;
 mod established;
+mod import;
 mod line;
 mod lists;
 mod live;
@@ -70,6 +71,7 @@ const ROWS: [(&str, &str, Measure); 16] = [
     ("drop-rate", "live drops a second, against an empty program", cost::drop_rate),
     ("blocked", "a blocked source with a million in the list, against xdp-filter", lists::blocked),
     ("list-miss", "a source in no list, with many prefixes in it against one", lists::miss),
+    ("list-import", "import of a million targets: time and memory", import::run),
     ("list-stall", "how long a million list entries keep a CPU when they are replaced", stall::run),
     ("offenders", "100 offenders among 1 M forged sources", offenders::run),
     ("distinct-v4", "error of the distinct count, IPv4", distinct::v4),

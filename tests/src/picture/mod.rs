@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<()> {
     let lab = Lab::new()?;
     let synguard = Synguard::new(&lab)?;
     let _web = Web::start(&lab)?;
-    let running = synguard.attach(&["--syn-rate", "50"])?;
+    let running = synguard.attach(&["--syn-rate", "50", "--hold", "1m"])?;
     println!("a web server with visitors for {} s, then a flood", CALM.as_secs());
     let visits = ClientSpec::new(Family::V4, CALM + LONGER + Duration::from_secs(60));
     let visitors = Clients::start(&lab.client, &visits)?;

@@ -126,7 +126,7 @@ pub(super) fn picture(grid: &Grid, title: &str) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
          viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"{FONTS}\" font-size=\"{FONT}\" role=\"img\">\n\
          <title>{title}</title>\n\
-         <style>text{{white-space:pre}}</style>\n\
+         <style>text{{white-space:pre}} rect{{shape-rendering:crispEdges}}</style>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{}\"/>\n",
         PAPER.hex(),
         title = escaped(title),

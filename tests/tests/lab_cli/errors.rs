@@ -89,9 +89,17 @@ fn a_missing_interface_is_named() {
 #[test]
 fn without_privilege_it_says_so() {
     let (_lab, synguard) = lab();
-    for args in
-        [&["attach", DEVICE][..], &["status"], &["detach"], &["set", "syn-rate=5"], &["show"], &["confirm"]]
-    {
+    for args in [
+        &["attach", DEVICE][..],
+        &["status"],
+        &["detach"],
+        &["set", "syn-rate=5"],
+        &["show"],
+        &["confirm"],
+        &["block", "add", "192.0.2.1"],
+        &["block", "import", "-"],
+        &["allow", "list"],
+    ] {
         let mut command = without_privilege(&synguard.command(args));
         let output = run(&mut command);
         fails(&output, 4, &["root"]);

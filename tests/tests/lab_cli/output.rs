@@ -89,7 +89,9 @@ fn status_and_show_are_readable() {
 #[test]
 fn help_version_completions_and_manual() {
     let (_lab, synguard) = lab();
-    for command in ["attach", "detach", "status", "set", "show", "confirm", "completions", "man"] {
+    let commands =
+        ["attach", "detach", "status", "set", "show", "block", "allow", "confirm", "completions", "man"];
+    for command in commands {
         let help = synguard.run(&[command, "--help"]).unwrap();
         assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{command}");
         assert!(help.stdout.contains("Usage: synguard"), "{}", help.stdout);
@@ -115,7 +117,7 @@ fn help_version_completions_and_manual() {
 fn a_reader_that_leaves_early_is_no_failure() {
     let (lab, synguard) = lab();
     assert_eq!(synguard.run(&["attach", DEVICE, "--no-control"]).unwrap().code, Some(0));
-    for args in ["status", "status --json", "man", "completions bash"] {
+    for args in ["status", "status --json", "man", "completions bash", "block list --json", "block export"] {
         let command = synguard.command(args.split(' '));
         let words: Vec<String> = std::iter::once(command.get_program())
             .chain(command.get_args())

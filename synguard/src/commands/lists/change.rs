@@ -7,13 +7,17 @@ use super::{named, refusal};
 use crate::{
     cli::EntryArgs,
     clock,
+    datapath::ListSize,
+    duration,
     error::{Kind, failure},
     instance::Instance,
-    lists::{Entry, List, Live, Now, Origin, Target, target::Written, time},
+    lists::{Entry, List, Live, Now, Origin, Target, View, target::Written},
 };
 
 /// Up to how many targets it is looked at each: what else is in the lists about it, and what there was before.
 const NOTES_MAX: usize = 8;
+/// From how full on a list is said to be filling.
+const FILLING_PERCENT: u64 = 90;
 
 /// A change that was made.
 pub(in crate::commands) struct Done {
@@ -61,17 +65,19 @@ pub(in crate::commands) fn add(
     let before = before(&live, list, targets, now)?;
     live.add(list, targets.iter().map(entry).collect(), now)?;
     let mut notes = masked(targets);
+    notes.extend(before.iter().map(|view| {
+        let (target, name, words) = (view.target, list.name(), view.words(now));
+        (Level::Info, format!("{target} was in the {name} already ({words}): this takes its place"))
+    }));
     if targets.len() <= NOTES_MAX {
         for written in targets {
             notes.extend(others(&live, list, written.target)?);
         }
     }
-    let done = match list {
-        List::Allow => "allowed",
-        List::Block => "blocked",
-    };
-    let length = args.ttl.map_or_else(String::new, |ttl| format!(" for {}", time::left(ttl)));
-    Ok(Done { said: format!("{done} {}{length}", named(targets)), notes, before })
+    notes.extend(filling(&live, list)?);
+    let length = args.ttl.map_or_else(String::new, |ttl| format!(" for {}", duration::format(ttl)));
+    let said = format!("{} {}{length}", done(list), named(targets));
+    Ok(Done { said, notes, before: entries(&before, now) })
 }
 
 /// Takes targets out of a list.
@@ -85,8 +91,15 @@ pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[Writt
     let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
     let before = before(&live, list, targets, now)?;
     live.remove(list, &plain, now)?;
+    let mut notes = masked(targets);
+    for &target in plain.iter().take(NOTES_MAX) {
+        if let Some(view) = live.covering(list, target, now)?.first() {
+            let note = format!("{target} is still {}, for it is in {}", done(list), view.target);
+            notes.push((Level::Warn, note));
+        }
+    }
     let said = format!("{} taken out of the {}", named(targets), list.name());
-    Ok(Done { said, notes: masked(targets), before })
+    Ok(Done { said, notes, before: entries(&before, now) })
 }
 
 /// Puts an entry back as it was, or in the place of the one that is there now.
@@ -104,21 +117,22 @@ pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Ent
     }
     let before = before(&live, list, &[Written { target, masked: false }], now)?;
     live.add(list, vec![entry.clone()], now)?;
-    Ok(Done {
-        said: format!("{target} put back into the {name}"),
-        notes: others(&live, list, target)?,
-        before,
-    })
+    let notes = others(&live, list, target)?;
+    Ok(Done { said: format!("{target} put back into the {name}"), notes, before: entries(&before, now) })
 }
 
 /// The entries that targets have now.
-fn before(live: &Live, list: List, targets: &[Written], now: Now) -> Result<Vec<Entry>> {
+fn before(live: &Live, list: List, targets: &[Written], now: Now) -> Result<Vec<View>> {
     if targets.len() > NOTES_MAX {
         return Ok(Vec::new());
     }
     let found: Result<Vec<_>> =
         targets.iter().map(|written| live.described(list, written.target, now)).collect();
-    Ok(found?.into_iter().flatten().map(|view| view.to_entry(now)).collect())
+    Ok(found?.into_iter().flatten().collect())
+}
+
+fn entries(views: &[View], now: Now) -> Vec<Entry> {
+    views.iter().map(|view| view.to_entry(now)).collect()
 }
 
 /// What was made of targets with host bits.
@@ -127,6 +141,27 @@ fn masked(targets: &[Written]) -> Vec<(Level, String)> {
     masked
         .map(|one| (Level::Info, format!("host bits were cleared: {} is what counts", one.target)))
         .collect()
+}
+
+/// Whether there will soon be no room in a list.
+pub(super) fn filling(live: &Live, list: List) -> Result<Option<(Level, String)>> {
+    let ListSize { entries, capacity } = live.size(list)?;
+    let name = list.name();
+    let note = || {
+        format!(
+            "the {name} has {entries} of {capacity} entries: when it is full no more are taken; \
+             attach with a larger --max-list in time"
+        )
+    };
+    Ok((entries * 100 >= capacity * FILLING_PERCENT).then(|| (Level::Warn, note())))
+}
+
+/// What has become of a target in a list.
+const fn done(list: List) -> &'static str {
+    match list {
+        List::Allow => "allowed",
+        List::Block => "blocked",
+    }
 }
 
 /// What else the lists have about a target, where that may surprise.

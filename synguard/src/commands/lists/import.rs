@@ -43,31 +43,63 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
         );
         return Err(failure(Kind::Invalid, message));
     }
-    let covered = file::covered(&entries);
-    let before = entries.len() as u64;
+    if found.targets == 0 {
+        log::warn!("{name} has no targets");
+    }
+    let (read, covered) = (entries.len() as u64, file::covered(&entries));
     let entries = if args.aggregate { aggregate::aggregate(entries) } else { entries };
-    let count = entries.len() as u64;
-    let bar = spinner(format!("writing {} to the {}", counted(count, "entry", "entries"), list.name()));
-    let mut live = Live::open(instance)?;
-    let written = if args.replace { live.replace(list, &entries, now) } else { live.add(list, entries, now) };
-    bar.finish_and_clear();
-    written?;
-    let merged = (count < before).then(|| format!("merged into {}", counted(count, "entry", "entries")));
-    let notes: Vec<String> = [
+    let left = entries.len() as u64;
+    let notes = [
         (found.duplicates, "named again", "named again"),
         (if args.aggregate { 0 } else { covered }, "covered by another", "covered by others"),
         (found.masked, "with host bits, which were cleared", "with host bits, which were cleared"),
         (found.over, "over already", "over already"),
-    ]
-    .into_iter()
-    .filter(|(number, ..)| *number > 0)
-    .map(|(number, one, more)| counted(number, one, more))
-    .chain(merged)
-    .collect();
+    ];
+    let notes = notes.into_iter().filter(|(number, ..)| *number > 0);
+    let mut notes: Vec<_> = notes.map(|(number, one, more)| counted(number, one, more)).collect();
+    notes.extend((left < read).then(|| format!("merged into {}", counted(left, "entry", "entries"))));
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
-    let way = if args.replace { "in the place of" } else { "into" };
-    let targets = counted(found.targets, "target", "targets");
-    emit(format!("imported {targets} {way} the {}{notes}\n", list.name()))
+    let way = match write(instance, list, args.replace, entries, now)? {
+        Some(had) => format!("in the place of the {} of", counted(had, "entry", "entries")),
+        None => "into".to_owned(),
+    };
+    emit(format!(
+        "imported {} {way} the {}{notes}\n",
+        counted(found.targets, "target", "targets"),
+        list.name()
+    ))
+}
+
+/// Puts entries into the list, or in its place; returns how many it had in that case.
+fn write(
+    instance: &Instance,
+    list: List,
+    replace: bool,
+    entries: Vec<Entry>,
+    now: Now,
+) -> Result<Option<u64>> {
+    let name = list.name();
+    let bar = spinner(format!("writing {} to the {name}", counted(entries.len() as u64, "entry", "entries")));
+    let mut live = Live::open(instance)?;
+    let mut had = None;
+    let mut by_hand = 0;
+    let written = if replace {
+        had = Some(live.size(list)?.entries);
+        by_hand = live.missing(list, Origin::Operator, &entries, now)?;
+        live.replace(list, &entries, now)
+    } else {
+        live.add(list, entries, now)
+    };
+    bar.finish_and_clear();
+    written?;
+    if by_hand > 0 {
+        let entries = counted(by_hand, "entry that was", "entries that were");
+        log::warn!(
+            "{entries} added by hand went with the old {name}: to keep such entries, import without --replace"
+        );
+    }
+    super::say_notes(super::change::filling(&live, list)?);
+    Ok(had)
 }
 
 /// Reads the file, with a bar on a terminal.

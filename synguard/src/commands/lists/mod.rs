@@ -35,10 +35,14 @@ pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Res
     }
 }
 
-fn say(done: Done) -> Result<()> {
-    for (level, note) in done.notes {
+fn say_notes(notes: impl IntoIterator<Item = (log::Level, String)>) {
+    for (level, note) in notes {
         log::log!(level, "{note}");
     }
+}
+
+fn say(done: Done) -> Result<()> {
+    say_notes(done.notes);
     emit(format!("{}\n", done.said))
 }
 

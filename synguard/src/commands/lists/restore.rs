@@ -5,10 +5,10 @@ use anyhow::Result;
 use super::counted;
 use crate::{
     clock,
-    datapath::Item,
-    error::{Kind, failure},
+    datapath::{Datapath, Item},
+    error::{Kind, failure, one_line},
     instance::Instance,
-    lists::{Entry, List, live},
+    lists::{Entry, List, Now, in_force, store::Store},
     protected,
 };
 
@@ -22,7 +22,7 @@ const NAMED_MAX: usize = 3;
 /// If there are more. Files that are damaged are no error: they are logged, and the rest is what counts.
 pub(in crate::commands) fn restore(instance: &Instance, list: List, capacity: u32) -> Result<Vec<Item>> {
     let now = clock::now();
-    let entries = live::restore(instance, list, now);
+    let entries = stored(instance, list, now);
     let name = list.name();
     if entries.len() as u64 > u64::from(capacity) {
         let number = entries.len();
@@ -58,5 +58,29 @@ fn warn_of_lock_out(entries: &[Entry]) {
     let more = conflicts.count();
     if more > 0 {
         log::warn!("… and {more} more such entries");
+    }
+}
+
+/// The entries of a list that an instance's files hold; where a filter is there already, and they are damaged, those
+/// that are in force. Never fails: what is wrong is logged, and the rest is what counts.
+fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
+    let name = list.name();
+    let store = Store::new(&instance.state, list);
+    let datapath = Datapath::open(&instance.pins).ok().flatten();
+    let maps = datapath.as_ref().and_then(|datapath| datapath.lists().ok());
+    let error = match in_force::load(&store, list, maps.as_ref(), now) {
+        Ok(entries) => return entries,
+        Err(error) => one_line(&format!("{error:#}")),
+    };
+    let known = maps.and_then(|maps| in_force::views(&maps, list, Vec::new(), now).ok());
+    match known {
+        Some(views) => {
+            log::error!("the {name} stays as it is in force, for its files cannot be used: {error}");
+            views.iter().map(|view| view.to_entry(now)).collect()
+        }
+        None => {
+            log::error!("the {name} is empty, for its files cannot be read: {error}");
+            Vec::new()
+        }
     }
 }

@@ -63,6 +63,6 @@ mod tests {
         let shown = happening(&line);
         assert_eq!((shown.at.as_str(), shown.kind.as_str()), ("11-25 09:45:35", "attack began"));
         assert_eq!(time("soon"), "soon");
-        assert_eq!(time("2026-1é-25T09:45:35"), "2026-1é-25T09:45:35");
+        assert_eq!(time("2026é11-25T09:45:35"), "2026é11-25T09:45:35");
     }
 }

@@ -221,10 +221,7 @@ fn survey(status: &Status, found: Found) -> Survey {
         controller: status.controller,
         phase: status.control.phase,
         kind: status.control.kind.map(|kind| kind.to_string()),
-        phase_seconds: status
-            .control
-            .since_ns
-            .map(|since_ns| status.snapshot.at_ns.saturating_sub(since_ns) / 1_000_000_000),
+        phase_seconds: status.control.phase_seconds(status.snapshot.at_ns),
         arming: status.arming(),
         counters: status.snapshot.counters.clone(),
         distinct: status.snapshot.distinct_sources.round() as u64,

@@ -1,10 +1,7 @@
 //! Reads the operator's lists for `top`: the tables without a lock, since they may be read at any time, and what the
 //! files know – why an entry is there – when they have changed and nobody holds the lock.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use synguard_common::{
@@ -14,7 +11,7 @@ use synguard_common::{
 
 use crate::{
     clock,
-    datapath::{self, Budget, Datapath, Finder},
+    datapath::{self, Datapath, Finder},
     instance::Instance,
     lists::{
         List, Now, Origin, Reason, Scope, Target,
@@ -31,8 +28,6 @@ const SHOWN_MAX: usize = 1000;
 const REMEMBERED_MAX: usize = 100_000;
 /// In longer lists it is not read why entries are there.
 const REASONS_MAX: u64 = 100_000;
-/// How long reading a table may take.
-const READ_MAX: Duration = Duration::from_secs(1);
 /// A list is read again after so many times the CPU time that reading took, so that it takes a fiftieth of a core.
 const PAUSE_FACTOR: u64 = 50;
 
@@ -80,7 +75,7 @@ impl Lists {
         let maps = datapath.lists()?;
         let mut shown = Vec::new();
         for list in List::ALL {
-            maps.for_each_within(list, Budget::new(READ_MAX), |key, entry| {
+            maps.for_each(list, |key, entry| {
                 if !entry.holds(now.monotonic_ns) {
                     return;
                 }
@@ -112,6 +107,10 @@ impl Lists {
                 continue;
             }
             let Some(lock) = Lock::try_change(instance)? else { continue };
+            if lock.is_unfinished()? {
+                // The next change will first finish what its holder was killed at.
+                continue;
+            }
             if !datapath::is_pinned(&instance.pins) {
                 // It was detached meanwhile, and nothing may be left behind.
                 lock.remove_file();
@@ -210,7 +209,7 @@ impl Standings {
         for (list, finder) in &self.0 {
             let Some(finder) = finder else { continue };
             let decides = |entry: &ListEntry| entry.holds(now_ns) && entry.speaks_of(true);
-            if finder.covering(prefix)?.iter().any(|(_, entry)| decides(entry)) {
+            if finder.covering(prefix).iter().any(|(_, entry)| decides(entry)) {
                 return Ok(Some(standing(*list)));
             }
         }

@@ -1,40 +1,34 @@
 //! Reading the lists in the kernel: whole, or what they have about an address.
 
-use anyhow::{Context as _, Result};
-use aya::maps::IterableMap as _;
+use anyhow::Result;
 use synguard_common::{
     list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey},
     prefix::{self, Halves},
 };
 
-use super::{
-    super::table::{self, Budget, Coverage},
-    Entries, Item, ListMaps, find,
-};
+use super::{Item, ListMaps, Table, Uncounted, with_hits};
 
 /// Looks many addresses up in a list. It knows the lengths that occurred when it was made, so it is not to be kept.
 pub struct Finder {
     info: ListInfo,
-    hash: Entries,
+    table: Table,
+    uncounted: Uncounted,
 }
 
 impl Finder {
     /// The entries that cover a prefix, in the order in which the datapath asks for them; whether they hold, or
     /// speak of a packet, is for the caller to say.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub fn covering(&self, prefix: &ListKey) -> Result<Vec<Item>> {
+    pub fn covering(&self, prefix: &ListKey) -> Vec<Item> {
         let lengths = if prefix::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
         let mut items = Vec::new();
         for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
             let key = lengths.key(place, prefix.address);
             if key.length <= prefix.length {
-                items.extend(find(&self.hash, &key)?.map(|entry| (key, entry)));
+                let entry = self.table.buckets().find(&key);
+                items.extend(entry.map(|entry| (key, with_hits(&key, &entry, &self.uncounted))));
             }
         }
-        Ok(items)
+        items
     }
 }
 
@@ -44,24 +38,17 @@ impl ListMaps<'_> {
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub fn for_each(&self, list: List, visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
-        // The writer's lock, or the reader's patience, bounds it: nobody else adds entries.
-        self.for_each_within(list, Budget::UNLIMITED, visit).map(drop)
+    pub fn for_each(&self, list: List, mut visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
+        let uncounted = self.uncounted(list)?;
+        self.for_each_written(list, |key, entry| visit(key, &with_hits(key, entry, &uncounted)))
     }
 
-    /// Passes entries to `visit`, in no order, as far as the budget goes.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub fn for_each_within(
-        &self,
-        list: List,
-        budget: Budget,
-        visit: impl FnMut(&ListKey, &ListEntry),
-    ) -> Result<Coverage> {
-        let Some(hash) = self.hash(list)? else { return Ok(Coverage { entries: 0, share: 1.0 }) };
-        table::for_each(hash.map(), budget, visit).context("read a list")
+    /// Passes every entry to `visit` as it is in the table.
+    pub(super) fn for_each_written(&self, list: List, visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
+        if let Some(table) = self.table(list)? {
+            table.buckets().for_each(visit);
+        }
+        Ok(())
     }
 
     /// What looks many addresses up in a list; `None` if it has no entries.
@@ -74,7 +61,8 @@ impl ListMaps<'_> {
         if info.entries() == 0 {
             return Ok(None);
         }
-        Ok(self.hash(list)?.map(|hash| Finder { info, hash }))
+        let uncounted = self.uncounted(list)?;
+        Ok(self.table(list)?.map(|table| Finder { info, table, uncounted }))
     }
 
     /// The entries that cover an address, in the order in which the datapath asks for them; whether they hold, or
@@ -85,6 +73,6 @@ impl ListMaps<'_> {
     /// If a map cannot be read.
     pub fn covering(&self, list: List, address: Halves) -> Result<Vec<Item>> {
         let address = ListKey::new(address, 128);
-        self.finder(list)?.map_or_else(|| Ok(Vec::new()), |finder| finder.covering(&address))
+        Ok(self.finder(list)?.map_or_else(Vec::new, |finder| finder.covering(&address)))
     }
 }

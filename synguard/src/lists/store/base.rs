@@ -41,9 +41,11 @@ pub(super) struct Base {
 #[error("{what}")]
 pub(super) struct Damage {
     /// What is wrong with it.
-    pub what: String,
+    pub(super) what: String,
     /// Its generation, if that much can be read.
-    pub generation: Option<u64>,
+    pub(super) generation: Option<u64>,
+    /// It could not be read, so nobody knows what is in it.
+    pub(super) unreadable: bool,
 }
 
 /// Writes a base file.
@@ -171,7 +173,7 @@ impl Decoder {
         self.number += 1;
         let read = input.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.line);
         if let Err(error) = read {
-            return Err(self.damage(error.to_string()));
+            return Err(Damage { unreadable: true, ..self.damage(error.to_string()) });
         }
         if self.line.is_empty() {
             return Ok(None);
@@ -181,17 +183,12 @@ impl Decoder {
         }
         self.hasher.update(&self.line);
         self.hasher.update(b"\n");
-        match std::str::from_utf8(&self.line) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(Damage {
-                what: format!("line {}: it is not text", self.number),
-                generation: self.generation,
-            }),
-        }
+        std::str::from_utf8(&self.line).map(Some).map_err(|_| self.damage("it is not text"))
     }
 
     fn damage(&self, what: impl Into<String>) -> Damage {
-        Damage { what: format!("line {}: {}", self.number, what.into()), generation: self.generation }
+        let what = format!("line {}: {}", self.number, what.into());
+        Damage { what, generation: self.generation, unreadable: false }
     }
 }
 

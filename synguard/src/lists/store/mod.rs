@@ -12,7 +12,7 @@ mod log;
 
 use std::{collections::BTreeMap, io, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use self::disk::Files;
 pub use self::{disk::Stamp, log::Change};
@@ -117,6 +117,9 @@ impl Store {
                     let generation = base.generation;
                     (Some(base), Some(generation))
                 }
+                Err(damage) if damage.unreadable => {
+                    bail!("read {}: {}", self.files.base.display(), damage.what);
+                }
                 Err(damage) => {
                     warnings.push(self.files.set_aside(&self.files.base, &damage.what)?);
                     heal = true;
@@ -155,10 +158,15 @@ impl Store {
     }
 
     /// Writes changes, sorted and each of another target, and does not return before they are safe on the disk.
+    /// Should all of the list have to be written for that, `whole` is asked what it was before, sorted by target.
     ///
     /// # Errors
     /// If they cannot be written; then nothing has changed.
-    pub fn change(&self, changes: &[Change<'_>], now: Now) -> Result<Written<'_>> {
+    pub fn change(
+        &self,
+        changes: &[Change<'_>],
+        whole: impl FnOnce() -> Result<Vec<Entry>>,
+    ) -> Result<Written<'_>> {
         if changes.is_empty() {
             return Ok(Written { store: self, undo: Undo::Nothing });
         }
@@ -169,7 +177,7 @@ impl Store {
         let damaged = scan.damaged || (generation.is_none() && !start.is_empty());
         if damaged || scan.generation > generation && generation.is_some() {
             // Reading them all repairs them.
-            return self.rewrite(changes, now);
+            return self.rewrite(changes, whole()?);
         }
         let known = generation.or(scan.generation).unwrap_or(0);
         if scan.generation != Some(known) {
@@ -181,27 +189,23 @@ impl Store {
         // Longer than that it will not be in the log, and need not be put into words.
         let room = self.log_max.saturating_sub(scan.valid);
         if changes.len() > room / MIN_LINE {
-            return self.rewrite(changes, now);
+            return self.rewrite(changes, whole()?);
         }
         let text = head + &log::batch(hasher.finalize(), changes.iter().copied());
         if text.len() > room {
-            return self.rewrite(changes, now);
+            return self.rewrite(changes, whole()?);
         }
         let before = self.files.append_log(scan.valid as u64, text.as_bytes())?;
         Ok(Written { store: self, undo: Undo::Log(before) })
     }
 
     /// Makes a new base file of the list and the changes.
-    fn rewrite(&self, changes: &[Change<'_>], now: Now) -> Result<Written<'_>> {
-        let Loaded { entries, warnings } = self.load(now)?;
-        for warning in warnings {
-            ::log::warn!("{warning}");
-        }
+    fn rewrite(&self, changes: &[Change<'_>], whole: Vec<Entry>) -> Result<Written<'_>> {
         let changes = changes.iter().map(|change| match *change {
             Change::Put(entry) => (entry.target, Some(entry.clone())),
             Change::Remove(target) => (target, None),
         });
-        self.replace(&log::apply(entries, changes))
+        self.replace(&log::apply(whole, changes))
     }
 
     /// Writes a list in place of the one that is there, and does not return before it is safe on the disk. The

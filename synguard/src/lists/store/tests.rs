@@ -8,6 +8,9 @@ use crate::lists::{Target, entry::tests::any_entry};
 
 const NOW: Now = Now { wall_ms: 968_000_000_000, monotonic_ns: 1 };
 
+#[path = "damage_tests.rs"]
+mod damage;
+
 fn entry(target: &str) -> Entry {
     Entry {
         target: target.parse().expect("a target"),
@@ -33,12 +36,16 @@ impl Fixture {
 
     fn put(&self, entries: &[Entry]) {
         let changes: Vec<_> = entries.iter().map(Change::Put).collect();
-        self.store.change(&changes, NOW).expect("written").keep();
+        self.store.change(&changes, || self.whole()).expect("written").keep();
     }
 
     fn remove(&self, target: &str) {
         let target = target.parse().expect("a target");
-        self.store.change(&[Change::Remove(target)], NOW).expect("written").keep();
+        self.store.change(&[Change::Remove(target)], || self.whole()).expect("written").keep();
+    }
+
+    fn whole(&self) -> Result<Vec<Entry>> {
+        Ok(self.store.load(NOW)?.entries)
     }
 
     /// The targets, when nothing is wrong with the files.
@@ -124,7 +131,8 @@ fn what_is_over_is_left_out() {
 #[test]
 fn a_change_can_be_undone() {
     let lists = Fixture::new(LOG_MAX);
-    let put = |target: &str| lists.store.change(&[Change::Put(&entry(target))], NOW).expect("written");
+    let put =
+        |target: &str| lists.store.change(&[Change::Put(&entry(target))], || lists.whole()).expect("written");
     put("::1").undo().expect("undone");
     assert!(!lists.folder.path().join("state").exists());
     lists.store.replace(&[entry("::1")]).expect("written").undo().expect("undone");
@@ -166,74 +174,10 @@ fn a_kill_leaves_one_of_two_states() {
 }
 
 #[test]
-fn an_interrupted_batch_is_cut_off() {
-    let lists = Fixture::new(LOG_MAX);
-    lists.put(&[entry("::1")]);
-    let whole = fs::read(&lists.store.files.log).expect("a log");
-    lists.put(&[entry("::2"), entry("::3")]);
-    let longer = fs::read(&lists.store.files.log).expect("a log");
-    for length in 0..longer.len() {
-        fs::write(&lists.store.files.log, &longer[..length]).expect("written");
-        let before = if length >= whole.len() { vec!["::1"] } else { vec![] };
-        assert_eq!(lists.targets(), before, "{length}");
-        lists.put(&[entry("::9")]);
-        assert_eq!(lists.targets(), [before, vec!["::9"]].concat(), "{length}");
-    }
-}
-
-#[test]
-fn a_damaged_base_file_is_set_aside_and_the_log_kept() {
-    let lists = Fixture::new(LOG_MAX);
-    lists.store.replace(&[entry("::1")]).expect("written").keep();
-    lists.put(&[entry("::2")]);
-    let whole = fs::read_to_string(&lists.store.files.base).expect("a file");
-    let log = fs::read(&lists.store.files.log).expect("a file");
-    for (number, length) in [0, 1, whole.len() / 2, whole.len() - 1].into_iter().enumerate() {
-        fs::write(&lists.store.files.base, &whole[..length]).expect("written");
-        fs::write(&lists.store.files.log, &log).expect("written");
-        let aside = format!("block.list.corrupt-{}", number + 1);
-        assert_eq!(lists.damaged(&["block.list is damaged", &aside]), ["::2"], "{length}");
-        let kept = fs::read(lists.folder.path().join("state").join(&aside)).expect("set aside");
-        assert_eq!(kept, &whole.as_bytes()[..length]);
-    }
-    // A log of an earlier base file does not come back to life when a later one is damaged.
-    let next = whole.replace("generation 1", "generation 2");
-    fs::write(&lists.store.files.base, &next[..next.len() - 1]).expect("written");
-    fs::write(&lists.store.files.log, &log).expect("written");
-    assert_eq!(lists.damaged(&["block.list is damaged"]), Vec::<String>::new());
-    // A change meets the damage first.
-    fs::write(&lists.store.files.base, "nonsense").expect("written");
-    lists.put(&[entry("::3")]);
-    assert_eq!(lists.targets(), ["::3"]);
-    assert!(lists.names().contains(&"block.list.corrupt-6".to_owned()), "{:?}", lists.names());
-}
-
-#[test]
-fn a_damaged_log_is_set_aside_and_what_stands_before_the_damage_kept() {
-    let lists = Fixture::new(LOG_MAX);
-    lists.store.replace(&[entry("::1")]).expect("written").keep();
-    for target in ["::2", "::3", "::4"] {
-        lists.put(&[entry(target)]);
-    }
-    let log = String::from_utf8(fs::read(&lists.store.files.log).expect("a log")).expect("text");
-    fs::write(&lists.store.files.log, log.replace("::3", "::9")).expect("written");
-    assert_eq!(lists.damaged(&["block.log is damaged", "block.log.corrupt-1"]), ["::1", "::2"]);
-    fs::write(&lists.store.files.log, "\0\0\0\n").expect("written");
-    assert_eq!(lists.damaged(&["block.log is damaged"]), ["::1", "::2"]);
-    // One that belongs to a later base file than is there, as after a backup was put back.
-    fs::write(&lists.store.files.log, log.replace("generation 1", "generation 99")).expect("written");
-    assert_eq!(lists.damaged(&["block.log is damaged"]), ["::1", "::2"]);
-    // A change meets the damage first.
-    fs::write(&lists.store.files.log, log.replace("::2", "::9")).expect("written");
-    lists.put(&[entry("::5")]);
-    assert_eq!(lists.targets(), ["::1", "::2", "::5"]);
-}
-
-#[test]
 fn what_cannot_be_written_changes_nothing() {
     let lists = Fixture::new(LOG_MAX);
     fs::write(lists.folder.path().join("state"), "in the way").expect("written");
-    let error = lists.store.change(&[Change::Put(&entry("::1"))], NOW).expect_err("no folder");
+    let error = lists.store.change(&[Change::Put(&entry("::1"))], || lists.whole()).expect_err("no folder");
     assert!(format!("{error:#}").contains("state"), "{error:#}");
     let error = lists.store.replace(&[entry("::1")]).expect_err("no folder");
     assert!(format!("{error:#}").contains("state"), "{error:#}");
@@ -275,14 +219,14 @@ proptest! {
             let (written, next, keep) = match step {
                 Step::Put(entries, keep) => {
                     let changes: Vec<_> = entries.iter().map(Change::Put).collect();
-                    let written = lists.store.change(&changes, NOW).expect("written");
+                    let written = lists.store.change(&changes, || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.extend(entries.iter().map(|entry| (entry.target, entry.clone())));
                     (written, next, keep)
                 }
                 Step::Remove(index, keep) => {
                     let Some(target) = (!model.is_empty()).then(|| *model.keys().nth(index.index(model.len())).expect("one")) else { continue };
-                    let written = lists.store.change(&[Change::Remove(target)], NOW).expect("written");
+                    let written = lists.store.change(&[Change::Remove(target)], || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.remove(&target);
                     (written, next, keep)

@@ -1,0 +1,78 @@
+//! A controller that is killed at any moment: the next one, or `detach`, finds the original value again.
+
+use std::{thread, time::Duration};
+
+use synguard_tests::{flood::FloodSpec, lab::DEVICE};
+
+use super::{forged, lab, start, syncookies, until};
+
+/// Kills while an attack goes on, and while one is got over, in each of the labs.
+const LABS: u64 = 10;
+const IN_ATTACK: u64 = 14;
+const IN_RECOVERY: u64 = 6;
+
+/// SplitMix64: the same moments each time, as far as the machine allows.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ z >> 31) % bound
+    }
+}
+
+/// A forged flood that takes little of the machine, and is over the limit below all the same.
+fn light() -> FloodSpec {
+    FloodSpec { rate_pps: Some(3_000), max_duration: Duration::from_secs(120), ..forged() }
+}
+
+const ARGS: [&str; 6] = ["attach", DEVICE, "--hold", "1s", "--distinct-limit", "50"];
+
+/// Kills controllers in a lab of its own; returns how many of them had the setting raised.
+fn kill_many(number: u64) -> u64 {
+    let original = (number % 2) as u8;
+    let (lab, synguard) = lab(original);
+    let mut random = Random(number);
+    let mut raised = 0;
+    let mut check = |round: u64| {
+        raised += u64::from(syncookies(&lab) == 2);
+        let next: &[&str] = if round % 5 == 4 { &["detach"] } else { &["attach", DEVICE, "--no-control"] };
+        let output = synguard.run(next).unwrap();
+        // Killed before it had attached anything, there may be nothing to detach.
+        assert!(matches!(output.code, Some(0 | 3)), "{}", output.stderr);
+        assert_eq!(syncookies(&lab), original, "lab {number}, round {round}: {}", output.stderr);
+    };
+    for round in 0..IN_ATTACK {
+        let flood = start(&lab, light());
+        let running = synguard.start(&ARGS).unwrap();
+        thread::sleep(Duration::from_millis(random.below(1_200)));
+        running.kill().unwrap();
+        flood.stop().unwrap();
+        check(round);
+    }
+    for round in 0..IN_RECOVERY {
+        let flood = start(&lab, light());
+        let running = synguard.start(&ARGS).unwrap();
+        until("cookies", Duration::from_secs(20), || syncookies(&lab) == 2);
+        flood.stop().unwrap();
+        // It takes about four seconds.
+        thread::sleep(Duration::from_millis(random.below(5_000)));
+        running.kill().unwrap();
+        check(round);
+    }
+    synguard.run(&["detach"]).unwrap();
+    assert_eq!(syncookies(&lab), original);
+    raised
+}
+
+#[test]
+fn killed_at_200_moments_the_original_is_back_each_time() {
+    let labs: Vec<_> = (0..LABS).map(|number| thread::spawn(move || kill_many(number))).collect();
+    let raised: u64 = labs.into_iter().map(|lab| lab.join().unwrap()).sum();
+    let kills = LABS * (IN_ATTACK + IN_RECOVERY);
+    println!("{kills} killed, {raised} of them while the setting was raised");
+    assert!(kills == 200 && raised >= 40, "{raised} of {kills}");
+}

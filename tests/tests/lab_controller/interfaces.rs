@@ -1,0 +1,77 @@
+//! Interfaces that go, come back, and are renamed while the controller runs.
+
+use std::time::Duration;
+
+use synguard_tests::{lab::Lab, program::Synguard};
+
+use super::{event, event_names, lab, status, until};
+
+/// Sooner than without any news of interfaces, which is after ten seconds.
+const SOON: Duration = Duration::from_secs(5);
+
+fn runs_xdp(lab: &Lab, device: &str) -> bool {
+    lab.server.ip(&format!("link show dev {device}")).is_ok_and(|text| text.contains("prog/xdp"))
+}
+
+fn count(synguard: &Synguard, name: &str) -> usize {
+    event_names(synguard).iter().filter(|event| *event == name).count()
+}
+
+#[test]
+fn one_that_goes_and_comes_back_is_attached_again_each_time() {
+    let (lab, synguard) = lab(1);
+    let add = "link add vanishing type veth peer name other";
+    lab.server.ip(add).unwrap();
+    let running = synguard.attach(&["vanishing"]).unwrap();
+    for round in 1..=3 {
+        lab.server.ip("link del vanishing").unwrap();
+        until("a word about its end", SOON, || count(&synguard, "interface_gone") == round);
+        lab.server.ip(add).unwrap();
+        until("a word about its return", SOON, || count(&synguard, "interface_back") == round);
+        assert!(runs_xdp(&lab, "vanishing"));
+    }
+    running.terminate().unwrap();
+    assert!(!runs_xdp(&lab, "vanishing"));
+    assert_eq!(synguard.dirs().pins(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn one_that_is_renamed_keeps_the_filter_and_is_found_by_its_new_name() {
+    let (lab, synguard) = lab(1);
+    lab.server.ip("link add before.1 type veth peer name other").unwrap();
+    let running = synguard.attach(&["before.1"]).unwrap();
+    lab.server.ip("link set dev before.1 name after.2").unwrap();
+    until("a word about it", SOON, || count(&synguard, "interface_renamed") == 1);
+    let renamed = event(&synguard, "interface_renamed");
+    assert_eq!((&renamed["interface"], &renamed["now"]), (&"before.1".into(), &"after.2".into()));
+    assert!(runs_xdp(&lab, "after.2"));
+    let interfaces = status(&synguard)["interfaces"].clone();
+    let names: Vec<_> = interfaces.as_array().unwrap().iter().map(|link| link["name"].clone()).collect();
+    assert_eq!(names, ["after.2", "eth0"]);
+    // And whoever takes it off does so by that name.
+    assert_eq!(synguard.run(&["detach", "after.2"]).unwrap().code, Some(0));
+    assert!(!runs_xdp(&lab, "after.2"));
+    running.terminate().unwrap();
+}
+
+#[test]
+fn one_that_comes_back_with_a_foreign_program_is_left_to_it() {
+    let (lab, synguard) = lab(1);
+    let add = "link add taken type veth peer name other";
+    lab.server.ip(add).unwrap();
+    let running = synguard.attach(&["taken"]).unwrap();
+    lab.server.ip("link del taken").unwrap();
+    until("a word about its end", SOON, || count(&synguard, "interface_gone") == 1);
+    // A second instance is as foreign as anybody.
+    lab.server.ip("link add foreign type veth peer name another").unwrap();
+    let foreign = synguard.run(&["--name", "foreign", "attach", "foreign", "--no-control"]).unwrap();
+    assert_eq!(foreign.code, Some(0), "{}", foreign.stderr);
+    lab.server.ip("link set dev foreign name taken").unwrap();
+    until("a word about it", SOON, || count(&synguard, "interface_not_attached") == 1);
+    let refused = event(&synguard, "interface_not_attached");
+    assert!(refused["why"].as_str().unwrap().contains("already runs another XDP program"), "{refused}");
+    assert_eq!(synguard.run(&["--name", "foreign", "detach"]).unwrap().code, Some(0));
+    // As soon as it is free it is attached to, without anybody's help.
+    until("a word about its return", Duration::from_secs(15), || count(&synguard, "interface_back") == 1);
+    running.terminate().unwrap();
+}

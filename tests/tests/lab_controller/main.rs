@@ -1,0 +1,106 @@
+//! The controller against real floods: what it decides, what it changes, and that it always puts it back.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![expect(clippy::print_stdout, reason = "what was measured is for people to read")]
+
+mod blocks;
+mod cookies;
+mod crash;
+mod idle;
+mod interfaces;
+mod odd;
+mod systemd;
+
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use synguard_tests::{
+    client::{self, ClientSpec, Summary},
+    flood::{Flood, FloodSpec},
+    lab::{Family, Lab},
+    program::Synguard,
+};
+
+const SYNCOOKIES: &str = "net.ipv4.tcp_syncookies";
+
+fn lab(syncookies: u8) -> (Lab, Synguard) {
+    let lab = Lab::new().unwrap();
+    lab.set_syncookies(syncookies).unwrap();
+    let synguard = Synguard::new(&lab).unwrap();
+    (lab, synguard)
+}
+
+/// The server's setting.
+fn syncookies(lab: &Lab) -> u8 {
+    lab.server.sysctl(SYNCOOKIES).unwrap().parse().unwrap()
+}
+
+/// Forged SYNs, 60 000 a second from 16 million sources, for as long as the test takes.
+fn forged() -> FloodSpec {
+    FloodSpec {
+        rate_pps: Some(60_000),
+        sources: 1 << 24,
+        max_duration: Duration::from_secs(60),
+        ..FloodSpec::new(Family::V4)
+    }
+}
+
+/// SYNs from one source, 20 000 a second, for as long as the test takes.
+fn concentrated() -> FloodSpec {
+    FloodSpec {
+        rate_pps: Some(20_000),
+        first_source: IpAddr::from([11, 1, 1, 1]),
+        max_duration: Duration::from_secs(60),
+        ..FloodSpec::new(Family::V4)
+    }
+}
+
+fn start(lab: &Lab, spec: FloodSpec) -> Flood {
+    Flood::start(lab, spec).unwrap()
+}
+
+/// Polls until the condition holds; returns how long that took.
+fn until(what: &str, within: Duration, mut condition: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < within, "{what} did not come about within {within:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+    begun.elapsed()
+}
+
+fn status(synguard: &Synguard) -> Value {
+    synguard.status_json().unwrap()
+}
+
+/// The names of the events so far, the oldest first.
+fn event_names(synguard: &Synguard) -> Vec<String> {
+    events(synguard).iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+}
+
+fn events(synguard: &Synguard) -> Vec<Value> {
+    let output = synguard.run(&["events", "--json"]).unwrap();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let json: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!((&json["schema"], &json["damaged"]), (&1.into(), &0.into()));
+    json["events"].as_array().unwrap().clone()
+}
+
+/// The one event of that name.
+fn event(synguard: &Synguard, name: &str) -> Value {
+    let mut found: Vec<_> = events(synguard).into_iter().filter(|event| event["event"] == name).collect();
+    assert_eq!(found.len(), 1, "{name}: {found:?}");
+    found.remove(0)
+}
+
+fn visit(lab: &Lab, spec: &ClientSpec) -> Summary {
+    client::run(&lab.client, spec).unwrap()
+}
+
+/// Visits for this long.
+fn visits(lab: &Lab, seconds: u64) -> Summary {
+    visit(lab, &ClientSpec::new(Family::V4, Duration::from_secs(seconds)))
+}

@@ -1,0 +1,102 @@
+//! A million entries: what they take. The figures are printed; only memory is judged. To measure every verb with a
+//! million and the program that is shipped:
+//! `SYNGUARD_BIN=target/release/synguard LIST_TARGETS=1000000 cargo test -p synguard-tests --test lab_lists many -- --nocapture`
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{Read as _, Seek as _, SeekFrom},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use synguard_tests::{
+    feed,
+    lab::DEVICE,
+    program::Synguard,
+    usage::{Usage, measure},
+};
+
+use super::{attached, run};
+
+const MILLION: u32 = 1_000_000;
+const MIB: u64 = 1024 * 1024;
+const MEMORY_MAX: u64 = 300 * MIB;
+/// Names how many targets to try every verb with.
+const VARIABLE: &str = "LIST_TARGETS";
+
+/// Runs a command that works, and says what it took.
+fn measured(synguard: &Synguard, args: &[&str], output: &Path) -> Usage {
+    let said = output.with_extension("said");
+    let mut command = synguard.command(args);
+    command.stdin(Stdio::null()).stdout(File::create(output).unwrap()).stderr(File::create(&said).unwrap());
+    let (status, usage) = measure(&mut command).unwrap();
+    assert!(status.success(), "{args:?}: {}", fs::read_to_string(&said).unwrap());
+    usage
+}
+
+/// Runs a command, and prints what it took and the last line of what it said.
+#[expect(clippy::print_stdout, reason = "figures are for whoever asks for them")]
+fn report(synguard: &Synguard, args: &[&str], output: &Path, targets: u32) {
+    let Usage { time, memory } = measured(synguard, args, output);
+    let shown: Vec<_> = args.iter().map(|arg| if arg.starts_with('/') { "FILE" } else { arg }).collect();
+    let (shown, memory_mib) = (shown.join(" "), memory / MIB);
+    println!("{targets} targets: {shown:40} {time:>10.2?} {memory_mib:>5} MiB  {:.70}", last_line(output));
+    assert!(memory <= MEMORY_MAX, "{shown} took {memory_mib} MiB");
+}
+
+/// Without reading the rest: the memory of this process at its start counts for a child.
+fn last_line(path: &Path) -> String {
+    let mut file = File::open(path).unwrap();
+    let end = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(end.saturating_sub(512))).unwrap();
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).unwrap();
+    String::from_utf8_lossy(&tail).trim_end().lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_million_targets_are_imported() {
+    let (_lab, synguard) = attached();
+    let root = synguard.dirs().root();
+    let (list, output) = (root.join("list"), root.join("output"));
+    feed::write(&list, MILLION).unwrap();
+    let file = list.to_str().unwrap();
+    report(&synguard, &["block", "import", file], &output, MILLION);
+    let entries = &synguard.status_json().unwrap()["blocklist"]["entries"];
+    assert_eq!(entries.as_u64(), Some(MILLION.into()));
+    report(&synguard, &["block", "flush"], &output, MILLION);
+}
+
+#[test]
+fn every_verb_with_many() {
+    let targets = env::var(VARIABLE).map_or(100_000, |number| number.parse().unwrap());
+    let (_lab, synguard) = attached();
+    let root = synguard.dirs().root();
+    let (list, first, second) = (root.join("list"), root.join("first"), root.join("second"));
+    feed::write(&list, targets).unwrap();
+    let file = list.to_str().unwrap();
+    for args in [
+        &["block", "import", file][..],
+        &["block", "import", file],
+        &["block", "import", file, "--replace"],
+        &["block", "import", file, "--replace", "--aggregate"],
+        &["block", "add", "192.0.2.1"],
+        &["block", "check", "192.0.2.1"],
+        &["block", "list", "--json"],
+        &["block", "list"],
+        &["block", "export"],
+        &["detach"],
+        &["attach", DEVICE, "--no-control"],
+        &["block", "del", "192.0.2.1"],
+    ] {
+        report(&synguard, args, &first, targets);
+    }
+    measured(&synguard, &["block", "export"], &first);
+    measured(&synguard, &["block", "import", first.to_str().unwrap(), "--replace"], &second);
+    measured(&synguard, &["block", "export"], &second);
+    let same = Command::new("cmp").args([&first, &second]).status().unwrap().success();
+    assert!(same, "what was exported was not imported");
+    report(&synguard, &["block", "flush"], &second, targets);
+    assert!(run(&synguard, &["block", "list"]).contains("is empty"));
+}
