@@ -60,7 +60,7 @@ impl AppState {
     }
 
     fn has_details(&self) -> bool {
-        !matches!(self.tab, Tab::Reasons | Tab::Help) && self.line_count() > 0
+        self.tab != Tab::Help && self.line_count() > 0
     }
 
     /// Keys that move the choice, or change something about it.

@@ -8,6 +8,7 @@ use ratatui::{
     text::{Line, Span, Text},
     widgets::{Block, Clear},
 };
+use synguard_common::verdict::Reason;
 
 use super::{
     change::{Change, TIMES, time_text},
@@ -17,6 +18,7 @@ use super::{
     palette::Palette,
     state::{AppState, Tab},
     view::wrap,
+    view_lists::{meaning, packets, verdict},
 };
 use crate::{
     lists::time,
@@ -50,19 +52,30 @@ fn facts(state: &AppState) -> Option<Vec<(&'static str, String)>> {
     match state.tab {
         Tab::Sources => {
             let row = state.chosen_source()?;
-            Some(row_facts(state, row, survey, display(&row.key, survey.v6_length)))
+            Some(row_facts(state, row, survey, ("source", display(&row.key, survey.v6_length))))
         }
         Tab::Prefixes => {
             let row = state.networks().get(at).copied()?;
-            Some(row_facts(state, row, survey, display_network(&row.key)))
+            Some(row_facts(state, row, survey, ("network", display_network(&row.key))))
         }
         Tab::Lists => state.chosen_entry().map(entry_facts),
         Tab::Events => state.happenings().get(at).map(|event| {
             let (at, kind, text) = (event.at.clone() + " UTC", event.kind.clone(), event.text.clone());
             vec![("time", at), ("event", kind), ("what", text)]
         }),
-        Tab::Reasons | Tab::Help => None,
+        Tab::Reasons => state.reasons().get(at).map(|&reason| reason_facts(state, reason)),
+        Tab::Help => None,
     }
+}
+
+fn reason_facts(state: &AppState, reason: Reason) -> Vec<(&'static str, String)> {
+    let (total, fresh) = packets(state, reason);
+    vec![
+        ("reason", reason.label().to_owned()),
+        ("verdict", verdict(reason).to_owned()),
+        ("packets", format!("{} so far, {} /s now", grouped(total), rate(fresh))),
+        ("meaning", meaning(reason)),
+    ]
 }
 
 fn entry_facts(entry: &Listed) -> Vec<(&'static str, String)> {
@@ -86,7 +99,12 @@ fn left_text(entry: &Listed) -> String {
     )
 }
 
-fn row_facts(state: &AppState, row: &Row, survey: &Survey, name: String) -> Vec<(&'static str, String)> {
+fn row_facts(
+    state: &AppState,
+    row: &Row,
+    survey: &Survey,
+    (what, name): (&'static str, String),
+) -> Vec<(&'static str, String)> {
     let ago = |ns: u64| format!("{} ago", age(survey.at_ns.saturating_sub(ns) / 1_000_000_000));
     let share = row.dropped as f64 / row.syn_total.max(1) as f64;
     let hold = match row.hold_until_ns.saturating_sub(survey.at_ns) {
@@ -105,7 +123,7 @@ fn row_facts(state: &AppState, row: &Row, survey: &Survey, name: String) -> Vec<
         None => "on no list".to_owned(),
     };
     vec![
-        ("source", name),
+        (what, name),
         ("state", row.standing.label().to_owned()),
         ("hold", hold),
         ("lists", listed),

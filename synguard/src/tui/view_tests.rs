@@ -135,6 +135,35 @@ fn no_line_of_the_header_is_wider_than_the_smallest_screen() {
 }
 
 #[test]
+fn the_title_gives_up_what_matters_least() {
+    let survey = |instance: &str| Survey {
+        instance: instance.to_owned(),
+        interfaces: vec![Interface { name: "eth0".to_owned(), place: "native".to_owned() }],
+        phase: Phase::Attack,
+        kind: Some("concentrated+distributed".to_owned()),
+        phase_seconds: Some(720),
+        controller: Some(1),
+        ..Survey::default()
+    };
+    let title = |survey: Survey, width| {
+        let mut state = AppState::default();
+        state.update(survey);
+        text(&state, (width, 15)).lines().next().expect("a title").to_owned()
+    };
+    let wide = "synguard default   ATTACK  concentrated+distributed for 12m";
+    assert!(title(survey("default"), 80).starts_with(wide), "{}", title(survey("default"), 80));
+    let narrow = "default   ATTACK  concentrated+distributed 12m   eth0 native";
+    assert_eq!(title(survey("default"), 60), narrow);
+    assert!(
+        title(survey("a-longer-name"), 60).ends_with("12m  eth0 …"),
+        "{}",
+        title(survey("a-longer-name"), 60)
+    );
+    let alone = Survey { controller: None, ..survey("default") };
+    assert!(title(alone, 100).ends_with(" no controller, eth0 native"));
+}
+
+#[test]
 fn titles_of_charts_are_whole() {
     for size in [(80, 24), (120, 30), (200, 60)] {
         let screen = text(&state(0, true), size);

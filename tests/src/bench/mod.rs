@@ -57,7 +57,7 @@ pub struct Options {
 type Measure = fn(&Bench) -> Result<Vec<Line>>;
 
 /// Every row: its name, what it is about, and how it is measured.
-const ROWS: [(&str, &str, Measure); 16] = [
+const ROWS: [(&str, &str, Measure); 17] = [
     ("established", "an established TCP packet, against xdp-filter", established::run),
     ("known", "a SYN of one known source, within its rate and in hold", cost::known),
     ("forged-65k", "a forged SYN from 65 k sources, against a plain LRU filter", cost::forged_65k),

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use self::film::Film;
 use crate::{
@@ -73,6 +73,9 @@ pub fn run(options: &Options) -> Result<()> {
     terminal.press(&["q"])?;
     terminal.wait_for(PATIENCE, |screen| screen.contains("ended 0")).context("top did not end")?;
     drop((flood, visitors, running));
+    if let Some(scene) = scenes.iter().find(|scene| scene.screen.contains("(pid ")) {
+        bail!("the session shows a process of this machine:\n{}", scene.screen);
+    }
     let title = "synguard top: five offenders in a flood from a million forged sources";
     write(&options.output.join("top.svg"), &svg::picture(&svg::Grid::read(&still, COLUMNS, ROWS), title))?;
     write(&options.output.join("top.cast"), &cast::recording(&scenes, COLUMNS, ROWS, title)?)
@@ -88,10 +91,17 @@ fn session(film: &mut Film<'_>) -> Result<()> {
     film.press(&["Enter"], Duration::from_secs(3))?;
     film.press(&["Enter"], Duration::from_secs(3))?;
     film.press(&["Escape"], Duration::from_secs(1))?;
-    for tab in ["2", "3", "4", "5"] {
+    for tab in ["2", "3", "5"] {
         film.press(&[tab], Duration::from_millis(2500))?;
     }
-    film.press(&["1"], Duration::from_millis(1000))?;
+    // Only what is about them: events may also tell of the machine that this is made on.
+    film.press(&["1"], Duration::from_millis(700))?;
+    film.press(&["/"], Duration::from_millis(400))?;
+    film.press(&["172.16"], Duration::from_millis(800))?;
+    film.press(&["Enter"], Duration::from_millis(1500))?;
+    film.press(&["4"], Duration::from_millis(2500))?;
+    film.press(&["1"], Duration::from_millis(300))?;
+    film.press(&["Escape"], Duration::from_millis(1000))?;
     film.press(&["z"], Duration::from_millis(1200))?;
     film.press(&["Enter"], Duration::from_millis(2500))?;
     // Another one stays blocked, for the picture.

@@ -220,7 +220,7 @@ fn survey(status: &Status, found: Found) -> Survey {
             .collect(),
         controller: status.controller,
         phase: status.control.phase,
-        kind: status.control.kind.map(|kind| kind.to_string()),
+        kind: status.control.kind.map(|_| status.control.kind_names().join("+")),
         phase_seconds: status.control.phase_seconds(status.snapshot.at_ns),
         arming: status.arming(),
         counters: status.snapshot.counters.clone(),
