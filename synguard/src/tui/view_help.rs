@@ -17,6 +17,7 @@ pub(super) const LINES: &[(&str, &str)] = &[
     ("u", "take it off its list"),
     ("z", "undo the last of these"),
     ("p Space", "pause, for reading"),
+    ("? h F1", "this help"),
     ("q Ctrl-C", "quit"),
     ("", ""),
     ("in", "SYNs to guarded ports, whatever became of them"),
