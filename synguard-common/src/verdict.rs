@@ -11,13 +11,13 @@ pub enum Verdict {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $index:literal, $label:literal, $verdict:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $index:literal, $label:literal, $verdict:ident;)+) => {
         /// Why a packet got its verdict. The value is the index into the `COUNTERS` map.
         #[must_use]
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
-            $($(#[$doc])* $name = $index,)+
+            $($(#[doc = $doc])+ $name = $index,)+
         }
 
         impl Reason {
@@ -27,6 +27,11 @@ macro_rules! reasons {
             /// The name used in JSON, metrics and tables.
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$name => $label),+ }
+            }
+
+            /// What it means, in a sentence or two; as it is documented, with links and all.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
             }
 
             /// What happens to a packet for this reason.

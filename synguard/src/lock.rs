@@ -66,7 +66,7 @@ impl Lock {
     ///
     /// A conflict if another process does not let go of it in ten seconds.
     pub fn change(instance: &Instance) -> Result<Self> {
-        let path = instance.run.join("lock");
+        let path = change_path(instance);
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(lock) = try_lock(&path)? {
@@ -81,6 +81,15 @@ impl Lock {
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// Takes the lock for a change if nobody else has it.
+    ///
+    /// # Errors
+    ///
+    /// If its file cannot be made.
+    pub fn try_change(instance: &Instance) -> Result<Option<Self>> {
+        try_lock(&change_path(instance))
     }
 
     /// Notes in the lock's file that a change has begun which is half done if this process dies.
@@ -150,6 +159,10 @@ pub fn clear_dead_controller(instance: &Instance) {
     {
         lock.remove_file();
     }
+}
+
+fn change_path(instance: &Instance) -> PathBuf {
+    instance.run.join("lock")
 }
 
 fn controller_path(instance: &Instance) -> PathBuf {
@@ -248,6 +261,7 @@ mod tests {
         first.remove_file();
         assert!(!instance.run.exists());
         let second = Lock::change(&instance).expect("a new file");
+        assert!(Lock::try_change(&instance).expect("readable").is_none());
         drop(first);
         assert!(try_lock(&instance.run.join("lock")).expect("readable").is_none());
         drop(second);

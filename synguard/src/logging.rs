@@ -1,10 +1,26 @@
 //! The log: on standard error, with times and colours for people, or with the priorities that journald understands.
+//! While a screen is open there it is kept, and said when that is closed.
 
 use std::{
-    fs::File, io::Write as _, mem::ManuallyDrop, os::fd::FromRawFd as _, os::unix::fs::MetadataExt as _,
+    fs::File,
+    io::Write as _,
+    mem::{self, ManuallyDrop},
+    os::{fd::FromRawFd as _, unix::fs::MetadataExt as _},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use log::{Level, LevelFilter};
+use env_logger::Logger;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// Lines that are kept at most; the latest are those that matter.
+const KEPT_MAX: usize = 100;
+
+/// Lines kept back; `None` while nothing is.
+static KEPT: Mutex<Option<Vec<(Level, String)>>> = Mutex::new(None);
+
+fn kept() -> MutexGuard<'static, Option<Vec<(Level, String)>>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Begins to log: what is worth knowing, and with each `-v` more of what is done.
 pub fn start(verbose: u8) {
@@ -19,7 +35,59 @@ pub fn start(verbose: u8) {
     if journal.as_deref().and_then(stream).is_some_and(|stream| Some(stream) == standard_error()) {
         builder.format(|out, record| writeln!(out, "<{}>{}", priority(record.level()), record.args()));
     }
-    builder.init();
+    let logger = builder.build();
+    let max = logger.filter();
+    // Somebody else's logger, if there is one, stays.
+    if log::set_boxed_logger(Box::new(Patient(logger))).is_ok() {
+        log::set_max_level(max);
+    }
+}
+
+/// A logger that can wait.
+struct Patient(Logger);
+
+impl Log for Patient {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        match &mut *kept() {
+            Some(lines) if self.0.matches(record) => {
+                if lines.len() >= KEPT_MAX {
+                    lines.remove(0);
+                }
+                lines.push((record.level(), record.args().to_string()));
+            }
+            Some(_) => {}
+            None => self.0.log(record),
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+/// Keeps lines back until it is dropped.
+#[derive(Debug)]
+pub struct Silence(());
+
+impl Silence {
+    /// From now on.
+    pub fn begin() -> Self {
+        kept().get_or_insert_default();
+        Self(())
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let lines = mem::take(&mut *kept());
+        for (level, line) in lines.into_iter().flatten() {
+            log::log!(level, "{line}");
+        }
+    }
 }
 
 /// Device and inode of the journal's stream, as systemd passes them. Pure.

@@ -1,6 +1,10 @@
-//! Ctrl-C ends the demo or the bench at the next second, with everything cleaned up.
+//! Ctrl-C ends the demo, the bench or the picture at the next second, with everything cleaned up.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 
@@ -25,4 +29,17 @@ pub(crate) fn check() -> Result<()> {
         bail!("interrupted; everything was cleaned up");
     }
     Ok(())
+}
+
+/// Sleeps.
+///
+/// # Errors
+/// After a signal.
+pub(crate) fn sleep(time: Duration) -> Result<()> {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        check()?;
+        thread::sleep(Duration::from_millis(100));
+    }
+    check()
 }

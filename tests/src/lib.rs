@@ -18,6 +18,7 @@ pub mod lab;
 pub mod model;
 pub mod netns;
 pub mod packet;
+pub mod picture;
 pub mod program;
 pub mod terminal;
 pub mod testrun;

@@ -103,6 +103,16 @@ impl Terminal {
         }
     }
 
+    /// Whether a program has the screen: the other one of the terminal's two, or a hidden cursor.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn is_taken_over(&self) -> Result<bool> {
+        let flags =
+            run(self.tmux().args(["display-message", "-p", "-t", "0", "#{alternate_on}#{cursor_flag}"]))?;
+        Ok(flags.trim() != "01")
+    }
+
     /// The process id of what runs in it, once it does: the first child of the terminal's shell.
     ///
     /// # Errors
@@ -114,6 +124,20 @@ impl Terminal {
         let children = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
         let child = children.split_ascii_whitespace().next().context("nothing runs in the terminal")?;
         child.parse().with_context(|| format!("understand {children}"))
+    }
+
+    /// CPU time that what runs in it has used so far, in steps of 10 ms.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn program_cpu_time(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.program_pid()?);
+        let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        // What follows the name, which may hold anything: user and system time are the 14th and 15th of all.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
+        let ticks: Option<Vec<u64>> = fields.skip(11).take(2).map(|field| field.parse().ok()).collect();
+        let ticks: u64 = ticks.with_context(|| format!("understand {stat}"))?.iter().sum();
+        Ok(Duration::from_millis(10 * ticks))
     }
 
     /// Has what the program writes appended to a file, as it comes.

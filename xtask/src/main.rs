@@ -9,6 +9,7 @@ mod ci;
 mod demo;
 mod lint;
 mod packages;
+mod picture;
 mod process;
 mod results;
 mod rungs;
@@ -38,6 +39,8 @@ enum Command {
     Demo,
     /// Measure the filter against its peers, in network namespaces (root)
     Bench(bench::Args),
+    /// Make the picture of top and a recorded session, in network namespaces (root)
+    Picture,
     /// Run the test ladder from the bottom up (root from rung 3 on)
     Test(test::Args),
     /// Boot other kernels in emulated machines and run the tests of the kernel there
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Build => build::run().map(|()| true),
         Command::Demo => demo::run().map(|()| true),
         Command::Bench(args) => bench::run(&args).map(|()| true),
+        Command::Picture => picture::run().map(|()| true),
         Command::Test(args) => test::run(&args),
         Command::Vm(args) => vm::run(&args),
         Command::Lint => lint::run().map(|()| true),

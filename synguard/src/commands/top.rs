@@ -1,6 +1,9 @@
 //! `synguard top`: the busiest sources, live or once.
 
+mod change;
+mod events;
 mod gather;
+mod listed;
 mod print;
 
 use std::{
@@ -9,7 +12,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use self::gather::Gatherer;
 use super::{emit, open};
@@ -43,14 +46,20 @@ pub(super) fn run(instance: &Instance, args: &TopArgs) -> Result<()> {
         palette: Palette { colour },
         state,
     };
-    let mut gatherer = Gatherer::new(instance.clone());
-    tui::run(options, move |want| Ok(gatherer.gather(want)?.0), |change| bail!("{}", change.describe()))
+    let mut gatherer = Gatherer::new(instance.clone(), true);
+    let look = move |want: &Want| {
+        let mut survey = gatherer.gather(want)?.0;
+        gatherer.add_stories(&mut survey)?;
+        Ok(survey)
+    };
+    let instance = instance.clone();
+    tui::run(options, look, move |change| change::make(&instance, change))
 }
 
 fn once(instance: &Instance, args: &TopArgs) -> Result<()> {
     let limit = args.limit.unwrap_or(if args.json { LIMIT } else { LIMIT_TEXT });
     let want = Want { sort: args.sort, limit: limit.into(), ..Want::default() };
-    let mut gatherer = Gatherer::new(instance.clone());
+    let mut gatherer = Gatherer::new(instance.clone(), false);
     gatherer.gather(&want)?;
     thread::sleep(args.interval);
     let (survey, status) = gatherer.gather(&want)?;

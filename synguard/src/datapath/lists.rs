@@ -5,6 +5,8 @@
 //!
 //! Writers hold the instance's lock for changes ([`crate::lock`]).
 
+mod read;
+
 use std::{
     os::fd::{AsFd as _, AsRawFd as _},
     path::Path,
@@ -16,7 +18,7 @@ use synguard_common::{
     list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey, Lists},
     listed::Listed,
     names,
-    prefix::{self, Halves},
+    prefix::Halves,
 };
 
 use super::{
@@ -26,6 +28,8 @@ use super::{
     object::replace_pin,
     sys,
 };
+
+pub use self::read::Finder;
 
 /// A prefix, and what is known of it.
 pub type Item = (ListKey, ListEntry);
@@ -104,44 +108,6 @@ impl<'a> ListMaps<'a> {
     pub fn entry(&self, list: List, key: &ListKey) -> Result<Option<ListEntry>> {
         let (uncounted, Some(table)) = (self.uncounted(list)?, self.table(list)?) else { return Ok(None) };
         Ok(table.buckets().find(key).map(|entry| with_hits(key, &entry, &uncounted)))
-    }
-
-    /// Passes every entry to `visit`, in no order.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub fn for_each(&self, list: List, mut visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
-        let uncounted = self.uncounted(list)?;
-        self.for_each_written(list, |key, entry| visit(key, &with_hits(key, entry, &uncounted)))
-    }
-
-    /// Passes every entry to `visit` as it is in the table.
-    fn for_each_written(&self, list: List, visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
-        if let Some(table) = self.table(list)? {
-            table.buckets().for_each(visit);
-        }
-        Ok(())
-    }
-
-    /// The entries that cover an address, in the order in which the datapath asks for them; whether they hold, or
-    /// speak of a packet, is for the caller to say.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be read.
-    pub fn covering(&self, list: List, address: Halves) -> Result<Vec<Item>> {
-        let (lists, table) = (self.read()?, self.table(list)?);
-        let (info, Some(table)) = (&lists.info[list.index()], table) else { return Ok(Vec::new()) };
-        let lengths = if prefix::is_v4_mapped(address) { &info.v4 } else { &info.v6 };
-        let uncounted = self.uncounted(list)?;
-        let mut items = Vec::new();
-        for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
-            let key = lengths.key(place, address);
-            let entry = table.buckets().find(&key);
-            items.extend(entry.map(|entry| (key, with_hits(&key, &entry, &uncounted))));
-        }
-        Ok(items)
     }
 
     /// Adds entries, or puts them in the place of those that are there, whose hits go on.

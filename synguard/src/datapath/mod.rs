@@ -29,7 +29,7 @@ use synguard_common::{
 
 pub use self::{
     links::Attached,
-    lists::{Item, ListMaps, ListSize},
+    lists::{Finder, Item, ListMaps, ListSize},
     maps::EventStream,
     table::{Budget, Coverage, Way},
 };

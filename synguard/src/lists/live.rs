@@ -168,6 +168,18 @@ impl Live {
         Ok(entry.map(|entry| View::from_abi(&key, &entry)).filter(|view| !view.is_over(now)))
     }
 
+    /// The same with what the files know.
+    ///
+    /// # Errors
+    /// If the table or a file cannot be read.
+    pub fn described(&self, list: List, target: Target, now: Now) -> Result<Option<View>> {
+        let mut view = self.find(list, target, now)?;
+        if let Some(view) = &mut view {
+            describe(view, &self.stored(list, now)?);
+        }
+        Ok(view)
+    }
+
     /// The entries that cover a target and whose time is not over, the longest prefix first. Without what the
     /// files know.
     ///
@@ -186,11 +198,7 @@ impl Live {
         let mut views = self.covering(list, Target::host(address), now)?;
         if !views.is_empty() {
             let stored = self.stored(list, now)?;
-            for view in &mut views {
-                if let Ok(place) = stored.binary_search_by_key(&view.target, |entry| entry.target) {
-                    view.describe(&stored[place]);
-                }
-            }
+            views.iter_mut().for_each(|view| describe(view, &stored));
         }
         Ok(views)
     }
@@ -265,6 +273,13 @@ impl Live {
             None => format!("`synguard {} list` shows what is", list.verb()),
         };
         anyhow::anyhow!("{target} is not in the {name}, so nothing was changed; {hint}")
+    }
+}
+
+/// Takes over what sorted entries of the files say of an entry.
+fn describe(view: &mut View, stored: &[Entry]) {
+    if let Ok(place) = stored.binary_search_by_key(&view.target, |entry| entry.target) {
+        view.describe(&stored[place]);
     }
 }
 

@@ -122,8 +122,12 @@ fn a_distributed_flood_raises_cookies_at_once_and_puts_them_back_in_time() {
     world.run(1, DISTRIBUTED);
     assert_eq!(world.cookies(), [(5, true)], "within a tick");
     assert_eq!(world.policy.kind(), Some(Kind::Distributed));
+    let began = world.snapshot.at_ns;
+    assert_eq!(world.policy.phase_since_ns(), Some(began));
     world.run(199, DISTRIBUTED);
+    assert_eq!(world.policy.phase_since_ns(), Some(began));
     world.run(80, PEOPLE);
+    assert!(world.policy.phase_since_ns() > Some(began));
     let end = 4 + 200;
     let [_, (restored, false)] = world.cookies()[..] else { panic!("{:?}", world.cookies()) };
     assert_eq!(restored, end + 1 + 4 + 40, "a look, a second, and a hold of ten");

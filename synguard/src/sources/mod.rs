@@ -84,6 +84,23 @@ impl Row {
             last_seen_ns: state.last_seen_ns,
         }
     }
+
+    /// The same with what an entry of the blocklist dropped, `fresh` of it in the last `seconds`: the table of
+    /// sources does not hear of that.
+    #[must_use]
+    pub fn with_hits(self, fresh: u64, hits: u64, seconds: f64, now_ns: u64) -> Self {
+        Self {
+            fresh: self.fresh.saturating_add(fresh),
+            syn_rate: if seconds > 0.0 { self.syn_rate + fresh as f64 / seconds } else { self.syn_rate },
+            syn_total: self.syn_total.saturating_add(hits),
+            dropped: self.dropped.saturating_add(hits),
+            standing: Standing::Blocked,
+            // Without an entry it is not known.
+            first_seen_ns: if self.first_seen_ns == 0 { now_ns } else { self.first_seen_ns },
+            last_seen_ns: if fresh > 0 { now_ns } else { self.last_seen_ns },
+            ..self
+        }
+    }
 }
 
 /// SYNs of a source since its entry was made.

@@ -1,9 +1,8 @@
-//! Changes of the lists that somebody asks for on the screen, and how each is undone. Pure.
+//! Changes of the lists that somebody asks for on the screen. Pure.
 
 use std::time::Duration;
 
-use super::data::Listed;
-use crate::{duration, sources::Standing};
+use crate::{duration, lists::Entry, sources::Standing};
 
 /// How long an entry may be given, shortest first; `None` is for good.
 pub const TIMES: [Option<Duration>; 5] = [
@@ -35,24 +34,25 @@ pub enum Change {
         /// As it stands on the list.
         target: String,
     },
+    /// Puts an entry on a list as it was before.
+    PutBack {
+        /// Which list.
+        standing: Standing,
+        /// The entry.
+        entry: Entry,
+    },
+}
+
+/// A change that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// What was done.
+    pub said: String,
+    /// What would undo it.
+    pub undo: Option<Change>,
 }
 
 impl Change {
-    /// What would undo it, given what is on the lists before; `None` if there is nothing to undo.
-    pub fn inverse(&self, listed: &[Listed]) -> Option<Self> {
-        let (Self::Add { standing, target, .. } | Self::Remove { standing, target }) = self;
-        let before = listed.iter().find(|entry| entry.standing == *standing && entry.target == *target);
-        match (before, self) {
-            (Some(entry), _) => Some(Self::Add {
-                standing: *standing,
-                target: target.clone(),
-                time: entry.seconds_left.map(Duration::from_secs),
-            }),
-            (None, Self::Add { .. }) => Some(Self::Remove { standing: *standing, target: target.clone() }),
-            (None, Self::Remove { .. }) => None,
-        }
-    }
-
     /// What it does, for people.
     pub fn describe(&self) -> String {
         match self {
@@ -60,12 +60,16 @@ impl Change {
                 let verb = if *standing == Standing::Allowed { "allow" } else { "block" };
                 format!("{verb} {target} {}", time_text(*time))
             }
-            Self::Remove { standing, target } => {
-                let list = if *standing == Standing::Allowed { "allowlist" } else { "blocklist" };
-                format!("take {target} off the {list}")
+            Self::Remove { standing, target } => format!("take {target} off the {}", list(*standing)),
+            Self::PutBack { standing, entry } => {
+                format!("put {} back on the {}, as it was", entry.target, list(*standing))
             }
         }
     }
+}
+
+const fn list(standing: Standing) -> &'static str {
+    if matches!(standing, Standing::Allowed) { "allowlist" } else { "blocklist" }
 }
 
 /// A time, for people.
@@ -77,27 +81,26 @@ pub fn time_text(time: Option<Duration>) -> String {
 mod tests {
     use super::*;
 
-    fn block(target: &str, time: Option<u64>) -> Change {
-        let time = time.map(Duration::from_secs);
-        Change::Add { standing: Standing::Blocked, target: target.to_owned(), time }
-    }
-
     #[test]
-    fn undoing_restores_what_was_there_before() {
-        let remove = Change::Remove { standing: Standing::Blocked, target: "192.0.2.1".to_owned() };
-        assert_eq!(block("192.0.2.1", Some(60)).inverse(&[]), Some(remove.clone()));
-        assert_eq!(remove.inverse(&[]), None);
-        let before = Listed {
-            standing: Standing::Blocked,
-            target: "192.0.2.1".to_owned(),
-            seconds_left: Some(7),
-            ..Listed::default()
+    fn changes_say_what_they_do() {
+        let target = || "192.0.2.1".to_owned();
+        let block = |seconds: Option<u64>| {
+            let time = seconds.map(Duration::from_secs);
+            Change::Add { standing: Standing::Blocked, target: target(), time }.describe()
         };
-        let listed = [Listed { standing: Standing::Allowed, ..before.clone() }, before];
-        assert_eq!(block("192.0.2.1", None).inverse(&listed), Some(block("192.0.2.1", Some(7))));
-        assert_eq!(remove.inverse(&listed), Some(block("192.0.2.1", Some(7))));
-        assert_eq!(block("192.0.2.1", Some(5400)).describe(), "block 192.0.2.1 for 1h30m");
-        assert_eq!(block("192.0.2.1", None).describe(), "block 192.0.2.1 for good");
+        assert_eq!(block(Some(5400)), "block 192.0.2.1 for 1h30m");
+        assert_eq!(block(None), "block 192.0.2.1 for good");
+        let remove = Change::Remove { standing: Standing::Blocked, target: target() };
         assert_eq!(remove.describe(), "take 192.0.2.1 off the blocklist");
+        let entry = Entry {
+            target: target().parse().expect("a target"),
+            scope: crate::lists::Scope::All,
+            origin: crate::lists::Origin::Feed,
+            reason: None,
+            created_ms: 0,
+            expires_ms: None,
+        };
+        let put_back = Change::PutBack { standing: Standing::Allowed, entry };
+        assert_eq!(put_back.describe(), "put 192.0.2.1 back on the allowlist, as it was");
     }
 }

@@ -43,7 +43,7 @@ pub struct Gauge {
 }
 
 /// An entry of one of the operator's lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listed {
     /// On which list it is: blocked or allowed.
     pub standing: Standing,
@@ -55,10 +55,19 @@ pub struct Listed {
     pub scope: String,
     /// Packets it decided about.
     pub hits: u64,
+    /// Those a second.
+    pub rate: f64,
     /// Seconds until it ends; `None` for never.
     pub seconds_left: Option<u64>,
     /// Why it is there; whatever somebody wrote.
     pub reason: String,
+}
+
+impl Listed {
+    /// Whether it is the entry of the same target on the same list.
+    pub fn is_about_the_same(&self, other: &Self) -> bool {
+        self.standing == other.standing && self.target == other.target
+    }
 }
 
 /// Something that happened.
@@ -141,8 +150,10 @@ pub struct Survey {
     pub networks: Vec<Row>,
     /// Whether networks are limited as such, and these are their own counts; else they are sums over sources.
     pub networks_limited: bool,
-    /// Entries of the lists.
+    /// Entries of the lists; of very many, the busiest.
     pub listed: Vec<Listed>,
+    /// Why they are there was not read: it would take too long.
+    pub reasons_unread: bool,
     /// What happened, latest first.
     pub happenings: Vec<Happening>,
     /// What it cost to find all this out.

@@ -41,7 +41,7 @@ impl AppState {
             KeyCode::Char('s') => {
                 self.sort = self.sort.next();
                 self.chosen[self.tab as usize] = 0;
-                self.moved = false;
+                self.moved[self.tab as usize] = false;
                 return Effect::Want;
             }
             KeyCode::Char('/') => self.mode = Mode::Filter,
@@ -50,13 +50,17 @@ impl AppState {
                 return Effect::Want;
             }
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
-            KeyCode::Enter if self.tab == Tab::Sources && self.chosen_source().is_some() => {
+            KeyCode::Enter if self.has_details() => {
                 self.mode = Mode::Detail;
-                self.moved = true;
+                self.moved[self.tab as usize] = true;
             }
             other => return self.act(other),
         }
         Effect::Draw
+    }
+
+    fn has_details(&self) -> bool {
+        self.tab != Tab::Help && self.line_count() > 0
     }
 
     /// Keys that move the choice, or change something about it.
@@ -79,7 +83,8 @@ impl AppState {
         }
         let now = self.chosen[self.tab as usize];
         // Whoever goes back to the top wants to see who leads.
-        self.moved = (self.moved || now != before) && now != 0 || self.mode != Mode::Browse;
+        let moved = &mut self.moved[self.tab as usize];
+        *moved = (*moved || now != before) && now != 0 || self.mode != Mode::Browse;
         Effect::Draw
     }
 
@@ -133,12 +138,10 @@ impl AppState {
         Effect::Draw
     }
 
-    /// Hands a change out to be done, with what would undo it.
+    /// Hands a change out to be done.
     fn begin(&mut self, change: Change) -> Effect {
-        let listed = self.survey.as_ref().map_or(&[][..], |survey| &survey.listed);
-        let inverse = change.inverse(listed);
         self.message = Some(format!("{} …", change.describe()));
-        self.under_way = Some((change.clone(), inverse));
+        self.under_way = true;
         Effect::Change(change)
     }
 
@@ -165,7 +168,7 @@ impl AppState {
 
     /// Why nothing can be changed now, if so.
     fn refusal(&self) -> Option<String> {
-        if self.under_way.is_some() {
+        if self.under_way {
             return Some("the last change is still under way".to_owned());
         }
         self.read_only.clone()
@@ -186,15 +189,30 @@ impl AppState {
         let message = match (self.refusal(), self.target()) {
             (Some(why), _) => why,
             (None, None) => "there is nothing here that could be on a list".to_owned(),
-            (None, Some(target)) => match self.standing(&target) {
+            (None, Some(target)) => match self.list_of(&target) {
                 Some(standing) => {
                     self.mode = Mode::Confirm(Change::Remove { standing, target }, TIME_FIRST);
                     return;
                 }
-                None => format!("{target} is on no list by that name; see the lists tab (3) for networks"),
+                None => format!("{target} is on no list"),
             },
         };
         self.message = Some(message);
+    }
+
+    /// The list that the target under the cursor is on: by that very name, or else as the row says. In that case it
+    /// may be a wider entry, which the change then names.
+    fn list_of(&self, target: &str) -> Option<Standing> {
+        let at = self.chosen[self.tab as usize];
+        let row = match self.tab {
+            Tab::Lists => return self.chosen_entry().map(|entry| entry.standing),
+            Tab::Sources => self.sources().get(at).copied(),
+            Tab::Prefixes => self.networks().get(at).copied(),
+            Tab::Events | Tab::Reasons | Tab::Help => None,
+        };
+        let named = self.entry(target).map(|entry| entry.standing);
+        let listed = |standing: &Standing| matches!(standing, Standing::Blocked | Standing::Allowed);
+        named.or_else(|| row.map(|row| row.standing).filter(listed))
     }
 
     fn ask_to_undo(&mut self) {

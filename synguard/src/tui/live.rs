@@ -16,17 +16,17 @@ use signal_hook::{
 };
 
 use super::{
-    change::Change,
+    change::{Change, Made},
     data::{Survey, Want},
     palette::Palette,
     state::{AppState, Effect},
     term::Screen,
     view,
 };
-use crate::{clock, sources::Filter};
+use crate::{clock, logging::Silence, sources::Filter};
 
 /// Looking may take at most this share of a core: a table that is slow to read is read less often.
-const SHARE_MAX: f64 = 0.04;
+const SHARE_MAX: f64 = 0.03;
 /// The second look comes so soon, because only then there are rates.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 
@@ -50,7 +50,7 @@ enum Input {
     /// A look was taken, or failed.
     Look(Box<Result<Survey>>),
     /// A change was made, or failed.
-    Done(Result<String>),
+    Done(Result<Made>),
     /// Told to end by a signal.
     End,
     /// One of the threads panicked.
@@ -65,7 +65,7 @@ enum Input {
 pub fn run(
     options: Options,
     look: impl FnMut(&Want) -> Result<Survey> + Send + 'static,
-    change: impl FnMut(&Change) -> Result<String> + Send + 'static,
+    change: impl FnMut(&Change) -> Result<Made> + Send + 'static,
 ) -> Result<()> {
     let (inputs, input) = channel();
     catch_signals(inputs.clone())?;
@@ -75,6 +75,8 @@ pub fn run(
     spawn(inputs.clone(), move |inputs| look_again_and_again(look, first, interval, &want, inputs));
     let (changes, to_change) = channel();
     let changer = spawn(inputs.clone(), move |inputs| make_changes(change, &to_change, inputs));
+    // What is logged would be written across the screen.
+    let _silence = Silence::begin();
     let mut screen = Screen::open().context("use the terminal")?;
     spawn(inputs, read_keys);
     let result = react(&mut state, &mut screen, palette, &input, |effect, state| match effect {
@@ -174,7 +176,7 @@ fn read_keys(inputs: &Sender<Input>) {
 }
 
 fn make_changes(
-    mut change: impl FnMut(&Change) -> Result<String>,
+    mut change: impl FnMut(&Change) -> Result<Made>,
     changes: &Receiver<Change>,
     inputs: &Sender<Input>,
 ) {
@@ -226,6 +228,6 @@ mod tests {
     fn a_table_that_is_slow_to_read_is_read_less_often() {
         let second = Duration::from_secs(1);
         assert_eq!(pause_after(second, Duration::from_millis(1)), second);
-        assert_eq!(pause_after(second, Duration::from_millis(100)), Duration::from_millis(2500));
+        assert_eq!(pause_after(second, Duration::from_millis(90)), Duration::from_millis(3000));
     }
 }

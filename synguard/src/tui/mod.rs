@@ -7,6 +7,7 @@ pub mod history;
 mod keys;
 mod live;
 pub mod palette;
+mod rows;
 pub mod state;
 mod table;
 mod term;

@@ -1,16 +1,13 @@
 //! What is on the screen and what keys do to it. Pure: surveys and keys come in, effects go out.
 
-use synguard_common::verdict::{Reason, Verdict};
+use synguard_common::verdict::Verdict;
 
 use super::{
-    change::Change,
-    data::{Happening, Listed, Survey},
+    change::{Change, Made},
+    data::Survey,
     history::{History, Point},
 };
-use crate::{
-    snapshot::Counters,
-    sources::{Filter, Row, Sort, Standing},
-};
+use crate::{snapshot::Counters, sources::Sort};
 
 /// The parts of the screen of which one is shown at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +53,7 @@ pub enum Mode {
     Browse,
     /// Typing a filter.
     Filter,
-    /// Looking at one source.
+    /// Looking at what is chosen, in full.
     Detail,
     /// Asked to confirm a change; the number chooses among [`super::change::TIMES`].
     Confirm(Change, usize),
@@ -114,8 +111,8 @@ pub struct AppState {
     pub filter: String,
     /// The line that is chosen, for each tab.
     pub chosen: [usize; 6],
-    /// Somebody has moved the choice, so that it stays with its row.
-    pub moved: bool,
+    /// Somebody has moved the choice, for each tab, so that it stays with its row.
+    pub moved: [bool; 6],
     /// Nothing changes on the screen.
     pub paused: bool,
     /// What the last change came to, or why a key did nothing.
@@ -126,8 +123,8 @@ pub struct AppState {
     pub trouble: Option<String>,
     /// What would undo the last change.
     pub undo: Option<Change>,
-    /// The change under way, and what would undo it.
-    pub under_way: Option<(Change, Option<Change>)>,
+    /// A change is under way.
+    pub under_way: bool,
 }
 
 impl AppState {
@@ -137,22 +134,13 @@ impl AppState {
         if self.paused {
             return;
         }
-        let key = |row: Option<&Row>| row.filter(|_| self.moved).map(|row| row.key);
-        let chosen = key(self.chosen_source());
-        let chosen_network = key(self.networks().get(self.chosen[Tab::Prefixes as usize]).copied());
+        let choice = self.choice();
         if let Some(before) = &self.survey {
             self.per_second = per_second(before, &survey);
             self.history.push(point(&survey, &self.per_second));
         }
         self.survey = Some(survey);
-        // The choice stays with its row, wherever that has gone.
-        if let Some(at) = chosen.and_then(|key| self.sources().iter().position(|row| row.key == key)) {
-            self.chosen[Tab::Sources as usize] = at;
-        }
-        if let Some(at) = chosen_network.and_then(|key| self.networks().iter().position(|row| row.key == key))
-        {
-            self.chosen[Tab::Prefixes as usize] = at;
-        }
+        self.choose(choice);
         self.clamp();
     }
 
@@ -162,80 +150,15 @@ impl AppState {
     }
 
     /// The change under way has come to an end.
-    pub fn done(&mut self, result: Result<String, String>) {
-        let Some((_, inverse)) = self.under_way.take() else { return };
+    pub fn done(&mut self, result: Result<Made, String>) {
+        self.under_way = false;
         match result {
-            Ok(said) => {
-                let hint = if inverse.is_some() { " (z undoes it)" } else { "" };
+            Ok(Made { said, undo }) => {
+                let hint = if undo.is_some() { " (z undoes it)" } else { "" };
                 self.message = Some(format!("{said}{hint}"));
-                self.undo = inverse;
+                self.undo = undo;
             }
             Err(why) => self.message = Some(format!("not done: {why}")),
-        }
-    }
-
-    /// Sources as they are listed: sorted, and filtered by what was typed.
-    pub fn sources(&self) -> Vec<&Row> {
-        self.rows(|survey| &survey.sources)
-    }
-
-    /// Networks, likewise.
-    pub fn networks(&self) -> Vec<&Row> {
-        self.rows(|survey| &survey.networks)
-    }
-
-    fn rows(&self, of: impl Fn(&Survey) -> &Vec<Row>) -> Vec<&Row> {
-        let Some(survey) = &self.survey else { return Vec::new() };
-        let filter = Filter::parse(&self.filter);
-        let mut rows: Vec<&Row> =
-            of(survey).iter().filter(|row| filter.wants(row, survey.v6_length)).collect();
-        rows.sort_by(|a, b| self.sort.compare(a, b));
-        rows
-    }
-
-    /// Reasons that have occurred, then the others; both in the order of their counters.
-    pub fn reasons(&self) -> Vec<Reason> {
-        let mut reasons = Reason::ALL.to_vec();
-        if let Some(survey) = &self.survey {
-            reasons.sort_by_key(|&reason| survey.counters.get(reason).packets == 0);
-        }
-        reasons
-    }
-
-    /// List entries that have in them what was typed.
-    pub fn listed(&self) -> Vec<&Listed> {
-        let Some(survey) = &self.survey else { return Vec::new() };
-        let matches = |entry: &&Listed| {
-            self.is_wanted(&[&entry.target, &entry.origin, &entry.reason, entry.standing.label()])
-        };
-        survey.listed.iter().filter(matches).collect()
-    }
-
-    /// Events that have in them what was typed.
-    pub fn happenings(&self) -> Vec<&Happening> {
-        let Some(survey) = &self.survey else { return Vec::new() };
-        survey.happenings.iter().filter(|event| self.is_wanted(&[&event.kind, &event.text])).collect()
-    }
-
-    fn is_wanted(&self, texts: &[&str]) -> bool {
-        let typed = self.filter.trim().to_lowercase();
-        texts.iter().any(|text| text.to_lowercase().contains(&typed))
-    }
-
-    /// The source that the cursor is on.
-    pub fn chosen_source(&self) -> Option<&Row> {
-        self.sources().get(self.chosen[Tab::Sources as usize]).copied()
-    }
-
-    /// Lines that the shown tab has; what the help has, the view knows.
-    pub fn line_count(&self) -> usize {
-        match self.tab {
-            Tab::Sources => self.sources().len(),
-            Tab::Prefixes => self.networks().len(),
-            Tab::Lists => self.listed().len(),
-            Tab::Events => self.happenings().len(),
-            Tab::Reasons => Reason::ALL.len(),
-            Tab::Help => super::view_help::LINES.len(),
         }
     }
 
@@ -244,17 +167,6 @@ impl AppState {
         let last = self.line_count().saturating_sub(1);
         let chosen = &mut self.chosen[self.tab as usize];
         *chosen = (*chosen).min(last);
-    }
-
-    /// What stands on the lists by that very name.
-    pub(super) fn entry(&self, target: &str) -> Option<&Listed> {
-        let listed = &self.survey.as_ref()?.listed;
-        listed.iter().find(|entry| entry.target == target)
-    }
-
-    /// On which list a target of that very name is.
-    pub fn standing(&self, target: &str) -> Option<Standing> {
-        self.entry(target).map(|entry| entry.standing)
     }
 }
 

@@ -2,8 +2,17 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use synguard_common::verdict::Reason;
+
 use super::*;
-use crate::{sources::key_of, tui::change::TIMES};
+use crate::{
+    lists::{Entry, Origin, Scope},
+    sources::{Row, Standing, key_of},
+    tui::{
+        change::TIMES,
+        data::{Happening, Listed},
+    },
+};
 
 fn row(address: &str, fresh: u64, dropped: u64) -> Row {
     let key = key_of(address.parse().expect("an address"));
@@ -22,8 +31,21 @@ fn survey() -> Survey {
         v6_length: 64,
         sources: vec![row("192.0.2.1", 30, 1), row("192.0.2.2", 20, 2), row("198.51.100.3", 10, 3)],
         listed: vec![entry("192.0.2.2"), entry("203.0.113.0/24")],
+        happenings: vec![happening("two"), happening("one")],
         ..Survey::default()
     }
+}
+
+fn happening(text: &str) -> Happening {
+    Happening { at: "11-25 09:45:35".to_owned(), kind: "attack began".to_owned(), text: text.to_owned() }
+}
+
+fn made(said: &str, undo: Option<Change>) -> Result<Made, String> {
+    Ok(Made { said: said.to_owned(), undo })
+}
+
+fn remove(target: &str) -> Change {
+    Change::Remove { standing: Standing::Blocked, target: target.to_owned() }
 }
 
 fn state() -> AppState {
@@ -66,25 +88,34 @@ fn a_source_is_blocked_after_it_was_confirmed_and_never_before() {
     assert_eq!(press(&mut state, "b Enter"), Effect::Change(block(TIMES[1])));
     assert_eq!(press(&mut state, "b"), Effect::Draw, "while one is under way there is no other");
     assert_eq!(state.mode, Mode::Browse);
-    state.done(Ok("blocked".to_owned()));
+    state.done(made("blocked", None));
     assert_eq!(press(&mut state, "b Left Left Enter"), Effect::Change(block(TIMES[0])));
-    state.done(Ok("blocked".to_owned()));
+    state.done(made("blocked", None));
     assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::Change(block(None)));
 }
 
 #[test]
-fn the_last_change_is_undone_once() {
+fn what_was_done_can_be_undone_and_that_as_well() {
     let mut state = state();
-    let remove = Change::Remove { standing: Standing::Blocked, target: "192.0.2.1".to_owned() };
     press(&mut state, "b Enter");
-    state.done(Ok("blocked".to_owned()));
-    assert_eq!(press(&mut state, "z Enter"), Effect::Change(remove));
-    state.done(Ok("unblocked".to_owned()));
+    state.done(made("blocked", Some(remove("192.0.2.1"))));
+    assert!(state.message.as_ref().is_some_and(|said| said.contains("z undoes it")));
+    assert_eq!(press(&mut state, "z Enter"), Effect::Change(remove("192.0.2.1")));
+    let entry = Entry {
+        target: "192.0.2.1".parse().expect("a target"),
+        scope: Scope::All,
+        origin: Origin::Operator,
+        reason: None,
+        created_ms: 0,
+        expires_ms: None,
+    };
+    let back = Change::PutBack { standing: Standing::Blocked, entry };
+    state.done(made("taken out", Some(back.clone())));
+    // There is no time to choose: it is what was left.
+    assert_eq!(press(&mut state, "z Right Enter"), Effect::Change(back));
+    state.done(made("put back", None));
     press(&mut state, "z");
     assert!(state.message.is_some_and(|said| said.contains("nothing to undo")));
-    let mut fresh = self::state();
-    press(&mut fresh, "z");
-    assert!(fresh.message.is_some_and(|said| said.contains("nothing to undo")));
     // What failed is not undone.
     let mut failed = self::state();
     press(&mut failed, "b Enter");
@@ -93,23 +124,48 @@ fn the_last_change_is_undone_once() {
 }
 
 #[test]
-fn unlisting_takes_the_entry_of_that_name_and_its_undo_restores_the_time_left() {
+fn unlisting_takes_the_entry_of_that_name_or_asks_for_it_where_the_row_is_listed() {
     let mut state = state();
     press(&mut state, "u");
     assert!(state.message.as_ref().is_some_and(|said| said.contains("on no list")), "{:?}", state.message);
-    let remove = Change::Remove { standing: Standing::Blocked, target: "192.0.2.2".to_owned() };
-    assert_eq!(press(&mut state, "Down u Enter"), Effect::Change(remove));
-    state.done(Ok("unblocked".to_owned()));
-    let again = Change::Add {
-        standing: Standing::Blocked,
-        target: "192.0.2.2".to_owned(),
-        time: Some(std::time::Duration::from_secs(90)),
-    };
-    assert_eq!(press(&mut state, "z Right Enter"), Effect::Change(again));
+    assert_eq!(press(&mut state, "Down u Enter"), Effect::Change(remove("192.0.2.2")));
     // On the lists tab, whatever stands there.
     let mut state = self::state();
-    let remove = Change::Remove { standing: Standing::Blocked, target: "203.0.113.0/24".to_owned() };
-    assert_eq!(press(&mut state, "3 Down u y"), Effect::Change(remove));
+    assert_eq!(press(&mut state, "3 Down u y"), Effect::Change(remove("203.0.113.0/24")));
+    // A row that is blocked by an entry that is not shown: the change will say which one.
+    let mut later = survey();
+    later.sources[0].standing = Standing::Blocked;
+    let mut state = self::state();
+    state.update(later);
+    assert_eq!(press(&mut state, "u Enter"), Effect::Change(remove("192.0.2.1")));
+}
+
+#[test]
+fn of_two_entries_with_one_target_the_one_under_the_cursor_is_meant() {
+    let mut both = survey();
+    let allowed = Listed { standing: Standing::Allowed, ..both.listed[0].clone() };
+    both.listed.insert(1, Listed { hits: 7, ..allowed });
+    let mut state = state();
+    state.update(both);
+    let allowed = Change::Remove { standing: Standing::Allowed, target: "192.0.2.2".to_owned() };
+    assert_eq!(press(&mut state, "3 u Enter"), Effect::Change(allowed), "more packets come first");
+}
+
+#[test]
+fn the_cursor_stays_on_its_event_and_its_entry() {
+    let mut state = state();
+    press(&mut state, "4 Down Enter");
+    let mut later = survey();
+    later.happenings.insert(0, happening("three"));
+    state.update(later);
+    assert_eq!(state.happenings()[state.chosen[3]].text, "one");
+    press(&mut state, "Esc 3 Down");
+    assert_eq!(state.chosen_entry().map(|entry| entry.target.as_str()), Some("203.0.113.0/24"));
+    let mut later = survey();
+    later.listed[1].rate = 5.0;
+    state.update(later);
+    assert_eq!(state.chosen_entry().map(|entry| entry.target.as_str()), Some("203.0.113.0/24"));
+    assert_eq!(state.chosen[2], 0, "it went up by itself");
 }
 
 #[test]
@@ -184,7 +240,7 @@ fn pausing_freezes_what_is_shown() {
 
 #[test]
 fn rates_are_what_was_counted_between_two_looks() {
-    use synguard_common::{abi::Counter, verdict::Reason};
+    use synguard_common::abi::Counter;
     let mut state = state();
     let mut later = Survey { at_ns: 3_000_000_000, ..survey() };
     later.counters.add(Reason::Hold, &Counter { packets: 500, bytes: 0 });

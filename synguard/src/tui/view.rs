@@ -67,8 +67,8 @@ fn draw_body(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palet
         Tab::Sources => view_rows::sources(state, palette),
         Tab::Prefixes => view_rows::networks(state, palette),
         Tab::Lists => view_lists::lists(state, area.width.into(), palette),
-        Tab::Events => view_lists::events(state, palette),
-        Tab::Reasons => view_lists::reasons(state, palette),
+        Tab::Events => view_lists::events(state, area.width.into(), palette),
+        Tab::Reasons => view_lists::reasons(state, area.width.into(), palette),
         Tab::Help => view_help::table(),
     };
     table.draw(frame, area, state.chosen[state.tab as usize], palette);
@@ -110,9 +110,10 @@ fn hints(state: &AppState, room: usize) -> String {
     let at = if count == 0 { 0 } else { state.chosen[state.tab as usize] + 1 };
     let mut text = format!("{at}/{count}");
     if !state.filter.is_empty() {
-        text += &format!(" filter: {}, Esc clears it", plain(&state.filter));
+        text += &format!("  filter: {} (Esc)", plain(&state.filter));
     }
     let keys: &[&str] = match (&state.mode, state.tab) {
+        (Mode::Detail, Tab::Events | Tab::Reasons) => &["Esc back", "↑ ↓ others"],
         (Mode::Detail, _) => &["Esc back", "b block", "a allow", "u unlist", "z undo"],
         (_, Tab::Sources) => &[
             "q quit",
@@ -125,10 +126,13 @@ fn hints(state: &AppState, room: usize) -> String {
             "u unlist",
             "z undo",
         ],
-        (_, Tab::Prefixes) => &["q quit", "? help", "/ filter", "s sort", "b block", "a allow", "u unlist"],
-        (_, Tab::Lists) => &["q quit", "? help", "/ filter", "u unlist", "z undo"],
-        (_, Tab::Events) => &["q quit", "? help", "/ filter"],
-        (_, Tab::Reasons | Tab::Help) => &["q quit", "1-6 tabs", "p pause"],
+        (_, Tab::Prefixes) => {
+            &["q quit", "? help", "/ filter", "s sort", "Enter detail", "b block", "a allow", "u unlist"]
+        }
+        (_, Tab::Lists) => &["q quit", "? help", "/ filter", "u unlist", "Enter detail", "z undo"],
+        (_, Tab::Events) => &["q quit", "? help", "/ filter", "Enter whole text"],
+        (_, Tab::Reasons) => &["q quit", "? help", "Enter meaning", "p pause"],
+        (_, Tab::Help) => &["q quit", "1-6 tabs", "p pause"],
     };
     for key in keys {
         if text.width() + 2 + key.width() > room {

@@ -38,18 +38,13 @@ pub(super) fn draw(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette:
         let (columns, span) = state.history.columns(curve.width.into(), chart.value);
         let now = columns.last().copied().flatten().unwrap_or(0);
         let highest = columns.iter().flatten().copied().max().unwrap_or(0);
-        // What was dropped is shown as a part of what came in.
-        let (offered, _) =
-            state.history.columns(curve.width.into(), |point| point.offered.max(point.dropped));
-        let scale =
-            if chart.unit.is_empty() { highest } else { offered.into_iter().flatten().max().unwrap_or(0) };
         let mut text = format!("{} {}{} max {}", chart.name, short(now), chart.unit, short(highest));
         if title.width >= SPAN_FROM {
             text += &format!(", last {} min", span.div_ceil(60));
         }
         frame.render_widget(Line::styled(fit(&text, title.width.into()), palette.label()), title);
         let sparkline =
-            Sparkline::default().data(&columns).max(scale.max(1)).style(palette.curve(chart.unwanted));
+            Sparkline::default().data(&columns).max(highest.max(1)).style(palette.curve(chart.unwanted));
         frame.render_widget(sparkline, curve);
     }
 }

@@ -1,43 +1,110 @@
 //! What is shown in place of the rows, or over them: one source in detail, and the question before a change.
 
+use std::time::Duration;
+
 use ratatui::{
     Frame,
     layout::Rect,
     text::{Line, Span, Text},
     widgets::{Block, Clear},
 };
+use synguard_common::verdict::Reason;
 
 use super::{
     change::{Change, TIMES, time_text},
-    data::Survey,
-    figure::{age, fit, grouped, left, percent},
+    data::{Listed, Survey},
+    figure::{age, grouped, left, percent, rate},
     keys::offers_times,
     palette::Palette,
-    state::AppState,
+    state::{AppState, Tab},
     view::wrap,
+    view_lists::{meaning, packets, verdict},
 };
-use crate::sources::{Row, Standing, display};
+use crate::{
+    lists::time,
+    sources::{Row, Standing, display, display_network},
+};
 
-/// Everything about the chosen source.
+/// Columns of what names a fact.
+const NAME: usize = 12;
+/// Most lines that one fact takes.
+const FACT_LINES: usize = 8;
+
+/// Everything about what is chosen.
 pub(super) fn detail(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palette) {
-    let (Some(row), Some(survey)) = (state.chosen_source(), &state.survey) else {
-        return frame.render_widget(Line::raw("this source is gone; Esc goes back"), area);
+    let Some(facts) = facts(state) else {
+        return frame.render_widget(Line::raw("it is gone; Esc goes back"), area);
     };
-    let width = usize::from(area.width);
-    let lines: Vec<Line<'_>> = facts(state, row, survey)
-        .into_iter()
-        .map(|(name, text)| {
-            Line::from(vec![
-                Span::styled(left(name, 12), palette.label()),
-                Span::raw(fit(&text, width.saturating_sub(12))),
-            ])
-        })
-        .collect();
+    let width = usize::from(area.width).saturating_sub(NAME);
+    let mut lines = Vec::new();
+    for (name, text) in facts {
+        for (i, line) in wrap(&text, width, FACT_LINES).into_iter().enumerate() {
+            let name = if i == 0 { name } else { "" };
+            lines.push(Line::from(vec![Span::styled(left(name, NAME), palette.label()), Span::raw(line)]));
+        }
+    }
     frame.render_widget(Text::from(lines), area);
 }
 
-fn facts(state: &AppState, row: &Row, survey: &Survey) -> Vec<(&'static str, String)> {
-    let name = display(&row.key, survey.v6_length);
+fn facts(state: &AppState) -> Option<Vec<(&'static str, String)>> {
+    let survey = state.survey.as_ref()?;
+    let at = state.chosen[state.tab as usize];
+    match state.tab {
+        Tab::Sources => {
+            let row = state.chosen_source()?;
+            Some(row_facts(state, row, survey, ("source", display(&row.key, survey.v6_length))))
+        }
+        Tab::Prefixes => {
+            let row = state.networks().get(at).copied()?;
+            Some(row_facts(state, row, survey, ("network", display_network(&row.key))))
+        }
+        Tab::Lists => state.chosen_entry().map(entry_facts),
+        Tab::Events => state.happenings().get(at).map(|event| {
+            let (at, kind, text) = (event.at.clone() + " UTC", event.kind.clone(), event.text.clone());
+            vec![("time", at), ("event", kind), ("what", text)]
+        }),
+        Tab::Reasons => state.reasons().get(at).map(|&reason| reason_facts(state, reason)),
+        Tab::Help => None,
+    }
+}
+
+fn reason_facts(state: &AppState, reason: Reason) -> Vec<(&'static str, String)> {
+    let (total, fresh) = packets(state, reason);
+    vec![
+        ("reason", reason.label().to_owned()),
+        ("verdict", verdict(reason).to_owned()),
+        ("packets", format!("{} so far, {} /s now", grouped(total), rate(fresh))),
+        ("meaning", meaning(reason)),
+    ]
+}
+
+fn entry_facts(entry: &Listed) -> Vec<(&'static str, String)> {
+    let what = if entry.scope == "syn" { "its SYNs; connections go on" } else { "every packet" };
+    let reason = if entry.reason.is_empty() { "none was given" } else { &entry.reason };
+    vec![
+        ("target", entry.target.clone()),
+        ("state", entry.standing.label().to_owned()),
+        ("scope", what.to_owned()),
+        ("by", entry.origin.clone()),
+        ("packets", format!("{} so far, {} /s now", grouped(entry.hits), rate(entry.rate))),
+        ("left", left_text(entry)),
+        ("reason", reason.to_owned()),
+    ]
+}
+
+fn left_text(entry: &Listed) -> String {
+    entry.seconds_left.map_or_else(
+        || "for good".to_owned(),
+        |left| format!("for another {}", time::left(Duration::from_secs(left))),
+    )
+}
+
+fn row_facts(
+    state: &AppState,
+    row: &Row,
+    survey: &Survey,
+    (what, name): (&'static str, String),
+) -> Vec<(&'static str, String)> {
     let ago = |ns: u64| format!("{} ago", age(survey.at_ns.saturating_sub(ns) / 1_000_000_000));
     let share = row.dropped as f64 / row.syn_total.max(1) as f64;
     let hold = match row.hold_until_ns.saturating_sub(survey.at_ns) {
@@ -47,10 +114,8 @@ fn facts(state: &AppState, row: &Row, survey: &Survey) -> Vec<(&'static str, Str
     };
     let listed = match state.entry(&name) {
         Some(entry) => {
-            let left = entry
-                .seconds_left
-                .map_or_else(|| "for good".to_owned(), |left| format!("for another {}", age(left)));
-            format!("{} by {} {left}, {} packets", entry.standing.label(), entry.origin, grouped(entry.hits))
+            let (label, origin, left) = (entry.standing.label(), &entry.origin, left_text(entry));
+            format!("{label} by {origin} {left}, {} packets", grouped(entry.hits))
         }
         None if matches!(row.standing, Standing::Blocked | Standing::Allowed) => {
             format!("{} as part of a network", row.standing.label())
@@ -58,7 +123,7 @@ fn facts(state: &AppState, row: &Row, survey: &Survey) -> Vec<(&'static str, Str
         None => "on no list".to_owned(),
     };
     vec![
-        ("source", name),
+        (what, name),
         ("state", row.standing.label().to_owned()),
         ("hold", hold),
         ("lists", listed),

@@ -5,7 +5,7 @@ use synguard_common::verdict::Verdict;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
-    data::Survey,
+    data::{Interface, Survey},
     figure::{age, fit, left, percent, rate, right, short},
     palette::Palette,
     state::AppState,
@@ -13,6 +13,8 @@ use super::{
 };
 use crate::policy::Phase;
 
+/// What the screen calls itself.
+const OWN: &str = "synguard ";
 /// Columns of a figure.
 const FIGURE: usize = 5;
 
@@ -39,32 +41,41 @@ fn title(state: &AppState, survey: &Survey, width: usize, palette: Palette) -> L
         Phase::Attack => " ATTACK ".to_owned(),
         phase => phase.name().to_owned(),
     };
-    let mut about = String::new();
-    if let Some(kind) = &survey.kind {
-        about += &format!(" {kind}");
-    }
-    if let Some(seconds) = survey.phase_seconds {
-        about += &format!(" for {}", age(seconds));
-    }
-    let name = fit(&survey.instance, 16);
+    let kind = survey.kind.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
+    let about = |word: &str| {
+        let since = survey.phase_seconds.map(|seconds| format!(" {word}{}", age(seconds)));
+        kind.clone() + &since.unwrap_or_default()
+    };
     let paused = if state.paused { " PAUSED " } else { "" };
-    let used = "synguard ".len() + name.width() + 2 + phase.width() + about.width() + 2 + paused.width();
-    let places: Vec<String> = survey
-        .interfaces
-        .iter()
-        .map(|interface| format!("{} {}", fit(&interface.name, 15), interface.place))
-        .collect();
-    let places = if places.is_empty() { "on no interface".to_owned() } else { places.join(", ") };
+    let name = fit(&survey.instance, 16);
+    let places = places(survey);
+    let needed = |own: &str, about: &str| {
+        own.len() + name.width() + 2 + phase.width() + about.width() + 1 + paused.width() + 1
+    };
+    // A narrow screen does without its own name first, then without a word, and then without all interfaces.
+    let ways = [(OWN, about("for ")), ("", about("for ")), ("", about(""))];
+    let fits = |(own, about): &&(&str, String)| needed(own, about) + places.width() <= width;
+    let (own, about) = ways.iter().find(fits).unwrap_or(&ways[2]).clone();
+    let room = width.saturating_sub(needed(own, &about));
     Line::from(vec![
-        Span::styled("synguard ", palette.label()),
+        Span::styled(own, palette.label()),
         Span::styled(name, palette.strong()),
         Span::raw("  "),
         Span::styled(phase, palette.phase(survey.phase)),
         Span::raw(about),
-        Span::raw("  "),
+        Span::raw(" "),
         Span::styled(paused, palette.alert()),
-        Span::raw(right(&places, width.saturating_sub(used))),
+        Span::raw(" "),
+        Span::raw(right(&places, room)),
     ])
+}
+
+/// Where the filter is, and whether somebody looks after it.
+fn places(survey: &Survey) -> String {
+    let place = |interface: &Interface| format!("{} {}", fit(&interface.name, 15), interface.place);
+    let places: Vec<String> = survey.interfaces.iter().map(place).collect();
+    let places = if places.is_empty() { "on no interface".to_owned() } else { places.join(", ") };
+    if survey.controller.is_none() { format!("no controller, {places}") } else { places }
 }
 
 /// Named figures in fixed columns.

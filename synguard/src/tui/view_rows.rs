@@ -6,6 +6,7 @@ use super::{
     palette::Palette,
     state::AppState,
     table::{Column, Side, Table},
+    view_lists::nothing,
 };
 use crate::sources::{Row, Sort, display, display_network};
 
@@ -42,11 +43,6 @@ fn table<'a>(
         Column::new("state", 7, Side::Left),
         Column::new("last", 4, Side::Right),
     ];
-    let none = if state.filter.is_empty() {
-        empty.to_owned()
-    } else {
-        format!("nothing has {} in it", state.filter)
-    };
     Table {
         columns,
         count: rows.len(),
@@ -65,6 +61,6 @@ fn table<'a>(
             ];
             (cells, palette.standing(row.standing))
         }),
-        empty: none,
+        empty: nothing(state, empty),
     }
 }

@@ -44,6 +44,7 @@ fn survey(rows: usize, large: bool) -> Survey {
         origin: "operator".to_owned(),
         scope: "all".to_owned(),
         hits: figure,
+        rate: figure as f64,
         seconds_left: large.then_some(figure),
         reason: HOSTILE.to_owned(),
     };
@@ -134,6 +135,35 @@ fn no_line_of_the_header_is_wider_than_the_smallest_screen() {
 }
 
 #[test]
+fn the_title_gives_up_what_matters_least() {
+    let survey = |instance: &str| Survey {
+        instance: instance.to_owned(),
+        interfaces: vec![Interface { name: "eth0".to_owned(), place: "native".to_owned() }],
+        phase: Phase::Attack,
+        kind: Some("concentrated+distributed".to_owned()),
+        phase_seconds: Some(720),
+        controller: Some(1),
+        ..Survey::default()
+    };
+    let title = |survey: Survey, width| {
+        let mut state = AppState::default();
+        state.update(survey);
+        text(&state, (width, 15)).lines().next().expect("a title").to_owned()
+    };
+    let wide = "synguard default   ATTACK  concentrated+distributed for 12m";
+    assert!(title(survey("default"), 80).starts_with(wide), "{}", title(survey("default"), 80));
+    let narrow = "default   ATTACK  concentrated+distributed 12m   eth0 native";
+    assert_eq!(title(survey("default"), 60), narrow);
+    assert!(
+        title(survey("a-longer-name"), 60).ends_with("12m  eth0 …"),
+        "{}",
+        title(survey("a-longer-name"), 60)
+    );
+    let alone = Survey { controller: None, ..survey("default") };
+    assert!(title(alone, 100).ends_with(" no controller, eth0 native"));
+}
+
+#[test]
 fn titles_of_charts_are_whole() {
     for size in [(80, 24), (120, 30), (200, 60)] {
         let screen = text(&state(0, true), size);
@@ -150,7 +180,7 @@ fn nothing_moves_sideways_when_figures_change() {
             (small.tab, large.tab) = (tab, tab);
             let (small, large) = (text(&small, size), text(&large, size));
             for word in
-                ["passed", "answered", "table", "hold", "queue", "dropped ", "state ", "hits ", "packets/s"]
+                ["passed", "answered", "table", "hold", "queue", "dropped ", "state ", "pkt/s ", "packets/s"]
             {
                 let at = |screen: &str| -> Vec<Option<usize>> {
                     screen.lines().map(|line| line.find(word).map(|at| line[..at].chars().count())).collect()
@@ -220,6 +250,7 @@ fn dialogs_say_what_will_be_done() {
         (Mode::Detail, &["source", "rate", "dropped", "seen"]),
     ] {
         state.mode = mode;
+        state.tab = Tab::Sources;
         for size in SIZES {
             let screen = text(&state, size);
             for needle in needles {
@@ -227,6 +258,18 @@ fn dialogs_say_what_will_be_done() {
             }
         }
     }
+    state.mode = Mode::Detail;
+    for (tab, needle) in [(Tab::Prefixes, "seen"), (Tab::Lists, "and longer"), (Tab::Events, "and longer")] {
+        state.tab = tab;
+        for size in SIZES {
+            let screen = text(&state, size);
+            assert!(
+                screen.contains(needle) && !screen.contains("and long…"),
+                "{needle}, {size:?}:\n{screen}"
+            );
+        }
+    }
+    state.tab = Tab::Sources;
     state.mode = Mode::Filter;
     state.filter = "192.0".to_owned();
     assert!(text(&state, (60, 15)).contains("filter: 192.0_"));

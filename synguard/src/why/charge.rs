@@ -7,6 +7,8 @@ use synguard_common::{
     sketch::{self, ROWS},
 };
 
+use super::{CpuView, Read, source_key};
+
 /// What a table says to a SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charged {
@@ -29,12 +31,21 @@ pub struct View {
     pub cells: [u16; ROWS],
     /// The CPU's admission to the table.
     pub admission: Admission,
+    /// SYNs of the source that the CPU dropped without asking, which the sketch does not count yet.
+    pub uncounted: u64,
 }
 
 impl View {
+    /// What a CPU knows of the source that an address belongs to.
+    pub fn of_source(read: &Read, cpu: &CpuView) -> Self {
+        let mut held = cpu.held;
+        let uncounted = held.take_uncounted(&source_key(read.address, &read.config));
+        Self { entry: read.source, cells: read.source_cells, admission: cpu.sources, uncounted }
+    }
+
     /// The estimate that the sketch would have, this SYN included.
     pub const fn estimate(&self, now_ns: u64) -> u32 {
-        sketch::update(self.cells, sketch::epoch(now_ns), 1).1
+        sketch::update(self.cells, sketch::epoch(now_ns), self.uncounted + 1).1
     }
 
     /// What the table would say at `now_ns`. `hold_ns` is how long who exceeds stays in hold.

@@ -10,7 +10,7 @@ use synguard_common::{
     verdict::Reason,
 };
 
-use super::{CpuView, Decision, Read, View, decide, network_key, source_key};
+use super::{Decision, Read, View, decide, network_key, source_key};
 use crate::{
     config::Settings,
     duration,
@@ -166,10 +166,6 @@ fn ports(read: &Read, settings: &Settings, port: Option<u16>) -> Rule {
     Rule { name: "port", text, figures: json!({ "port": port, "guarded": guarded.to_string() }) }
 }
 
-fn view(read: &Read, cpu: &CpuView) -> View {
-    View { entry: read.source, cells: read.source_cells, admission: cpu.sources }
-}
-
 fn sketch(read: &Read, now_ns: u64) -> Rule {
     let crowded: Vec<usize> = read
         .cpus
@@ -178,7 +174,7 @@ fn sketch(read: &Read, now_ns: u64) -> Rule {
         .filter(|(_, cpu)| cpu.sources.is_crowded(now_ns))
         .map(|(i, _)| i)
         .collect();
-    let estimate = read.cpus.first().map_or(0, |cpu| view(read, cpu).estimate(now_ns));
+    let estimate = read.cpus.first().map_or(0, |cpu| View::of_source(read, cpu).estimate(now_ns));
     let marks = crowded.iter().filter_map(|&i| read.cpus.get(i)).map(|cpu| cpu.sources.mark(now_ns));
     let mark = marks.max().unwrap_or(0);
     let text = if crowded.is_empty() {

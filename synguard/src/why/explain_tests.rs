@@ -9,7 +9,7 @@ use synguard_common::{
 };
 
 use super::*;
-use crate::sources::key_of;
+use crate::{sources::key_of, why::CpuView};
 
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1000 * SECOND;

@@ -118,11 +118,10 @@ fn undisguised(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> De
     if held.repeats(&key, now_ns) {
         return Decision { source: Some(Charged::Held), ..Decision::of(Reason::Hold) };
     }
-    let view = View { entry: read.source, cells: read.source_cells, admission: cpu.sources };
-    let source = view.charge(config.syn_limit(), config.hold_ns, now_ns);
+    let source = View::of_source(read, cpu).charge(config.syn_limit(), config.hold_ns, now_ns);
     let network = || {
-        let view = View { entry: read.network, cells: read.network_cells, admission: cpu.networks };
-        view.charge(config.prefix_limit(), 0, now_ns)
+        let (entry, cells, admission) = (read.network, read.network_cells, cpu.networks);
+        View { entry, cells, admission, uncounted: 0 }.charge(config.prefix_limit(), 0, now_ns)
     };
     let passing = match source {
         Charged::Held => return Decision { source: Some(source), ..Decision::of(Reason::Hold) },

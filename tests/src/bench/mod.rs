@@ -17,6 +17,7 @@ mod peers;
 mod plot;
 mod report;
 mod rounds;
+mod screen;
 mod single;
 mod spread;
 mod stall;
@@ -56,7 +57,7 @@ pub struct Options {
 type Measure = fn(&Bench) -> Result<Vec<Line>>;
 
 /// Every row: its name, what it is about, and how it is measured.
-const ROWS: [(&str, &str, Measure); 16] = [
+const ROWS: [(&str, &str, Measure); 17] = [
     ("established", "an established TCP packet, against xdp-filter", established::run),
     ("known", "a SYN of one known source, within its rate and in hold", cost::known),
     ("forged-65k", "a forged SYN from 65 k sources, against a plain LRU filter", cost::forged_65k),
@@ -76,6 +77,7 @@ const ROWS: [(&str, &str, Measure); 16] = [
     ("distinct-v4", "error of the distinct count, IPv4", distinct::v4),
     ("distinct-v6", "error of the distinct count, IPv6", distinct::v6),
     ("dump", "reading a table of 1 M sources, in batches and one by one", dump::run),
+    ("top", "what the screen of top costs under a flood of 1 M sources", screen::run),
     ("peers", "forged SYNs a second that the kernel's own means handle, end to end", peers::all),
 ];
 

@@ -2,7 +2,9 @@
 //! explained.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+mod live;
 mod once;
+mod session;
 mod why;
 
 use std::{

@@ -98,7 +98,7 @@ fn write(
             "{entries} added by hand went with the old {name}: to keep such entries, import without --replace"
         );
     }
-    super::warn_if_filling(&live, list)?;
+    super::say_notes(super::change::filling(&live, list)?);
     Ok(had)
 }
 

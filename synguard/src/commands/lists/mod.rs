@@ -1,28 +1,22 @@
 //! `synguard block` and `synguard allow`: the operator's lists.
 
+pub(super) mod change;
 mod import;
 mod restore;
 mod show;
 
 use anyhow::Result;
 
+use self::change::Done;
 pub(super) use self::restore::restore;
 use super::emit;
 use crate::{
-    cli::{AddArgs, ListCommand},
+    cli::ListCommand,
     clock,
-    datapath::ListSize,
-    duration,
-    error::{Kind, failure},
     instance::Instance,
-    lists::{Entry, List, Live, Origin, Target, target::Written},
+    lists::{List, Live, Target, target::Written},
     protected,
 };
-
-/// Up to how many targets it is said of each what else is in the lists about it.
-const NOTES_MAX: usize = 8;
-/// From how full on a list is said to be filling.
-const FILLING_PERCENT: u64 = 90;
 
 /// Does what the command line says with one of the lists.
 ///
@@ -31,8 +25,8 @@ const FILLING_PERCENT: u64 = 90;
 /// Not attached, or whatever the command fails with; then nothing has changed.
 pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Result<()> {
     match command {
-        ListCommand::Add(args) => add(instance, list, args),
-        ListCommand::Del { targets } => del(instance, list, targets),
+        ListCommand::Add(args) => say(change::add(instance, list, &args.targets, &args.entry)?),
+        ListCommand::Del { targets } => say(change::del(instance, list, targets)?),
         ListCommand::Import(args) => import::run(instance, list, args),
         ListCommand::Flush => flush(instance, list),
         ListCommand::List(output) => show::list(instance, list, output.json),
@@ -41,62 +35,15 @@ pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Res
     }
 }
 
-fn add(instance: &Instance, list: List, args: &AddArgs) -> Result<()> {
-    let mut live = Live::open(instance)?;
-    let now = clock::now();
-    let refuse = refusal(list, args.entry.force);
-    for written in &args.targets {
-        if let Some(why) = refuse(written.target) {
-            return Err(failure(
-                Kind::Invalid,
-                format!("{why}: nothing was changed; add --force to block it anyway"),
-            ));
-        }
+fn say_notes(notes: impl IntoIterator<Item = (log::Level, String)>) {
+    for (level, note) in notes {
+        log::log!(level, "{note}");
     }
-    let entry = |written: &Written| Entry {
-        target: written.target,
-        scope: args.entry.scope,
-        origin: Origin::Operator,
-        reason: args.entry.reason.clone(),
-        created_ms: now.wall_ms,
-        expires_ms: args.entry.ttl.map(|ttl| now.expiry_after(ttl)),
-    };
-    let named_each = args.targets.len() <= NOTES_MAX;
-    let mut before = Vec::new();
-    for written in args.targets.iter().filter(|_| named_each) {
-        before.extend(live.find(list, written.target, now)?);
-    }
-    live.add(list, args.targets.iter().map(entry).collect(), now)?;
-    say_masked(&args.targets);
-    for view in before {
-        log::info!(
-            "{} was in the {} already ({}): this takes its place",
-            view.target,
-            list.name(),
-            view.words(now)
-        );
-    }
-    if named_each {
-        for written in &args.targets {
-            note_others(&live, list, written.target)?;
-        }
-    }
-    warn_if_filling(&live, list)?;
-    let length = args.entry.ttl.map_or_else(String::new, |ttl| format!(" for {}", duration::format(ttl)));
-    emit(format!("{} {}{length}\n", done(list), named(&args.targets)))
 }
 
-fn del(instance: &Instance, list: List, targets: &[Written]) -> Result<()> {
-    let mut live = Live::open(instance)?;
-    let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
-    live.remove(list, &plain, clock::now())?;
-    say_masked(targets);
-    for &target in plain.iter().take(NOTES_MAX) {
-        if let Some(view) = live.covering(list, target, clock::now())?.first() {
-            log::warn!("{target} is still {}, for it is in {}", done(list), view.target);
-        }
-    }
-    emit(format!("{} taken out of the {}\n", named(targets), list.name()))
+fn say(done: Done) -> Result<()> {
+    say_notes(done.notes);
+    emit(format!("{}\n", done.said))
 }
 
 fn flush(instance: &Instance, list: List) -> Result<()> {
@@ -116,48 +63,6 @@ fn refusal(list: List, force: bool) -> impl Fn(Target) -> Option<String> {
     move |target| {
         let conflict = current.as_ref()?.set.conflict(target.net())?;
         Some(conflict.to_string())
-    }
-}
-
-/// Says what was made of targets with host bits.
-fn say_masked(targets: &[Written]) {
-    for written in targets.iter().filter(|written| written.masked) {
-        log::info!("host bits were cleared: {} is what counts", written.target);
-    }
-}
-
-/// Says what else the lists have about a target, where that may surprise.
-fn note_others(live: &Live, list: List, target: Target) -> Result<()> {
-    let now = clock::now();
-    if list == List::Block
-        && let Some(view) = live.covering(List::Allow, target, now)?.first()
-    {
-        log::warn!("{target} stays allowed: {} is in the allowlist, which wins", view.target);
-    }
-    if let Some(view) = live.covering(list, target, now)?.get(1) {
-        log::info!("{target} is in {} as well, which is in the {} already", view.target, list.name());
-    }
-    Ok(())
-}
-
-/// Says so if there will soon be no room in a list.
-fn warn_if_filling(live: &Live, list: List) -> Result<()> {
-    let ListSize { entries, capacity } = live.size(list)?;
-    if entries * 100 >= capacity * FILLING_PERCENT {
-        let name = list.name();
-        log::warn!(
-            "the {name} has {entries} of {capacity} entries: when it is full no more are taken; \
-             attach with a larger --max-list in time"
-        );
-    }
-    Ok(())
-}
-
-/// What has become of a target in a list.
-const fn done(list: List) -> &'static str {
-    match list {
-        List::Allow => "allowed",
-        List::Block => "blocked",
     }
 }
 

@@ -1,11 +1,22 @@
 //! Reads the filter for `top`: opens the pins anew for each look, so that it survives a filter that is taken off
 //! and attached again.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use anyhow::Result;
-use synguard_common::abi::{SourceKey, SourceState};
+use synguard_common::{
+    abi::{SourceKey, SourceState},
+    list::ListKey,
+    prefix::is_v4_mapped,
+};
 
+use super::{
+    events::Events,
+    listed::{Lists, Standings},
+};
 use crate::{
     clock,
     commands::{
@@ -23,14 +34,22 @@ use crate::{
 
 /// How long reading a table may take: a table of a million is read in a third of that.
 const READ_MAX: Duration = Duration::from_secs(1);
+/// The same where nobody waits for an answer to a key.
+const READ_MAX_ONCE: Duration = Duration::from_secs(5);
 /// Networks that are looked at; more are not of interest to anybody.
 const NETWORKS_MAX: usize = 1000;
+
+/// Leading bits that make a network of IPv4, in its mapped form, and of IPv6.
+const NETWORK_LENGTHS: [u32; 2] = [96 + 24, 48];
 
 /// Looks at the filter again and again.
 pub(super) struct Gatherer {
     instance: Instance,
     rates: Rates,
     network_rates: Rates,
+    lists: Lists,
+    events: Events,
+    budget: Budget,
     earlier: Option<Snapshot>,
     cpu_ns: u64,
 }
@@ -44,8 +63,11 @@ struct Found {
 }
 
 impl Gatherer {
-    pub(super) fn new(instance: Instance) -> Self {
+    pub(super) fn new(instance: Instance, is_live: bool) -> Self {
         Self {
+            events: Events::new(&instance),
+            lists: Lists::default(),
+            budget: Budget::new(if is_live { READ_MAX } else { READ_MAX_ONCE }),
             instance,
             rates: Rates::default(),
             network_rates: Rates::default(),
@@ -67,10 +89,12 @@ impl Gatherer {
         };
         let begun_ns = clock::now_ns();
         let (settings, _) = datapath.settings()?;
+        self.lists.read(&datapath, clock::now())?;
         let mut found = self.sources(&datapath, want, settings.source_prefix_v6)?;
         if settings.prefix_rate != 0 {
             found.networks = self.networks(&datapath)?;
         }
+        self.look_up(&datapath, &mut found, settings.source_prefix_v6)?;
         let reading_ms = clock::now_ns().saturating_sub(begun_ns) as f64 / 1e6;
         let status = Status::since(&self.instance, &datapath, &earlier, found.summary)?;
         let seconds = status.snapshot.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
@@ -80,6 +104,21 @@ impl Gatherer {
         Ok((survey, status))
     }
 
+    /// Adds what only the screen shows: the entries of the lists, and what happened.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(super) fn add_stories(&mut self, survey: &mut Survey) -> Result<()> {
+        let now = clock::now();
+        self.lists.read_reasons(&self.instance, &open(&self.instance)?, now)?;
+        survey.listed = self.lists.listed(now);
+        survey.reasons_unread = self.lists.reasons_unread();
+        self.events.read()?;
+        survey.happenings = self.events.latest();
+        Ok(())
+    }
+
     fn sources(&mut self, datapath: &Datapath, want: &Want, v6_length: u8) -> Result<Found> {
         let now_ns = clock::now_ns();
         self.rates.begin(now_ns);
@@ -87,7 +126,7 @@ impl Gatherer {
         let mut summary = SourceSummary::default();
         let mut busiest = Busiest::new(want.sort, want.limit);
         let mut networks = Networks::default();
-        let coverage = datapath.for_each_source(Budget::new(READ_MAX), |key, state| {
+        let coverage = datapath.for_each_source(self.budget, |key, state| {
             summary.add(state, now_ns);
             let fresh = self.rates.fresh(key, state);
             let row = Row::new(key, state, fresh, seconds, now_ns);
@@ -99,7 +138,53 @@ impl Gatherer {
             }
         })?;
         let networks = networks.busiest(want.sort, NETWORKS_MAX, seconds);
-        Ok(Found { summary, rows: busiest.finish(), networks, coverage })
+        let mut rows = busiest.finish();
+        self.add_blocked(datapath, want, &mut rows, v6_length)?;
+        Ok(Found { summary, rows, networks, coverage })
+    }
+
+    /// Adds what the blocklist drops to its sources, of which the table does not hear while they are blocked.
+    fn add_blocked(
+        &self,
+        datapath: &Datapath,
+        want: &Want,
+        rows: &mut Vec<Row>,
+        v6_length: u8,
+    ) -> Result<()> {
+        let (seconds, now_ns) = (self.lists.seconds(), clock::now_ns());
+        let mut places: HashMap<SourceKey, usize> =
+            rows.iter().enumerate().map(|(i, row)| (row.key, i)).collect();
+        for (key, shown) in self.lists.blocked_sources(v6_length) {
+            let place = match places.entry(key) {
+                Entry::Occupied(place) => *place.get(),
+                Entry::Vacant(_) if !want.filter.admits(&key, v6_length) => continue,
+                Entry::Vacant(place) => {
+                    let state = datapath.source(&key)?.unwrap_or_default();
+                    rows.push(Row::new(&key, &state, 0, seconds, now_ns));
+                    *place.insert(rows.len() - 1)
+                }
+            };
+            if let Some(row) = rows.get_mut(place) {
+                *row = row.with_hits(shown.fresh, shown.hits(), seconds, now_ns);
+            }
+        }
+        rows.sort_by(|a, b| want.sort.compare(a, b));
+        rows.truncate(want.limit);
+        Ok(())
+    }
+
+    /// Looks up what the lists say of what was found.
+    fn look_up(&self, datapath: &Datapath, found: &mut Found, v6_length: u8) -> Result<()> {
+        let standings = Standings::of(datapath)?;
+        let now_ns = clock::now_ns();
+        let rows = found.rows.iter_mut().map(|row| (row, [128, v6_length.into()]));
+        let networks = found.networks.iter_mut().map(|row| (row, NETWORK_LENGTHS));
+        for (row, [v4, v6]) in rows.chain(networks) {
+            let length = if is_v4_mapped(row.key.address) { v4 } else { v6 };
+            let listed = standings.of_prefix(&ListKey::new(row.key.address, length), now_ns)?;
+            row.standing = listed.unwrap_or(row.standing);
+        }
+        Ok(())
     }
 
     fn networks(&mut self, datapath: &Datapath) -> Result<Vec<Row>> {
@@ -111,7 +196,7 @@ impl Gatherer {
             let fresh = self.network_rates.fresh(key, state);
             busiest.offer(Row::new(key, state, fresh, seconds, now_ns));
         };
-        datapath.for_each_prefix(Budget::new(READ_MAX), &mut visit)?;
+        datapath.for_each_prefix(self.budget, &mut visit)?;
         Ok(busiest.finish())
     }
 
@@ -135,7 +220,7 @@ fn survey(status: &Status, found: Found) -> Survey {
             .collect(),
         controller: status.controller,
         phase: status.control.phase,
-        kind: status.control.kind.map(|kind| kind.to_string()),
+        kind: status.control.kind.map(|_| status.control.kind_names().join("+")),
         phase_seconds: status.control.phase_seconds(status.snapshot.at_ns),
         arming: status.arming(),
         counters: status.snapshot.counters.clone(),

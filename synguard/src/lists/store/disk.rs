@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,10 @@ use crate::{
 const BUFFER: usize = 256 * 1024;
 /// Enough of a base file to have its header.
 const START: u64 = 512;
+
+/// Which files there are, how long they are, and when they were written: what changes when they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp([Option<(u64, u64, i64, i64)>; 2]);
 
 /// The paths of a list's files.
 #[derive(Debug)]
@@ -42,6 +46,13 @@ impl Files {
             temporary: path("list.new"),
             old: path("list.old"),
         }
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp([&self.base, &self.log].map(|path| {
+            let found = fs::metadata(path).ok()?;
+            Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+        }))
     }
 
     /// Removes what a killed process left behind.

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, io, path::Path};
 use anyhow::{Context as _, Result, bail};
 
 use self::disk::Files;
-pub use self::log::Change;
+pub use self::{disk::Stamp, log::Change};
 use super::{Entry, List, Now, file};
 
 /// A log that would grow longer is made into a base file. It holds about twenty thousand addresses.
@@ -75,6 +75,11 @@ impl Store {
     /// The files of a list in an instance's state folder. Nothing is opened yet.
     pub fn new(folder: &Path, list: List) -> Self {
         Self { files: Files::new(folder, list), list, log_max: LOG_MAX }
+    }
+
+    /// What tells whether the files have changed.
+    pub fn stamp(&self) -> Stamp {
+        self.files.stamp()
     }
 
     /// Reads the list. What is damaged is set aside, with a warning, and the rest is what counts from then on.

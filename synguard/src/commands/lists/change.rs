@@ -1,0 +1,182 @@
+//! Entries added and taken out, for the command line and for `top`: what is done, and what is to be said of it.
+
+use anyhow::Result;
+use log::Level;
+
+use super::{named, refusal};
+use crate::{
+    cli::EntryArgs,
+    clock,
+    datapath::ListSize,
+    duration,
+    error::{Kind, failure},
+    instance::Instance,
+    lists::{Entry, List, Live, Now, Origin, Target, View, target::Written},
+};
+
+/// Up to how many targets it is looked at each: what else is in the lists about it, and what there was before.
+const NOTES_MAX: usize = 8;
+/// From how full on a list is said to be filling.
+const FILLING_PERCENT: u64 = 90;
+
+/// A change that was made.
+pub(in crate::commands) struct Done {
+    /// What was done, in one line.
+    pub(in crate::commands) said: String,
+    /// What somebody might not expect.
+    pub(in crate::commands) notes: Vec<(Level, String)>,
+    /// The entries that the targets had before, unless there are many.
+    pub(in crate::commands) before: Vec<Entry>,
+}
+
+/// Adds targets to a list.
+///
+/// # Errors
+///
+/// Not attached, a target that must not be blocked, or no room; then nothing has changed.
+pub(in crate::commands) fn add(
+    instance: &Instance,
+    list: List,
+    targets: &[Written],
+    args: &EntryArgs,
+) -> Result<Done> {
+    let mut live = Live::open(instance)?;
+    let now = clock::now();
+    let refuse = refusal(list, args.force);
+    for written in targets {
+        if let Some(why) = refuse(written.target) {
+            return Err(failure(
+                Kind::Invalid,
+                format!(
+                    "{why}: nothing was changed; `synguard block add {} --force` blocks it anyway",
+                    written.target
+                ),
+            ));
+        }
+    }
+    let entry = |written: &Written| Entry {
+        target: written.target,
+        scope: args.scope,
+        origin: Origin::Operator,
+        reason: args.reason.clone(),
+        created_ms: now.wall_ms,
+        expires_ms: args.ttl.map(|ttl| now.expiry_after(ttl)),
+    };
+    let before = before(&live, list, targets, now)?;
+    live.add(list, targets.iter().map(entry).collect(), now)?;
+    let mut notes = masked(targets);
+    notes.extend(before.iter().map(|view| {
+        let (target, name, words) = (view.target, list.name(), view.words(now));
+        (Level::Info, format!("{target} was in the {name} already ({words}): this takes its place"))
+    }));
+    if targets.len() <= NOTES_MAX {
+        for written in targets {
+            notes.extend(others(&live, list, written.target)?);
+        }
+    }
+    notes.extend(filling(&live, list)?);
+    let length = args.ttl.map_or_else(String::new, |ttl| format!(" for {}", duration::format(ttl)));
+    let said = format!("{} {}{length}", done(list), named(targets));
+    Ok(Done { said, notes, before: entries(&before, now) })
+}
+
+/// Takes targets out of a list.
+///
+/// # Errors
+///
+/// Not attached, or a target that is not there; then nothing has changed.
+pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[Written]) -> Result<Done> {
+    let mut live = Live::open(instance)?;
+    let now = clock::now();
+    let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
+    let before = before(&live, list, targets, now)?;
+    live.remove(list, &plain, now)?;
+    let mut notes = masked(targets);
+    for &target in plain.iter().take(NOTES_MAX) {
+        if let Some(view) = live.covering(list, target, now)?.first() {
+            let note = format!("{target} is still {}, for it is in {}", done(list), view.target);
+            notes.push((Level::Warn, note));
+        }
+    }
+    let said = format!("{} taken out of the {}", named(targets), list.name());
+    Ok(Done { said, notes, before: entries(&before, now) })
+}
+
+/// Puts an entry back as it was, or in the place of the one that is there now.
+///
+/// # Errors
+///
+/// Not attached, or its time is over; then nothing has changed.
+pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Entry) -> Result<Done> {
+    let mut live = Live::open(instance)?;
+    let now = clock::now();
+    let (target, name) = (entry.target, list.name());
+    if entry.is_over(now) {
+        let message = format!("the time that {target} had in the {name} is over: nothing was changed");
+        return Err(failure(Kind::Invalid, message));
+    }
+    let before = before(&live, list, &[Written { target, masked: false }], now)?;
+    live.add(list, vec![entry.clone()], now)?;
+    let notes = others(&live, list, target)?;
+    Ok(Done { said: format!("{target} put back into the {name}"), notes, before: entries(&before, now) })
+}
+
+/// The entries that targets have now.
+fn before(live: &Live, list: List, targets: &[Written], now: Now) -> Result<Vec<View>> {
+    if targets.len() > NOTES_MAX {
+        return Ok(Vec::new());
+    }
+    let found: Result<Vec<_>> =
+        targets.iter().map(|written| live.described(list, written.target, now)).collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+fn entries(views: &[View], now: Now) -> Vec<Entry> {
+    views.iter().map(|view| view.to_entry(now)).collect()
+}
+
+/// What was made of targets with host bits.
+fn masked(targets: &[Written]) -> Vec<(Level, String)> {
+    let masked = targets.iter().filter(|written| written.masked);
+    masked
+        .map(|one| (Level::Info, format!("host bits were cleared: {} is what counts", one.target)))
+        .collect()
+}
+
+/// Whether there will soon be no room in a list.
+pub(super) fn filling(live: &Live, list: List) -> Result<Option<(Level, String)>> {
+    let ListSize { entries, capacity } = live.size(list)?;
+    let name = list.name();
+    let note = || {
+        format!(
+            "the {name} has {entries} of {capacity} entries: when it is full no more are taken; \
+             attach with a larger --max-list in time"
+        )
+    };
+    Ok((entries * 100 >= capacity * FILLING_PERCENT).then(|| (Level::Warn, note())))
+}
+
+/// What has become of a target in a list.
+const fn done(list: List) -> &'static str {
+    match list {
+        List::Allow => "allowed",
+        List::Block => "blocked",
+    }
+}
+
+/// What else the lists have about a target, where that may surprise.
+fn others(live: &Live, list: List, target: Target) -> Result<Vec<(Level, String)>> {
+    let now = clock::now();
+    let mut notes = Vec::new();
+    if list == List::Block
+        && let Some(view) = live.covering(List::Allow, target, now)?.first()
+    {
+        let note = format!("{target} stays allowed: {} is in the allowlist, which wins", view.target);
+        notes.push((Level::Warn, note));
+    }
+    if let Some(view) = live.covering(list, target, now)?.get(1) {
+        let note = format!("{target} is in {} as well, which is in the {} already", view.target, list.name());
+        notes.push((Level::Info, note));
+    }
+    Ok(notes)
+}

@@ -1,0 +1,52 @@
+//! Makes the changes that somebody asks for on the screen, the same way as `block` and `allow` do.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    cli::EntryArgs,
+    commands::lists::change::{self, Done},
+    instance::Instance,
+    lists::{Entry, List, Scope, target::Written},
+    sources::Standing,
+    tui::change::{Change, Made},
+};
+
+/// Makes a change, and says what would undo it.
+///
+/// # Errors
+///
+/// If it cannot be made; then nothing has changed.
+pub(super) fn make(instance: &Instance, change: &Change) -> Result<Made> {
+    let (Change::Add { standing, .. } | Change::Remove { standing, .. } | Change::PutBack { standing, .. }) =
+        change;
+    let standing = *standing;
+    let list = match standing {
+        Standing::Blocked => List::Block,
+        Standing::Allowed => List::Allow,
+        Standing::Ok | Standing::Hold => bail!("there is no list of those in state {}", standing.label()),
+    };
+    let (done, target) = match change {
+        Change::Add { target, time, .. } => {
+            let args = EntryArgs { ttl: *time, reason: None, scope: Scope::All, force: false };
+            (change::add(instance, list, &[Written::parse(target)?], &args)?, target.clone())
+        }
+        Change::Remove { target, .. } => {
+            (change::del(instance, list, &[Written::parse(target)?])?, target.clone())
+        }
+        Change::PutBack { entry, .. } => (change::put_back(instance, list, entry)?, entry.target.to_string()),
+    };
+    let Done { mut said, notes, before } = done;
+    for (_, note) in notes {
+        said += "; ";
+        said += &note;
+    }
+    Ok(Made { said, undo: undo(change, standing, target, before) })
+}
+
+fn undo(change: &Change, standing: Standing, target: String, before: Vec<Entry>) -> Option<Change> {
+    match (before.into_iter().next(), change) {
+        (Some(entry), _) => Some(Change::PutBack { standing, entry }),
+        (None, Change::Remove { .. }) => None,
+        (None, _) => Some(Change::Remove { standing, target }),
+    }
+}

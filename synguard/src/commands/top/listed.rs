@@ -1,0 +1,218 @@
+//! Reads the operator's lists for `top`: the tables without a lock, since they may be read at any time, and what the
+//! files know – why an entry is there – when they have changed and nobody holds the lock.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use synguard_common::{
+    abi::SourceKey,
+    list::{ListEntry, ListKey},
+};
+
+use crate::{
+    clock,
+    datapath::{self, Datapath, Finder},
+    instance::Instance,
+    lists::{
+        List, Now, Origin, Reason, Scope, Target,
+        store::{Stamp, Store},
+    },
+    lock::Lock,
+    sources::Standing,
+    tui::data::Listed,
+};
+
+/// Entries that are shown at most: the busiest.
+const SHOWN_MAX: usize = 1000;
+/// Entries whose hits are remembered, for rates.
+const REMEMBERED_MAX: usize = 100_000;
+/// In longer lists it is not read why entries are there.
+const REASONS_MAX: u64 = 100_000;
+/// A list is read again after so many times the CPU time that reading took, so that it takes a fiftieth of a core.
+const PAUSE_FACTOR: u64 = 50;
+
+/// An entry that is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Shown {
+    list: List,
+    pub(super) key: ListKey,
+    entry: ListEntry,
+    /// Hits since the reading before.
+    pub(super) fresh: u64,
+}
+
+/// Both lists.
+#[derive(Default)]
+pub(super) struct Lists {
+    shown: Vec<Shown>,
+    hits: HashMap<(List, ListKey), u64>,
+    /// When the tables were read, and the time before; 0 before the first.
+    at_ns: u64,
+    before_ns: u64,
+    next_ns: u64,
+    /// By [`List::index`].
+    reasons: [Reasons; 2],
+}
+
+/// Why entries of a list are there.
+#[derive(Default)]
+struct Reasons {
+    stamp: Option<Stamp>,
+    by_target: BTreeMap<Target, Reason>,
+    unread: bool,
+}
+
+impl Lists {
+    /// Reads the tables, unless they are so long that it is too early.
+    pub(super) fn read(&mut self, datapath: &Datapath, now: Now) -> Result<()> {
+        if now.monotonic_ns < self.next_ns {
+            return Ok(());
+        }
+        let cpu_ns = clock::cpu_ns();
+        let is_first = self.at_ns == 0;
+        (self.before_ns, self.at_ns) = (self.at_ns, now.monotonic_ns);
+        let former = std::mem::take(&mut self.hits);
+        let maps = datapath.lists()?;
+        let mut shown = Vec::new();
+        for list in List::ALL {
+            maps.for_each(list, |key, entry| {
+                if !entry.holds(now.monotonic_ns) {
+                    return;
+                }
+                let before = former.get(&(list, *key)).copied().unwrap_or(0);
+                let fresh = if is_first { 0 } else { entry.hits.saturating_sub(before) };
+                if entry.hits > 0 && self.hits.len() < REMEMBERED_MAX {
+                    self.hits.insert((list, *key), entry.hits);
+                }
+                shown.push(Shown { list, key: *key, entry: *entry, fresh });
+                if shown.len() >= 2 * SHOWN_MAX {
+                    keep_busiest(&mut shown);
+                }
+            })?;
+        }
+        keep_busiest(&mut shown);
+        self.shown = shown;
+        let used_ns = clock::cpu_ns().saturating_sub(cpu_ns);
+        self.next_ns = now.monotonic_ns.saturating_add(used_ns.saturating_mul(PAUSE_FACTOR));
+        Ok(())
+    }
+
+    /// Reads why entries are there, if that may have changed and can be read now.
+    pub(super) fn read_reasons(&mut self, instance: &Instance, datapath: &Datapath, now: Now) -> Result<()> {
+        for list in List::ALL {
+            let reasons = &mut self.reasons[list.index()];
+            reasons.unread = datapath.lists()?.size(list)?.entries > REASONS_MAX;
+            let store = Store::new(&instance.state, list);
+            if reasons.unread || reasons.stamp == Some(store.stamp()) {
+                continue;
+            }
+            let Some(lock) = Lock::try_change(instance)? else { continue };
+            if lock.is_unfinished()? {
+                // The next change will first finish what its holder was killed at.
+                continue;
+            }
+            if !datapath::is_pinned(&instance.pins) {
+                // It was detached meanwhile, and nothing may be left behind.
+                lock.remove_file();
+                return Ok(());
+            }
+            // What is wrong with the files is not asked again and again.
+            let loaded = store.load(now).inspect_err(|error| log::warn!("{error:#}")).unwrap_or_default();
+            loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            let reason = |entry: crate::lists::Entry| Some((entry.target, entry.reason?));
+            reasons.by_target = loaded.entries.into_iter().filter_map(reason).collect();
+            reasons.stamp = Some(store.stamp());
+        }
+        Ok(())
+    }
+
+    /// The entries as they are shown.
+    pub(super) fn listed(&self, now: Now) -> Vec<Listed> {
+        let seconds = self.seconds();
+        let one = |shown: &Shown| {
+            let Shown { list, key, entry, fresh } = shown;
+            let target = Target::from_key(key);
+            let left_ns = entry.expires_at_ns.saturating_sub(now.monotonic_ns);
+            Listed {
+                standing: standing(*list),
+                target: target.to_string(),
+                origin: Origin::from_abi(entry.origin).name().to_owned(),
+                scope: Scope::from_abi(entry.scope).name().to_owned(),
+                hits: entry.hits,
+                rate: if seconds > 0.0 { *fresh as f64 / seconds } else { 0.0 },
+                seconds_left: (entry.expires_at_ns != 0).then_some(left_ns.div_ceil(1_000_000_000)),
+                reason: self.reason(*list, target),
+            }
+        };
+        self.shown.iter().filter(|shown| shown.entry.holds(now.monotonic_ns)).map(one).collect()
+    }
+
+    fn reason(&self, list: List, target: Target) -> String {
+        self.reasons[list.index()].by_target.get(&target).map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// Whether it was not read why entries are there.
+    pub(super) fn reasons_unread(&self) -> bool {
+        self.reasons.iter().any(|reasons| reasons.unread)
+    }
+
+    /// Seconds between the last reading of the tables and the one before.
+    pub(super) fn seconds(&self) -> f64 {
+        if self.before_ns == 0 { 0.0 } else { self.at_ns.saturating_sub(self.before_ns) as f64 / 1e9 }
+    }
+
+    /// Blocked sources: entries that are a source and nothing wider, and have dropped something.
+    pub(super) fn blocked_sources(&self, v6_length: u8) -> impl Iterator<Item = (SourceKey, Shown)> {
+        let is_source = move |shown: &&Shown| {
+            let length = if shown.key.is_v4() { 128 } else { v6_length.into() };
+            shown.list == List::Block && shown.key.length == length && shown.entry.hits > 0
+        };
+        self.shown.iter().filter(is_source).map(|shown| (SourceKey { address: shown.key.address }, *shown))
+    }
+}
+
+impl Shown {
+    /// Packets it decided about.
+    pub(super) const fn hits(&self) -> u64 {
+        self.entry.hits
+    }
+}
+
+/// Of very many entries the busiest, and those that somebody added before those of a feed.
+fn keep_busiest(shown: &mut Vec<Shown>) {
+    shown.sort_unstable_by_key(|one| {
+        let is_feed = Origin::from_abi(one.entry.origin) == Origin::Feed;
+        (std::cmp::Reverse(one.fresh), is_feed, std::cmp::Reverse(one.entry.hits), one.key)
+    });
+    shown.truncate(SHOWN_MAX);
+}
+
+const fn standing(list: List) -> Standing {
+    match list {
+        List::Allow => Standing::Allowed,
+        List::Block => Standing::Blocked,
+    }
+}
+
+/// Tells what the lists say of sources and networks.
+pub(super) struct Standings([(List, Option<Finder>); 2]);
+
+impl Standings {
+    pub(super) fn of(datapath: &Datapath) -> Result<Self> {
+        let maps = datapath.lists()?;
+        // In the datapath's order.
+        Ok(Self([(List::Allow, maps.finder(List::Allow)?), (List::Block, maps.finder(List::Block)?)]))
+    }
+
+    /// What the lists say of the SYNs of a prefix, if anything.
+    pub(super) fn of_prefix(&self, prefix: &ListKey, now_ns: u64) -> Result<Option<Standing>> {
+        for (list, finder) in &self.0 {
+            let Some(finder) = finder else { continue };
+            let decides = |entry: &ListEntry| entry.holds(now_ns) && entry.speaks_of(true);
+            if finder.covering(prefix).iter().any(|(_, entry)| decides(entry)) {
+                return Ok(Some(standing(*list)));
+            }
+        }
+        Ok(None)
+    }
+}
