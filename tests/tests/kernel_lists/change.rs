@@ -97,6 +97,23 @@ fn growing_and_shrinking_a_list_lets_nothing_slip_through() {
     assert_eq!(found, left);
 }
 
+/// What was found in this tick is remembered, but not beyond a change: most of these come within one tick.
+#[test]
+fn a_change_holds_for_the_next_packet() {
+    let listed = Listed::new();
+    let packet = datagram("192.0.2.1".parse().unwrap());
+    for _ in 0..50 {
+        for (list, reason) in [(List::Block, Reason::Blocked), (List::Allow, Reason::Allowed)] {
+            listed.add(list, &[item("192.0.2.1")]);
+            assert_eq!([listed.reason(&packet), listed.reason(&packet)], [reason; 2]);
+        }
+        for (list, reason) in [(List::Allow, Reason::Blocked), (List::Block, Reason::NotTcp)] {
+            listed.change(|lists| lists.remove(list, &[key("192.0.2.1")])).unwrap();
+            assert_eq!([listed.reason(&packet), listed.reason(&packet)], [reason; 2]);
+        }
+    }
+}
+
 #[test]
 fn hits_survive_changes() {
     let listed = Listed::new();
