@@ -48,7 +48,7 @@ impl Machine {
         // Nothing of the host's is needed, not even KVM. Both processors take turns on one thread: with one
         // each, qemu does not keep the kernel's patching of its own code in order, which BPF_PROG_TEST_RUN
         // makes it do all the time, and now and then the kernel dies of "Oops: int3".
-        qemu.args(["-accel", "tcg,thread=single", "-smp", "2", "-m", "1G", "-nodefaults", "-no-reboot"]);
+        qemu.args(["-accel", "tcg,thread=single", "-smp", "2", "-m", "3G", "-nodefaults", "-no-reboot"]);
         qemu.args(["-display", "none", "-monitor", "none"]);
         qemu.arg("-serial").arg(format!("file:{}", self.log.display())).args(["-serial", "stdio"]);
         qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initramfs);
