@@ -1,4 +1,4 @@
-//! The screen of `top`. State and drawing are pure; [`term`] has the terminal.
+//! The screen of `top`. State and drawing are pure; `term` has the terminal.
 
 pub mod change;
 pub mod data;
