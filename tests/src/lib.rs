@@ -4,6 +4,7 @@
 //! Everything here needs root, and is undone when its guard is dropped. Floods stay inside the namespaces of
 //! the [`lab::Lab`] that they run in.
 
+pub mod answer;
 pub mod bench;
 pub mod bpffs;
 pub mod client;

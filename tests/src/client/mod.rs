@@ -8,6 +8,8 @@ mod summary;
 mod worker;
 
 use std::{
+    io,
+    net::{IpAddr, SocketAddr, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -112,6 +114,30 @@ impl Clients {
         }
         let visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Summary::of(&visits))
+    }
+}
+
+/// Connects from a given address, in the calling thread's namespace.
+///
+/// # Errors
+/// When the connection is refused, or not up within the given time.
+pub fn connect(from: IpAddr, to: SocketAddr, within: Duration) -> io::Result<TcpStream> {
+    let socket = socket::connect(from, to)?;
+    let epoll = socket::Epoll::new()?;
+    epoll.add(&socket, 0)?;
+    let begun = std::time::Instant::now();
+    loop {
+        epoll.wait(within.saturating_sub(begun.elapsed()))?;
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        if socket.peer_addr().is_ok() {
+            socket.set_nonblocking(false)?;
+            return Ok(socket);
+        }
+        if begun.elapsed() >= within {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
     }
 }
 
