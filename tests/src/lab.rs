@@ -13,6 +13,7 @@
 
 use std::{
     fmt::Write as _,
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::Command,
 };
@@ -38,7 +39,8 @@ pub const SERVER_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 pub const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x5e, 0, 0, 0, 0, 0, 1);
 /// The server's hardware address.
 pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+/// The client's hardware address.
+pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// The hardware address of the server's gateway: the sender of the flood, and where answers to it go.
 pub const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xfe];
 
@@ -136,6 +138,21 @@ impl Lab {
     /// When another program is attached.
     pub fn attach(&self, program: Program) -> Result<Attached> {
         Loaded::new(program)?.attach(&self.server, DEVICE, XdpMode::Driver)
+    }
+
+    /// A counter of the server's namespace, one of `TcpExt` in `netstat`.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn tcp_ext(&self, name: &str) -> Result<u64> {
+        let text = self
+            .server
+            .run(|| fs::read_to_string("/proc/thread-self/net/netstat"))?
+            .context("read netstat")?;
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+        let (names, values) = lines.next().zip(lines.next()).context("no TcpExt in netstat")?;
+        let value = names.split(' ').zip(values.split(' ')).find(|(key, _)| *key == name);
+        value.and_then(|(_, value)| value.parse().ok()).with_context(|| format!("no {name} in netstat"))
     }
 
     /// Frames sent by XDP that the server's device had no room for in its ring (256 frames), since it was

@@ -4,7 +4,7 @@
 mod options;
 mod segment;
 
-use synguard_common::answer::{ANSWER_ON, ANSWER_OPTIONS, Answering};
+use synguard_common::answer::{ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, Answering};
 
 pub use self::{
     options::{Offer, TcpOption},
@@ -30,8 +30,6 @@ pub struct Terms {
     pub earliest_ms: u64,
     /// The same after the answer was there.
     pub latest_ms: u64,
-    /// Whether the server would agree to ECN.
-    pub ecn: bool,
 }
 
 /// An answer in which nothing is wrong.
@@ -147,8 +145,7 @@ fn carried(syn: &Segment, answer: &Segment, options: &[TcpOption], terms: &Terms
 /// router has marked the SYN, and there is a timestamp to keep it in.
 fn agrees_to_ecn(syn: &Segment, terms: &Terms) -> bool {
     let asked = u16::from(flags::ECE | flags::CWR);
-    terms.ecn
-        && terms.answering.has(ANSWER_OPTIONS)
+    terms.answering.has(ANSWER_ECN | ANSWER_OPTIONS)
         && Offer::of(&syn.options).timestamp.is_some()
         && syn.flags & asked == asked
         && syn.ecn == 0

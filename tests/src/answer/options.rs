@@ -24,6 +24,8 @@ const MSS: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const TIMESTAMP: u8 = 8;
+const MD5: u8 = 19;
+const AUTHENTICATION: u8 = 29;
 
 impl TcpOption {
     /// Reads all options of an answer: each kind that an answer may have, once at most, of its right length; padding
@@ -89,6 +91,8 @@ pub struct Offer {
     pub timestamp: Option<u32>,
     /// The options are not well-formed: one has a length below two, or ends outside the header.
     pub broken: bool,
+    /// There is a signature among them (RFC 2385, RFC 5925), which an answer would have to bear as well.
+    pub signed: bool,
 }
 
 impl Offer {
@@ -124,6 +128,7 @@ impl Offer {
             [WINDOW_SCALE, 3, scale] => self.scale = Some(scale.min(super::SCALE_MAX)),
             [SACK_PERMITTED, 2] => self.sack = true,
             [TIMESTAMP, 10, a, b, c, d, ..] => self.timestamp = Some(u32::from_be_bytes([a, b, c, d])),
+            [MD5 | AUTHENTICATION, ..] => self.signed = true,
             _ => {}
         }
     }

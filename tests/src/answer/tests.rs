@@ -26,11 +26,11 @@ fn terms(flags: u32) -> Terms {
         hop_limit: 64,
         ..Answering::default()
     };
-    Terms { answering, earliest_ms: NOW_MS - 4, latest_ms: NOW_MS, ecn: true }
+    Terms { answering, earliest_ms: NOW_MS - 4, latest_ms: NOW_MS }
 }
 
 fn kept() -> Terms {
-    terms(ANSWER_ON | ANSWER_OPTIONS)
+    terms(ANSWER_ON | ANSWER_OPTIONS | ANSWER_ECN)
 }
 
 fn syn(options: &[u8]) -> Packet {
@@ -211,7 +211,7 @@ fn ecn_takes_both_flags_a_timestamp_and_an_unmarked_syn() {
         frame(&[], ip(), tcp)
     };
     let (agreed, refused) = (answer(0x39, true), answer(0x19, false));
-    let no_ecn = Terms { ecn: false, ..kept() };
+    let no_ecn = terms(ANSWER_ON | ANSWER_OPTIONS);
     let marked = syn(&LINUX).ecn().patch(15, &[1]);
     for (syn, terms, agrees) in [
         (syn(&LINUX).ecn(), kept(), true),
@@ -247,8 +247,13 @@ fn the_timestamp_is_the_latest_possible_one() {
 #[test]
 fn offers_are_read_as_the_kernel_reads_them() {
     let linux = Offer::of(&LINUX);
-    let whole =
-        Offer { mss: Some(1460), scale: Some(9), sack: true, timestamp: Some(0x0102_0304), broken: false };
+    let whole = Offer {
+        mss: Some(1460),
+        scale: Some(9),
+        sack: true,
+        timestamp: Some(0x0102_0304),
+        ..Offer::default()
+    };
     assert_eq!(linux, whole);
     let none = Offer::default();
     for (bytes, offer) in [
@@ -263,6 +268,7 @@ fn offers_are_read_as_the_kernel_reads_them() {
         (&[4, 2, 3, 0, 3, 3, 1], Offer { sack: true, broken: true, ..none }),
         (&[4, 2, 1, 8], Offer { sack: true, broken: true, ..none }),
         (&[254, 1, 4, 2], Offer { broken: true, ..none }),
+        (&[19, 2, 29, 1], Offer { signed: true, broken: true, ..none }),
         // A request for a TFO cookie.
         (&[34, 2, 4, 2], Offer { sack: true, ..none }),
     ] {

@@ -1,8 +1,6 @@
 //! The rows about what else a machine can do against a flood, end to end: forged SYNs handled a second, with the
 //! generator and everything behind it on one core.
 
-use std::fs;
-
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
@@ -79,19 +77,19 @@ const PEERS: [Peer; 7] = [
         name: "kernel, no cookies",
         listener: true,
         set_up: |lab| lab.set_syncookies(0),
-        evidence: |lab| tcp_ext(lab, "TCPReqQFullDrop"),
+        evidence: |lab| lab.tcp_ext("TCPReqQFullDrop"),
     },
     Peer {
         name: "kernel cookies (1)",
         listener: true,
         set_up: |lab| lab.set_syncookies(1),
-        evidence: |lab| tcp_ext(lab, "SyncookiesSent"),
+        evidence: |lab| lab.tcp_ext("SyncookiesSent"),
     },
     Peer {
         name: "kernel cookies (2)",
         listener: true,
         set_up: |lab| lab.set_syncookies(2),
-        evidence: |lab| tcp_ext(lab, "SyncookiesSent"),
+        evidence: |lab| lab.tcp_ext("SyncookiesSent"),
     },
     Peer {
         name: "nft SYNPROXY",
@@ -172,14 +170,4 @@ fn nft_packets(lab: &Lab) -> Result<u64> {
     let words: Vec<&str> = rules.split_whitespace().collect();
     let after = words.windows(3).filter(|words| words[..2] == ["counter", "packets"]);
     Ok(after.filter_map(|words| words[2].parse::<u64>().ok()).sum())
-}
-
-/// A counter of the server's namespace.
-fn tcp_ext(lab: &Lab, name: &str) -> Result<u64> {
-    let text =
-        lab.server.run(|| fs::read_to_string("/proc/thread-self/net/netstat"))?.context("read netstat")?;
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
-    let (names, values) = lines.next().zip(lines.next()).context("no TcpExt in netstat")?;
-    let value = names.split(' ').zip(values.split(' ')).find(|(key, _)| *key == name);
-    value.and_then(|(_, value)| value.parse().ok()).with_context(|| format!("no {name} in netstat"))
 }

@@ -9,7 +9,7 @@ mod worker;
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -117,11 +117,11 @@ impl Clients {
     }
 }
 
-/// Connects from a given address, in the calling thread's namespace.
+/// Connects from a given address and port, 0 for any, in the calling thread's namespace.
 ///
 /// # Errors
 /// When the connection is refused, or not up within the given time.
-pub fn connect(from: IpAddr, to: SocketAddr, within: Duration) -> io::Result<TcpStream> {
+pub fn connect(from: SocketAddr, to: SocketAddr, within: Duration) -> io::Result<TcpStream> {
     let socket = socket::connect(from, to)?;
     let epoll = socket::Epoll::new()?;
     epoll.add(&socket, 0)?;
@@ -139,6 +139,15 @@ pub fn connect(from: IpAddr, to: SocketAddr, within: Duration) -> io::Result<Tcp
             return Err(io::ErrorKind::TimedOut.into());
         }
     }
+}
+
+/// Connects from a given address by TCP Fast Open, in the calling thread's namespace: the data goes with the SYN if a
+/// cookie for that is known, or else the SYN asks for one and the data follows.
+///
+/// # Errors
+/// When the connection is refused, or not up within ten seconds.
+pub fn connect_fast(from: SocketAddr, to: SocketAddr, data: &[u8]) -> io::Result<TcpStream> {
+    socket::connect_fast(from, to, data)
 }
 
 /// Makes visits and waits for them all.
