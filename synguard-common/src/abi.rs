@@ -4,16 +4,19 @@
 use crate::{
     admission::Admission,
     answer::Answering,
+    first_syn::FirstSyns,
     held::{self, Held},
     list::{ListEntry, ListKey, Lists},
     listed::{self, Listed},
+    listener::ListenerPair,
+    network::NetworkSketch,
     prefix::Halves,
     rate::Limit,
     verdict::Reason,
 };
 
 /// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// [`Config::flags`]: nothing is dropped; drops are counted under [`Reason::watched`].
 pub const FLAG_MONITOR: u32 = 1 << 0;
@@ -197,8 +200,10 @@ pub struct CpuState {
     pub clock_tick: u64,
     /// The clock at that tick, in nanoseconds.
     pub clock_ns: u64,
+    /// The bucket of this CPU's answers, see [`Answering::limit`].
+    pub answer_tat_ns: u64,
     /// Zero.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 4],
 }
 
 /// Events a CPU may emit: 20 a second, bursts of 40.
@@ -215,6 +220,9 @@ const _: () = {
     assert!(size_of::<Answering>() == 72);
     assert!(size_of::<Held>() == held::SLOTS * 32);
     assert!(size_of::<Listed>() == listed::SLOTS * 80);
+    assert!(size_of::<ListenerPair>() == 64);
+    assert!(size_of::<NetworkSketch>() == 32 << 10);
+    assert!(size_of::<FirstSyns>() == 4 << 20);
     assert!(size_of::<ListKey>() == 24);
     assert!(size_of::<ListEntry>() == 24);
     assert!(size_of::<Lists>() == 16 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
@@ -243,6 +251,8 @@ mod user {
         Event,
         CpuState,
         Answering,
+        ListenerPair,
+        NetworkSketch,
         Registers,
         Held,
         Listed,

@@ -5,7 +5,8 @@ use crate::rate::Limit;
 /// [`Answering::flags`]: SYNs to listening, guarded ports are answered.
 pub const ANSWER_ON: u32 = 1 << 0;
 /// [`Answering::flags`]: `net.ipv4.tcp_timestamps` is 2, so an answer may carry the connection's options in its
-/// timestamp. Without it an answer has an MSS only: the kernel would read a wrong window scale.
+/// timestamp. Without it an answer has an MSS only: the kernel would read a wrong window scale. It also needs `tcp_sack` and
+/// `tcp_window_scaling`, which are on unless somebody switched them off: the kernel drops an ACK that says otherwise.
 pub const ANSWER_OPTIONS: u32 = 1 << 1;
 /// [`Answering::flags`]: a new source's first SYN is dropped, and the one it sends again is answered.
 pub const ANSWER_SECOND_SYN: u32 = 1 << 2;
@@ -14,10 +15,14 @@ pub const ANSWER_CHECK_ACKS: u32 = 1 << 3;
 /// [`Answering::flags`]: the kernel would accept ECN (`net.ipv4.tcp_ecn` is not 0), so an answer may.
 pub const ANSWER_ECN: u32 = 1 << 4;
 
+/// [`Answering::flags`]: `net.ipv4.tcp_ecn` is not 0, so an answer with options may agree to ECN. Without it none does:
+/// the kernel would drop the connection.
+pub const ANSWER_ECN: u32 = 1 << 4;
+
 /// How SYNs are answered, at index 0 of `ANSWERING`. All zeros: none is, and the rest is not looked at.
 ///
-/// Userspace writes everything else before it sets [`ANSWER_ON`], and raises `net.ipv4.tcp_syncookies` and
-/// `tcp_timestamps` before that.
+/// Userspace fills [`LOCALS`](crate::names::LOCALS) and writes everything else before it sets [`ANSWER_ON`], and raises
+/// `net.ipv4.tcp_syncookies` and `tcp_timestamps` before that.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answering {

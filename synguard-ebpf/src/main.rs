@@ -16,6 +16,7 @@ fn synguard(ctx: XdpContext) -> u32 {
     match reason.verdict() {
         Verdict::Pass => xdp_action::XDP_PASS,
         Verdict::Drop => xdp_action::XDP_DROP,
+        Verdict::Transmit => xdp_action::XDP_TX,
     }
 }
 

@@ -4,17 +4,21 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_NOEXIST},
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use synguard_common::{
     abi::{COUNTER_SLOTS, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
+    answer::Answering,
     distinct::Registers,
+    first_syn::FirstSyns,
     held::{self, Held, HeldSlot},
     list::{FILTER_WORDS, Lists},
     list_table::Bucket,
     listed::{self, Listed, ListedSlot},
-    names::{EVENTS_BYTES, PREFIXES_DEFAULT, SOURCES_DEFAULT},
+    listener::{self, ListenerPair},
+    names::{EVENTS_BYTES, LOCALS_MAX, PREFIXES_DEFAULT, PROVEN_MAX, SOURCES_DEFAULT},
+    network::NetworkSketch,
     prefix::Halves,
     sketch::Sketch,
     verdict::Reason,
@@ -69,6 +73,24 @@ static LIST_TABLES: ArrayOfMaps<ListTable, 2> = ArrayOfMaps::new();
 /// Mapped into the memory of userspace, which sets single bits.
 #[btf_map]
 static LIST_FILTER: Array<u64, { 2 * FILTER_WORDS }, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+#[btf_map]
+static ANSWERING: Array<Answering, 1> = Array::new();
+
+#[btf_map]
+static LOCALS: LpmTrie<Halves, u64, { LOCALS_MAX as usize }> = LpmTrie::new();
+
+#[btf_map]
+static LISTENERS: PerCpuArray<ListenerPair, { listener::PAIRS }> = PerCpuArray::new();
+
+#[btf_map]
+static PROVEN: LruHashMap<SourceKey, u64, { PROVEN_MAX as usize }> = LruHashMap::new();
+
+#[btf_map]
+static ANSWER_SKETCH: PerCpuArray<NetworkSketch, 1> = PerCpuArray::new();
+
+#[btf_map]
+static FIRST_SYNS: Array<FirstSyns, 1> = Array::new();
 
 /// The settings; all zeros until a loader writes them.
 #[inline(always)]

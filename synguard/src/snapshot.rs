@@ -139,7 +139,8 @@ mod tests {
             all.add(reason, &Counter { packets: 1 << i, bytes: 1 << i });
         }
         assert_eq!(all.total().packets, (1 << Reason::ALL.len()) - 1);
-        assert_eq!(all.of(Verdict::Pass).packets + all.of(Verdict::Drop).packets, all.total().packets);
+        let verdicts = [Verdict::Pass, Verdict::Drop, Verdict::Transmit];
+        assert_eq!(verdicts.map(|verdict| all.of(verdict).packets).iter().sum::<u64>(), all.total().packets);
     }
 
     #[test]

@@ -31,6 +31,7 @@ const fn verdict(reason: Reason) -> &'static str {
     match reason.verdict() {
         Verdict::Pass => "pass",
         Verdict::Drop => "drop",
+        Verdict::Transmit => "answer",
     }
 }
 

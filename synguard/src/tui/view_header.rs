@@ -93,11 +93,8 @@ fn syns(state: &AppState, palette: Palette) -> Line<'static> {
     let per_second = &state.per_second;
     let counted = &per_second.counted;
     let figure = |count: u64| rate(per_second.of(count));
-    // What was neither handed on nor discarded.
-    let [total, pass, drop] =
-        [counted.total(), counted.of(Verdict::Pass), counted.of(Verdict::Drop)].map(|sum| sum.packets);
-    let answered = total.saturating_sub(pass + drop);
-    let passed = counted.sum(|reason| reason.is_guarded_syn() && !reason.is_drop()).packets;
+    let [drop, answered] = [Verdict::Drop, Verdict::Transmit].map(|verdict| counted.of(verdict).packets);
+    let passed = counted.sum(|reason| reason.is_guarded_syn() && reason.verdict() == Verdict::Pass).packets;
     figures(
         "SYN/s",
         &[

@@ -165,12 +165,10 @@ pub(super) fn packets(state: &AppState, reason: Reason) -> (u64, f64) {
 
 /// What happens to a packet for this reason, in a word.
 pub(super) fn verdict(reason: Reason) -> &'static str {
-    if reason.is_drop() {
-        "drop"
-    } else if reason.verdict() == Verdict::Pass {
-        "pass"
-    } else {
-        "answer"
+    match reason.verdict() {
+        Verdict::Pass => "pass",
+        Verdict::Drop => "drop",
+        Verdict::Transmit => "answer",
     }
 }
 
