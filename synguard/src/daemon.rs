@@ -3,11 +3,11 @@
 //! filter works the same without it.
 
 mod controller;
-mod cookies;
 mod errands;
 mod interfaces;
 mod offences;
 mod privileges;
+mod raiser;
 mod suspects;
 mod systemd;
 
@@ -97,7 +97,7 @@ impl Teller {
 /// Puts back what a controller that was killed has left raised. To be called by whoever holds the controller's lock.
 pub fn settle(instance: &Instance) {
     let mut teller = Teller::new(instance);
-    for event in cookies::settle(instance) {
+    for event in raiser::settle(instance) {
         teller.tell(&event);
     }
 }

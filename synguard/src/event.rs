@@ -110,6 +110,18 @@ pub enum Event {
     CookiesRefused { sent: u64, received: u64, failed: u64 },
     /// Answering in the driver was asked for.
     CookiesXdpUnavailable {},
+    /// The kernel's timestamps were changed so that answers may carry options in them.
+    TimestampsRaised { from: u8, to: u8 },
+    /// They were so already.
+    TimestampsAlreadyUp { value: u8 },
+    /// They could not be.
+    TimestampsNotRaised { why: String },
+    /// They were put back; `after_crash` if by another controller than the one that raised them.
+    TimestampsRestored { from: u8, to: u8, after_crash: bool },
+    /// They were not put back, or will not be: they are not what was written any more.
+    TimestampsLeftAlone { found: u8, written: u8, original: u8 },
+    /// They could not be put back.
+    TimestampsNotRestored { why: String },
     /// Somebody listens where the setting does not reach.
     ListenersElsewhere { namespaces: Vec<Elsewhere>, more: usize },
     /// Sources went over their limit.
@@ -142,7 +154,9 @@ impl Event {
     /// How important it is.
     pub const fn level(&self) -> Level {
         match self {
-            Self::NotReloaded { .. } | Self::CookiesNotRestored { .. } => Level::Error,
+            Self::NotReloaded { .. }
+            | Self::CookiesNotRestored { .. }
+            | Self::TimestampsNotRestored { .. } => Level::Error,
             Self::AttackBegan { .. }
             | Self::KindChanged { .. }
             | Self::AttackGoesOn { .. }
@@ -151,6 +165,9 @@ impl Event {
             | Self::CookiesLeftAlone { .. }
             | Self::CookiesRefused { .. }
             | Self::CookiesXdpUnavailable {}
+            | Self::TimestampsRaised { .. }
+            | Self::TimestampsNotRaised { .. }
+            | Self::TimestampsLeftAlone { .. }
             | Self::ListenersElsewhere { .. }
             | Self::Blocked { .. }
             | Self::NotBlocked { .. }
@@ -158,7 +175,8 @@ impl Event {
             | Self::InterfaceGone { .. }
             | Self::InterfaceNotAttached { .. }
             | Self::InterfaceRenamed { .. } => Level::Warn,
-            Self::CookiesRestored { after_crash: true, .. } => Level::Warn,
+            Self::CookiesRestored { after_crash: true, .. }
+            | Self::TimestampsRestored { after_crash: true, .. } => Level::Warn,
             _ => Level::Info,
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     instance::Instance,
     policy::{self, Phase},
     snapshot::Snapshot,
-    sysctl,
+    sysctl::{self, Setting},
     view::View,
 };
 
@@ -36,7 +36,7 @@ impl Control {
         now: &Snapshot,
         settings: &Settings,
     ) -> Self {
-        let sysctl = sysctl::tcp_syncookies();
+        let sysctl = Setting::Syncookies.read();
         if let Some(view) = controller.and_then(|pid| View::of(pid, &instance.run)) {
             let View { phase, phase_since_ns: since_ns, kind, kernel_cookies, original, .. } = view;
             return Self { phase, since_ns, kind, kernel_cookies, sysctl, original: original.or(sysctl) };
@@ -44,7 +44,7 @@ impl Control {
         let kind = policy::glance(earlier, now, settings);
         let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
         // One that was killed may have left it raised.
-        let owed = sysctl::owed(&instance.run);
+        let owed = sysctl::owed(&instance.run, Setting::Syncookies);
         Self {
             phase,
             since_ns: None,
@@ -99,7 +99,7 @@ impl Control {
     }
 
     pub(super) fn cookies_text(&self) -> String {
-        let name = sysctl::NAME;
+        let name = Setting::Syncookies.name();
         match (self.kernel_cookies, self.sysctl, self.original) {
             (_, None, _) => format!("{name} cannot be read"),
             (true, Some(now), Some(before)) if now != before => {

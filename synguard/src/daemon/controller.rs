@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use synguard_common::abi::SourceKey;
 
 use super::{
-    Options, Teller, cookies::Cookies, errands::Errands, interfaces::Interfaces, offences::Offences,
+    Options, Teller, errands::Errands, interfaces::Interfaces, offences::Offences, raiser::Raiser,
     suspects::Sentence, systemd::Systemd,
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     lock::Lock,
     observe,
     policy::{Action, Exemption, Observation, Policy},
+    sysctl::Setting,
     view::View,
 };
 
@@ -31,7 +32,7 @@ pub(super) struct Controller<'a> {
     datapath: Datapath,
     policy: Policy,
     teller: Teller,
-    cookies: Cookies,
+    cookies: Raiser,
     offences: Offences,
     errands: Errands,
     interfaces: Interfaces,
@@ -49,7 +50,7 @@ impl<'a> Controller<'a> {
         Ok(Self {
             policy: Policy::default(),
             teller: Teller::new(instance),
-            cookies: Cookies::new(&instance.run),
+            cookies: Raiser::new(&instance.run, Setting::Syncookies),
             offences: Offences::open(&instance.pins)?,
             errands: Errands::default(),
             interfaces: Interfaces::default(),
@@ -120,7 +121,7 @@ impl<'a> Controller<'a> {
                 Action::Say(event) => vec![event],
                 Action::RaiseCookies(numbers) => {
                     self.errands.look_elsewhere();
-                    self.cookies.raise(numbers, settings.cookies)
+                    self.cookies.raise(numbers)
                 }
                 Action::RestoreCookies => self.cookies.restore(),
                 Action::Block { source, ttl, event } => {
@@ -228,7 +229,7 @@ impl<'a> Controller<'a> {
             phase: self.policy.phase(),
             phase_since_ns: self.policy.phase_since_ns(),
             kind: self.policy.kind(),
-            kernel_cookies: self.cookies.are_up(self.policy.wants_cookies()),
+            kernel_cookies: self.policy.wants_cookies() && self.cookies.is_up(),
             original: self.cookies.original(),
             auto_blocks: self.policy.blocks_in_force(clock::now_ns()),
         };

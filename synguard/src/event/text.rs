@@ -57,6 +57,42 @@ pub(super) fn write(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
+/// What becomes of a setting of the kernel's is said in the same words of each.
+fn write_setting(name: &str, event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
+    match event {
+        Event::TimestampsRaised { from, to } => {
+            write!(f, "{name} raised from {from} to {to}: answers may carry a connection's options")
+        }
+        Event::CookiesAlreadyUp { value } | Event::TimestampsAlreadyUp { value } => {
+            write!(f, "{name} is {value} already: nothing to raise, nothing touched")
+        }
+        Event::CookiesNotRaised { why } => {
+            write!(f, "{name} cannot be raised, everything else goes on: {why}")
+        }
+        Event::TimestampsNotRaised { why } => {
+            write!(f, "{name} cannot be raised, so answers carry no option but the MSS: {why}")
+        }
+        Event::CookiesRestored { from, to, after_crash }
+        | Event::TimestampsRestored { from, to, after_crash } => {
+            write!(f, "{name} put back from {from} to {to}")?;
+            let crash = ", which a controller that was killed had left undone";
+            f.write_str(if *after_crash { crash } else { "" })
+        }
+        Event::CookiesLeftAlone { found, written, original }
+        | Event::TimestampsLeftAlone { found, written, original } => {
+            write!(
+                f,
+                "{name} is {found}, not the {written} that was written: somebody else changed it, so it is "
+            )?;
+            write!(f, "left alone (it was {original} before)")
+        }
+        Event::CookiesNotRestored { why } | Event::TimestampsNotRestored { why } => {
+            write!(f, "{name} could not be put back: {why}")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn write_block(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     match event {
         Event::Blocked { source, ttl_seconds, strikes, rate, limit, before } => {
@@ -90,29 +126,11 @@ fn write_cookies(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
         Event::CookiesRaised { from, to, numbers } => {
             write!(f, "{NAME} raised from {from} to {to}: {numbers}")
         }
-        Event::CookiesAlreadyUp { value } => {
-            write!(f, "{NAME} is {value} already: nothing to raise, nothing touched")
-        }
-        Event::CookiesNotRaised { why } => {
-            write!(f, "{NAME} cannot be raised, everything else goes on: {why}")
-        }
-        Event::CookiesRestored { from, to, after_crash: false } => {
-            write!(f, "{NAME} put back from {from} to {to}")
-        }
-        Event::CookiesRestored { from, to, after_crash: true } => {
-            write!(
-                f,
-                "{NAME} put back from {from} to {to}, which a controller that was killed had left undone"
-            )
-        }
-        Event::CookiesLeftAlone { found, written, original } => {
-            write!(
-                f,
-                "{NAME} is {found}, not the {written} that was written: somebody else changed it, so it is "
-            )?;
-            write!(f, "left alone (it was {original} before)")
-        }
-        Event::CookiesNotRestored { why } => write!(f, "{NAME} could not be put back: {why}"),
+        Event::CookiesAlreadyUp { .. }
+        | Event::CookiesNotRaised { .. }
+        | Event::CookiesRestored { .. }
+        | Event::CookiesLeftAlone { .. }
+        | Event::CookiesNotRestored { .. } => write_setting(NAME, event, f),
         Event::CookiesRefused { sent, received, failed } => write!(
             f,
             "cookies do not help: the kernel refused {failed} of those that came back and accepted {received} \
@@ -126,7 +144,7 @@ fn write_cookies(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             write!(f, "{NAME} does not reach listeners in other network namespaces: {}", list.join("; "))?;
             if *more > 0 { write!(f, "; and {more} more namespaces") } else { Ok(()) }
         }
-        _ => Ok(()),
+        _ => write_setting("net.ipv4.tcp_timestamps", event, f),
     }
 }
 
