@@ -84,7 +84,7 @@ pub struct Lab {
     /// Where the visitors are.
     pub client: Netns,
     // A veth device delivers what its peer's program sends by XDP_TX only if it has a program of its own.
-    _uplink: Attached,
+    uplink: Attached,
 }
 
 impl Lab {
@@ -93,6 +93,15 @@ impl Lab {
     /// # Errors
     /// Without root, or without the tools `ip`, `ethtool` and `bridge`.
     pub fn new() -> Result<Self> {
+        Self::with_uplink(Program::Pass)
+    }
+
+    /// Builds the lab with one of its programs behind the server's device: [`Program::Sink`] swallows what is sent to
+    /// forged sources.
+    ///
+    /// # Errors
+    /// As [`Lab::new`].
+    pub fn with_uplink(program: Program) -> Result<Self> {
         let server = Netns::new("server")?;
         let internet = Netns::new("internet")?;
         let client = Netns::new("client")?;
@@ -112,8 +121,8 @@ impl Lab {
             let args = ["-K", device, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
             run(netns.command("ethtool").args(args)).context("turn offloads off")?;
         }
-        let uplink = Loaded::new(Program::Pass)?.attach(&internet, UPLINK, XdpMode::Driver)?;
-        Ok(Self { server, internet, client, _uplink: uplink })
+        let uplink = Loaded::new(program)?.attach(&internet, UPLINK, XdpMode::Driver)?;
+        Ok(Self { server, internet, client, uplink })
     }
 
     /// Sets `net.ipv4.tcp_syncookies` of the server: 0 never, 1 when a listener's queue is full, 2 always.
@@ -138,6 +147,14 @@ impl Lab {
     /// When another program is attached.
     pub fn attach(&self, program: Program) -> Result<Attached> {
         Loaded::new(program)?.attach(&self.server, DEVICE, XdpMode::Driver)
+    }
+
+    /// Frames to the gateway that the server has sent and [`Program::Sink`] has swallowed.
+    ///
+    /// # Errors
+    /// When the kernel does not give the counter out.
+    pub fn swallowed(&self) -> Result<u64> {
+        self.uplink.dropped()
     }
 
     /// A counter of the server's namespace, one of `TcpExt` in `netstat`.

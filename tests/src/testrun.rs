@@ -26,7 +26,7 @@ use synguard_common::{
 
 mod answering;
 
-pub use self::answering::answering;
+pub use self::answering::{answering, answering_in};
 use crate::{command::require_root, netns::Netns};
 
 /// What the program may answer.

@@ -91,24 +91,7 @@ const PEERS: [Peer; 7] = [
         set_up: |lab| lab.set_syncookies(2),
         evidence: |lab| lab.tcp_ext("SyncookiesSent"),
     },
-    Peer {
-        name: "nft SYNPROXY",
-        listener: true,
-        set_up: |lab| {
-            nft(
-                lab,
-                "table ip b {
-                    chain p { type filter hook prerouting priority raw; tcp dport 80 tcp flags syn notrack; }
-                    chain i { type filter hook input priority 0;
-                        tcp dport 80 ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm
-                        ct state invalid drop; }
-                }",
-            )?;
-            // Without it, tracking would take an ACK for the middle of a connection.
-            lab.server.set_sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
-        },
-        evidence: nft_packets,
-    },
+    Peer { name: "nft SYNPROXY", listener: true, set_up: synproxy, evidence: nft_packets },
 ];
 
 /// Every peer that runs here.
@@ -160,12 +143,30 @@ fn measure(bench: &Bench, peer: &Peer) -> Result<Line> {
     })
 }
 
+/// Has nft answer SYNs to port 80 in the kernel's stead.
+///
+/// # Errors
+/// Without nft or its module.
+pub(super) fn synproxy(lab: &Lab) -> Result<()> {
+    nft(
+        lab,
+        "table ip b {
+            chain p { type filter hook prerouting priority raw; tcp dport 80 tcp flags syn notrack; }
+            chain i { type filter hook input priority 0;
+                tcp dport 80 ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm
+                ct state invalid drop; }
+        }",
+    )?;
+    // Without it, tracking would take an ACK for the middle of a connection.
+    lab.server.set_sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
+}
+
 fn nft(lab: &Lab, rules: &str) -> Result<()> {
     run_with_input(lab.server.command("nft").args(["-f", "-"]), rules).map(drop)
 }
 
 /// The sum of the counters of all rules.
-fn nft_packets(lab: &Lab) -> Result<u64> {
+pub(super) fn nft_packets(lab: &Lab) -> Result<u64> {
     let rules = run(lab.server.command("nft").args(["list", "ruleset"]))?;
     let words: Vec<&str> = rules.split_whitespace().collect();
     let after = words.windows(3).filter(|words| words[..2] == ["counter", "packets"]);

@@ -1,6 +1,6 @@
 //! A filter that answers SYNs: its settings, and the frames it sends.
 
-use std::net::IpAddr;
+use std::{fs, net::IpAddr};
 
 use aya::{
     maps::{
@@ -18,6 +18,7 @@ use synguard_common::{
 };
 
 use super::{Filter, Outcome, PACKET_MIN};
+use crate::lab::{Lab, SERVER_V4, SERVER_V6};
 
 /// Room for a frame that has become longer: it had no options, and its answer has.
 const ROOM: usize = 64;
@@ -40,7 +41,36 @@ pub const fn answering() -> Answering {
     }
 }
 
+/// Settings for the lab's server, whose kernel is told to accept what is answered.
+///
+/// # Panics
+/// When a sysctl is missing.
+pub fn answering_in(lab: &Lab) -> Answering {
+    lab.set_syncookies(2).expect("SYN cookies");
+    lab.server.set_sysctl("net.ipv4.tcp_timestamps", "2").expect("timestamps");
+    Answering { window_scale: window_scale(lab), ..answering() }
+}
+
+/// The greatest window scale that the server's kernel would announce.
+fn window_scale(lab: &Lab) -> u32 {
+    let buffers = lab.server.sysctl("net.ipv4.tcp_rmem").expect("tcp_rmem");
+    // Of the machine as a whole; another namespace need not show it.
+    let most = fs::read_to_string("/proc/sys/net/core/rmem_max").expect("rmem_max");
+    let number = |text: &str| text.trim().parse::<u32>().expect("a number of bytes");
+    let space = number(buffers.split_whitespace().last().expect("three numbers")).max(number(&most));
+    space.ilog2().saturating_sub(15).min(14)
+}
+
 impl Filter {
+    /// Has the program answer for the lab's server.
+    ///
+    /// # Panics
+    /// When a map cannot be written.
+    pub fn answer_for_lab(&mut self, answering: Answering) {
+        self.set_locals(&[SERVER_V4.into(), SERVER_V6.into()]);
+        self.set_answering(answering);
+    }
+
     /// Says how SYNs are answered.
     ///
     /// # Panics

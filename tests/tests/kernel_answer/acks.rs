@@ -9,7 +9,8 @@ use std::{
 
 use synguard_common::{
     abi::{Config, FLAG_MONITOR},
-    answer::{ANSWER_CHECK_ACKS, Answering},
+    answer::{ANSWER_CHECK_ACKS, ANSWER_SECOND_SYN, Answering},
+    rate::Limit,
     verdict::Reason,
 };
 use synguard_tests::packet::{Packet, flags};
@@ -149,29 +150,53 @@ fn handshake(stand: &mut Stand, name: &str, syn: &Packet) {
     }
 }
 
+/// Budgets that nobody is within.
+fn used_up(stand: &mut Stand) -> Answering {
+    let before = stand.answering;
+    let limit = Limit { interval_ns: 10 * MINUTE_NS, tolerance_ns: 0 };
+    stand.filter.reset_answers();
+    stand.set(Answering { interval_ns: limit.interval_ns, tolerance_ns: limit.tolerance_ns, ..before });
+    let last = stand.syn(Family::V4, &LINUX);
+    stand.answered("the last one within the budget", &last);
+    before
+}
+
 #[test]
-fn a_source_that_has_proved_itself_is_left_to_the_kernel() {
+fn a_source_that_has_proved_itself_is_not_dropped_unanswered() {
     Stand::check("proven", |stand| {
         checking(stand);
         stand.set(Answering { proven_ns: 10 * MINUTE_NS, ..stand.answering });
         for family in FAMILIES {
-            let syn = stand.syn(family, &LINUX);
+            let (syn, other) = (stand.syn(family, &LINUX), stand.syn(family, &LINUX));
             handshake(stand, &format!("{family:?}"), &syn);
             let again = syn.numbers(0x7777, 0);
-            stand.row(&format!("again, {family:?}"), &again, Reason::Proven);
-            let other = stand.syn(family, &LINUX);
+            // What has never been acknowledged proves nothing, nor does a forged acknowledgement.
             stand.answered(&format!("another source, {family:?}"), &other);
-            // An answer that nobody acknowledged proves nothing.
-            stand.answered(&format!("another source again, {family:?}"), &other);
-            let forged = reply(&other, 1, None);
-            stand.row(&format!("a forged ACK, {family:?}"), &forged, Reason::BadAck);
-            stand.answered(&format!("after a forged ACK, {family:?}"), &other);
+            stand.row(&format!("its forged ACK, {family:?}"), &reply(&other, 1, None), Reason::BadAck);
+            let within = used_up(stand);
+            stand.row(&format!("over the budget, {family:?}"), &again, Reason::Proven);
+            stand.row(&format!("another source, {family:?}"), &other, Reason::AnswerBudget);
+            stand.set(Answering { flags: within.flags | ANSWER_SECOND_SYN, ..within });
+            let again = again.numbers(0x8888, 0);
+            stand.row(&format!("for the first time, {family:?}"), &again, Reason::Proven);
+            let first = other.numbers(0x8888, 0);
+            stand.row(&format!("another source for the first time, {family:?}"), &first, Reason::FirstSyn);
+            stand.set(within);
+            stand.answered(&format!("within the budget, {family:?}"), &again.numbers(0x9999, 0));
         }
-        stand.set(Answering { proven_ns: 0, ..stand.answering });
+    });
+}
+
+#[test]
+fn nothing_is_proved_where_that_is_off() {
+    Stand::check("not proven", |stand| {
+        checking(stand);
         for family in FAMILIES {
             let syn = stand.syn(family, &LINUX);
-            handshake(stand, &format!("not remembered, {family:?}"), &syn);
-            stand.answered(&format!("not remembered, again, {family:?}"), &syn);
+            handshake(stand, &format!("{family:?}"), &syn);
+            let within = used_up(stand);
+            stand.row(&format!("over the budget, {family:?}"), &syn, Reason::AnswerBudget);
+            stand.set(within);
         }
     });
 }
@@ -183,11 +208,12 @@ fn proof_is_forgotten_after_its_time() {
         stand.set(Answering { proven_ns: 300_000_000, ..stand.answering });
         let syn = stand.syn(Family::V4, &LINUX);
         handshake(stand, "source", &syn);
-        stand.row("at once", &syn, Reason::Proven);
         let begun = Instant::now();
+        used_up(stand);
+        stand.row("at once", &syn, Reason::Proven);
         while begun.elapsed() < Duration::from_millis(400) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        stand.answered("later", &syn);
+        stand.row("later", &syn, Reason::AnswerBudget);
     });
 }

@@ -57,7 +57,8 @@ fn options(random: &mut Random) -> Vec<u8> {
     } else {
         for _ in 0..random.below(9) {
             // The end and signatures are rarer, or hardly a SYN would be answered with options.
-            let (kind, length) = FORMS[random.below(if random.below(8) == 0 { FORMS.len() } else { 10 })];
+            let most = if random.below(8) == 0 { FORMS.len() } else { FORMS.len() - 2 };
+            let (kind, length) = FORMS[random.below(most)];
             if kind == 0 && random.below(4) != 0 || bytes.len() + length > 40 {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use synguard_common::verdict::Reason;
+use synguard_common::{answer::Answering, verdict::Reason};
 use synguard_tests::{
     answer::{self, Answer, Segment, Terms},
     command::run,
@@ -81,12 +81,12 @@ impl Crafted {
     }
 
     /// Sends a SYN with these options and checks the answer.
-    fn open(&self, stand: &Stand, options: &[u8]) -> Answer {
+    fn open(&self, answering: Answering, options: &[u8]) -> Answer {
         let syn = self.to_server(&self.tags).syn().tcp_options(options).build();
         let earliest_ms = ticked_ns() / 1_000_000 - TICKS_MS;
         self.wire.send(&syn).unwrap();
         let frame = self.receive("answer", |_| true);
-        let terms = Terms { answering: stand.answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        let terms = Terms { answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
         answer::check(&syn, &frame, &terms).unwrap_or_else(|fault| panic!("{fault}: {frame:02x?}"))
     }
 
@@ -116,30 +116,48 @@ impl Crafted {
     }
 }
 
+const OFFERS: [(&str, &[u8]); 8] = [
+    ("no options", &[]),
+    ("MSS", &[2, 4, 2, 0]),
+    ("Linux", &LINUX),
+    ("SACK and window scale without a timestamp", &[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2]),
+    ("40 no-operations", &[1; 40]),
+    ("the end in the middle", &[2, 4, 5, 0xb4, 0, 0xff, 0xff, 0xff]),
+    ("two timestamps", &[8, 10, 1, 1, 1, 1, 0, 0, 0, 0, 8, 10, 2, 2, 2, 2, 0, 0, 0, 0]),
+    ("a TFO cookie", &[2, 4, 5, 0xb4, 34, 10, 1, 2, 3, 4, 5, 6, 7, 8]),
+];
+
+#[test]
+fn the_kernels_own_cookies_are_what_the_reader_expects() {
+    // Nothing of ours answers here: this is about the reader, which must find in the program's answers what the kernel
+    // would have put there.
+    let mut stand = Stand::new();
+    let _listener = stand.listen();
+    let expected = stand.answering;
+    stand.set(Answering::default());
+    for family in FAMILIES {
+        for (name, options) in OFFERS {
+            println!("{name}, {family:?}");
+            Crafted::new(&stand.lab, family, &[]).open(expected, options);
+        }
+    }
+    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2 * OFFERS.len() as u64);
+}
+
 #[test]
 fn clients_of_every_make_are_connected() {
-    let offers: [(&str, &[u8]); 8] = [
-        ("no options", &[]),
-        ("MSS", &[2, 4, 2, 0]),
-        ("Linux", &LINUX),
-        ("SACK and window scale without a timestamp", &[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2]),
-        ("40 no-operations", &[1; 40]),
-        ("the end in the middle", &[2, 4, 5, 0xb4, 0, 0xff, 0xff, 0xff]),
-        ("two timestamps", &[8, 10, 1, 1, 1, 1, 0, 0, 0, 0, 8, 10, 2, 2, 2, 2, 0, 0, 0, 0]),
-        ("a TFO cookie", &[2, 4, 5, 0xb4, 34, 10, 1, 2, 3, 4, 5, 6, 7, 8]),
-    ];
     let stand = Stand::new();
     let listener = stand.listen();
     for family in FAMILIES {
-        for (name, options) in offers {
+        for (name, options) in OFFERS {
             println!("{name}, {family:?}");
             let client = Crafted::new(&stand.lab, family, &[]);
-            let answer = client.open(&stand, options);
+            let answer = client.open(stand.answering, options);
             client.talk(&answer, &listener);
         }
     }
     assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
-    assert_eq!(stand.lab.tcp_ext("SyncookiesRecv").unwrap(), 2 * offers.len() as u64);
+    assert_eq!(stand.lab.tcp_ext("SyncookiesRecv").unwrap(), 2 * OFFERS.len() as u64);
 }
 
 #[test]
@@ -171,7 +189,7 @@ fn tagged_clients_are_answered_in_their_tags() {
             println!("{tags:?}, {family:?}");
             let client = Crafted::new(&stand.lab, family, tags);
             for options in [&[][..], &LINUX] {
-                let answer = client.open(&stand, options);
+                let answer = client.open(stand.answering, options);
                 assert_eq!(answer.segment.tags.len(), tags.len());
                 if tags == [0x6000] {
                     client.talk(&answer, &listener);

@@ -10,9 +10,9 @@ use std::{
 use synguard_common::{abi::Config, answer::Answering, verdict::Reason};
 use synguard_tests::{
     client::connect,
-    lab::{DEVICE, Family, Lab, SERVER_V4, SERVER_V6},
+    lab::{DEVICE, Family, Lab},
     tcp_info::Agreed,
-    testrun::{Filter, answering, config},
+    testrun::{Filter, answering_in, config},
 };
 
 /// Both families.
@@ -33,15 +33,12 @@ impl Stand {
     /// A lab whose server answers from its driver, and whose kernel accepts that.
     pub(crate) fn new() -> Self {
         let lab = Lab::new().unwrap();
-        lab.set_syncookies(2).unwrap();
-        lab.server.set_sysctl("net.ipv4.tcp_timestamps", "2").unwrap();
+        let answering = answering_in(&lab);
         // No source is ever over its limit: the flood's are many, and visitors are few.
         let mut filter = Filter::load_with_sources(1 << 18);
         let flags = config(1, 2).flags;
         filter.set_config(Config { flags, hash_seed: [7, 11], ..config(1_000_000, 1_000_000) });
-        filter.set_locals(&[SERVER_V4.into(), SERVER_V6.into()]);
-        let answering = Answering { window_scale: window_scale(&lab), ..answering() };
-        filter.set_answering(answering);
+        filter.answer_for_lab(answering);
         filter.attach(&lab.server, DEVICE);
         Self { lab, filter, answering }
     }
@@ -90,17 +87,6 @@ impl Stand {
 /// The family of an address.
 pub(crate) fn of(address: IpAddr) -> Family {
     if address.is_ipv4() { Family::V4 } else { Family::V6 }
-}
-
-/// The greatest window scale that the server's kernel would announce.
-fn window_scale(lab: &Lab) -> u32 {
-    let last = |key: &str| -> u32 {
-        lab.server.sysctl(key).unwrap().split_whitespace().last().unwrap().parse().unwrap()
-    };
-    // Of the machine as a whole, so another namespace may not show it.
-    let machine = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
-    let space = last("net.ipv4.tcp_rmem").max(machine.trim().parse().unwrap());
-    space.ilog2().saturating_sub(15).min(14)
 }
 
 /// Sends some data each way and checks that it arrives.
