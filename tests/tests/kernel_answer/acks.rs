@@ -35,9 +35,6 @@ fn an_ack_must_return_a_cookie() {
                 let name = format!("{family:?}, {} bytes of options", options.len());
                 let syn = stand.syn(family, options);
                 let Some(answer) = stand.answered(&name, &syn) else { continue };
-                stand.row(&format!("{name}, valid"), &ack_of(&syn, &answer), Reason::CookieAck);
-                let data = ack_of(&syn, &answer).psh().payload(b"GET / HTTP/1.0\r\n\r\n");
-                stand.row(&format!("{name}, with data"), &data, Reason::CookieAck);
                 let next = answer.segment.sequence.wrapping_add(1);
                 for (what, next) in [
                     ("one less", next.wrapping_sub(1)),
@@ -48,13 +45,16 @@ fn an_ack_must_return_a_cookie() {
                     let forged = reply(&syn, next, answer.timestamp());
                     stand.row(&format!("{name}, {what}"), &forged, Reason::BadAck);
                 }
-                // Right, but not this client's, nor for this port.
+                // Right, but not this client's.
                 let other = stand.syn(family, options);
-                stand.row(
-                    &format!("{name}, another's"),
-                    &reply(&other, next, answer.timestamp()),
-                    Reason::BadAck,
-                );
+                let stolen = reply(&other, next, answer.timestamp());
+                stand.row(&format!("{name}, another's"), &stolen, Reason::BadAck);
+                stand.row(&format!("{name}, valid"), &ack_of(&syn, &answer), Reason::CookieAck);
+                let data = ack_of(&syn, &answer).psh().payload(b"GET / HTTP/1.0\r\n\r\n");
+                stand.row(&format!("{name}, with data"), &data, Reason::CookieAck);
+                // What follows at once may come before the kernel has made the connection.
+                let more = reply(&syn, next + 1, answer.timestamp()).payload(b"more");
+                stand.row(&format!("{name}, right behind"), &more, Reason::NotSyn);
             }
         }
     });
@@ -68,9 +68,9 @@ fn a_cookie_in_tags_is_valid_too() {
             let outer = Packet::eth().vlan_tpid(0x88a8, 5).vlan(7).vlan(8).vlan(9);
             let syn = stand.client_under(outer, family).tcp(FROM, PORT).syn().tcp_options(&LINUX);
             let Some(answer) = stand.answered(&format!("{family:?}"), &syn) else { continue };
-            stand.row(&format!("{family:?}, valid"), &ack_of(&syn, &answer), Reason::CookieAck);
             let forged = reply(&syn, answer.segment.sequence, answer.timestamp());
             stand.row(&format!("{family:?}, forged"), &forged, Reason::BadAck);
+            stand.row(&format!("{family:?}, valid"), &ack_of(&syn, &answer), Reason::CookieAck);
         }
     });
 }
@@ -86,6 +86,7 @@ fn only_acks_to_listeners_are_looked_at() {
                 ("RST", PORT, flags::RST, Reason::NotSyn),
                 ("RST and ACK", PORT, flags::RST | flags::ACK, Reason::NotSyn),
                 ("SYN and ACK", PORT, flags::SYN | flags::ACK, Reason::NotSyn),
+                ("FIN and ACK", PORT, flags::FIN | flags::ACK, Reason::NotSyn),
                 ("ACK to a listener", PORT, flags::ACK, Reason::BadAck),
                 ("ACK and PSH to a listener", PORT, flags::ACK | flags::PSH, Reason::BadAck),
             ];

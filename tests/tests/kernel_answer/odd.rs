@@ -90,6 +90,28 @@ fn fragments_and_what_hides_a_syn_are_not_answered() {
 }
 
 #[test]
+fn what_stands_between_ip_and_tcp_is_left_to_the_kernel() {
+    Stand::check("IP options and extension headers", |stand| {
+        let v4 = stand.client_under(Packet::eth(), Family::V4);
+        let v6 = stand.client_under(Packet::eth().vlan(3), Family::V6);
+        for (name, packet) in [
+            ("record route", v4.clone().ip_options(&[7, 3, 4])),
+            ("40 bytes of options", v4.clone().ip_options(&[1; 40])),
+            ("hop-by-hop options", v6.clone().hop_by_hop()),
+            ("destination options", v6.clone().dest_opts()),
+            ("routing header", v6.clone().routing()),
+            ("authentication header", v6.clone().auth_header()),
+            ("eight headers", (0..8).fold(v6.clone(), |packet, _| packet.dest_opts())),
+        ] {
+            let syn = packet.tcp(FROM, PORT).syn().tcp_options(&LINUX);
+            stand.row(name, &syn, Reason::OddSyn);
+        }
+        stand.answered("neither, V4", &v4.tcp(FROM, PORT).syn().tcp_options(&LINUX));
+        stand.answered("neither, V6", &v6.tcp(FROM, PORT).syn().tcp_options(&LINUX));
+    });
+}
+
+#[test]
 fn syns_from_or_to_addresses_that_cannot_talk_are_not_answered() {
     Stand::check("addresses", |stand| {
         let v4 =
@@ -102,7 +124,8 @@ fn syns_from_or_to_addresses_that_cannot_talk_are_not_answered() {
         for to in ["224.0.0.1", "255.255.255.255"] {
             stand.row(&format!("to {to}"), &v4("192.0.2.1", to), Reason::OddSyn);
         }
-        for from in ["::", "::1", "ff02::1", "ff0e::1:2", V6_TO] {
+        // Of link-local addresses there may be the same ones on every device.
+        for from in ["::", "::1", "::ffff:192.0.2.1", "ff02::1", "ff0e::1:2", "fe80::1", "febf::1", V6_TO] {
             stand.row(&format!("from {from}"), &v6(from, V6_TO), Reason::OddSyn);
         }
         stand.row("to ff02::1", &v6("2001:db8::1", "ff02::1"), Reason::OddSyn);
@@ -118,6 +141,6 @@ fn syns_from_or_to_addresses_that_cannot_talk_are_not_answered() {
         stand.answered("from 1.0.0.1", &v4("1.0.0.1", V4_TO));
         stand.answered("from 223.255.255.254", &v4("223.255.255.254", V4_TO));
         stand.answered("from 2000::", &v6("2000::", V6_TO));
-        stand.answered("from a link-local address", &v6("fe80::1", V6_TO));
+        stand.answered("from fec0::1", &v6("fec0::1", V6_TO));
     });
 }
