@@ -181,21 +181,26 @@ pub(crate) fn from_client(client: &TcpStream) -> Packet {
 #[test]
 fn a_syn_of_a_connection_that_there_is_goes_to_the_kernel() {
     Stand::check("connections", |stand| {
-        // With a listener that is not remembered; one that is may be answered for.
-        stand.set(Answering { listener_ns: 0, ..stand.answering });
-        for address in [V4_TO, V6_TO] {
-            let listener = TcpListener::bind((address, 1000)).unwrap();
-            let (mut client, mut server) = connected(&listener);
-            client.write_all(b"?").unwrap();
-            server.read_exact(&mut [0]).unwrap();
-            let syn = from_client(&client).syn().tcp_options(&LINUX);
-            stand.row(&format!("established, {address}"), &syn, Reason::NoListener);
-            // The server closes first, so it is the one that waits.
-            server.shutdown(Shutdown::Both).unwrap();
-            drop(server);
-            assert_eq!(client.read(&mut [0]).unwrap(), 0);
-            drop(client);
-            stand.row(&format!("in time-wait, {address}"), &syn, Reason::NoListener);
+        // Whether the listener is remembered or not: these sources are known.
+        for listener_ns in [0, 1_000_000_000] {
+            stand.set(Answering { listener_ns, ..stand.answering });
+            for address in [V4_TO, V6_TO] {
+                let name = format!("{address}, remembered for {listener_ns} ns");
+                let listener = TcpListener::bind((address, 1000)).unwrap();
+                let (mut client, mut server) = connected(&listener);
+                client.write_all(b"?").unwrap();
+                server.read_exact(&mut [0]).unwrap();
+                let syn = from_client(&client).syn().tcp_options(&LINUX);
+                let family = if address == V4_TO { Family::V4 } else { Family::V6 };
+                stand.answered(&format!("another source, {name}"), &to(family, address, 1000, 77));
+                stand.row(&format!("established, {name}"), &syn, Reason::OddSyn);
+                // The server closes first, so it is the one that waits.
+                server.shutdown(Shutdown::Both).unwrap();
+                drop(server);
+                assert_eq!(client.read(&mut [0]).unwrap(), 0);
+                drop(client);
+                stand.row(&format!("in time-wait, {name}"), &syn, Reason::OddSyn);
+            }
         }
     });
 }
