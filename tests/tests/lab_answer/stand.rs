@@ -73,6 +73,12 @@ impl Stand {
         self.filter.counters()[reason.index() as usize].packets
     }
 
+    /// All that was counted, for messages.
+    pub(crate) fn counted(&self) -> String {
+        let counted = Reason::ALL.iter().map(|&reason| (reason.label(), self.count(reason)));
+        format!("{:?}", counted.filter(|(_, packets)| *packets > 0).collect::<Vec<_>>())
+    }
+
     /// Waits until so many packets have been counted under a reason.
     pub(crate) fn wait_for(&self, reason: Reason, packets: u64) {
         let begun = Instant::now();

@@ -42,6 +42,14 @@ fn a_closed_port_is_refused_and_a_closed_listener_soon_is() {
             assert!(closed.elapsed() < Duration::from_secs(2), "not noticed");
         }
         println!("noticed after {:?}", closed.elapsed());
+        // Opened again, it is another one, whose kernel has to be told that cookies will come.
+        let listener = stand.listen();
+        let opened = Instant::now();
+        while try_to_connect(&stand, family.visitor(4)).is_err() {
+            assert!(opened.elapsed() < Duration::from_secs(2), "not noticed");
+        }
+        println!("noticed again after {:?}", opened.elapsed());
+        drop(listener);
         talk(&mut client, &mut server);
     }
 }
