@@ -12,7 +12,7 @@ use synguard_common::{
 };
 use synguard_tests::{lab::Family, tcp_info::Agreed};
 
-use crate::stand::{FAMILIES, Stand, agreed, talk};
+use crate::stand::{FAMILIES, Stand, accepted, agreed, talk};
 
 /// Connects, has both ends talk, and returns what they agreed on; by an answer of the program's, or without it.
 fn visit(stand: &mut Stand, listener: &TcpListener, family: Family, visitor: u16, answered: bool) -> Agreed {
@@ -151,7 +151,7 @@ fn fast_open_from(stand: &Stand, listener: &TcpListener, family: Family, visitor
     let to = std::net::SocketAddr::new(family.server(), crate::stand::PORT);
     let opening = || synguard_tests::client::connect_fast(from, to, b"early");
     let mut client = stand.lab.client.run(opening).unwrap().unwrap();
-    let (mut server, _) = listener.accept().unwrap();
+    let (mut server, _) = accepted(listener);
     server.set_read_timeout(Some(crate::stand::PATIENCE)).unwrap();
     client.set_read_timeout(Some(crate::stand::PATIENCE)).unwrap();
     let mut early = [0; 5];

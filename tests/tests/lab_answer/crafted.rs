@@ -16,7 +16,7 @@ use synguard_tests::{
     wire::Wire,
 };
 
-use crate::stand::{FAMILIES, PATIENCE, PORT, Stand};
+use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, accepted};
 
 /// Port of the client's.
 const FROM: u16 = 40_000;
@@ -106,7 +106,7 @@ impl Crafted {
         let next = answer.segment.sequence.wrapping_add(1);
         let ack = self.to_server(&self.tags).ack().numbers(SEQUENCE + 1, next);
         self.wire.send(&ack.clone().tcp_options(&timestamp(0x1234_5679)).build()).unwrap();
-        let (mut server, peer) = listener.accept().unwrap();
+        let (mut server, peer) = accepted(listener);
         assert_eq!(peer.ip().to_canonical().to_string(), stranger(self.family));
         server.set_read_timeout(Some(PATIENCE)).unwrap();
         let question = ack.psh().tcp_options(&timestamp(0x1234_567a)).payload(b"question");

@@ -14,7 +14,7 @@ use synguard_common::{
 };
 use synguard_tests::{client::connect, testrun::now_ns};
 
-use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, agreed, of, talk};
+use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, accepted, agreed, of, talk};
 
 fn try_to_connect(stand: &Stand, from: IpAddr) -> std::io::Result<TcpStream> {
     let to = SocketAddr::new(of(from).server(), PORT);
@@ -78,7 +78,7 @@ fn a_client_that_proved_itself_may_use_its_port_again_at_once() {
         let from = SocketAddr::new(family.visitor(5), port);
         let again = stand.lab.client.run(|| connect(from, to, PATIENCE));
         let mut again = again.unwrap().unwrap();
-        let (mut server, peer) = listener.accept().unwrap();
+        let (mut server, peer) = accepted(&listener);
         assert_eq!(peer.port(), port);
         talk(&mut again, &mut server);
     }
