@@ -121,6 +121,23 @@ impl Offer {
         offer
     }
 
+    /// How many options there are, up to the end, to what cannot be read or to the end option, which counts as one; each
+    /// no-operation is one, too.
+    #[must_use]
+    pub fn items(mut bytes: &[u8]) -> usize {
+        let mut items = 0;
+        while let Some((&kind, rest)) = bytes.split_first() {
+            items += 1;
+            let length = match kind {
+                END => break,
+                NO_OPERATION => 1,
+                _ => usize::from(rest.first().copied().unwrap_or(0)).max(2),
+            };
+            bytes = bytes.get(length..).unwrap_or_default();
+        }
+        items
+    }
+
     fn take(&mut self, whole: &[u8]) {
         match *whole {
             [MSS, 4, 0, 0] => {}

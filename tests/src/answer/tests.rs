@@ -275,3 +275,18 @@ fn offers_are_read_as_the_kernel_reads_them() {
         assert_eq!(Offer::of(bytes), offer, "{bytes:02x?}");
     }
 }
+
+#[test]
+fn options_are_counted() {
+    for (bytes, items) in [
+        (&[][..], 0),
+        (&[1; 40], 40),
+        (&[0; 4], 1),
+        (&[1, 1, 0, 1], 3),
+        (&LINUX, 5),
+        (&[2, 4, 5, 0xb4, 0, 0, 0, 0], 2),
+        (&[4, 2, 1, 9], 3),
+    ] {
+        assert_eq!(Offer::items(bytes), items, "{bytes:02x?}");
+    }
+}

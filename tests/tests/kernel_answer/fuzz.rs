@@ -28,6 +28,9 @@ const BATCH: usize = 4096;
 /// Of so many answers, one is acknowledged.
 const ACKNOWLEDGED: usize = 61;
 
+/// More options, no-operations and the end among them, are not read.
+const ITEMS_MAX: usize = 20;
+
 /// What each SYN option looks like, well-formed, with the bytes it has at random.
 const FORMS: [(u8, usize); 12] = [
     (0, 1),
@@ -55,7 +58,8 @@ fn options(random: &mut Random) -> Vec<u8> {
             bytes.push(if small { byte % 16 } else { byte });
         }
     } else {
-        for _ in 0..random.below(9) {
+        let most = if random.below(16) == 0 { 40 } else { 9 };
+        for _ in 0..random.below(most) {
             // The end and signatures are rarer, or hardly a SYN would be answered with options.
             let most = if random.below(8) == 0 { FORMS.len() } else { FORMS.len() - 2 };
             let (kind, length) = FORMS[random.below(most)];
@@ -124,7 +128,8 @@ fn settings(random: &mut Random, usual: Answering) -> Answering {
 /// What must become of a SYN with these options.
 fn expected(options: &[u8]) -> Reason {
     let offer = Offer::of(options);
-    if offer.broken || offer.signed { Reason::OddSyn } else { Reason::Answered }
+    let odd = offer.broken || offer.signed || Offer::items(options) > ITEMS_MAX;
+    if odd { Reason::OddSyn } else { Reason::Answered }
 }
 
 fn frame_count() -> usize {

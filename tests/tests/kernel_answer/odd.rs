@@ -11,7 +11,7 @@ use crate::stand::{FAMILIES, FROM, Family, LINUX, PORT, Stand, V4_TO, V6_TO};
 
 #[test]
 fn options_that_cannot_be_read_are_the_kernels_business() {
-    let odd: [(&str, &[u8]); 12] = [
+    let odd: [(&str, &[u8]); 14] = [
         ("a kind without length", &[4, 2, 1, 2]),
         ("a kind without length at the end of all", &[[1; 39].as_slice(), &[8]].concat()),
         ("length zero", &[4, 2, 3, 0]),
@@ -22,6 +22,8 @@ fn options_that_cannot_be_read_are_the_kernels_business() {
         ("a timestamp cut by one byte", &[1, 1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 0]),
         ("255 bytes", &[5, 255, 1, 1]),
         ("good ones before it", &[LINUX.as_slice(), &[253, 5, 0, 0]].concat()),
+        ("more options than are read", &[1; 24]),
+        ("40 no-operations", &[1; 40]),
         ("an MD5 signature", &[[19, 18].as_slice(), &[7; 16]].concat()),
         ("an authentication option", &[[29, 16, 1, 2].as_slice(), &[7; 12]].concat()),
     ];

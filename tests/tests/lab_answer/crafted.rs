@@ -128,7 +128,7 @@ const OFFERS: [(&str, &[u8]); 8] = [
     ("MSS", &[2, 4, 2, 0]),
     ("Linux", &LINUX),
     ("SACK and window scale without a timestamp", &[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2]),
-    ("40 no-operations", &[1; 40]),
+    ("20 no-operations", &[1; 20]),
     ("the end in the middle", &[2, 4, 5, 0xb4, 0, 0xff, 0xff, 0xff]),
     ("two timestamps", &[8, 10, 1, 1, 1, 1, 0, 0, 0, 0, 8, 10, 2, 2, 2, 2, 0, 0, 0, 0]),
     ("a TFO cookie", &[2, 4, 5, 0xb4, 34, 10, 1, 2, 3, 4, 5, 6, 7, 8]),
