@@ -12,9 +12,6 @@ pub const ANSWER_OPTIONS: u32 = 1 << 1;
 pub const ANSWER_SECOND_SYN: u32 = 1 << 2;
 /// [`Answering::flags`]: ACKs to a listener that belong to no connection and carry no valid cookie are dropped.
 pub const ANSWER_CHECK_ACKS: u32 = 1 << 3;
-/// [`Answering::flags`]: the kernel would accept ECN (`net.ipv4.tcp_ecn` is not 0), so an answer may.
-pub const ANSWER_ECN: u32 = 1 << 4;
-
 /// [`Answering::flags`]: `net.ipv4.tcp_ecn` is not 0, so an answer with options may agree to ECN. Without it none does:
 /// the kernel would drop the connection.
 pub const ANSWER_ECN: u32 = 1 << 4;
