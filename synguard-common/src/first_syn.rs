@@ -76,3 +76,112 @@ pub const fn add(word: u64, hash: u64, window: u64) -> u64 {
 const fn current(word: u64, window: u64) -> u64 {
     if word >> FILTER_BITS == window & (u64::MAX >> FILTER_BITS) { word & FILTER_MASK } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{collections::HashMap, vec, vec::Vec};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::prefix::v4_mapped;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    struct Filter(Vec<Vec<u64>>);
+
+    impl Filter {
+        fn new() -> Self {
+            Self(vec![vec![0; WORDS]; WINDOWS])
+        }
+
+        /// Whether a SYN is known; it is from now on.
+        fn seen(&mut self, hash: u64, now_ns: u64) -> bool {
+            let (window, at) = (window(now_ns), index(hash));
+            let known = (0..WINDOWS as u64).any(|age| {
+                let window = window.wrapping_sub(age);
+                knows(self.0[window as usize % WINDOWS][at], hash, window)
+            });
+            let word = &mut self.0[window as usize % WINDOWS][at];
+            *word = add(*word, hash, window);
+            known
+        }
+    }
+
+    fn syn(number: u32) -> u64 {
+        hash(v4_mapped(number.to_be()), v4_mapped(1), 0x1234_01bb, number.wrapping_mul(77), [1, 2])
+    }
+
+    #[test]
+    fn one_that_is_sent_again_after_a_second_is_known() {
+        let mut filter = Filter::new();
+        for i in 0..4000u32 {
+            let now = SECOND_NS * 100 + u64::from(i) * SECOND_NS / 100;
+            filter.seen(syn(i), now);
+            if i >= 100 {
+                assert!(filter.seen(syn(i - 100), now), "{i}");
+            }
+        }
+    }
+
+    #[test]
+    fn after_two_windows_it_is_new_again() {
+        let mut filter = Filter::new();
+        let start = 100 << WINDOW_SHIFT;
+        assert!(!filter.seen(syn(1), start));
+        assert!(filter.seen(syn(1), start + (1 << WINDOW_SHIFT)));
+        assert!(!filter.seen(syn(1), start + (4 << WINDOW_SHIFT)));
+    }
+
+    #[test]
+    fn everything_about_a_syn_counts() {
+        let of = |from, to, ports, sequence| hash(v4_mapped(from), v4_mapped(to), ports, sequence, [1, 2]);
+        let hashes = [of(1, 2, 3, 4), of(9, 2, 3, 4), of(1, 9, 3, 4), of(1, 2, 9, 4), of(1, 2, 3, 9)];
+        for (i, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..i].contains(hash));
+        }
+    }
+
+    /// At 500 000 SYNs a second, all different, a few in a hundred are taken for ones that were sent again.
+    #[test]
+    fn a_flood_finds_its_bits_set_now_and_then() {
+        let mut filter = Filter::new();
+        let (mut seen, mut all) = (0, 0);
+        for i in 0..2_500_000u32 {
+            let known = filter.seen(syn(i), 50 * SECOND_NS + u64::from(i) * 2000);
+            if i >= 1_500_000 {
+                all += 1;
+                seen += u32::from(known);
+            }
+        }
+        assert!(seen * 100 < all * 6, "{seen} of {all}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_seen_is_known_within_the_window(
+            syns in prop::collection::vec((0u32..40, 0u64..SECOND_NS), 1..200),
+        ) {
+            let mut filter = Filter::new();
+            let mut truth: HashMap<u32, u64> = HashMap::new();
+            let mut now = 1 << 40;
+            for (number, gap) in syns {
+                now += gap;
+                let known = filter.seen(syn(number), now);
+                let before = truth.insert(number, now);
+                if before.is_some_and(|before| window(now) - window(before) < WINDOWS as u64) {
+                    prop_assert!(known);
+                }
+            }
+        }
+
+        #[test]
+        fn words_exist_and_keep_their_window(word: u64, hash: u64, window: u64) {
+            prop_assert!(index(hash) < WORDS);
+            let word = add(word, hash, window);
+            prop_assert!(knows(word, hash, window));
+            prop_assert!(!knows(word, hash, window + 1));
+        }
+    }
+}

@@ -80,3 +80,77 @@ impl Remembered {
         self.at_ns != 0 && now_ns.wrapping_sub(self.at_ns) < fresh_ns && self.listener.is(listener)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listener(number: u32) -> Listener {
+        Listener { address: [0, u64::from(number % 3)], port: number, interface: 2 }
+    }
+
+    #[test]
+    fn it_is_known_for_as_long_as_it_is_fresh_and_no_longer() {
+        let mut pair = ListenerPair::default();
+        assert!(!pair.knows(&Listener::default(), 100, 50), "nothing is known at first");
+        pair.remember(&listener(1), 1000);
+        assert!(pair.knows(&listener(1), 100, 1000) && pair.knows(&listener(1), 100, 1099));
+        assert!(!pair.knows(&listener(1), 100, 1100));
+        assert!(!pair.knows(&listener(1), 0, 1000));
+        assert!(!pair.knows(&listener(1), 100, 999), "a clock that began anew");
+        for other in [
+            Listener { port: 2, ..listener(1) },
+            Listener { interface: 3, ..listener(1) },
+            Listener { address: [0, 9], ..listener(1) },
+            Listener { address: [9, 1], ..listener(1) },
+        ] {
+            assert!(!pair.knows(&other, 100, 1000), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn two_that_share_a_pair_do_not_drive_each_other_out() {
+        let mut pair = ListenerPair::default();
+        for now in 1..50 {
+            pair.remember(&listener(now as u32 % 2), now);
+            assert!(
+                now == 1 || pair.knows(&listener(0), 100, now) && pair.knows(&listener(1), 100, now),
+                "{now}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Nothing is ever known that was not looked up, or not lately.
+        #[test]
+        fn what_is_known_was_looked_up(steps in prop::collection::vec((0u32..6, 0u64..40, any::<bool>()), 1..200)) {
+            let mut pair = ListenerPair::default();
+            let mut truth = HashMap::new();
+            let mut now = 1;
+            for (number, passed, look_up) in steps {
+                now += passed;
+                let listener = listener(number);
+                if pair.knows(&listener, 100, now) {
+                    let at = truth.get(&number).copied();
+                    prop_assert!(at.is_some_and(|at| now - at < 100), "{:?} at {}", at, now);
+                }
+                if look_up {
+                    truth.insert(number, now);
+                    pair.remember(&listener, now);
+                    prop_assert!(pair.knows(&listener, 100, now));
+                }
+            }
+        }
+
+        #[test]
+        fn pairs_exist(address: [u64; 2], port: u32, interface: u32, seed: [u64; 2]) {
+            let listener = Listener { address, port, interface };
+            prop_assert!(listener.index(seed) < PAIRS);
+        }
+    }
+}
