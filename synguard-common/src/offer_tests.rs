@@ -17,7 +17,7 @@ fn offer(options: &[u8]) -> Offer {
         let bytes = options.get(at..at + 4).expect("a word within the options");
         Some(u32::from_ne_bytes(bytes.try_into().expect("four bytes")))
     };
-    read(options.len(), byte, word)
+    read(options.len(), byte, word, |at| at)
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn what_the_packet_lacks_makes_it_unreadable() {
             linux[..there].get(at..at + 4).map(|bytes| u32::from_ne_bytes(bytes.try_into().expect("four")))
         };
         // The last four bytes of a timestamp are not looked at.
-        assert!(read(20, byte, word).is_odd(), "{there} bytes");
+        assert!(read(20, byte, word, |at| at).is_odd(), "{there} bytes");
     }
 }
 
@@ -117,8 +117,35 @@ fn options() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+#[test]
+fn what_linux_sends_is_usual() {
+    let linux = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
+    assert_eq!(usual(words(linux)), Some(offer(&linux)));
+    for at in [0, 1, 4, 5, 6, 7, 16, 17, 18] {
+        let mut other = linux;
+        other[at] ^= 1;
+        assert_eq!(usual(words(other)), None, "byte {at}");
+    }
+    let mut none = linux;
+    (none[2], none[3]) = (0, 0);
+    assert_eq!(usual(words(none)), None, "an MSS of 0");
+}
+
+fn words(bytes: [u8; 20]) -> [u32; 5] {
+    std::array::from_fn(|i| u32::from_ne_bytes(bytes[4 * i..4 * i + 4].try_into().expect("four bytes")))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
+    #[test]
+    fn what_is_usual_is_read_the_same(values: [u8; 20], scale: u8) {
+        let fixed = [2, 4, values[2], values[3], 4, 2, 8, 10];
+        let linux = [&fixed[..], &values[8..16], &[1, 3, 3, scale]].concat().try_into().expect("20 bytes");
+        if let Some(usual) = usual(words(linux)) {
+            prop_assert_eq!(usual, offer(&linux));
+        }
+    }
+
     #[test]
     fn it_reads_as_the_model_does(options in options()) {
         prop_assert_eq!(offer(&options), model(&options, Offer::NOTHING));

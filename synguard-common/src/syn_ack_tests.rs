@@ -73,6 +73,7 @@ proptest! {
             header.len() - 20,
             |at| Some(header[20 + at]),
             |at| Some(u32::from_ne_bytes(header[20 + at..24 + at].try_into().expect("four bytes"))),
+            |at| at,
         );
         prop_assert!(!seen.is_odd());
         prop_assert_eq!(seen.mss(), mss);

@@ -36,6 +36,12 @@ macro_rules! reasons {
                 match self { $(Self::$name => concat!($($doc),+)),+ }
             }
 
+            /// The reason with this counter.
+            #[inline(always)]
+            pub const fn of_index(index: u32) -> Option<Self> {
+                match index { $($index => Some(Self::$name),)+ _ => None }
+            }
+
             /// What happens to a packet for this reason.
             #[inline(always)]
             pub const fn verdict(self) -> Verdict {
@@ -200,10 +206,12 @@ mod tests {
     fn indexes_are_dense_and_labels_unique() {
         for (i, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason.index() as usize, i);
+            assert_eq!(Reason::of_index(reason.index()), Some(*reason));
             let same = Reason::ALL.iter().filter(|r| r.label() == reason.label()).count();
             assert_eq!(same, 1, "{}", reason.label());
         }
         assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
+        assert_eq!(Reason::of_index(Reason::ALL.len() as u32), None);
     }
 
     #[test]

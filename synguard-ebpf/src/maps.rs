@@ -4,7 +4,7 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_NOEXIST},
-    btf_maps::{Array, ArrayOfMaps, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
     macros::btf_map,
 };
 use synguard_common::{
@@ -204,4 +204,56 @@ pub fn submit(event: Event) -> bool {
     entry.write(event);
     entry.submit(0);
     true
+}
+
+/// Whether and how SYNs are answered; all zeros until userspace says otherwise.
+#[inline(always)]
+pub fn answering() -> Option<&'static Answering> {
+    ANSWERING.get(0)
+}
+
+/// Whether this host receives at an address.
+#[inline(always)]
+pub fn is_local(address: Halves) -> bool {
+    LOCALS.get(&Key::new(128, address)).is_some()
+}
+
+/// This CPU's pair of places for listeners with this index.
+#[inline(always)]
+pub fn listeners(index: usize) -> Option<&'static mut ListenerPair> {
+    // SAFETY: as for `counter`.
+    unsafe { LISTENERS.get_ptr_mut(index as u32)?.as_mut() }
+}
+
+/// The moment until which a source counts as proven, in nanoseconds; 0 if it does not.
+#[inline(always)]
+pub fn proven_until(source: &SourceKey) -> u64 {
+    let Some(until_ns) = PROVEN.get_ptr_mut(source) else { return 0 };
+    // SAFETY: the verifier has seen the null check; the entry's memory stays valid while the program runs. Another
+    // CPU may write it, or give it to another source, at the same time: it is one aligned load.
+    unsafe { until_ns.read_volatile() }
+}
+
+/// Lets a source count as proven until then. It is not told if there is no room.
+#[inline(always)]
+pub fn prove(source: &SourceKey, until_ns: u64) {
+    match PROVEN.get_ptr_mut(source) {
+        // Updating it by key would take another entry and free this one.
+        // SAFETY: as in `proven_until`.
+        Some(known) => unsafe { known.write_volatile(until_ns) },
+        None => drop(PROVEN.insert(source, until_ns, 0)),
+    }
+}
+
+/// This CPU's buckets of networks.
+#[inline(always)]
+pub fn answer_sketch() -> Option<&'static mut NetworkSketch> {
+    // SAFETY: as for `counter`.
+    unsafe { ANSWER_SKETCH.get_ptr_mut(0)?.as_mut() }
+}
+
+/// The filters of SYNs seen before, shared with other CPUs: to be used word by word.
+#[inline(always)]
+pub fn first_syns() -> Option<*mut FirstSyns> {
+    FIRST_SYNS.get_ptr_mut(0)
 }

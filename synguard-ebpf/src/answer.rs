@@ -1,0 +1,136 @@
+//! Answers SYNs with SYN cookies, in the driver: which SYNs, and in which order it is asked what speaks against it.
+//!
+//! The kernel knows nothing of the answer. It gives the cookie, and takes the ACK that returns it for one to a cookie
+//! of its own. What is not answered for want of sense goes on to the kernel, which has its own cookies; only what is
+//! over a budget, or seen for the first time while that is the rule, is dropped.
+
+mod budget;
+pub(crate) mod cookie;
+pub(crate) mod listener;
+mod offer;
+mod reply;
+pub(crate) mod syn;
+
+use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
+use synguard_common::{
+    abi::{Config, SourceKey},
+    answer::{ANSWER_CHECK_ACKS, ANSWER_ON, Answering},
+    listener::Listener,
+    offer::Offer,
+    prefix,
+    syn_ack::Terms,
+    verdict::Reason,
+};
+
+use self::{
+    cookie::Looked,
+    syn::{Place, Plain, Seen},
+};
+use crate::{
+    ack,
+    filter::{clock, is_watching},
+    maps,
+    packet::{Family, Packet},
+};
+
+/// What becomes of a packet that everything else has let pass for `reason`.
+#[inline(always)]
+pub fn judge(ctx: &XdpContext, packet: &Packet, reason: Reason) -> Reason {
+    let place = Place::of(packet);
+    let code = match reason {
+        Reason::SynPassed | Reason::Untracked if is_on(ANSWER_ON) => {
+            let offer = offer::of(ctx, place);
+            if offer.is_odd() {
+                return Reason::OddSyn;
+            }
+            match packet.family {
+                Family::V6 => synguard_answer_v6(ctx.ctx, place.0, offer.0, reason.index()),
+                Family::V4 | Family::None => synguard_answer_v4(ctx.ctx, place.0, offer.0, reason.index()),
+            }
+        }
+        Reason::NotSyn if packet.is_ack() && is_on(ANSWER_ON | ANSWER_CHECK_ACKS) => ack::judge(ctx, place),
+        other => return other,
+    };
+    Reason::of_index(code).unwrap_or(reason)
+}
+
+#[inline(always)]
+fn is_on(flag: u32) -> bool {
+    maps::answering().is_some_and(|answering| answering.has(flag))
+}
+
+/// Answers the SYN at `place` with this offer, or says why not; `unanswered` is the index of the reason for which it
+/// passes while nothing may be answered.
+///
+/// A global function: the verifier examines it once, for any arguments, see `lists`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn synguard_answer_v4(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    answer::<false>(&ctx, Plain::at(Place(place)), Offer(offer)).map_or(unanswered, Reason::index)
+}
+
+/// The same for IPv6.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn synguard_answer_v6(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    answer::<true>(&ctx, Plain::at(Place(place)), Offer(offer)).map_or(unanswered, Reason::index)
+}
+
+/// `None` while nothing may be answered.
+#[inline(always)]
+fn answer<const V6: bool>(ctx: &XdpContext, place: Plain<V6>, offer: Offer) -> Option<Reason> {
+    let (config, answering) = (maps::config()?, maps::answering()?);
+    let now_ns = clock();
+    let watching = is_watching(config, || now_ns);
+    let Some(seen) = syn::read(ctx, place) else { return Some(Reason::OddSyn) };
+    let interface = ctx.ingress_ifindex() as u32;
+    let listener = Listener { address: seen.destination, port: seen.port(), interface };
+    let mss = offer.mss_or_default(V6);
+    // What is remembered has been marked by the kernel, so that it takes cookies from the cheaper helper.
+    let known = listener::is_known(config, answering, &listener, now_ns);
+    let mut cookie = 0;
+    if !known {
+        match cookie::look_up(ctx, place, &seen, mss) {
+            Looked::Cookie(found) => cookie = found,
+            Looked::Otherwise(reason) => return Some(reason),
+        }
+        listener::remember(config, &listener, now_ns);
+    }
+    if let Some(refusal) = refusal::<V6>(config, answering, &seen, now_ns) {
+        return Some(if watching { refusal.watched() } else { refusal });
+    }
+    if watching {
+        return None;
+    }
+    if known {
+        let Some(found) = cookie::raw(ctx, place, &seen, mss) else { return Some(Reason::CookieRefused) };
+        cookie = found;
+    }
+    let announced = if V6 { answering.mss_v6 } else { answering.mss_v4 };
+    let terms = Terms::new(answering, offer, &seen.syn, announced as u16);
+    Some(reply::send(ctx, place, &seen, &terms, answering.hop_limit as u8, cookie, now_ns))
+}
+
+/// What speaks against answering this SYN, if anything. Whoever proved itself lately is not dropped for it.
+#[inline(always)]
+fn refusal<const V6: bool>(
+    config: &Config,
+    answering: &Answering,
+    seen: &Seen,
+    now_ns: u64,
+) -> Option<Reason> {
+    let refusal = budget::refusal::<V6>(config, answering, seen, now_ns)?;
+    if answering.proven_ns != 0 && maps::proven_until(&source::<V6>(config, seen)) > now_ns {
+        return Some(Reason::Proven);
+    }
+    Some(refusal)
+}
+
+/// Whom the packet comes from.
+#[inline(always)]
+pub(crate) fn source<const V6: bool>(config: &Config, seen: &Seen) -> SourceKey {
+    let mask = if V6 { config.source_mask_v6 } else { prefix::mask(128) };
+    SourceKey { address: prefix::apply(seen.source, mask) }
+}
