@@ -211,8 +211,10 @@ pub struct CpuState {
     pub clock_ns: u64,
     /// The bucket of this CPU's answers, see [`Answering::limit`].
     pub answer_tat_ns: u64,
+    /// Of no meaning: values are put here to be taken back.
+    pub scratch: u64,
     /// Zero.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 3],
 }
 
 /// Events a CPU may emit: 20 a second, bursts of 40.

@@ -7,6 +7,9 @@ pub const NO_SCALE: u8 = 0xf;
 /// The most bytes that options can take.
 pub const OPTIONS_MAX: usize = 40;
 
+/// The most options that are read, those that only fill up included: hosts send up to ten.
+pub const ITEMS_MAX: usize = 20;
+
 /// The options of a SYN, packed into one word so that a function of the program can return them: from its low end the
 /// MSS (16 bits, 0: none), the window scale (4), flags (12), and the timestamp as it lies in the packet (32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,26 +95,27 @@ impl Offer {
 ///
 /// As in the network stack, the last of several options of a kind holds, one of the wrong size or of an unknown kind is
 /// passed over, and the end of the list ends it. Unlike there, what is cut short is not taken for the end: that makes
-/// all of it [`Offer::UNREADABLE`], as do signatures (RFC 2385 and 5925), which only the socket can check.
+/// all of it [`Offer::UNREADABLE`], as do more than [`ITEMS_MAX`] options, and signatures (RFC 2385 and 5925), which only
+/// the socket can check.
 #[inline(always)]
 pub fn read(
     length: usize,
     byte: impl Fn(usize) -> Option<u8>,
     word: impl Fn(usize) -> Option<u32>,
-    hide: impl Fn(usize) -> usize,
+    mut hide: impl FnMut(usize) -> usize,
 ) -> Offer {
     const END: u8 = 0;
     const NOTHING: u8 = 1;
     let mut offer = Offer::NOTHING;
     let mut at = 0;
-    for _ in 0..OPTIONS_MAX {
+    for _ in 0..ITEMS_MAX {
         at = hide(at);
         if at >= length {
-            break;
+            return offer;
         }
         let Some(kind) = byte(at) else { return Offer::UNREADABLE };
         if kind == END {
-            break;
+            return offer;
         }
         if kind == NOTHING {
             at += 1;
@@ -128,7 +132,7 @@ pub fn read(
         offer = next;
         at += size as usize;
     }
-    offer
+    if at >= length { offer } else { Offer::UNREADABLE }
 }
 
 /// Reads five words of options if they are what Linux sends: MSS, SACK permitted, timestamp, window scale. It is the

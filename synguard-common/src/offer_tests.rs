@@ -41,7 +41,8 @@ fn the_usual_ones_are_read() {
 #[test]
 fn odd_ones_are_judged_as_the_rules_say() {
     let cases: &[(&str, &[u8], Offer)] = &[
-        ("forty times nothing", &[1; 40], Offer::NOTHING),
+        ("as many as are read", &[1; ITEMS_MAX], Offer::NOTHING),
+        ("one more", &[1; ITEMS_MAX + 1], Offer::UNREADABLE),
         ("what comes after the end", &[0, 2, 4, 5, 0xb4, 77, 77, 77], Offer::NOTHING),
         ("an unknown kind", &[34, 2, 253, 4, 1, 2], Offer::NOTHING),
         ("an MSS of 0", &[2, 4, 0, 0], Offer::NOTHING),
@@ -74,11 +75,13 @@ fn what_the_packet_lacks_makes_it_unreadable() {
     }
 }
 
-/// The rules again, as recursion over slices.
-fn model(options: &[u8], so_far: Offer) -> Offer {
+/// The rules again, as recursion over slices, with room for so many more options.
+fn model(options: &[u8], so_far: Offer, room: usize) -> Offer {
     match options {
-        [] | [0, ..] => so_far,
-        [1, rest @ ..] => model(rest, so_far),
+        [] => so_far,
+        _ if room == 0 => Offer::UNREADABLE,
+        [0, ..] => so_far,
+        [1, rest @ ..] => model(rest, so_far, room - 1),
         [19 | 29, ..] => Offer::UNREADABLE,
         &[_, size, ..] if size >= 2 && usize::from(size) <= options.len() => {
             let (option, rest) = options.split_at(size.into());
@@ -90,7 +93,7 @@ fn model(options: &[u8], so_far: Offer) -> Offer {
                 [8, 10, a, b, c, d, ..] => so_far.with_stamp(u32::from_ne_bytes([a, b, c, d])),
                 _ => so_far,
             };
-            model(rest, next)
+            model(rest, next, room - 1)
         }
         _ => Offer::UNREADABLE,
     }
@@ -148,13 +151,13 @@ proptest! {
 
     #[test]
     fn it_reads_as_the_model_does(options in options()) {
-        prop_assert_eq!(offer(&options), model(&options, Offer::NOTHING));
+        prop_assert_eq!(offer(&options), model(&options, Offer::NOTHING, ITEMS_MAX));
     }
 
     #[test]
     fn random_bytes_are_read_without_going_beyond(options in prop::collection::vec(any::<u8>(), 0..=OPTIONS_MAX)) {
         let read = offer(&options);
         prop_assert!(read.window_scale() <= SCALE_MAX || read.window_scale() == NO_SCALE);
-        prop_assert_eq!(read, model(&options, Offer::NOTHING));
+        prop_assert_eq!(read, model(&options, Offer::NOTHING, ITEMS_MAX));
     }
 }

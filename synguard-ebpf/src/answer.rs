@@ -30,28 +30,30 @@ use crate::{
     ack,
     filter::{clock, is_watching},
     maps,
-    packet::{Family, Packet},
+    packet::{self, Family, Packet},
 };
 
-/// What becomes of a packet that everything else has let pass for `reason`.
+/// What becomes of a packet that everything else has let pass for `reason`, and how long it was: an answer may have
+/// taken its place.
 #[inline(always)]
-pub fn judge(ctx: &XdpContext, packet: &Packet, reason: Reason) -> Reason {
+pub fn judge(ctx: &XdpContext, packet: &Packet, reason: Reason) -> (Reason, u64) {
     let place = Place::of(packet);
     let code = match reason {
         Reason::SynPassed | Reason::Untracked if is_on(ANSWER_ON) => {
             let offer = offer::of(ctx, place);
             if offer.is_odd() {
-                return Reason::OddSyn;
+                return (Reason::OddSyn, packet::length(ctx));
             }
-            match packet.family {
+            let code = match packet.family {
                 Family::V6 => synguard_answer_v6(ctx.ctx, place.0, offer.0, reason.index()),
                 Family::V4 | Family::None => synguard_answer_v4(ctx.ctx, place.0, offer.0, reason.index()),
-            }
+            };
+            return (Reason::of_index(code as u32).unwrap_or(reason), code >> 32);
         }
         Reason::NotSyn if packet.is_ack() && is_on(ANSWER_ON | ANSWER_CHECK_ACKS) => ack::judge(ctx, place),
-        other => return other,
+        other => return (other, packet::length(ctx)),
     };
-    Reason::of_index(code).unwrap_or(reason)
+    (Reason::of_index(code).unwrap_or(reason), packet::length(ctx))
 }
 
 #[inline(always)]
@@ -60,22 +62,27 @@ fn is_on(flag: u32) -> bool {
 }
 
 /// Answers the SYN at `place` with this offer, or says why not; `unanswered` is the index of the reason for which it
-/// passes while nothing may be answered.
+/// passes while nothing may be answered. Returns the index of the reason, and in its upper half the length of the frame as
+/// it came.
 ///
 /// A global function: the verifier examines it once, for any arguments, see `lists`.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn synguard_answer_v4(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u32 {
+extern "C" fn synguard_answer_v4(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
-    answer::<false>(&ctx, Plain::at(Place(place)), Offer(offer)).map_or(unanswered, Reason::index)
+    let bytes = packet::length(&ctx) << 32;
+    let reason = answer::<false>(&ctx, Plain::at(Place(place)), Offer(offer));
+    bytes | u64::from(reason.map_or(unanswered, Reason::index))
 }
 
 /// The same for IPv6.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn synguard_answer_v6(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u32 {
+extern "C" fn synguard_answer_v6(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
-    answer::<true>(&ctx, Plain::at(Place(place)), Offer(offer)).map_or(unanswered, Reason::index)
+    let bytes = packet::length(&ctx) << 32;
+    let reason = answer::<true>(&ctx, Plain::at(Place(place)), Offer(offer));
+    bytes | u64::from(reason.map_or(unanswered, Reason::index))
 }
 
 /// `None` while nothing may be answered.

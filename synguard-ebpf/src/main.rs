@@ -11,9 +11,7 @@ use synguard_ebpf::{account, answer, filter, packet};
 #[xdp(frags)]
 fn synguard(ctx: XdpContext) -> u32 {
     let packet = packet::parse(&ctx);
-    // Before an answer takes the packet's place.
-    let bytes = packet::length(&ctx);
-    let reason = answer::judge(&ctx, &packet, filter::judge(&packet, filter::clock));
+    let (reason, bytes) = answer::judge(&ctx, &packet, filter::judge(&packet, filter::clock));
     account::count(reason, bytes);
     match reason.verdict() {
         Verdict::Pass => xdp_action::XDP_PASS,

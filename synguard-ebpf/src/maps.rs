@@ -119,6 +119,18 @@ pub fn cpu_state() -> Option<&'static mut CpuState> {
     unsafe { CPU_STATE.get_ptr_mut(0)?.as_mut() }
 }
 
+/// Returns a value, of which the verifier then knows nothing: it does not follow what lies in a map. A loop that can be
+/// gone through in many ways is then examined once a round, and not once for each.
+#[inline(always)]
+pub fn forget(cpu: &mut CpuState, value: u64) -> u64 {
+    let place = &raw mut cpu.scratch;
+    // SAFETY: the reference is valid; volatile, or the compiler would see through it.
+    unsafe {
+        place.write_volatile(value);
+        place.read_volatile()
+    }
+}
+
 /// This CPU's slot for sources in hold with this hash.
 #[inline(always)]
 pub fn held(hash: u64) -> Option<&'static mut HeldSlot> {

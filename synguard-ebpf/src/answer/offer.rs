@@ -7,7 +7,10 @@ use network_types::tcp::TcpHdr;
 use synguard_common::offer::{self, OPTIONS_MAX, Offer};
 
 use super::syn::Place;
-use crate::bytes::{header, opaque};
+use crate::{
+    bytes::{header, opaque},
+    maps,
+};
 
 /// Above all positions of a plain TCP header.
 const AT_MASK: usize = 0x7f;
@@ -17,26 +20,26 @@ const POSITION_MASK: usize = 0x3f;
 /// What a SYN offers, if it is plain (see [`Place::plain`]).
 #[inline(always)]
 pub(super) fn of(ctx: &XdpContext, place: Place) -> Offer {
-    Offer(synguard_offer(ctx.ctx, place.0, 0))
+    Offer(synguard_offer(ctx.ctx, place.0))
 }
 
-/// See [`of`]; `zero` is 0, which the verifier must not know. A global function: the verifier examines it once, for any
-/// arguments, see `lists`.
+/// See [`of`]. A global function: the verifier examines it once, for any arguments, see `lists`.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn synguard_offer(ctx: *mut xdp_md, place: u64, zero: u64) -> u64 {
+extern "C" fn synguard_offer(ctx: *mut xdp_md, place: u64) -> u64 {
     let ctx = XdpContext::new(ctx);
-    read(&ctx, Place(place), zero).unwrap_or(Offer::UNREADABLE).0
+    read(&ctx, Place(place)).unwrap_or(Offer::UNREADABLE).0
 }
 
 #[inline(always)]
-fn read(ctx: &XdpContext, place: Place, zero: u64) -> Option<Offer> {
+fn read(ctx: &XdpContext, place: Place) -> Option<Offer> {
     const DATA_OFFSET: usize = 12;
     place.plain()?;
     let at = place.transport() & AT_MASK;
     let tcp = header(ctx, at, TcpHdr::LEN)?;
     // At least 5, or the packet would not be TCP.
-    let words = usize::from(tcp.read::<u8>(DATA_OFFSET) >> 4).saturating_sub(5);
+    // Opaque, or the compiler would make two of all that follows.
+    let words = opaque(usize::from(tcp.read::<u8>(DATA_OFFSET) >> 4).saturating_sub(5));
     let at = at + TcpHdr::LEN;
     if words == 5
         && let Some(options) = header(ctx, at, 20)
@@ -50,12 +53,13 @@ fn read(ctx: &XdpContext, place: Place, zero: u64) -> Option<Offer> {
     {
         return Some(offer);
     }
-    if words == 0 { Some(Offer::NOTHING) } else { read_any(ctx, at, words, zero) }
+    if words == 0 { Some(Offer::NOTHING) } else { read_any(ctx, at, words) }
 }
 
 /// Reads so many words of options. From a copy, which can be read without asking each time where the frame ends.
 #[inline(always)]
-fn read_any(ctx: &XdpContext, at: usize, words: usize, zero: u64) -> Option<Offer> {
+fn read_any(ctx: &XdpContext, at: usize, words: usize) -> Option<Offer> {
+    let cpu = maps::cpu_state()?;
     const WORDS: usize = (POSITION_MASK + 1) / 8;
     const { assert!(OPTIONS_MAX <= POSITION_MASK) };
     let mut copy = MaybeUninit::<[u64; WORDS]>::uninit();
@@ -65,8 +69,8 @@ fn read_any(ctx: &XdpContext, at: usize, words: usize, zero: u64) -> Option<Offe
         // SAFETY: within the copy.
         unsafe { start.add(word).write_volatile(0) };
     }
-    // The compiler knows the range from how the length came about; the verifier has to be shown.
-    let length = opaque(words * 4) & POSITION_MASK;
+    // Forgotten, or the verifier would examine the loop for each way to get here, too.
+    let length = maps::forget(cpu, words as u64 * 4) as usize & POSITION_MASK;
     if length == 0 || length > OPTIONS_MAX {
         return None;
     }
@@ -81,5 +85,5 @@ fn read_any(ctx: &XdpContext, at: usize, words: usize, zero: u64) -> Option<Offe
     // SAFETY: as above; the kernel lets programs read at any alignment where the hardware can. No word of interest lies
     // further on.
     let word = |from: usize| Some(unsafe { start.add(from.min(WORD_MAX)).cast::<u32>().read_unaligned() });
-    Some(offer::read(length, byte, word, |from| (from ^ zero as usize) & POSITION_MASK))
+    Some(offer::read(length, byte, word, |from| maps::forget(cpu, from as u64) as usize & POSITION_MASK))
 }
