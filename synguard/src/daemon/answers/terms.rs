@@ -9,8 +9,9 @@ use crate::{config::Settings, policy::Orders, sysctl::Stack};
 /// For so long the program answers when it hears nothing more, in nanoseconds: many ticks, for a flood may keep the
 /// controller from its CPU.
 const LEASE_NS: u64 = 5_000_000_000;
-/// A listener that has gone is answered for so long at most, in nanoseconds.
-const LISTENER_NS: u64 = 1_000_000_000;
+/// For so long a listener is taken to be there, in nanoseconds: one that was opened again in the meantime refuses cookies
+/// until the program has looked it up, which costs little.
+const LISTENER_NS: u64 = 100_000_000;
 /// How long a source that returned a cookie is known, in nanoseconds: longer than a closed connection lingers (60 s), for
 /// who opens it again from the same port must not be answered by a cookie.
 const PROVEN_NS: u64 = 90_000_000_000;
