@@ -212,7 +212,7 @@ impl States {
             },
             answering: self.answering(),
             proven_until_ns: if self.one_in(3) { self.moment() } else { 0 },
-            network_tats: std::array::from_fn(|_| (self.moment() >> network::UNIT_SHIFT) as u32),
+            network_tats: self.network_tats(),
             held: self.held(),
             ports: self.ports(),
             address,
@@ -255,6 +255,13 @@ impl States {
         }
     }
 
+    /// Mostly both rows say the same: a network is over its rate only where both do.
+    fn network_tats(&mut self) -> [u32; network::ROWS] {
+        let mut tat = || (self.moment() >> network::UNIT_SHIFT) as u32;
+        let (first, second) = (tat(), tat());
+        if self.one_in(4) { [first, second] } else { [first; network::ROWS] }
+    }
+
     fn answering(&mut self) -> Answering {
         if self.one_in(3) {
             return Answering::default();
@@ -263,9 +270,9 @@ impl States {
             if self.one_in(2) { Limit { interval_ns: 0, tolerance_ns: 0 } } else { Limit::new(10, 10) };
         Answering {
             flags: ANSWER_ON
-                | if self.one_in(4) { ANSWER_SECOND_SYN } else { 0 }
+                | if self.one_in(5) { ANSWER_SECOND_SYN } else { 0 }
                 | if self.one_in(2) { ANSWER_OPTIONS } else { 0 },
-            network_rate: if self.one_in(2) { 0 } else { 10 },
+            network_rate: if self.one_in(3) { 0 } else { 10 },
             interval_ns: limit.interval_ns,
             tolerance_ns: limit.tolerance_ns,
             proven_ns: if self.one_in(4) { 0 } else { 90 * SECOND },
