@@ -12,7 +12,6 @@ pub const ANSWER_OPTIONS: u32 = 1 << 1;
 pub const ANSWER_SECOND_SYN: u32 = 1 << 2;
 /// [`Answering::flags`]: ACKs to a listener that belong to no connection and carry no valid cookie are dropped.
 pub const ANSWER_CHECK_ACKS: u32 = 1 << 3;
-
 /// [`Answering::flags`]: `net.ipv4.tcp_ecn` is not 0, so an answer with options may agree to ECN. Without it none does:
 /// the kernel would drop the connection.
 pub const ANSWER_ECN: u32 = 1 << 4;
@@ -48,8 +47,11 @@ pub struct Answering {
     pub proven_ns: u64,
     /// For how long a listener that was looked up is answered for before it is looked up again, in nanoseconds.
     pub listener_ns: u64,
+    /// From this moment on nothing is answered, whatever the flags say. The controller, which watches that the kernel
+    /// accepts what is answered, moves it on with each of its ticks; killed, it does so no more. Zero is long ago.
+    pub until_ns: u64,
     /// Zero.
-    pub reserved: [u64; 2],
+    pub reserved: u64,
 }
 
 impl Answering {
@@ -63,5 +65,11 @@ impl Answering {
     #[inline(always)]
     pub const fn has(&self, flag: u32) -> bool {
         self.flags & flag == flag
+    }
+
+    /// Whether SYNs are answered at `now_ns`.
+    #[inline(always)]
+    pub const fn is_on(&self, now_ns: u64) -> bool {
+        self.has(ANSWER_ON) && now_ns < self.until_ns
     }
 }

@@ -1,0 +1,31 @@
+//! Whether an ordinary SYN that nothing else has anything against would be answered, without charging it.
+
+use synguard_common::{answer::ANSWER_SECOND_SYN, network, rate, verdict::Reason};
+
+use super::{CpuView, Read};
+
+/// What becomes of it at `now_ns`, while SYNs are answered. It is seen for the first time.
+pub(super) fn judge(read: &Read, cpu: &CpuView, now_ns: u64) -> Reason {
+    match refusal(read, cpu, now_ns) {
+        None => Reason::Answered,
+        Some(_) if is_proven(read, now_ns) => Reason::Proven,
+        Some(refusal) => refusal,
+    }
+}
+
+/// Whether its source has returned a cookie lately.
+pub(super) const fn is_proven(read: &Read, now_ns: u64) -> bool {
+    read.answering.proven_ns != 0 && read.proven_until_ns > now_ns
+}
+
+fn refusal(read: &Read, cpu: &CpuView, now_ns: u64) -> Option<Reason> {
+    let answering = &read.answering;
+    if answering.has(ANSWER_SECOND_SYN) {
+        return Some(Reason::FirstSyn);
+    }
+    if answering.interval_ns != 0 && rate::take(cpu.answer_tat_ns, answering.limit(), now_ns).is_none() {
+        return Some(Reason::AnswerBudget);
+    }
+    let is_over = network::take(cpu.network_tats, answering.network_rate, now_ns).is_none();
+    is_over.then_some(Reason::AnswerNetworkBudget)
+}
