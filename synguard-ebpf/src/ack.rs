@@ -40,6 +40,10 @@ extern "C" fn synguard_ack(ctx: *mut xdp_md, place: u64) -> u32 {
 #[inline(always)]
 fn reason<const V6: bool>(ctx: &XdpContext, place: Plain<V6>) -> Option<Reason> {
     let (config, answering) = (maps::config()?, maps::answering()?);
+    let now_ns = clock();
+    if !answering.is_on(now_ns) {
+        return None;
+    }
     let seen = syn::read(ctx, place)?;
     if !is_guarded(seen.port() as u16, config) {
         return None;
@@ -51,7 +55,7 @@ fn reason<const V6: bool>(ctx: &XdpContext, place: Plain<V6>) -> Option<Reason> 
     if !listening {
         return None;
     }
-    let (now_ns, source) = (clock(), source::<V6>(config, &seen));
+    let source = source::<V6>(config, &seen);
     let proven_ns = answering.proven_ns.max(GRACE_NS);
     if cookie::is_returned(ctx, place) {
         proven::remember(&source, config.hash_seed, now_ns + proven_ns);

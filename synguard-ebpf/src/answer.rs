@@ -72,7 +72,7 @@ fn is_on(flag: u32) -> bool {
 extern "C" fn synguard_answer_v4(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
     let bytes = packet::length(&ctx) << 32;
-    let reason = answer::<false>(&ctx, Plain::at(Place(place)), Offer(offer));
+    let reason = answer::<false>(&ctx, Plain::at(Place(place)), Offer(offer), unanswered);
     bytes | u64::from(reason.map_or(unanswered, Reason::index))
 }
 
@@ -82,15 +82,23 @@ extern "C" fn synguard_answer_v4(ctx: *mut xdp_md, place: u64, offer: u64, unans
 extern "C" fn synguard_answer_v6(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
     let bytes = packet::length(&ctx) << 32;
-    let reason = answer::<true>(&ctx, Plain::at(Place(place)), Offer(offer));
+    let reason = answer::<true>(&ctx, Plain::at(Place(place)), Offer(offer), unanswered);
     bytes | u64::from(reason.map_or(unanswered, Reason::index))
 }
 
-/// `None` while nothing may be answered.
+/// `None` while nothing may be answered: `unanswered` it is then.
 #[inline(always)]
-fn answer<const V6: bool>(ctx: &XdpContext, place: Plain<V6>, offer: Offer) -> Option<Reason> {
+fn answer<const V6: bool>(
+    ctx: &XdpContext,
+    place: Plain<V6>,
+    offer: Offer,
+    unanswered: u32,
+) -> Option<Reason> {
     let (config, answering) = (maps::config()?, maps::answering()?);
     let now_ns = clock();
+    if !answering.is_on(now_ns) {
+        return None;
+    }
     let watching = is_watching(config, || now_ns);
     let Some(seen) = syn::read(ctx, place) else { return Some(Reason::OddSyn) };
     let interface = ctx.ingress_ifindex() as u32;
@@ -99,8 +107,11 @@ fn answer<const V6: bool>(ctx: &XdpContext, place: Plain<V6>, offer: Offer) -> O
     let proven = answering.proven_ns != 0
         && proven::is(&source::<V6>(config, &seen), config.hash_seed, answering.proven_ns, now_ns);
     // What is remembered has been marked by the kernel, so that it takes cookies from the cheaper helper. Whoever had
-    // a connection lately may mean to replace it by another of the same ports: that is for the kernel to know.
-    let known = !proven && listener::is_known(config, answering, &listener, now_ns);
+    // a connection lately may mean to replace it by another of the same ports: that is for the kernel to know. Those are
+    // the proven, and sources with an entry: all in calm, and in a crowd those that send many SYNs, such as proxies.
+    let known = !proven
+        && unanswered == Reason::Untracked.index()
+        && listener::is_known(config, answering, &listener, now_ns);
     let mut cookie = 0;
     if !known {
         match cookie::look_up(ctx, place, &seen, mss) {
