@@ -120,23 +120,68 @@ fn answer<const V6: bool>(
         }
         listener::remember(config, &listener, now_ns);
     }
+    let so_far = SoFar::new(cookie, known, proven, watching).forgotten()?;
     if let Some(refusal) = budget::refusal::<V6>(config, answering, &seen, now_ns) {
-        return Some(match (proven, watching) {
+        return Some(match (so_far.proven(), so_far.watching()) {
             (true, _) => Reason::Proven,
             (false, true) => refusal.watched(),
             (false, false) => refusal,
         });
     }
-    if watching {
+    if so_far.watching() {
         return None;
     }
-    if known {
+    let mut cookie = so_far.cookie();
+    if so_far.known() {
         let Some(found) = cookie::raw(ctx, place, &seen, mss) else { return Some(Reason::CookieRefused) };
         cookie = found;
     }
     let announced = if V6 { answering.mss_v6 } else { answering.mss_v4 };
     let terms = Terms::new(answering, offer, &seen.syn, announced as u16);
     Some(reply::send(ctx, place, &seen, &terms, answering.hop_limit as u8, cookie, now_ns))
+}
+
+/// What was found out about a SYN, in one word that the verifier can be made to forget: it would examine all that follows
+/// for each combination.
+#[derive(Clone, Copy)]
+struct SoFar(u64);
+
+impl SoFar {
+    const KNOWN: u64 = 1 << 32;
+    const PROVEN: u64 = 1 << 33;
+    const WATCHING: u64 = 1 << 34;
+
+    #[inline(always)]
+    fn new(cookie: u32, known: bool, proven: bool, watching: bool) -> Self {
+        let flag = |is: bool, flag: u64| if is { flag } else { 0 };
+        let flags = flag(known, Self::KNOWN) | flag(proven, Self::PROVEN) | flag(watching, Self::WATCHING);
+        Self(u64::from(cookie) | flags)
+    }
+
+    #[inline(always)]
+    fn forgotten(self) -> Option<Self> {
+        Some(Self(maps::forget(maps::cpu_state()?, self.0)))
+    }
+
+    #[inline(always)]
+    fn cookie(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    fn known(self) -> bool {
+        self.0 & Self::KNOWN != 0
+    }
+
+    #[inline(always)]
+    fn proven(self) -> bool {
+        self.0 & Self::PROVEN != 0
+    }
+
+    #[inline(always)]
+    fn watching(self) -> bool {
+        self.0 & Self::WATCHING != 0
+    }
 }
 
 /// Whom the packet comes from.
