@@ -154,6 +154,11 @@ pub enum Command {
     /// Show the settings in force, in the form that `set` takes
     #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
     Show(Output),
+    /// Have the controller read its configuration file again; if that is not valid, nothing changes
+    #[command(
+        after_help = "Example:\n  synguard reload        as SIGHUP, but it waits and says what came of it"
+    )]
+    Reload,
     /// Block addresses and networks, whatever they send
     #[command(after_help = lists::BLOCK_EXAMPLES)]
     Block {

@@ -55,6 +55,7 @@ fn every_command_of_the_contract_is_there() {
         "set syn-rate=5",
         "set syn-rate=5 hold=1s",
         "show",
+        "reload",
         "top",
         "why 192.0.2.7",
         "why 2001:db8::1 --port 443 --json",
