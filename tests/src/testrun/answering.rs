@@ -35,7 +35,7 @@ pub const fn answering() -> Answering {
         interval_ns: 0,
         tolerance_ns: 0,
         proven_ns: 0,
-        listener_ns: 1_000_000_000,
+        listener_ns: 100_000_000,
         until_ns: u64::MAX,
         reserved: 0,
     }

@@ -36,9 +36,10 @@ fn an_ack_must_return_a_cookie() {
                 let syn = stand.syn(family, options);
                 let Some(answer) = stand.answered(&name, &syn) else { continue };
                 let next = answer.segment.sequence.wrapping_add(1);
+                // In its lowest bits it says which of four MSS it is; a neighbour may say another one.
                 for (what, next) in [
-                    ("one less", next.wrapping_sub(1)),
-                    ("one more", next.wrapping_add(1)),
+                    ("less", next.wrapping_sub(8)),
+                    ("more", next.wrapping_add(8)),
                     ("another byte", next ^ 0x0100_0000),
                     ("zero", 0),
                 ] {
@@ -53,7 +54,7 @@ fn an_ack_must_return_a_cookie() {
                 let data = ack_of(&syn, &answer).psh().payload(b"GET / HTTP/1.0\r\n\r\n");
                 stand.row(&format!("{name}, with data"), &data, Reason::CookieAck);
                 // What follows at once may come before the kernel has made the connection.
-                let more = reply(&syn, next + 1, answer.timestamp()).payload(b"more");
+                let more = reply(&syn, next.wrapping_add(100), answer.timestamp()).payload(b"more");
                 stand.row(&format!("{name}, right behind"), &more, Reason::NotSyn);
             }
         }
@@ -68,7 +69,7 @@ fn a_cookie_in_tags_is_valid_too() {
             let outer = Packet::eth().vlan_tpid(0x88a8, 5).vlan(7).vlan(8).vlan(9);
             let syn = stand.client_under(outer, family).tcp(FROM, PORT).syn().tcp_options(&LINUX);
             let Some(answer) = stand.answered(&format!("{family:?}"), &syn) else { continue };
-            let forged = reply(&syn, answer.segment.sequence, answer.timestamp());
+            let forged = reply(&syn, answer.segment.sequence ^ 0x0080_0000, answer.timestamp());
             stand.row(&format!("{family:?}, forged"), &forged, Reason::BadAck);
             stand.row(&format!("{family:?}, valid"), &ack_of(&syn, &answer), Reason::CookieAck);
         }
@@ -206,13 +207,14 @@ fn nothing_is_proved_where_that_is_off() {
 fn proof_is_forgotten_after_its_time() {
     Stand::check("proof's end", |stand| {
         checking(stand);
-        stand.set(Answering { proven_ns: 300_000_000, ..stand.answering });
+        // More than the time for which what comes right behind an ACK passes.
+        stand.set(Answering { proven_ns: 2_300_000_000, ..stand.answering });
         let syn = stand.syn(Family::V4, &LINUX);
         handshake(stand, "source", &syn);
         let begun = Instant::now();
         used_up(stand);
         stand.row("at once", &syn, Reason::Proven);
-        while begun.elapsed() < Duration::from_millis(400) {
+        while begun.elapsed() < Duration::from_millis(2_400) {
             std::thread::sleep(Duration::from_millis(10));
         }
         stand.row("later", &syn, Reason::AnswerBudget);

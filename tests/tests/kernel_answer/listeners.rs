@@ -140,6 +140,8 @@ fn what_is_only_to_be_forwarded_is_not_answered() {
         stand.ip("link set out1 up");
         stand.ip("addr add 203.0.113.1/24 dev out");
         stand.ip("addr add 2001:db8:aaaa::1/64 dev out nodad");
+        let locals = [V4_TO, "203.0.113.1", V6_TO, "2001:db8:aaaa::1"];
+        stand.filter.set_locals(&locals.map(|address| address.parse().unwrap()));
         for forwarding in ["0", "1"] {
             stand.sysctl("net.ipv4.conf.all.forwarding", forwarding);
             stand.sysctl("net.ipv6.conf.all.forwarding", forwarding);

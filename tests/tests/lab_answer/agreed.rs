@@ -1,7 +1,10 @@
 //! What a connection is like whose SYN the program answered: as one that the kernel answered, where the client offers
 //! timestamps, and without options where it does not.
 
-use std::{net::TcpStream, os::fd::AsRawFd as _};
+use std::{
+    net::{TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
+};
 
 use synguard_common::{
     answer::{ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, Answering},
@@ -9,18 +12,17 @@ use synguard_common::{
 };
 use synguard_tests::{lab::Family, tcp_info::Agreed};
 
-use crate::stand::{FAMILIES, Stand, agreed, talk};
+use crate::stand::{FAMILIES, Stand, accepted, agreed, talk};
 
 /// Connects, has both ends talk, and returns what they agreed on; by an answer of the program's, or without it.
-fn visit(stand: &mut Stand, family: Family, visitor: u16, answered: bool) -> Agreed {
+fn visit(stand: &mut Stand, listener: &TcpListener, family: Family, visitor: u16, answered: bool) -> Agreed {
     let on = stand.answering;
     if !answered {
         stand.set(Answering::default());
     }
-    let listener = stand.listen();
     let (answers, sent) = (stand.count(Reason::Answered), stand.lab.tcp_ext("SyncookiesSent").unwrap());
     let received = stand.lab.tcp_ext("SyncookiesRecv").unwrap();
-    let (mut client, mut server) = stand.connected(&listener, family.visitor(visitor));
+    let (mut client, mut server) = stand.connected(listener, family.visitor(visitor));
     talk(&mut client, &mut server);
     assert_eq!(stand.count(Reason::Answered) - answers, u64::from(answered));
     if answered {
@@ -32,9 +34,9 @@ fn visit(stand: &mut Stand, family: Family, visitor: u16, answered: bool) -> Agr
 }
 
 /// What the kernel agrees on by itself, without cookies.
-fn usual(stand: &mut Stand, family: Family, visitor: u16) -> Agreed {
+fn usual(stand: &mut Stand, listener: &TcpListener, family: Family, visitor: u16) -> Agreed {
     stand.lab.set_syncookies(1).unwrap();
-    let usual = visit(stand, family, visitor, false);
+    let usual = visit(stand, listener, family, visitor, false);
     stand.lab.set_syncookies(2).unwrap();
     usual
 }
@@ -44,10 +46,11 @@ const NOTHING: Agreed = Agreed { timestamps: false, sack: false, scales: None, e
 #[test]
 fn options_are_kept_as_if_the_kernel_had_answered() {
     let mut stand = Stand::new();
+    let listener = stand.listen();
     for family in FAMILIES {
-        let usual = usual(&mut stand, family, 1);
+        let usual = usual(&mut stand, &listener, family, 1);
         assert!(usual.timestamps && usual.sack && usual.scales.is_some_and(|(a, b)| a > 0 && b > 0));
-        let answered = visit(&mut stand, family, 2, true);
+        let answered = visit(&mut stand, &listener, family, 2, true);
         println!("{family:?}: {answered:?}");
         assert_eq!(answered, usual, "{family:?}");
     }
@@ -56,6 +59,7 @@ fn options_are_kept_as_if_the_kernel_had_answered() {
 #[test]
 fn a_client_gets_no_more_than_it_offers() {
     let mut stand = Stand::new();
+    let listener = stand.listen();
     let changes = [
         ("net.ipv4.tcp_timestamps", "0"),
         ("net.ipv4.tcp_sack", "0"),
@@ -66,8 +70,8 @@ fn a_client_gets_no_more_than_it_offers() {
         let before = stand.lab.client.sysctl(key).unwrap();
         stand.lab.client.set_sysctl(key, value).unwrap();
         for family in FAMILIES {
-            let usual = usual(&mut stand, family, 3);
-            let answered = visit(&mut stand, family, 4, true);
+            let usual = usual(&mut stand, &listener, family, 3);
+            let answered = visit(&mut stand, &listener, family, 4, true);
             println!("{key}={value}, {family:?}: {answered:?}, usually {usual:?}");
             // Without a timestamp there is nowhere to keep the others.
             let expected = if usual.timestamps { usual } else { NOTHING };
@@ -81,22 +85,24 @@ fn a_client_gets_no_more_than_it_offers() {
 #[test]
 fn without_options_to_be_kept_connections_are_made_without() {
     let mut stand = Stand::new();
+    let listener = stand.listen();
     stand.set(Answering { flags: ANSWER_ON | ANSWER_ECN, ..stand.answering });
     // As they are when nobody has raised them.
     stand.lab.server.set_sysctl("net.ipv4.tcp_timestamps", "1").unwrap();
     for family in FAMILIES {
-        assert_eq!(visit(&mut stand, family, 5, true), NOTHING, "{family:?}");
+        assert_eq!(visit(&mut stand, &listener, family, 5, true), NOTHING, "{family:?}");
     }
 }
 
 #[test]
 fn a_server_without_ecn_does_not_agree_to_it() {
     let mut stand = Stand::new();
+    let listener = stand.listen();
     stand.lab.server.set_sysctl("net.ipv4.tcp_ecn", "0").unwrap();
     stand.lab.client.set_sysctl("net.ipv4.tcp_ecn", "1").unwrap();
     stand.set(Answering { flags: ANSWER_ON | ANSWER_OPTIONS, ..stand.answering });
     for family in FAMILIES {
-        let answered = visit(&mut stand, family, 6, true);
+        let answered = visit(&mut stand, &listener, family, 6, true);
         assert!(!answered.ecn && answered.sack, "{answered:?}");
     }
 }
@@ -135,17 +141,17 @@ fn clients_that_ask_for_fast_open_connect_without_it() {
     }
 }
 
-fn fast_open(stand: &Stand, listener: &std::net::TcpListener, family: Family) {
+fn fast_open(stand: &Stand, listener: &TcpListener, family: Family) {
     fast_open_from(stand, listener, family, 39);
 }
 
 /// A connection whose first data goes with its SYN, if the client may do so.
-fn fast_open_from(stand: &Stand, listener: &std::net::TcpListener, family: Family, visitor: u16) {
+fn fast_open_from(stand: &Stand, listener: &TcpListener, family: Family, visitor: u16) {
     let from = std::net::SocketAddr::new(family.visitor(visitor), 0);
     let to = std::net::SocketAddr::new(family.server(), crate::stand::PORT);
     let opening = || synguard_tests::client::connect_fast(from, to, b"early");
     let mut client = stand.lab.client.run(opening).unwrap().unwrap();
-    let (mut server, _) = listener.accept().unwrap();
+    let (mut server, _) = accepted(listener);
     server.set_read_timeout(Some(crate::stand::PATIENCE)).unwrap();
     client.set_read_timeout(Some(crate::stand::PATIENCE)).unwrap();
     let mut early = [0; 5];

@@ -16,7 +16,7 @@ use synguard_tests::{
     wire::Wire,
 };
 
-use crate::stand::{FAMILIES, PATIENCE, PORT, Stand};
+use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, accepted};
 
 /// Port of the client's.
 const FROM: u16 = 40_000;
@@ -24,6 +24,8 @@ const FROM: u16 = 40_000;
 const SEQUENCE: u32 = 0x1122_3344;
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9.
 const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 1, 3, 3, 9];
+/// Bytes after the IP packet, as Ethernet may have them.
+const TRAILER: usize = 8;
 /// As far as a clock's reading may lag behind.
 const TICKS_MS: u64 = 21;
 
@@ -72,26 +74,31 @@ impl Crafted {
         .tcp(FROM, PORT)
     }
 
-    fn receive(&self, what: &str, wanted: impl Fn(&Segment) -> bool) -> Vec<u8> {
+    fn receive(&self, stand: &Stand, what: &str, wanted: impl Fn(&Segment) -> bool) -> Vec<u8> {
         let wanted = |frame: &[u8]| {
             Segment::read(frame).is_ok_and(|segment| segment.destination_port == FROM && wanted(&segment))
         };
         let frame = self.wire.receive(PATIENCE, wanted).unwrap();
-        frame.unwrap_or_else(|| panic!("no {what} came, {:?} in tags {:?}", self.family, self.tags))
+        frame.unwrap_or_else(|| {
+            panic!("no {what} came, {:?} in tags {:?}: {}", self.family, self.tags, stand.counted())
+        })
     }
 
     /// Sends a SYN with these options and checks the answer.
-    fn open(&self, answering: Answering, options: &[u8]) -> Answer {
-        let syn = self.to_server(&self.tags).syn().tcp_options(options).build();
+    fn open(&self, stand: &Stand, answering: Answering, options: &[u8]) -> Answer {
+        let mut syn = self.to_server(&self.tags).syn().tcp_options(options).build();
+        // Room for the answer to be longer: a frame that comes from a socket may have none behind it, and then it is
+        // the kernel that answers.
+        syn.extend([0; TRAILER]);
         let earliest_ms = ticked_ns() / 1_000_000 - TICKS_MS;
         self.wire.send(&syn).unwrap();
-        let frame = self.receive("answer", |_| true);
+        let frame = self.receive(stand, "answer", |_| true);
         let terms = Terms { answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
         answer::check(&syn, &frame, &terms).unwrap_or_else(|fault| panic!("{fault}: {frame:02x?}"))
     }
 
     /// Acknowledges an answer, sends data, and returns what was answered to that.
-    fn talk(&self, answer: &Answer, listener: &TcpListener) {
+    fn talk(&self, stand: &Stand, answer: &Answer, listener: &TcpListener) {
         let timestamp = |moment: u32| -> Vec<u8> {
             let Some(echo) = answer.timestamp() else { return Vec::new() };
             [&[1, 1, 8, 10][..], &moment.to_be_bytes(), &echo.to_be_bytes()].concat()
@@ -99,7 +106,7 @@ impl Crafted {
         let next = answer.segment.sequence.wrapping_add(1);
         let ack = self.to_server(&self.tags).ack().numbers(SEQUENCE + 1, next);
         self.wire.send(&ack.clone().tcp_options(&timestamp(0x1234_5679)).build()).unwrap();
-        let (mut server, peer) = listener.accept().unwrap();
+        let (mut server, peer) = accepted(listener);
         assert_eq!(peer.ip().to_canonical().to_string(), stranger(self.family));
         server.set_read_timeout(Some(PATIENCE)).unwrap();
         let question = ack.psh().tcp_options(&timestamp(0x1234_567a)).payload(b"question");
@@ -108,7 +115,7 @@ impl Crafted {
         server.read_exact(&mut read).unwrap();
         assert_eq!(&read, b"question");
         server.write_all(b"answer").unwrap();
-        let reply = self.receive("reply", |segment| !segment.payload.is_empty());
+        let reply = self.receive(stand, "reply", |segment| !segment.payload.is_empty());
         assert!(Segment::read(&reply).unwrap().payload.starts_with(b"answer"));
         // It has no more to say, nor a kernel that would say so.
         let reset = self.to_server(&self.tags).rst().numbers(SEQUENCE + 9, 0);
@@ -138,7 +145,7 @@ fn the_kernels_own_cookies_are_what_the_reader_expects() {
     for family in FAMILIES {
         for (name, options) in OFFERS {
             println!("{name}, {family:?}");
-            Crafted::new(&stand.lab, family, &[]).open(expected, options);
+            Crafted::new(&stand.lab, family, &[]).open(&stand, expected, options);
         }
     }
     assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2 * OFFERS.len() as u64);
@@ -152,8 +159,8 @@ fn clients_of_every_make_are_connected() {
         for (name, options) in OFFERS {
             println!("{name}, {family:?}");
             let client = Crafted::new(&stand.lab, family, &[]);
-            let answer = client.open(stand.answering, options);
-            client.talk(&answer, &listener);
+            let answer = client.open(&stand, stand.answering, options);
+            client.talk(&stand, &answer, &listener);
         }
     }
     assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
@@ -169,11 +176,11 @@ fn odd_options_are_answered_by_the_kernel() {
         let syn = client.to_server(&[]).syn().tcp_options(&[2, 4, 5, 0xb4, 3, 9, 1, 1]).build();
         let before = stand.count(Reason::OddSyn);
         client.wire.send(&syn).unwrap();
-        let frame = client.receive("answer", |_| true);
+        let frame = client.receive(&stand, "answer", |_| true);
         assert_eq!(stand.count(Reason::OddSyn), before + 1);
         let segment = Segment::read(&frame).unwrap();
         assert_eq!(segment.acknowledgement, SEQUENCE + 1);
-        client.talk(&Answer { segment, options: Vec::new() }, &listener);
+        client.talk(&stand, &Answer { segment, options: Vec::new() }, &listener);
     }
     assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2);
 }
@@ -189,10 +196,10 @@ fn tagged_clients_are_answered_in_their_tags() {
             println!("{tags:?}, {family:?}");
             let client = Crafted::new(&stand.lab, family, tags);
             for options in [&[][..], &LINUX] {
-                let answer = client.open(stand.answering, options);
+                let answer = client.open(&stand, stand.answering, options);
                 assert_eq!(answer.segment.tags.len(), tags.len());
                 if tags == [0x6000] {
-                    client.talk(&answer, &listener);
+                    client.talk(&stand, &answer, &listener);
                 }
             }
         }
@@ -208,7 +215,7 @@ fn the_tools_own_view_shows_the_options() {
     for family in FAMILIES {
         let (client, server) = stand.connected(&listener, family.visitor(9));
         let mut ss = stand.lab.server.command("ss");
-        let shown = run(ss.args(["-Htin", "sport", "=", &format!(":{PORT}")]));
+        let shown = run(ss.args(["-Htino", "sport", "=", &format!(":{PORT}")]));
         let Ok(shown) = shown else { panic!("{:?}", Command::new("ss")) };
         println!("{shown}");
         let scale = stand.answering.window_scale;

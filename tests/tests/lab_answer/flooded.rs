@@ -31,7 +31,7 @@ fn flooded(stand: &Stand, flood: FloodSpec) -> (Totals, u64, Summary) {
     let visits = client::run(&stand.lab.client, &ClientSpec::new(family, FLOOD)).unwrap();
     let totals = flood.wait().unwrap();
     let lost = stand.lab.ring_losses().unwrap() - losses;
-    println!("{family:?}: {totals:?}, {lost} lost, {visits:?}");
+    println!("{family:?}: {totals:?}, {lost} lost, {}", brief(&visits));
     (totals, totals.offered - lost, visits)
 }
 

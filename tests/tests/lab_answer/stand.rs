@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
     thread,
     time::{Duration, Instant},
 };
@@ -59,7 +60,7 @@ impl Stand {
         let to = SocketAddr::new(of(from).server(), PORT);
         let client = self.lab.client.run(|| connect(SocketAddr::new(from, 0), to, PATIENCE)).unwrap();
         let client = client.unwrap_or_else(|error| panic!("connect from {from}: {error}"));
-        let (server, peer) = listener.accept().unwrap();
+        let (server, peer) = accepted(listener);
         assert_eq!(peer.ip().to_canonical(), from);
         for end in [&client, &server] {
             end.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -73,6 +74,12 @@ impl Stand {
         self.filter.counters()[reason.index() as usize].packets
     }
 
+    /// All that was counted, for messages.
+    pub(crate) fn counted(&self) -> String {
+        let counted = Reason::ALL.iter().map(|&reason| (reason.label(), self.count(reason)));
+        format!("{:?}", counted.filter(|(_, packets)| *packets > 0).collect::<Vec<_>>())
+    }
+
     /// Waits until so many packets have been counted under a reason.
     pub(crate) fn wait_for(&self, reason: Reason, packets: u64) {
         let begun = Instant::now();
@@ -82,6 +89,15 @@ impl Stand {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// The next connection, which must come soon.
+pub(crate) fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one entry, which outlives the call.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, PATIENCE.as_millis() as libc::c_int) };
+    assert_eq!(ready, 1, "the server has no connection");
+    listener.accept().unwrap()
 }
 
 /// The family of an address.

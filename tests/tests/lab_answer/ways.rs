@@ -14,7 +14,7 @@ use synguard_common::{
 };
 use synguard_tests::{client::connect, testrun::now_ns};
 
-use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, agreed, of, talk};
+use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, accepted, agreed, of, talk};
 
 fn try_to_connect(stand: &Stand, from: IpAddr) -> std::io::Result<TcpStream> {
     let to = SocketAddr::new(of(from).server(), PORT);
@@ -42,6 +42,14 @@ fn a_closed_port_is_refused_and_a_closed_listener_soon_is() {
             assert!(closed.elapsed() < Duration::from_secs(2), "not noticed");
         }
         println!("noticed after {:?}", closed.elapsed());
+        // Opened again, it is another one, whose kernel has to be told that cookies will come.
+        let listener = stand.listen();
+        let opened = Instant::now();
+        while try_to_connect(&stand, family.visitor(4)).is_err() {
+            assert!(opened.elapsed() < Duration::from_secs(2), "not noticed");
+        }
+        println!("noticed again after {:?}", opened.elapsed());
+        drop(listener);
         talk(&mut client, &mut server);
     }
 }
@@ -70,7 +78,7 @@ fn a_client_that_proved_itself_may_use_its_port_again_at_once() {
         let from = SocketAddr::new(family.visitor(5), port);
         let again = stand.lab.client.run(|| connect(from, to, PATIENCE));
         let mut again = again.unwrap().unwrap();
-        let (mut server, peer) = listener.accept().unwrap();
+        let (mut server, peer) = accepted(&listener);
         assert_eq!(peer.port(), port);
         talk(&mut again, &mut server);
     }
