@@ -24,6 +24,7 @@ use synguard_common::{
     names,
     network::{self, NetworkSketch},
     prefix::Halves,
+    proven,
     rate::Limit,
     sketch::{self, Sketch},
     verdict::Reason,
@@ -48,7 +49,7 @@ struct Maps {
     cpus: PerCpuArray<MapData, CpuState>,
     held: PerCpuArray<MapData, Held>,
     prefixes: HashMap<MapData, SourceKey, SourceState>,
-    proven: HashMap<MapData, SourceKey, u64>,
+    proven: Array<MapData, u32>,
     answer_sketch: PerCpuArray<MapData, NetworkSketch>,
     sketches: [Array<MapData, Cells>; 2],
     /// What is on the lists.
@@ -76,7 +77,7 @@ impl Maps {
             cpus: PerCpuArray::try_from(per_cpu(names::CPU_STATE)).unwrap(),
             held: PerCpuArray::try_from(per_cpu(names::HELD)).unwrap(),
             prefixes: HashMap::try_from(Map::LruHashMap(open(names::PREFIXES))).unwrap(),
-            proven: HashMap::try_from(Map::LruHashMap(open(names::PROVEN))).unwrap(),
+            proven: Array::try_from(Map::Array(open(names::PROVEN))).unwrap(),
             answer_sketch: PerCpuArray::try_from(per_cpu(names::ANSWER_SKETCH)).unwrap(),
             sketches: [array(names::SOURCE_SKETCH), array(names::PREFIX_SKETCH)],
             listed: Default::default(),
@@ -131,10 +132,12 @@ impl Maps {
     }
 
     fn set_answers(&mut self, state: &State, key: SourceKey, network_key: SourceKey) {
-        let _ = self.proven.remove(&key);
-        if state.proven_until_ns != 0 {
-            self.proven.insert(key, state.proven_until_ns, 0).unwrap();
-        }
+        let hash = hash::mix(key.address, state.config.hash_seed);
+        let cell = match state.proven_until_ns {
+            0 => 0,
+            until_ns => proven::cell(hash, until_ns),
+        };
+        self.proven.set(proven::index(hash), cell, 0).unwrap();
         let hash = hash::mix(network_key.address, state.config.hash_seed);
         let mut sketch = NetworkSketch { tats: [[0; network::WIDTH]; network::ROWS] };
         for (row, tat) in state.network_tats.into_iter().enumerate() {
@@ -395,7 +398,7 @@ fn compare() {
         }
         assert!(compared.contains_key(reason.label()), "{} never occurred: {compared:?}", reason.label());
     }
-    for label in ["allowed", "blocked", "unguarded_port", "would_hold", "would_first_syn"] {
+    for label in ["allowed", "blocked", "unguarded_port", "would_hold"] {
         assert!(compared.contains_key(label), "{label} never occurred: {compared:?}");
     }
 }

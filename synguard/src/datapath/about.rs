@@ -12,6 +12,7 @@ use synguard_common::{
     names,
     network::{self, NetworkSketch},
     prefix::Halves,
+    proven,
     sketch::{self, ROWS, Sketch},
 };
 
@@ -52,7 +53,7 @@ impl Datapath {
             network: self.maps.prefix(&network)?,
             network_cells: cells(&self.pins, names::PREFIX_SKETCH, &network, config.hash_seed)?,
             answering,
-            proven_until_ns: self.proven_until_ns(&source)?,
+            proven_cell: self.proven_cell(hash)?,
             cpus: cpus.collect(),
             config,
             ports: *ports,
@@ -61,10 +62,10 @@ impl Datapath {
 }
 
 impl Datapath {
-    /// Until when a source counts as proven, in nanoseconds; 0 if it does not.
-    fn proven_until_ns(&self, source: &SourceKey) -> Result<u64> {
+    /// The cell that says whether a source with this hash counts as proven.
+    fn proven_cell(&self, hash: u64) -> Result<u32> {
         let map = open_map(&self.pins, names::PROVEN)?.context("PROVEN is not pinned")?;
-        Ok(sys::lookup(map.fd(), source).context("read PROVEN")?.unwrap_or(0))
+        Ok(sys::lookup(map.fd(), &proven::index(hash)).context("read PROVEN")?.unwrap_or(0))
     }
 
     /// The buckets of a network's answers on each CPU. They are large, and not read while there are none.

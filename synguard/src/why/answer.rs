@@ -1,8 +1,8 @@
 //! Whether an ordinary SYN that nothing else has anything against would be answered, without charging it.
 
-use synguard_common::{answer::ANSWER_SECOND_SYN, network, rate, verdict::Reason};
+use synguard_common::{answer::ANSWER_SECOND_SYN, hash, network, proven, rate, verdict::Reason};
 
-use super::{CpuView, Read};
+use super::{CpuView, Read, source_key};
 
 /// What becomes of it at `now_ns`, while SYNs are answered. It is seen for the first time.
 pub(super) fn judge(read: &Read, cpu: &CpuView, now_ns: u64) -> Reason {
@@ -15,7 +15,9 @@ pub(super) fn judge(read: &Read, cpu: &CpuView, now_ns: u64) -> Reason {
 
 /// Whether its source has returned a cookie lately.
 pub(super) const fn is_proven(read: &Read, now_ns: u64) -> bool {
-    read.answering.proven_ns != 0 && read.proven_until_ns > now_ns
+    let Read { address, config, answering, proven_cell, .. } = read;
+    let hash = hash::mix(source_key(*address, config).address, config.hash_seed);
+    answering.proven_ns != 0 && proven::holds(*proven_cell, hash, answering.proven_ns, now_ns)
 }
 
 fn refusal(read: &Read, cpu: &CpuView, now_ns: u64) -> Option<Reason> {

@@ -262,7 +262,7 @@ fn answer(read: &Read, now_ns: u64) -> Rule {
         return Rule { name, text, figures: json!({ "on": false }) };
     }
     let [options, second_syn] = [ANSWER_OPTIONS, ANSWER_SECOND_SYN].map(|flag| answering.has(flag));
-    let proven = super::answer::is_proven(read, now_ns).then(|| seconds(read.proven_until_ns - now_ns));
+    let proven = super::answer::is_proven(read, now_ns);
     let limit = answering.limit();
     let lefts = read.cpus.iter().map(|cpu| left(cpu.answer_tat_ns, limit, now_ns));
     let left = if limit.interval_ns == 0 { None } else { lefts.min() };
@@ -274,17 +274,15 @@ fn answer(read: &Read, now_ns: u64) -> Rule {
     if let Some(left) = left {
         text += &format!("; {left} answers left on the busiest CPU");
     }
-    if let Some(proven) = proven {
-        text += &format!(
-            "; it has returned a cookie, and passes for another {proven:.1} s where others are dropped"
-        );
+    if proven {
+        text += "; it has returned a cookie lately, and passes where others are dropped";
     }
     let figures = json!({
         "on": true,
         "options": options,
         "first_syn": second_syn,
         "left": left,
-        "proven_seconds_left": proven,
+        "proven": proven,
     });
     Rule { name, text, figures }
 }

@@ -5,8 +5,9 @@ use synguard_common::{
     abi::{Config, PortSet},
     admission::Admission,
     answer::{ANSWER_ON, Answering},
+    hash,
     list::SCOPE_ALL,
-    sketch,
+    proven, sketch,
 };
 
 use super::*;
@@ -34,7 +35,7 @@ fn read() -> Read {
         network: None,
         network_cells: [0; 2],
         answering: Answering::default(),
-        proven_until_ns: 0,
+        proven_cell: 0,
         cpus: vec![CpuView::default(); 2],
     }
 }
@@ -141,9 +142,10 @@ fn what_would_pass_is_answered_while_that_is_on() {
     let mut first = on.clone();
     first.answering.flags |= ANSWER_SECOND_SYN;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);
-    let proven = Read { proven_until_ns: NOW + 3 * SECOND, ..first.clone() };
+    let hash = hash::mix(read().address, first.config.hash_seed);
+    let proven = Read { proven_cell: proven::cell(hash, NOW + 3 * SECOND), ..first.clone() };
     assert_eq!(reasons(&proven), [(Reason::Proven, vec![0, 1])]);
-    assert!(text(&proven, "answer").ends_with("passes for another 3.0 s where others are dropped"));
+    assert!(text(&proven, "answer").ends_with("lately, and passes where others are dropped"));
     // When only watching, nothing is answered and nothing dropped.
     for (read, expected) in [(on.clone(), Reason::SynPassed), (first, Reason::WouldFirstSyn)] {
         let mut monitor = read;

@@ -46,8 +46,8 @@ pub struct Read {
     pub network_cells: [u16; ROWS],
     /// How SYNs are answered.
     pub answering: Answering,
-    /// Until when its source counts as proven, in nanoseconds; 0 if it does not.
-    pub proven_until_ns: u64,
+    /// The cell that says whether its source counts as proven.
+    pub proven_cell: u32,
     /// What each CPU has to say.
     pub cpus: Vec<CpuView>,
 }

@@ -50,7 +50,7 @@ fn kill_many(number: u64) -> [u64; 2] {
     for round in 0..IN_ATTACK {
         let flood = start(&lab, light());
         let running = synguard.start(&ARGS).unwrap();
-        thread::sleep(Duration::from_millis(random.below(1_200)));
+        thread::sleep(Duration::from_millis(random.below(2_000)));
         running.kill().unwrap();
         flood.stop().unwrap();
         check(round);
@@ -60,8 +60,8 @@ fn kill_many(number: u64) -> [u64; 2] {
         let running = synguard.start(&ARGS).unwrap();
         until("cookies", Duration::from_secs(20), || syncookies(&lab) == 2);
         flood.stop().unwrap();
-        // It takes about six seconds.
-        thread::sleep(Duration::from_millis(random.below(7_000)));
+        // It takes about five seconds.
+        thread::sleep(Duration::from_millis(random.below(4_500)));
         running.kill().unwrap();
         check(round);
     }
