@@ -1,6 +1,7 @@
 //! `synguard why` against the program: for a thousand random states of the maps, what it says of a SYN is what the
 //! program does with that SYN.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
+#![allow(clippy::print_stdout, reason = "what was compared is for people to read")]
 
 use std::{
     collections::BTreeMap,
