@@ -24,6 +24,13 @@ pub const FLAG_MONITOR: u32 = 1 << 0;
 pub const FLAG_ALL_PORTS: u32 = 1 << 1;
 /// [`Config::flags`]: combinations of TCP flags that no host sends are dropped.
 pub const FLAG_DROP_BAD_FLAGS: u32 = 1 << 2;
+/// [`Config::flags`]: the controller may change the kernel's timestamps so that answers keep a connection's options. The
+/// datapath reads neither this nor the next two: what it has to know of answering is in `ANSWERING`.
+pub const FLAG_KEEP_OPTIONS: u32 = 1 << 3;
+/// [`Config::flags`]: while SYNs are answered, ACKs that return no valid cookie are dropped.
+pub const FLAG_CHECK_ACKS: u32 = 1 << 4;
+/// [`Config::flags`]: the controller may have first SYNs dropped.
+pub const FLAG_FIRST_SYN: u32 = 1 << 5;
 
 /// Every live setting, at index 0 of `CONFIG`. All zeros means: nothing is limited, everything passes.
 ///
@@ -64,8 +71,10 @@ pub struct Config {
     pub distinct_limit: u32,
     /// What the controller may do about a distributed flood, one of `COOKIES_*`.
     pub cookies: u32,
-    /// Zero.
-    pub reserved: [u32; 2],
+    /// Answers a second in all, 0 for any number: for the controller.
+    pub answer_rate: u32,
+    /// Answers a second to one /24 or /48, 0 for any number: for the controller.
+    pub answer_network_rate: u32,
 }
 
 /// [`Config::cookies`]: nothing.

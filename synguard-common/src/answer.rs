@@ -12,7 +12,6 @@ pub const ANSWER_OPTIONS: u32 = 1 << 1;
 pub const ANSWER_SECOND_SYN: u32 = 1 << 2;
 /// [`Answering::flags`]: ACKs to a listener that belong to no connection and carry no valid cookie are dropped.
 pub const ANSWER_CHECK_ACKS: u32 = 1 << 3;
-
 /// [`Answering::flags`]: `net.ipv4.tcp_ecn` is not 0, so an answer with options may agree to ECN. Without it none does:
 /// the kernel would drop the connection.
 pub const ANSWER_ECN: u32 = 1 << 4;
@@ -41,7 +40,10 @@ pub struct Answering {
     pub interval_ns: u64,
     /// [`Limit::tolerance_ns`] of each CPU's answers.
     pub tolerance_ns: u64,
-    /// How long a source that has returned a valid cookie goes unchallenged, in nanoseconds; 0: not at all.
+    /// How long a source that has returned a valid cookie counts as proven, in nanoseconds; 0: not at all. Its SYNs are
+    /// never dropped for a budget, nor for being the first. They are answered like others, but not before the kernel's
+    /// connections have been looked at: one that lingers (TIME_WAIT) may be replaced by the kernel only. So it should be
+    /// more than the minute that they do.
     pub proven_ns: u64,
     /// For how long a listener that was looked up is answered for before it is looked up again, in nanoseconds.
     pub listener_ns: u64,

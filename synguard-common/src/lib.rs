@@ -21,6 +21,7 @@ pub mod names;
 pub mod network;
 pub mod offer;
 pub mod prefix;
+pub mod proven;
 pub mod rate;
 pub mod sketch;
 pub mod syn_ack;

@@ -50,8 +50,8 @@ pub const ANSWERING: &str = "ANSWERING";
 pub const LOCALS: &str = "LOCALS";
 /// Per-CPU [`ListenerPair`](crate::listener::ListenerPair)s.
 pub const LISTENERS: &str = "LISTENERS";
-/// LRU hash from [`SourceKey`](crate::abi::SourceKey) to the moment until which a source that returned a valid cookie
-/// counts as proven, in nanoseconds.
+/// Cells, see [`crate::proven`], each a `u32`. The program fills in whoever returned a valid cookie; userspace may fill
+/// in whoever has a connection.
 pub const PROVEN: &str = "PROVEN";
 /// One per-CPU [`NetworkSketch`](crate::network::NetworkSketch).
 pub const ANSWER_SKETCH: &str = "ANSWER_SKETCH";
@@ -94,8 +94,6 @@ pub const SOURCES_DEFAULT: u32 = 262_144;
 pub const PREFIXES_DEFAULT: u32 = 65_536;
 /// Capacity of [`LOCALS`], in prefixes.
 pub const LOCALS_MAX: u32 = 4_096;
-/// Capacity of [`PROVEN`], in sources; when it is full, the source that was looked up longest ago is forgotten.
-pub const PROVEN_MAX: u32 = 65_536;
 /// Fewest sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128 and evicts
 /// early when it has few of them; below this the table would forget sources that still fit in it.
 pub const SOURCES_PER_CPU_MIN: u32 = 1_024;

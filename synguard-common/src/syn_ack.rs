@@ -83,7 +83,7 @@ pub const fn tcp(syn: &Syn, terms: &Terms, cookie: u32, now_ns: u64) -> [u32; WO
     let scale = if terms.offer.window_scale() == NO_SCALE {
         NOTHING << 24 | NOTHING << 16 | NOTHING << 8 | NOTHING
     } else {
-        NOTHING << 24 | 0x0303_00 | terms.window_scale as u32
+        NOTHING << 24 | 0x0003_0300 | terms.window_scale as u32
     };
     [
         syn.ports.rotate_left(16).to_be(),

@@ -65,7 +65,7 @@ proptest! {
         prop_assert_eq!(sum(&[pseudo, header.clone()].concat()), 0xffff, "checksum");
 
         let at = |range: core::ops::Range<usize>| u32::from_be_bytes(header[range].try_into().expect("four bytes"));
-        prop_assert_eq!(at(0..4), ports << 16 | ports >> 16);
+        prop_assert_eq!(at(0..4), ports.rotate_right(16));
         prop_assert_eq!((at(4..8), at(8..12)), (cookie, sequence.wrapping_add(1)));
         prop_assert_eq!(usize::from(header[12]), words << 4);
         prop_assert_eq!(header[13], if terms.ecn { 0x52 } else { 0x12 });

@@ -9,7 +9,7 @@ use crate::{
         syn::{self, Place, Plain},
     },
     filter::{clock, is_guarded, is_watching},
-    maps,
+    maps, proven,
 };
 
 /// How long a source may send on behalf of a connection that the kernel has not made yet, in nanoseconds: what comes
@@ -40,6 +40,10 @@ extern "C" fn synguard_ack(ctx: *mut xdp_md, place: u64) -> u32 {
 #[inline(always)]
 fn reason<const V6: bool>(ctx: &XdpContext, place: Plain<V6>) -> Option<Reason> {
     let (config, answering) = (maps::config()?, maps::answering()?);
+    let now_ns = clock();
+    if !answering.is_on(now_ns) {
+        return None;
+    }
     let seen = syn::read(ctx, place)?;
     if !is_guarded(seen.port() as u16, config) {
         return None;
@@ -51,13 +55,14 @@ fn reason<const V6: bool>(ctx: &XdpContext, place: Plain<V6>) -> Option<Reason> 
     if !listening {
         return None;
     }
-    let (now_ns, source) = (clock(), source::<V6>(config, &seen));
+    let source = source::<V6>(config, &seen);
+    let proven_ns = answering.proven_ns.max(GRACE_NS);
     if cookie::is_returned(ctx, place) {
-        maps::prove(&source, now_ns + answering.proven_ns.max(GRACE_NS));
+        proven::remember(&source, config.hash_seed, now_ns + proven_ns);
         return Some(Reason::CookieAck);
     }
     // A wildcard listener seems to listen at any address, also at those that packets are only forwarded to.
-    if maps::proven_until(&source) > now_ns || !maps::is_local(seen.destination) {
+    if proven::is(&source, config.hash_seed, proven_ns, now_ns) || !maps::is_local(seen.destination) {
         return None;
     }
     Some(if is_watching(config, || now_ns) { Reason::WouldBadAck } else { Reason::BadAck })

@@ -14,7 +14,7 @@ pub(crate) mod syn;
 use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
 use synguard_common::{
     abi::{Config, SourceKey},
-    answer::{ANSWER_CHECK_ACKS, ANSWER_ON, Answering},
+    answer::{ANSWER_CHECK_ACKS, ANSWER_ON},
     listener::Listener,
     offer::Offer,
     prefix,
@@ -31,6 +31,7 @@ use crate::{
     filter::{clock, is_watching},
     maps,
     packet::{self, Family, Packet},
+    proven,
 };
 
 /// What becomes of a packet that everything else has let pass for `reason`, and how long it was: an answer may have
@@ -71,7 +72,7 @@ fn is_on(flag: u32) -> bool {
 extern "C" fn synguard_answer_v4(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
     let bytes = packet::length(&ctx) << 32;
-    let reason = answer::<false>(&ctx, Plain::at(Place(place)), Offer(offer));
+    let reason = answer::<false>(&ctx, Plain::at(Place(place)), Offer(offer), unanswered);
     bytes | u64::from(reason.map_or(unanswered, Reason::index))
 }
 
@@ -81,22 +82,36 @@ extern "C" fn synguard_answer_v4(ctx: *mut xdp_md, place: u64, offer: u64, unans
 extern "C" fn synguard_answer_v6(ctx: *mut xdp_md, place: u64, offer: u64, unanswered: u32) -> u64 {
     let ctx = XdpContext::new(ctx);
     let bytes = packet::length(&ctx) << 32;
-    let reason = answer::<true>(&ctx, Plain::at(Place(place)), Offer(offer));
+    let reason = answer::<true>(&ctx, Plain::at(Place(place)), Offer(offer), unanswered);
     bytes | u64::from(reason.map_or(unanswered, Reason::index))
 }
 
-/// `None` while nothing may be answered.
+/// `None` while nothing may be answered: `unanswered` it is then.
 #[inline(always)]
-fn answer<const V6: bool>(ctx: &XdpContext, place: Plain<V6>, offer: Offer) -> Option<Reason> {
+fn answer<const V6: bool>(
+    ctx: &XdpContext,
+    place: Plain<V6>,
+    offer: Offer,
+    unanswered: u32,
+) -> Option<Reason> {
     let (config, answering) = (maps::config()?, maps::answering()?);
     let now_ns = clock();
+    if !answering.is_on(now_ns) {
+        return None;
+    }
     let watching = is_watching(config, || now_ns);
     let Some(seen) = syn::read(ctx, place) else { return Some(Reason::OddSyn) };
     let interface = ctx.ingress_ifindex() as u32;
     let listener = Listener { address: seen.destination, port: seen.port(), interface };
     let mss = offer.mss_or_default(V6);
-    // What is remembered has been marked by the kernel, so that it takes cookies from the cheaper helper.
-    let known = listener::is_known(config, answering, &listener, now_ns);
+    let proven = answering.proven_ns != 0
+        && proven::is(&source::<V6>(config, &seen), config.hash_seed, answering.proven_ns, now_ns);
+    // What is remembered has been marked by the kernel, so that it takes cookies from the cheaper helper. Whoever had
+    // a connection lately may mean to replace it by another of the same ports: that is for the kernel to know. Those are
+    // the proven, and sources with an entry: all in calm, and in a crowd those that send many SYNs, such as proxies.
+    let known = !proven
+        && unanswered == Reason::Untracked.index()
+        && listener::is_known(config, answering, &listener, now_ns);
     let mut cookie = 0;
     if !known {
         match cookie::look_up(ctx, place, &seen, mss) {
@@ -105,13 +120,19 @@ fn answer<const V6: bool>(ctx: &XdpContext, place: Plain<V6>, offer: Offer) -> O
         }
         listener::remember(config, &listener, now_ns);
     }
-    if let Some(refusal) = refusal::<V6>(config, answering, &seen, now_ns) {
-        return Some(if watching { refusal.watched() } else { refusal });
+    let so_far = SoFar::new(cookie, known, proven, watching).forgotten()?;
+    if let Some(refusal) = budget::refusal::<V6>(config, answering, &seen, now_ns) {
+        return Some(match (so_far.proven(), so_far.watching()) {
+            (true, _) => Reason::Proven,
+            (false, true) => refusal.watched(),
+            (false, false) => refusal,
+        });
     }
-    if watching {
+    if so_far.watching() {
         return None;
     }
-    if known {
+    let mut cookie = so_far.cookie();
+    if so_far.known() {
         let Some(found) = cookie::raw(ctx, place, &seen, mss) else { return Some(Reason::CookieRefused) };
         cookie = found;
     }
@@ -120,19 +141,47 @@ fn answer<const V6: bool>(ctx: &XdpContext, place: Plain<V6>, offer: Offer) -> O
     Some(reply::send(ctx, place, &seen, &terms, answering.hop_limit as u8, cookie, now_ns))
 }
 
-/// What speaks against answering this SYN, if anything. Whoever proved itself lately is not dropped for it.
-#[inline(always)]
-fn refusal<const V6: bool>(
-    config: &Config,
-    answering: &Answering,
-    seen: &Seen,
-    now_ns: u64,
-) -> Option<Reason> {
-    let refusal = budget::refusal::<V6>(config, answering, seen, now_ns)?;
-    if answering.proven_ns != 0 && maps::proven_until(&source::<V6>(config, seen)) > now_ns {
-        return Some(Reason::Proven);
+/// What was found out about a SYN, in one word that the verifier can be made to forget: it would examine all that follows
+/// for each combination.
+#[derive(Clone, Copy)]
+struct SoFar(u64);
+
+impl SoFar {
+    const KNOWN: u64 = 1 << 32;
+    const PROVEN: u64 = 1 << 33;
+    const WATCHING: u64 = 1 << 34;
+
+    #[inline(always)]
+    fn new(cookie: u32, known: bool, proven: bool, watching: bool) -> Self {
+        let flag = |is: bool, flag: u64| if is { flag } else { 0 };
+        let flags = flag(known, Self::KNOWN) | flag(proven, Self::PROVEN) | flag(watching, Self::WATCHING);
+        Self(u64::from(cookie) | flags)
     }
-    Some(refusal)
+
+    #[inline(always)]
+    fn forgotten(self) -> Option<Self> {
+        Some(Self(maps::forget(maps::cpu_state()?, self.0)))
+    }
+
+    #[inline(always)]
+    fn cookie(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    fn known(self) -> bool {
+        self.0 & Self::KNOWN != 0
+    }
+
+    #[inline(always)]
+    fn proven(self) -> bool {
+        self.0 & Self::PROVEN != 0
+    }
+
+    #[inline(always)]
+    fn watching(self) -> bool {
+        self.0 & Self::WATCHING != 0
+    }
 }
 
 /// Whom the packet comes from.

@@ -17,3 +17,4 @@ pub mod limit;
 pub mod lists;
 pub mod maps;
 pub mod packet;
+pub mod proven;

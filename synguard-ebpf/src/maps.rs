@@ -17,9 +17,10 @@ use synguard_common::{
     list_table::Bucket,
     listed::{self, Listed, ListedSlot},
     listener::{self, ListenerPair},
-    names::{EVENTS_BYTES, LOCALS_MAX, PREFIXES_DEFAULT, PROVEN_MAX, SOURCES_DEFAULT},
+    names::{EVENTS_BYTES, LOCALS_MAX, PREFIXES_DEFAULT, SOURCES_DEFAULT},
     network::NetworkSketch,
     prefix::Halves,
+    proven,
     sketch::Sketch,
     verdict::Reason,
 };
@@ -84,7 +85,7 @@ static LOCALS: LpmTrie<Halves, u64, { LOCALS_MAX as usize }> = LpmTrie::new();
 static LISTENERS: PerCpuArray<ListenerPair, { listener::PAIRS }> = PerCpuArray::new();
 
 #[btf_map]
-static PROVEN: LruHashMap<SourceKey, u64, { PROVEN_MAX as usize }> = LruHashMap::new();
+static PROVEN: Array<u32, { proven::CELLS }> = Array::new();
 
 #[btf_map]
 static ANSWER_SKETCH: PerCpuArray<NetworkSketch, 1> = PerCpuArray::new();
@@ -237,24 +238,11 @@ pub fn listeners(index: usize) -> Option<&'static mut ListenerPair> {
     unsafe { LISTENERS.get_ptr_mut(index as u32)?.as_mut() }
 }
 
-/// The moment until which a source counts as proven, in nanoseconds; 0 if it does not.
+/// The cell of sources with this hash that proved themselves, shared with other CPUs and userspace: each access is one
+/// load or store.
 #[inline(always)]
-pub fn proven_until(source: &SourceKey) -> u64 {
-    let Some(until_ns) = PROVEN.get_ptr_mut(source) else { return 0 };
-    // SAFETY: the verifier has seen the null check; the entry's memory stays valid while the program runs. Another
-    // CPU may write it, or give it to another source, at the same time: it is one aligned load.
-    unsafe { until_ns.read_volatile() }
-}
-
-/// Lets a source count as proven until then. It is not told if there is no room.
-#[inline(always)]
-pub fn prove(source: &SourceKey, until_ns: u64) {
-    match PROVEN.get_ptr_mut(source) {
-        // Updating it by key would take another entry and free this one.
-        // SAFETY: as in `proven_until`.
-        Some(known) => unsafe { known.write_volatile(until_ns) },
-        None => drop(PROVEN.insert(source, until_ns, 0)),
-    }
+pub fn proven(hash: u64) -> Option<*mut u32> {
+    PROVEN.get_ptr_mut(proven::index(hash))
 }
 
 /// This CPU's buckets of networks.

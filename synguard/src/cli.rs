@@ -80,7 +80,8 @@ Examples:
   synguard set ports=80,443,8000-8010 monitor=false
 
 Keys: syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6,
-prefix-rate, distinct-limit, cookies, each with the values of the `attach` flag of that name.";
+prefix-rate, distinct-limit, cookies, answer-rate, answer-network-rate, keep-options, first-syn,
+check-acks, each with the values of the `attach` flag of that name.";
 
 /// Drops excess SYNs per source in the network driver, before they cost the server anything.
 #[derive(Clone, Debug, Parser)]
@@ -153,6 +154,11 @@ pub enum Command {
     /// Show the settings in force, in the form that `set` takes
     #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
     Show(Output),
+    /// Have the controller read its configuration file again; if that is not valid, nothing changes
+    #[command(
+        after_help = "Example:\n  synguard reload        as SIGHUP, but it waits and says what came of it"
+    )]
+    Reload,
     /// Block addresses and networks, whatever they send
     #[command(after_help = lists::BLOCK_EXAMPLES)]
     Block {

@@ -61,6 +61,11 @@ impl Counters {
         self.sum(|reason| unwanted.iter().any(|&drop| reason == drop || reason == drop.watched())).packets
     }
 
+    /// SYNs that were answered.
+    pub fn answered(&self) -> u64 {
+        self.of(Verdict::Transmit).packets
+    }
+
     /// What was counted since `earlier`. Counters that went back – the maps were made anew – count from zero.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut delta = self.clone();

@@ -119,7 +119,9 @@ impl Seen {
 pub(crate) fn read<const V6: bool>(ctx: &XdpContext, place: Plain<V6>) -> Option<Seen> {
     const GROUP: u8 = 1;
     let ethernet = header(ctx, 0, EthHdr::LEN)?;
-    if ethernet.read::<u8>(offset_of!(EthHdr, dst_addr)) & GROUP != 0 {
+    let stations: u8 =
+        ethernet.read::<u8>(offset_of!(EthHdr, dst_addr)) | ethernet.read::<u8>(offset_of!(EthHdr, src_addr));
+    if stations & GROUP != 0 {
         return None;
     }
     let ip = place.headers(ctx)?;

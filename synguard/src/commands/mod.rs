@@ -5,6 +5,7 @@ mod control;
 mod detach;
 mod events;
 mod lists;
+mod reload;
 mod settings;
 mod status;
 mod top;
@@ -39,6 +40,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Why(args) => why::run(&instance, args),
         Command::Set { assignments } => settings::set(&instance, assignments),
         Command::Show(output) => settings::show(&instance, output.json),
+        Command::Reload => reload::run(&instance),
         Command::Block { command } => lists::run(&instance, List::Block, command),
         Command::Allow { command } => lists::run(&instance, List::Allow, command),
         Command::Events { follow, output } => events::run(&instance, *follow, output.json),

@@ -23,12 +23,13 @@ pub(super) fn write(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             write!(f, "attack goes on for {time} ({kind}), {unwanted} SYNs over the limit so far: {numbers}")
         }
         Event::Recovering { numbers, .. } => write!(f, "attack seems to be over: {numbers}"),
-        Event::AttackOver { seconds: s, syns, unwanted, peak_syn_rate, peak_distinct_sources } => write!(
-            f,
-            "attack over after {}: {syns} SYNs, {unwanted} over the limit, at most {peak_syn_rate} SYN/s from \
-             {peak_distinct_sources} sources",
-            seconds(*s)
-        ),
+        Event::AttackOver { seconds: s, syns, unwanted, answered, peak_syn_rate, peak_distinct_sources } => {
+            write!(f, "attack over after {}: {syns} SYNs, {unwanted} over the limit, ", seconds(*s))?;
+            if *answered > 0 {
+                write!(f, "{answered} answered in the driver, ")?;
+            }
+            write!(f, "at most {peak_syn_rate} SYN/s from {peak_distinct_sources} sources")
+        }
         Event::OverLimit { sources, more, limit, hold_seconds } => {
             write!(f, "over {limit} SYN/s: {}", sources.join(", "))?;
             if *more > 0 {
@@ -136,15 +137,49 @@ fn write_cookies(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             "cookies do not help: the kernel refused {failed} of those that came back and accepted {received} \
              ({sent} sent)"
         ),
-        Event::CookiesXdpUnavailable {} => f.write_str(
-            "cookies = xdp: answering in the driver is not in this version; doing as with cookies = kernel",
-        ),
+        Event::AnsweringUnavailable { .. }
+        | Event::AnsweringBegan { .. }
+        | Event::AnsweringEnded { .. }
+        | Event::FirstSynOn { .. }
+        | Event::FirstSynOff { .. } => write_answers(event, f),
         Event::ListenersElsewhere { namespaces, more } => {
             let list: Vec<String> = namespaces.iter().map(elsewhere).collect();
             write!(f, "{NAME} does not reach listeners in other network namespaces: {}", list.join("; "))?;
             if *more > 0 { write!(f, "; and {more} more namespaces") } else { Ok(()) }
         }
         _ => write_setting("net.ipv4.tcp_timestamps", event, f),
+    }
+}
+
+fn write_answers(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
+    match event {
+        Event::AnsweringUnavailable { why } => {
+            write!(f, "SYNs cannot be answered in the driver, so the kernel answers them: {why}")
+        }
+        Event::AnsweringBegan { options, numbers } => {
+            let how =
+                if *options { "keeping window scaling, SACK and timestamps" } else { "with the MSS only" };
+            write!(f, "SYNs are answered in the driver, {how}: {numbers}")
+        }
+        Event::AnsweringEnded { why, seconds: s, answered, returned } => {
+            write!(
+                f,
+                "SYNs are left to the kernel again after {} ({why}): {answered} answered",
+                seconds(*s)
+            )?;
+            match returned {
+                Some(returned) => write!(f, ", {returned} cookies came back"),
+                None => Ok(()),
+            }
+        }
+        Event::FirstSynOn { numbers } => write!(
+            f,
+            "more SYNs than answer-rate allows ({:.0}/s too many): a new one is dropped, and answered when it is \
+             sent again: {numbers}",
+            numbers.over_budget_rate
+        ),
+        Event::FirstSynOff { numbers } => write!(f, "new SYNs are answered at once again: {numbers}"),
+        _ => Ok(()),
     }
 }
 

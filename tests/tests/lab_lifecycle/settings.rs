@@ -49,6 +49,44 @@ fn a_hangup_reloads_the_file_unless_it_is_bad() {
 }
 
 #[test]
+fn reload_waits_for_the_controller_and_says_what_came_of_it() {
+    let (lab, synguard) = lab();
+    let path = synguard.dirs().root().join("synguard.toml");
+    let reload = || synguard.run(&["reload"]).unwrap();
+    assert_eq!(reload().code, Some(3), "not attached");
+    fs::write(&path, "syn-rate = 60\n").unwrap();
+    let running = synguard.attach(&["--config", path.to_str().unwrap(), "--keep-on-exit"]).unwrap();
+    let rate = || synguard.status_json().unwrap()["settings"]["syn-rate"].clone();
+    for good in [70, 80] {
+        fs::write(&path, format!("syn-rate = {good}\n")).unwrap();
+        let output = reload();
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(0), "settings reloaded\n"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(rate(), good);
+    }
+    fs::write(&path, "syn-rate = 0\n").unwrap();
+    let output = reload();
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("nothing has changed") && output.stderr.contains("toml:1"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(rate(), 80);
+    // Without a controller there is nobody who knows the file.
+    running.terminate().unwrap();
+    let output = reload();
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    assert!(output.stderr.contains("synguard set"), "{}", output.stderr);
+    assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
+    assert_nothing_left(&lab, &synguard);
+}
+
+#[test]
 fn many_hands_at_once_lose_nothing() {
     let (lab, synguard) = lab();
     let running = synguard.attach(&[]).unwrap();

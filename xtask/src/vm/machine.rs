@@ -25,7 +25,7 @@ const QEMU: &str = "qemu-system-x86_64";
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 loglevel=5 panic=-1 oops=panic nowatchdog \
      rcupdate.rcu_cpu_stall_suppress=1 hung_task_timeout_secs=0";
 /// A machine that has not finished by then is switched off.
-const RUN_MAX: Duration = Duration::from_secs(480);
+const RUN_MAX: Duration = Duration::from_secs(1500);
 /// How long a machine that has finished may take to switch itself off.
 const OFF_MAX: Duration = Duration::from_secs(20);
 

@@ -1,0 +1,51 @@
+//! `synguard reload`: has the controller read its configuration file again, and says what came of it.
+
+use std::{io, thread, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{emit, open};
+use crate::{
+    error::{Kind, failure},
+    history::Reader,
+    instance::Instance,
+    lock,
+};
+
+/// How often it is looked for the answer.
+const POLL: Duration = Duration::from_millis(50);
+/// Looks until it is given up: ten seconds, for a flood may keep the controller busy.
+const LOOKS: u32 = 200;
+
+/// Signals the controller and waits for what it tells.
+///
+/// # Errors
+///
+/// Not attached; no controller, which alone knows where its file is; or the file is not valid, and nothing has changed.
+pub(super) fn run(instance: &Instance) -> Result<()> {
+    open(instance)?;
+    let Some(pid) = lock::controller_pid(instance).and_then(|pid| i32::try_from(pid).ok()) else {
+        bail!("no controller is running to read its file again: change settings with `synguard set`");
+    };
+    let mut events = Reader::new(&instance.state);
+    // What was told before is not the answer.
+    events.read()?;
+    // SAFETY: takes two numbers, and sends a signal for which the holder of the controller's lock has a handler.
+    if unsafe { libc::kill(pid, libc::SIGHUP) } != 0 {
+        return Err(io::Error::last_os_error()).with_context(|| format!("signal the controller (pid {pid})"));
+    }
+    for _ in 0..LOOKS {
+        for event in events.read()?.events {
+            match event["event"].as_str() {
+                Some("reloaded") => return emit("settings reloaded\n"),
+                Some("not_reloaded") => {
+                    let why = event["why"].as_str().unwrap_or("see `synguard events`");
+                    return Err(failure(Kind::Invalid, format!("nothing has changed: {why}")));
+                }
+                _ => {}
+            }
+        }
+        thread::sleep(POLL);
+    }
+    bail!("the controller (pid {pid}) has not answered in 10 s: see `synguard events`")
+}
