@@ -21,12 +21,9 @@ use synguard_common::{
     held::Held,
     names, prefix,
     rate::Limit,
-    verdict::{Reason, Verdict},
+    verdict::Reason,
 };
 
-mod answering;
-
-pub use self::answering::{answering, answering_in};
 use crate::{command::require_root, netns::Netns};
 
 /// What the program may answer.
@@ -35,8 +32,6 @@ pub mod action {
     pub const DROP: u32 = 1;
     /// Hand it to the network stack.
     pub const PASS: u32 = 2;
-    /// Send it back where it came from.
-    pub const TX: u32 = 3;
 }
 
 /// Number of [`Reason`]s.
@@ -61,12 +56,7 @@ impl Outcome {
     pub fn of(reason: Reason, packets: u64, bytes: usize) -> Self {
         let mut delta = [Counter::default(); REASONS];
         delta[reason.index() as usize] = Counter { packets, bytes: packets * bytes as u64 };
-        let action = match reason.verdict() {
-            Verdict::Pass => action::PASS,
-            Verdict::Drop => action::DROP,
-            Verdict::Transmit => action::TX,
-        };
-        Self { action, delta }
+        Self { action: if reason.is_drop() { action::DROP } else { action::PASS }, delta }
     }
 
     /// The reason, if exactly one packet was counted, and under exactly one.

@@ -22,8 +22,6 @@ pub enum Program {
     Drop,
     /// Drops everything and does nothing else.
     DropEmpty,
-    /// Drops and counts what is for the gateway, and passes the rest.
-    Sink,
     /// Limits sources by an LRU table alone: what synguard is compared with.
     PlainLru,
     /// Writes and sends one frame of a flood.
@@ -36,7 +34,6 @@ impl Program {
             Self::Pass => "pass",
             Self::Drop => "drop",
             Self::DropEmpty => "drop_empty",
-            Self::Sink => "sink",
             Self::PlainLru => "plain_lru",
             Self::Generate => "generate",
         }
@@ -130,7 +127,7 @@ impl Attached {
         &self.0
     }
 
-    /// Frames that [`Program::Drop`] received, or that [`Program::Sink`] dropped.
+    /// Frames that [`Program::Drop`] received.
     ///
     /// # Errors
     /// When the kernel does not give the counter out.

@@ -100,7 +100,6 @@ proptest! {
             let seen = Observation {
                 snapshot: &world.snapshot,
                 settings: &world.settings,
-                driver: Driver::Native,
                 offences: &offences,
                 exemptions: &exemptions,
             };

@@ -93,8 +93,11 @@ fn syns(state: &AppState, palette: Palette) -> Line<'static> {
     let per_second = &state.per_second;
     let counted = &per_second.counted;
     let figure = |count: u64| rate(per_second.of(count));
-    let [drop, answered] = [Verdict::Drop, Verdict::Transmit].map(|verdict| counted.of(verdict).packets);
-    let passed = counted.sum(|reason| reason.is_guarded_syn() && reason.verdict() == Verdict::Pass).packets;
+    // What was neither handed on nor discarded.
+    let [total, pass, drop] =
+        [counted.total(), counted.of(Verdict::Pass), counted.of(Verdict::Drop)].map(|sum| sum.packets);
+    let answered = total.saturating_sub(pass + drop);
+    let passed = counted.sum(|reason| reason.is_guarded_syn() && !reason.is_drop()).packets;
     figures(
         "SYN/s",
         &[
@@ -127,8 +130,7 @@ fn tables(survey: &Survey, palette: Palette) -> Line<'static> {
 }
 
 fn kernel(state: &AppState, survey: &Survey, palette: Palette) -> Line<'static> {
-    let sysctl = |value: Option<u8>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    let [cookies, timestamps] = [survey.cookies.sysctl, survey.cookies.timestamps].map(sysctl);
+    let sysctl = survey.cookies.sysctl.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let per_second = &state.per_second;
     let of = |count: u64| {
         if survey.listeners.is_some() { rate(per_second.of(count)) } else { "-".to_owned() }
@@ -137,8 +139,8 @@ fn kernel(state: &AppState, survey: &Survey, palette: Palette) -> Line<'static> 
         "",
         &[
             ("cookies", left(&survey.cookies.mode, 6), 6),
-            ("sysctl", format!("{cookies}/{timestamps}"), 3),
-            ("drop/s listen", of(per_second.listen_drops), FIGURE),
+            ("sysctl", sysctl, 1),
+            ("drops/s: listen", of(per_second.listen_drops), FIGURE),
             ("queue", of(per_second.queue_full), FIGURE),
         ],
         palette,
