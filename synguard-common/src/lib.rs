@@ -8,7 +8,6 @@
 
 pub mod abi;
 pub mod admission;
-pub mod answer;
 pub mod distinct;
 pub mod hash;
 pub mod held;
