@@ -8,6 +8,7 @@ pub mod bench;
 pub mod bpffs;
 pub mod client;
 pub mod command;
+pub mod crowd;
 pub mod demo;
 pub mod feed;
 pub mod flood;

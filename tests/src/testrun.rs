@@ -323,6 +323,17 @@ impl Filter {
         self.cpu_state.get(&0, 0).expect("read CPU_STATE").to_vec()
     }
 
+    /// Makes every CPU crowded until then, as a flood of new sources does. Only while no packet is run.
+    ///
+    /// # Panics
+    /// When the map cannot be read or written.
+    pub fn set_crowded(&mut self, until_ns: u64) {
+        let mut cpus = self.cpu_states();
+        cpus.iter_mut().for_each(|cpu| cpu.sources.crowded_until_ns = until_ns);
+        let cpus = PerCpuValues::try_from(cpus).expect("a value for each CPU");
+        self.cpu_state.set(0, cpus, 0).expect("write CPU_STATE");
+    }
+
     /// Has the program look at a packet of at least [`PACKET_MIN`] bytes. Not while other threads run packets
     /// through the same filter: their counts would be taken for this one's.
     ///

@@ -14,12 +14,10 @@ use synguard_common::{
     verdict::Reason,
 };
 use synguard_tests::{
+    crowd::{self, Crowd, SOURCE, forge},
     packet::Packet,
     testrun::{Filter, config, now_ns, ticked_ns},
 };
-
-/// Where a source address lies in an untagged IPv4 frame.
-const SOURCE: std::ops::Range<usize> = 26..30;
 
 /// A SYN whose source can be changed in place: building one takes longer than judging it.
 struct Syn(Vec<u8>);
@@ -60,22 +58,19 @@ fn filter(config: Config) -> Filter {
     filter
 }
 
-/// Sends one SYN from each of so many consecutive sources.
-fn forge(filter: &Filter, syn: &mut Syn, sources: std::ops::Range<u32>) {
-    for source in sources {
-        filter.run_uncounted(syn.from(source), 1);
-    }
+/// More new sources than are let in freely.
+fn crowd(filter: &mut Filter, syn: &mut Syn) -> Crowd {
+    let crowd = crowd::crowd(filter, &mut syn.0, 0x0b00_0000, 0);
+    crowd.keep(filter);
+    crowd
 }
 
-/// More new sources than are let in freely, quickly enough that the bucket does not keep up.
-fn crowd(filter: &Filter, syn: &mut Syn) {
-    let begun = now_ns();
-    let mut next = 0x0b00_0000;
-    while !admission(filter).is_crowded(now_ns()) {
-        forge(filter, syn, next..next + 5_000);
-        next += 5_000;
-        assert!(now_ns() - begun < 20_000_000_000, "the flood is too slow to be one");
-    }
+/// A source in hold for longer than any machine takes, and the setting that allows it.
+const HOLD_NS: u64 = 1_000_000_000_000;
+
+fn held() -> SourceState {
+    let now = now_ns();
+    SourceState { hold_until_ns: now + HOLD_NS - 1_000_000_000, tat_ns: now, ..SourceState::default() }
 }
 
 #[test]
@@ -103,15 +98,18 @@ fn in_calm_every_source_is_counted_exactly() {
 
 #[test]
 fn a_flood_of_new_sources_leaves_the_table_alone() {
-    let filter = filter(config(50, 100));
+    let mut filter = filter(config(50, 100));
     let mut syn = Syn::new();
     let begun = now_ns();
-    crowd(&filter, &mut syn);
+    let crowd = crowd(&mut filter, &mut syn);
     let before = admission(&filter);
     let allowed = 20_000 + (now_ns() - begun) / INSERT_LIMIT.interval_ns;
     assert!(before.inserts <= allowed, "{} inserts, {allowed} allowed", before.inserts);
     // From here on nobody new gets in, however many come.
-    forge(&filter, &mut syn, 0x0c00_0000..0x0c00_0000 + 50_000);
+    for next in (0x0c00_0000..0x0c00_0000 + 50_000).step_by(1_000) {
+        crowd.keep(&mut filter);
+        forge(&filter, &mut syn.0, next..next + 1_000);
+    }
     let after = admission(&filter);
     assert!(after.inserts - before.inserts <= 5, "{} more inserts", after.inserts - before.inserts);
     assert!(after.skips - before.skips >= 49_990, "{} skips", after.skips - before.skips);
@@ -123,9 +121,9 @@ fn a_flood_of_new_sources_leaves_the_table_alone() {
 
 #[test]
 fn an_offender_in_a_crowd_is_promoted_and_held() {
-    let filter = filter(config(1, 3));
+    let mut filter = filter(config(1, 3));
     let mut syn = Syn::new();
-    crowd(&filter, &mut syn);
+    let _ = crowd(&mut filter, &mut syn);
     let offender = 0x0d00_0001;
     // A slow machine needs more than one epoch for this, and each halves the estimate.
     let reasons: Vec<_> = (0..8 * PROMOTION_MARK)
@@ -144,13 +142,11 @@ fn an_offender_in_a_crowd_is_promoted_and_held() {
 
 #[test]
 fn a_known_offender_stays_held_when_the_crowd_comes() {
-    let mut filter = filter(config(50, 100));
+    let mut filter = filter(Config { hold_ns: HOLD_NS, ..config(50, 100) });
     let mut syn = Syn::new();
     let offender = 0x0d00_0002;
-    let now = now_ns();
-    let held = SourceState { hold_until_ns: now + 9_000_000_000, tat_ns: now, ..SourceState::default() };
-    filter.set_source(key(offender), held);
-    crowd(&filter, &mut syn);
+    filter.set_source(key(offender), held());
+    let _ = crowd(&mut filter, &mut syn);
     // In one call, so that it is fast on every machine: each epoch halves an estimate.
     let outcome = filter.run_repeat(syn.from(offender), 1000);
     let passed = 1000 - outcome.delta[Reason::Hold.index() as usize].packets;
@@ -165,13 +161,11 @@ fn a_known_offender_stays_held_when_the_crowd_comes() {
 fn a_held_source_stays_conspicuous_in_a_crowd() {
     const TICKS: u32 = 60;
     const SYNS: u32 = 30;
-    let mut filter = filter(config(50, 100));
+    let mut filter = filter(Config { hold_ns: HOLD_NS, ..config(50, 100) });
     let mut syn = Syn::new();
     let offender = 0x0d00_0003;
-    let now = now_ns();
-    let held = SourceState { hold_until_ns: now + 9_000_000_000, tat_ns: now, ..SourceState::default() };
-    filter.set_source(key(offender), held);
-    crowd(&filter, &mut syn);
+    filter.set_source(key(offender), held());
+    let crowd = crowd(&mut filter, &mut syn);
     let (mut hold, mut tick, mut next) = (0, ticked_ns(), 0x0f00_0000);
     for _ in 0..TICKS {
         let since = tick;
@@ -181,9 +175,14 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
         }
         tick = ticked_ns();
         hold += filter.run_repeat(syn.from(offender), SYNS).delta[Reason::Hold.index() as usize].packets;
-        // The newcomers go on, however late this machine is, or the crowd would be over.
-        let newcomers = ((tick - since) / (INSERT_LIMIT.interval_ns / 2)) as u32;
-        forge(&filter, &mut syn, next..next + newcomers);
+        // The newcomers go on, however late this machine is, or the crowd would be over. One that cannot send so many
+        // would be later each time.
+        let newcomers = match crowd {
+            Crowd::Real => ((tick - since) / (INSERT_LIMIT.interval_ns / 2)) as u32,
+            Crowd::ByHand => 100,
+        };
+        crowd.keep(&mut filter);
+        forge(&filter, &mut syn.0, next..next + newcomers);
         next += newcomers;
     }
     let passed = u64::from(TICKS * SYNS) - hold;
@@ -234,7 +233,7 @@ fn the_distinct_count_is_right_within_its_error() {
             // The program's clock lags behind by up to a tick.
             std::thread::sleep(std::time::Duration::from_nanos(2 * CLOCK_STEP_NS));
             let counted = window(now_ns());
-            forge(&filter, &mut syn, 0x0e00_0000..0x0e00_0000 + sources);
+            forge(&filter, &mut syn.0, 0x0e00_0000..0x0e00_0000 + sources);
             if window(now_ns()) == counted {
                 worst = synguard::distinct::estimate(&registers(&filter), counted) / f64::from(sources) - 1.0;
                 break;

@@ -12,14 +12,12 @@ use synguard_common::{
 };
 use synguard_tests::{
     command::pin_to_cpu,
+    crowd::{Crowd, SOURCE, crowd},
     packet::Packet,
     testrun::{Filter, config, now_ns},
 };
 
 use crate::table::{PORT, SECOND, V4, V4_TO, key};
-
-/// Where a source address lies in an untagged IPv4 frame.
-const SOURCE: std::ops::Range<usize> = 26..30;
 
 /// CPUs that take part. On a machine with one the threads take turns, and the sums are the same.
 fn cpus() -> usize {
@@ -140,12 +138,21 @@ fn an_offender_on_two_crowded_cpus_is_noticed() {
     const OFFENDER: &str = "192.0.2.1";
     let mut filter = Filter::load_with_sources(SOURCES_DEFAULT);
     filter.set_config(Config { hash_seed: [11, 22], hold_ns: 1_000 * SECOND, ..burst(3) });
-    thread::scope(|scope| {
+    let crowds: Vec<Crowd> = thread::scope(|scope| {
         let filter = &filter;
-        for cpu in 0..cpus() {
-            scope.spawn(move || crowd(filter, cpu));
-        }
+        let crowd = |cpu| {
+            scope.spawn(move || {
+                pin_to_cpu(cpu).unwrap();
+                // Each CPU in a network of its own.
+                crowd(filter, &mut syn("10.0.0.0"), (10 + cpu as u32) << 24, cpu)
+            })
+        };
+        let threads: Vec<_> = (0..cpus()).map(crowd).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
+    for crowd in crowds {
+        crowd.keep(&mut filter);
+    }
     let skipped = packets(&filter, Reason::Untracked);
     run_at_once(&filter, &vec![syn(OFFENDER); 2], 1, REPEAT);
     let unseen = packets(&filter, Reason::Untracked) - skipped;
@@ -156,23 +163,6 @@ fn an_offender_on_two_crowded_cpus_is_noticed() {
     let state = filter.source(key(OFFENDER)).expect("an entry");
     assert_eq!(state.passed + state.dropped + unseen, 2 * u64::from(REPEAT), "{state:?}");
     assert!(state.passed <= 3 + 1 + cpus() as u64 && state.hold_until_ns > 0, "{state:?}");
-}
-
-/// Sends SYNs from ever new sources until the CPU lets none of them in any more.
-fn crowd(filter: &Filter, cpu: usize) {
-    const STEP: u32 = 5_000;
-    pin_to_cpu(cpu).unwrap();
-    let (mut frame, begun) = (syn("10.0.0.0"), Instant::now());
-    // Each CPU in a network of its own.
-    let mut next = (10 + cpu as u32) << 24;
-    while !filter.cpu_states()[cpu].sources.is_crowded(now_ns()) {
-        for source in next..next + STEP {
-            frame[SOURCE].copy_from_slice(&source.to_be_bytes());
-            filter.run_uncounted(&frame, 1);
-        }
-        next += STEP;
-        assert!(begun.elapsed() < Duration::from_secs(20), "the flood is too slow to be one");
-    }
 }
 
 /// CPUs write the registers without atomics, too, and the lower of two ranks may stay.

@@ -48,6 +48,14 @@ fn kill_many(number: u64) -> u64 {
     for round in 0..IN_ATTACK {
         let flood = start(&lab, light());
         let running = synguard.start(&ARGS).unwrap();
+        // Counted from the start, from when the filter is there, or from when the setting is raised: on a machine that
+        // takes long for the one, hardly any moment would be after the other.
+        let limit = Duration::from_secs(20);
+        match round % 3 {
+            0 => {}
+            1 => drop(until("the filter", limit, || !synguard.dirs().pins().is_empty())),
+            _ => drop(until("cookies", limit, || syncookies(&lab) == 2)),
+        }
         thread::sleep(Duration::from_millis(random.below(1_200)));
         running.kill().unwrap();
         flood.stop().unwrap();
