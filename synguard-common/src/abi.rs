@@ -3,6 +3,7 @@
 
 use crate::{
     admission::Admission,
+    answer::Answering,
     held::{self, Held},
     list::{ListEntry, ListKey, Lists},
     listed::{self, Listed},
@@ -211,6 +212,7 @@ const _: () = {
     assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<Event>() == 32);
     assert!(size_of::<CpuState>() == 192);
+    assert!(size_of::<Answering>() == 72);
     assert!(size_of::<Held>() == held::SLOTS * 32);
     assert!(size_of::<Listed>() == listed::SLOTS * 80);
     assert!(size_of::<ListKey>() == 24);
@@ -240,6 +242,7 @@ mod user {
         SourceState,
         Event,
         CpuState,
+        Answering,
         Registers,
         Held,
         Listed,

@@ -8,6 +8,7 @@
 
 pub mod abi;
 pub mod admission;
+pub mod answer;
 pub mod distinct;
 pub mod hash;
 pub mod held;
