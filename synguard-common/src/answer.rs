@@ -5,17 +5,21 @@ use crate::rate::Limit;
 /// [`Answering::flags`]: SYNs to listening, guarded ports are answered.
 pub const ANSWER_ON: u32 = 1 << 0;
 /// [`Answering::flags`]: `net.ipv4.tcp_timestamps` is 2, so an answer may carry the connection's options in its
-/// timestamp. Without it an answer has an MSS only: the kernel would read a wrong window scale.
+/// timestamp. Without it an answer has an MSS only: the kernel would read a wrong window scale. It also needs `tcp_sack` and
+/// `tcp_window_scaling`, which are on unless somebody switched them off: the kernel drops an ACK that says otherwise.
 pub const ANSWER_OPTIONS: u32 = 1 << 1;
 /// [`Answering::flags`]: a new source's first SYN is dropped, and the one it sends again is answered.
 pub const ANSWER_SECOND_SYN: u32 = 1 << 2;
 /// [`Answering::flags`]: ACKs to a listener that belong to no connection and carry no valid cookie are dropped.
 pub const ANSWER_CHECK_ACKS: u32 = 1 << 3;
+/// [`Answering::flags`]: `net.ipv4.tcp_ecn` is not 0, so an answer with options may agree to ECN. Without it none does:
+/// the kernel would drop the connection.
+pub const ANSWER_ECN: u32 = 1 << 4;
 
 /// How SYNs are answered, at index 0 of `ANSWERING`. All zeros: none is, and the rest is not looked at.
 ///
-/// Userspace writes everything else before it sets [`ANSWER_ON`], and raises `net.ipv4.tcp_syncookies` and
-/// `tcp_timestamps` before that.
+/// Userspace fills [`LOCALS`](crate::names::LOCALS) and writes everything else before it sets [`ANSWER_ON`], and raises
+/// `net.ipv4.tcp_syncookies` and `tcp_timestamps` before that.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answering {
@@ -36,12 +40,18 @@ pub struct Answering {
     pub interval_ns: u64,
     /// [`Limit::tolerance_ns`] of each CPU's answers.
     pub tolerance_ns: u64,
-    /// How long a source that has returned a valid cookie goes unchallenged, in nanoseconds; 0: not at all.
+    /// How long a source that has returned a valid cookie counts as proven, in nanoseconds; 0: not at all. Its SYNs are
+    /// never dropped for a budget, nor for being the first. They are answered like others, but not before the kernel's
+    /// connections have been looked at: one that lingers (TIME_WAIT) may be replaced by the kernel only. So it should be
+    /// more than the minute that they do.
     pub proven_ns: u64,
     /// For how long a listener that was looked up is answered for before it is looked up again, in nanoseconds.
     pub listener_ns: u64,
+    /// From this moment on nothing is answered, whatever the flags say. The controller, which watches that the kernel
+    /// accepts what is answered, moves it on with each of its ticks; killed, it does so no more. Zero is long ago.
+    pub until_ns: u64,
     /// Zero.
-    pub reserved: [u64; 2],
+    pub reserved: u64,
 }
 
 impl Answering {
@@ -55,5 +65,11 @@ impl Answering {
     #[inline(always)]
     pub const fn has(&self, flag: u32) -> bool {
         self.flags & flag == flag
+    }
+
+    /// Whether SYNs are answered at `now_ns`.
+    #[inline(always)]
+    pub const fn is_on(&self, now_ns: u64) -> bool {
+        self.has(ANSWER_ON) && now_ns < self.until_ns
     }
 }

@@ -68,8 +68,13 @@ fn judge_tcp(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
 /// The reason itself, or what takes its place while nothing may be dropped.
 #[inline(always)]
 fn armed(reason: Reason, config: &Config, clock: impl FnOnce() -> u64) -> Reason {
-    let disarmed = config.disarm_at_ns != 0 && clock() >= config.disarm_at_ns;
-    if config.has(FLAG_MONITOR) || disarmed { reason.watched() } else { reason }
+    if is_watching(config, clock) { reason.watched() } else { reason }
+}
+
+/// Whether nothing may be dropped, nor answered.
+#[inline(always)]
+pub(crate) fn is_watching(config: &Config, clock: impl FnOnce() -> u64) -> bool {
+    config.has(FLAG_MONITOR) || config.disarm_at_ns != 0 && clock() >= config.disarm_at_ns
 }
 
 #[inline(always)]
@@ -132,8 +137,9 @@ fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
     matches!(limit::charge::<Prefixes>(&key, hash, terms, now_ns), Charged::Exceeds | Charged::Held)
 }
 
+/// Whether SYNs to a port are of interest.
 #[inline(always)]
-fn is_guarded(port: u16, config: &Config) -> bool {
+pub(crate) fn is_guarded(port: u16, config: &Config) -> bool {
     config.has(FLAG_ALL_PORTS) || maps::ports().is_some_and(|ports| ports.contains(port))
 }
 

@@ -1,7 +1,7 @@
 //! From a frame to a [`Packet`]: Ethernet, VLAN tags, IPv4 and IPv6 with everything that may stand before
 //! the TCP header. It decides nothing; it says what can be seen.
 //!
-//! Offsets come from the packet, every read is checked against its end, and every loop has a named limit.
+//! Offsets come from the packet, every read is checked against its end (`bytes`), and every loop has a named limit.
 //! What lies beyond the limits is told apart by whether the network stack could still find a SYN in it.
 
 use core::mem::offset_of;
@@ -13,6 +13,8 @@ use network_types::{
     tcp::TcpHdr,
 };
 use synguard_common::prefix::{Halves, v4_mapped};
+
+use crate::bytes::{header, within};
 
 /// VLAN tags that are followed.
 pub const VLAN_MAX_DEPTH: usize = 4;
@@ -71,14 +73,18 @@ pub struct Packet {
     pub flags: u8,
     /// TCP destination port; 0 unless the class is [`Class::Tcp`].
     pub port: u16,
+    /// Where the IP header begins, in bytes from the frame's start; 0 without a family.
+    pub network: u16,
+    /// Where the TCP header begins; 0 unless the class is [`Class::Tcp`].
+    pub transport: u16,
     /// Source address, IPv4 in its mapped form; zeros without a family.
     pub source: Halves,
 }
 
 impl Packet {
     #[inline(always)]
-    const fn new(class: Class, family: Family, source: Halves) -> Self {
-        Self { class, family, flags: 0, port: 0, source }
+    const fn new(class: Class, family: Family, network: usize, source: Halves) -> Self {
+        Self { class, family, flags: 0, port: 0, network: network as u16, transport: 0, source }
     }
 
     /// Whether the flags are those of a SYN: set, and neither an answer nor a reset. ECN, PSH, URG, FIN and
@@ -86,6 +92,12 @@ impl Packet {
     #[inline(always)]
     pub const fn is_syn(&self) -> bool {
         self.flags & (flags::SYN | flags::ACK | flags::RST) == flags::SYN
+    }
+
+    /// Whether the flags are those of an ACK that opens or carries on a connection: FIN and RST end one.
+    #[inline(always)]
+    pub const fn is_ack(&self) -> bool {
+        self.flags & (flags::SYN | flags::ACK | flags::RST | flags::FIN) == flags::ACK
     }
 
     /// Whether no host sends such flags: SYN with FIN or RST, FIN with RST, FIN without ACK, or none of them.
@@ -125,11 +137,11 @@ pub fn parse(ctx: &XdpContext) -> Packet {
         IPV4 => parse_ipv4(ctx, offset),
         IPV6 => parse_ipv6(ctx, offset),
         other if is_vlan(other) => MALFORMED,
-        _ => Packet::new(Class::NotIp, Family::None, [0, 0]),
+        _ => Packet::new(Class::NotIp, Family::None, 0, [0, 0]),
     }
 }
 
-const MALFORMED: Packet = Packet::new(Class::Malformed, Family::None, [0, 0]);
+const MALFORMED: Packet = Packet::new(Class::Malformed, Family::None, 0, [0, 0]);
 /// A tag is two bytes of its own and then the type of what follows.
 const VLAN_TAG_LEN: usize = 4;
 const VLAN_TAG_NEXT: usize = 2;
@@ -151,7 +163,7 @@ fn parse_ipv4(ctx: &XdpContext, offset: usize) -> Packet {
         return MALFORMED;
     }
     let source = v4_mapped(ip.read(offset_of!(Ipv4Hdr, src_addr)));
-    let packet = |class| Packet::new(class, Family::V4, source);
+    let packet = |class| Packet::new(class, Family::V4, offset, source);
     const OFFSET: u16 = 0x1fffu16.to_be();
     const MORE: u16 = 0x2000u16.to_be();
     let fragment: u16 = ip.read(offset_of!(Ipv4Hdr, frags));
@@ -173,7 +185,7 @@ fn parse_ipv6(ctx: &XdpContext, offset: usize) -> Packet {
         return MALFORMED;
     }
     const SOURCE: usize = offset_of!(Ipv6Hdr, src_addr);
-    let packet = Packet::new(Class::Tcp, Family::V6, [ip.read(SOURCE), ip.read(SOURCE + 8)]);
+    let packet = Packet::new(Class::Tcp, Family::V6, offset, [ip.read(SOURCE), ip.read(SOURCE + 8)]);
     let chain = skip_extensions(ctx, offset + Ipv6Hdr::LEN, ip.read(offset_of!(Ipv6Hdr, next_hdr)));
     match chain.end {
         End::Tcp => parse_tcp(ctx, chain.offset, chain.first_fragment, packet),
@@ -265,60 +277,5 @@ fn parse_tcp(ctx: &XdpContext, offset: usize, first_fragment: bool, packet: Pack
         return Packet { class: Class::Malformed, ..packet };
     }
     let port = u16::from_be(tcp.read(offset_of!(TcpHdr, dest)));
-    Packet { class: Class::Tcp, flags: tcp.read(FLAGS), port, ..packet }
-}
-
-/// Whether the frame reaches to `offset`.
-#[inline(always)]
-fn within(ctx: &XdpContext, offset: usize) -> bool {
-    ctx.data() + offset <= ctx.data_end()
-}
-
-/// A stretch of the frame that is known to be there.
-#[derive(Clone, Copy)]
-struct Header {
-    start: *const u8,
-    length: usize,
-}
-
-/// The `length` bytes at `offset`, if the frame reaches that far: the one bounds check.
-#[inline(always)]
-fn header(ctx: &XdpContext, offset: usize, length: usize) -> Option<Header> {
-    let start = opaque(ctx.data() + offset);
-    (start + length <= ctx.data_end()).then_some(Header { start: start as *const u8, length })
-}
-
-impl Header {
-    /// Reads a value as its bytes lie in the frame. Both the offset and the type are constants to the
-    /// compiler, so the assertion costs nothing.
-    #[inline(always)]
-    fn read<T: Copy>(self, offset: usize) -> T {
-        assert!(offset + size_of::<T>() <= self.length);
-        // SAFETY: the bytes lie between the frame's start and end, as `header` has checked, T is an integer,
-        // and nothing writes to the frame meanwhile. What Rust calls an unaligned read the BPF backend splits
-        // into single bytes; the kernel lets programs read packets at any alignment where the hardware can
-        // (its verifier checks), so on that target the read is a plain one.
-        unsafe {
-            let pointer = self.start.add(offset).cast::<T>();
-            if cfg!(target_arch = "bpf") { pointer.read() } else { pointer.read_unaligned() }
-        }
-    }
-}
-
-/// Keeps the compiler from computing an address a second time: the verifier knows a bounds check only of the
-/// very pointer it was made on, not of another sum of the same terms.
-#[inline(always)]
-fn opaque(address: usize) -> usize {
-    #[cfg(target_arch = "bpf")]
-    let address = {
-        let mut address = address;
-        // An instruction of no effect: with none the line table has two entries for one place, which the
-        // kernel refuses.
-        // SAFETY: moves a register to itself.
-        unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags))
-        };
-        address
-    };
-    address
+    Packet { class: Class::Tcp, flags: tcp.read(FLAGS), port, transport: offset as u16, ..packet }
 }
