@@ -115,6 +115,8 @@ pub enum Event {
     CookiesNotRestored { why: String },
     /// The kernel refuses most of the cookies that come back.
     CookiesRefused { sent: u64, received: u64, failed: u64 },
+    /// Valid cookies came back to the driver, but did not lead to connections: the kernel answers in its stead.
+    AnswersLost { returned: u64, received: u64, failed: u64 },
     /// Answering in the driver was asked for, but cannot be done.
     AnsweringUnavailable { why: String },
     /// SYNs are answered in the driver from now on, with a connection's `options` or with the MSS only.
@@ -189,6 +191,7 @@ impl Event {
             | Self::CookiesNotRaised { .. }
             | Self::CookiesLeftAlone { .. }
             | Self::CookiesRefused { .. }
+            | Self::AnswersLost { .. }
             | Self::AnsweringUnavailable { .. }
             | Self::AnsweringBegan { .. }
             | Self::FirstSynOn { .. }

@@ -149,6 +149,14 @@ impl Lab {
         Loaded::new(program)?.attach(&self.server, DEVICE, XdpMode::Driver)
     }
 
+    /// Adds these rules to the server's packet filter, in nft's language.
+    ///
+    /// # Errors
+    /// Without nft or what the rules need of the kernel.
+    pub fn add_rules(&self, rules: &str) -> Result<()> {
+        run_with_input(self.server.command("nft").args(["-f", "-"]), rules).map(drop)
+    }
+
     /// Frames to the gateway that the server has sent and [`Program::Sink`] has swallowed.
     ///
     /// # Errors

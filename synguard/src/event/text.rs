@@ -137,7 +137,8 @@ fn write_cookies(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             "cookies do not help: the kernel refused {failed} of those that came back and accepted {received} \
              ({sent} sent)"
         ),
-        Event::AnsweringUnavailable { .. }
+        Event::AnswersLost { .. }
+        | Event::AnsweringUnavailable { .. }
         | Event::AnsweringBegan { .. }
         | Event::AnsweringEnded { .. }
         | Event::FirstSynOn { .. }
@@ -153,6 +154,12 @@ fn write_cookies(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
 
 fn write_answers(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     match event {
+        Event::AnswersLost { returned, received, failed } => write!(
+            f,
+            "of {returned} valid cookies that came back to the driver the kernel accepted {received} and refused {failed}: \
+             perhaps a firewall wants to have seen the SYN, or redirects the port. The kernel answers for an hour, or \
+             until `cookies` is set to something else"
+        ),
         Event::AnsweringUnavailable { why } => {
             write!(f, "SYNs cannot be answered in the driver, so the kernel answers them: {why}")
         }

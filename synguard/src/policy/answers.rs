@@ -1,6 +1,8 @@
 //! Who answers SYNs with cookies while a distributed flood lasts, the kernel or the filter, and what the kernel has to
 //! be told for that. Pure.
 
+use synguard_common::verdict::Reason;
+
 use super::{
     Action, Observation,
     first_syn::FirstSyn,
@@ -10,7 +12,6 @@ use super::{
 use crate::{
     config::{self, Cookies, Settings},
     event::Event,
-    snapshot::Snapshot,
     tcpext::TcpExt,
 };
 
@@ -22,10 +23,12 @@ const CHEAP: f64 = 20_000.0;
 const OPTIONS_DELAY_NS: u64 = 500_000_000;
 /// How long a cookie with options may be on its way, in nanoseconds: so long the timestamps stay as they are.
 const ON_ITS_WAY_NS: u64 = 2_000_000_000;
-/// How often it is looked whether cookies help, in nanoseconds.
-const CHECK_NS: u64 = 5_000_000_000;
-/// Refused cookies in that time that are worth a word.
-const REFUSED_MIN: u64 = 10;
+/// For how long at least it is looked whether cookies help, in nanoseconds.
+const CHECK_NS: u64 = 2_000_000_000;
+/// Cookies that came back by which it can be told.
+const RETURNED_MIN: u64 = 10;
+/// For how long the filter does not answer when what it answered came to nothing, in nanoseconds.
+const GIVEN_UP_NS: u64 = 3_600_000_000_000;
 
 /// Where the filter's program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,12 +51,14 @@ pub struct Orders {
     pub second_syn: bool,
 }
 
-/// Whether cookies help, looked at now and then.
+/// Whether cookies help, looked at now and then: what was counted when it last was.
 #[derive(Clone, Debug)]
 struct Check {
     at_ns: u64,
     tcp: TcpExt,
     answered: u64,
+    /// ACKs with a valid cookie that the filter has seen.
+    acks: u64,
     has_complained: bool,
 }
 
@@ -71,6 +76,8 @@ pub(super) struct Answers {
     carried_ns: u64,
     has_said_unavailable: bool,
     check: Option<Check>,
+    /// When what the filter answered came to nothing, and what was set then.
+    given_up: Option<(u64, Cookies)>,
 }
 
 impl Answers {
@@ -105,6 +112,7 @@ impl Answers {
             let why = match phase {
                 _ if !may => "as set",
                 Phase::Attack if seen.settings.cookies == Cookies::Kernel => "as set",
+                Phase::Attack if self.given_up.is_some() => "it does not lead to connections",
                 Phase::Attack if seen.driver == Driver::Nowhere => "the filter is on no interface here",
                 Phase::Attack => "they are few enough",
                 Phase::Recovering | Phase::Calm => "the flood seems to be over",
@@ -125,7 +133,7 @@ impl Answers {
             actions.push(Action::Answer(orders, numbers));
         }
         (self.wants_cookies, self.wants_timestamps, self.orders) = (wants_cookies, wants_timestamps, orders);
-        self.check(seen.snapshot, now_ns, actions);
+        self.check(seen, now_ns, actions);
         if phase == Phase::Attack && may {
             self.tell_if_unavailable(seen, actions);
         } else {
@@ -148,7 +156,11 @@ impl Answers {
             let level = (numbers.syn_rate - numbers.unwanted_rate) / CHEAP;
             self.load.step_or_begin(level, false, hold_ns, now_ns);
         }
+        self.given_up = self.given_up.filter(|(at_ns, cookies)| {
+            now_ns.saturating_sub(*at_ns) < GIVEN_UP_NS && *cookies == seen.settings.cookies
+        });
         let is_wanted = match (seen.settings.cookies, seen.driver) {
+            _ if self.given_up.is_some() => false,
             (Cookies::Xdp, driver) => driver != Driver::Nowhere,
             // What the generic path saves is not worth changing the kernel's timestamps unasked.
             (Cookies::Auto, Driver::Native) => self.load.phase() == Phase::Attack,
@@ -206,26 +218,36 @@ impl Answers {
         }
     }
 
-    /// Complains, once an attack, if the kernel refuses most of the cookies that come back, whoever has sent them.
-    fn check(&mut self, snapshot: &Snapshot, now_ns: u64, actions: &mut Vec<Action>) {
+    /// Complains, once an attack, if most of the cookies that come back are refused, whoever has sent them. What the filter
+    /// answers, and the kernel refuses or does not even get to see, would keep everybody out: so the kernel answers again.
+    fn check(&mut self, seen: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
+        let snapshot = seen.snapshot;
         let Some(tcp) = snapshot.tcp.filter(|_| self.wants_cookies) else {
             self.check = None;
             return;
         };
-        let answered = snapshot.counters.answered();
-        let fresh = Check { at_ns: now_ns, tcp, answered, has_complained: false };
+        let (answered, acks) =
+            (snapshot.counters.answered(), snapshot.counters.get(Reason::CookieAck).packets);
+        let fresh = Check { at_ns: now_ns, tcp, answered, acks, has_complained: false };
         let check = self.check.get_or_insert(fresh);
-        if now_ns.saturating_sub(check.at_ns) < CHECK_NS {
+        let delta = tcp.since(&check.tcp);
+        let (received, failed) = (delta.cookies_received, delta.cookies_failed);
+        let returned = acks.saturating_sub(check.acks);
+        if now_ns.saturating_sub(check.at_ns) < CHECK_NS || returned.max(received + failed) < RETURNED_MIN {
             return;
         }
-        let delta = tcp.since(&check.tcp);
-        let sent = delta.cookies_sent + answered.saturating_sub(check.answered);
-        let (received, failed) = (delta.cookies_received, delta.cookies_failed);
-        if failed > received && failed >= REFUSED_MIN && !check.has_complained {
+        if failed > received && !check.has_complained {
             check.has_complained = true;
+            let sent = delta.cookies_sent + answered.saturating_sub(check.answered);
             actions.push(Action::Say(Event::CookiesRefused { sent, received, failed }));
         }
-        (check.at_ns, check.tcp, check.answered) = (now_ns, tcp, answered);
+        // The filter counts such an ACK before the kernel does: half of them are not just on their way.
+        let came_to_nothing = returned >= RETURNED_MIN && returned / 2 > received;
+        if came_to_nothing && self.orders.is_some() {
+            self.given_up = Some((now_ns, seen.settings.cookies));
+            actions.push(Action::Say(Event::AnswersLost { returned, received, failed }));
+        }
+        (check.at_ns, check.tcp, check.answered, check.acks) = (now_ns, tcp, answered, acks);
     }
 }
 

@@ -188,6 +188,56 @@ fn refused_cookies_are_counted_whoever_has_sent_them() {
     assert!(matches!(sent[..], [sent] if sent > 100_000), "{sent:?}");
 }
 
+/// What comes back while the filter answers: so many valid cookies in a tick, and what the kernel makes of them.
+fn returning(acks: u64, received: u64, failed: u64) -> Traffic {
+    let cookies = TcpExt { cookies_received: received, cookies_failed: failed, ..TcpExt::default() };
+    Traffic { cookie_acks: acks, cookies, ..ANSWERED }
+}
+
+#[test]
+fn answers_that_come_to_nothing_are_given_up() {
+    for (what, traffic, lost) in [
+        ("all is well", returning(50, 50, 0), false),
+        ("some are sent twice", returning(80, 50, 0), false),
+        ("a firewall takes them", returning(50, 0, 0), true),
+        ("it takes most of them", returning(50, 20, 0), true),
+        ("the kernel refuses them", returning(50, 0, 50), true),
+        ("nobody returns one", returning(0, 0, 0), false),
+        ("one a second is swallowed", returning(1, 0, 0), true),
+    ] {
+        let mut world = world("xdp");
+        world.run(60, traffic);
+        let said: Vec<u64> = world
+            .said
+            .iter()
+            .filter_map(|(tick, action)| {
+                matches!(action, Action::Say(Event::AnswersLost { .. })).then_some(*tick)
+            })
+            .collect();
+        assert_eq!(said.len(), usize::from(lost), "{what}: {said:?}");
+        assert_eq!(world.policy.orders().is_none(), lost, "{what}");
+        assert!(world.policy.wants_cookies(), "{what}: the kernel's are still wanted");
+        // Within two seconds and a tick of the first answer, if there is enough to tell by.
+        assert!(said.iter().all(|tick| *tick <= 15), "{what}: {said:?}");
+    }
+}
+
+#[test]
+fn what_was_given_up_is_tried_again_after_an_hour_or_when_asked_to() {
+    let mut world = world("xdp");
+    world.run(60, returning(50, 0, 0));
+    world.run(80, PEOPLE);
+    world.run(60, DISTRIBUTED);
+    assert_eq!(world.policy.orders(), None, "not in the next attack either");
+    world.settings.set("cookies", "auto").expect("valid");
+    world.run(4, DISTRIBUTED);
+    assert!(world.policy.orders().is_some());
+    world.run(60, returning(50, 0, 0));
+    assert_eq!(world.policy.orders(), None);
+    world.run(4 * 3600, DISTRIBUTED);
+    assert!(world.policy.orders().is_some());
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
 

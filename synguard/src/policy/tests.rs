@@ -17,6 +17,7 @@ pub(super) struct Traffic {
     pub(super) answered: u64,
     pub(super) over_budget: u64,
     pub(super) first_syn: u64,
+    pub(super) cookie_acks: u64,
     pub(super) cookies: TcpExt,
 }
 
@@ -30,6 +31,7 @@ pub(super) const PEOPLE: Traffic = Traffic {
     answered: 0,
     over_budget: 0,
     first_syn: 0,
+    cookie_acks: 0,
     cookies: TcpExt {
         queue_full_drops: 0,
         queue_full_cookies: 0,
@@ -83,6 +85,7 @@ impl World {
         self.snapshot.counters.add(Reason::Answered, &count(traffic.answered));
         self.snapshot.counters.add(Reason::AnswerBudget, &count(traffic.over_budget));
         self.snapshot.counters.add(Reason::FirstSyn, &count(traffic.first_syn));
+        self.snapshot.counters.add(Reason::CookieAck, &count(traffic.cookie_acks));
         self.snapshot.distinct_sources = traffic.distinct;
         let tcp = self.snapshot.tcp.as_mut().expect("known");
         tcp.passive_opens += traffic.completed;

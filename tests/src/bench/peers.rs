@@ -9,7 +9,7 @@ use crate::{
         line::Line,
         live::{Case, Path, Subject, compare_rates},
     },
-    command::{run, run_with_input},
+    command::run,
     flood::FloodSpec,
     lab::{DEVICE, Family, Lab, SERVER_V4},
     xdp::Program,
@@ -34,13 +34,10 @@ const PEERS: [Peer; 7] = [
         name: "nft netdev drop",
         listener: false,
         set_up: |lab| {
-            nft(
-                lab,
-                &format!(
-                    "table netdev b {{ chain c {{ type filter hook ingress device {DEVICE} priority 0; \
+            lab.add_rules(&format!(
+                "table netdev b {{ chain c {{ type filter hook ingress device {DEVICE} priority 0; \
                      tcp flags syn counter drop; }}\n}}"
-                ),
-            )
+            ))
         },
         evidence: nft_packets,
     },
@@ -48,9 +45,7 @@ const PEERS: [Peer; 7] = [
         name: "nft raw drop",
         listener: false,
         set_up: |lab| {
-            nft(
-                lab,
-                "table ip b { chain c { type filter hook prerouting priority raw; tcp flags syn counter drop; }\n}",
+            lab.add_rules("table ip b { chain c { type filter hook prerouting priority raw; tcp flags syn counter drop; }\n}",
             )
         },
         evidence: nft_packets,
@@ -148,8 +143,7 @@ fn measure(bench: &Bench, peer: &Peer) -> Result<Line> {
 /// # Errors
 /// Without nft or its module.
 pub(super) fn synproxy(lab: &Lab) -> Result<()> {
-    nft(
-        lab,
+    lab.add_rules(
         "table ip b {
             chain p { type filter hook prerouting priority raw; tcp dport 80 tcp flags syn notrack; }
             chain i { type filter hook input priority 0;
@@ -159,10 +153,6 @@ pub(super) fn synproxy(lab: &Lab) -> Result<()> {
     )?;
     // Without it, tracking would take an ACK for the middle of a connection.
     lab.server.set_sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
-}
-
-fn nft(lab: &Lab, rules: &str) -> Result<()> {
-    run_with_input(lab.server.command("nft").args(["-f", "-"]), rules).map(drop)
 }
 
 /// The sum of the counters of all rules.

@@ -8,6 +8,7 @@ mod cookies;
 mod crash;
 mod idle;
 mod interfaces;
+mod lost;
 mod odd;
 mod systemd;
 
