@@ -32,10 +32,8 @@ pub(crate) const MACHINE_TOOLS: [Tool; 2] = [
 ];
 
 /// What the bench compares with.
-pub(crate) const PEERS: [Tool; 2] = [
-    Tool { program: "iptables", package: "iptables" },
-    Tool { program: "xdp-filter", package: "xdp-tools" },
-];
+pub(crate) const PEERS: [Tool; 2] =
+    [Tool { program: "iptables", package: "iptables" }, Tool { program: "xdp-filter", package: "xdp-tools" }];
 
 impl Tool {
     /// Whether it is there.

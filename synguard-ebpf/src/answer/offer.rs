@@ -69,11 +69,13 @@ fn read_any(ctx: &XdpContext, at: usize, words: usize) -> Option<Offer> {
         // SAFETY: within the copy.
         unsafe { start.add(word).write_volatile(0) };
     }
-    // Forgotten, or the verifier would examine the loop for each way to get here, too.
-    let length = maps::forget(cpu, words as u64 * 4) as usize & POSITION_MASK;
-    if length == 0 || length > OPTIONS_MAX {
+    // Forgotten, or the verifier would examine the loop for each way to get here, too. Without the first word, which is
+    // there in any case: to Linux 6.1 a length is not above 0 because it was compared with that, but because of a sum.
+    let rest = opaque(maps::forget(cpu, (words as u64).wrapping_sub(1) * 4) as usize & POSITION_MASK);
+    if rest > OPTIONS_MAX - 4 {
         return None;
     }
+    let length = opaque(rest) + 4;
     // SAFETY: the copy has room for more.
     if unsafe { bpf_xdp_load_bytes(ctx.ctx, at as u32, start.cast(), length as u32) } != 0 {
         return None;

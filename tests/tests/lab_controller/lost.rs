@@ -55,7 +55,7 @@ fn a_firewall_that_wants_to_see_the_syn_is_noticed() {
     let _web = Web::start(&lab).unwrap();
     lab.add_rules(
         "table inet wall { chain input { type filter hook input priority 0;
-            tcp dport 80 ct state new tcp flags & (syn | ack) != syn drop; } }",
+            tcp dport 80 ct state new tcp flags & (syn | ack) != syn drop; }; }",
     )
     .unwrap();
     let visits = visits_after(&lab, &synguard, PORT);
@@ -71,7 +71,7 @@ fn a_port_that_is_redirected_is_noticed() {
     let _proxy = lab.server.run(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, published))).unwrap().unwrap();
     lab.add_rules(&format!(
         "table ip publish {{ chain prerouting {{ type nat hook prerouting priority -100;
-            tcp dport {published} redirect to :{PORT}; }} }}"
+            tcp dport {published} redirect to :{PORT}; }}; }}"
     ))
     .unwrap();
     let visits = visits_after(&lab, &synguard, published);
