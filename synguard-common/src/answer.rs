@@ -10,7 +10,8 @@ pub const ANSWER_ON: u32 = 1 << 0;
 pub const ANSWER_OPTIONS: u32 = 1 << 1;
 /// [`Answering::flags`]: a new source's first SYN is dropped, and the one it sends again is answered.
 pub const ANSWER_SECOND_SYN: u32 = 1 << 2;
-/// [`Answering::flags`]: ACKs to a listener that belong to no connection and carry no valid cookie are dropped.
+/// [`Answering::flags`]: ACKs to a listener that belong to no connection and carry no valid cookie are dropped. Not where a
+/// port may be redirected: connections to it then belong to sockets elsewhere. Valid cookies are counted in any case.
 pub const ANSWER_CHECK_ACKS: u32 = 1 << 3;
 /// [`Answering::flags`]: `net.ipv4.tcp_ecn` is not 0, so an answer with options may agree to ECN. Without it none does:
 /// the kernel would drop the connection.

@@ -1,7 +1,8 @@
-//! ACKs to listeners: what returns a cookie passes and proves its source; what belongs to no connection is dropped.
+//! ACKs to listeners: what returns a cookie passes and proves its source; what belongs to no connection is dropped, if
+//! that is set.
 
 use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
-use synguard_common::verdict::Reason;
+use synguard_common::{answer::ANSWER_CHECK_ACKS, verdict::Reason};
 
 use crate::{
     answer::{
@@ -60,6 +61,9 @@ fn reason<const V6: bool>(ctx: &XdpContext, place: Plain<V6>) -> Option<Reason> 
     if cookie::is_returned(ctx, place) {
         proven::remember(&source, config.hash_seed, now_ns + proven_ns);
         return Some(Reason::CookieAck);
+    }
+    if !answering.has(ANSWER_CHECK_ACKS) {
+        return None;
     }
     // A wildcard listener seems to listen at any address, also at those that packets are only forwarded to.
     if proven::is(&source, config.hash_seed, proven_ns, now_ns) || !maps::is_local(seen.destination) {

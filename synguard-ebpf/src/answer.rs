@@ -14,7 +14,7 @@ pub(crate) mod syn;
 use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
 use synguard_common::{
     abi::{Config, SourceKey},
-    answer::{ANSWER_CHECK_ACKS, ANSWER_ON},
+    answer::ANSWER_ON,
     listener::Listener,
     offer::Offer,
     prefix,
@@ -51,7 +51,7 @@ pub fn judge(ctx: &XdpContext, packet: &Packet, reason: Reason) -> (Reason, u64)
             };
             return (Reason::of_index(code as u32).unwrap_or(reason), code >> 32);
         }
-        Reason::NotSyn if packet.is_ack() && is_on(ANSWER_ON | ANSWER_CHECK_ACKS) => ack::judge(ctx, place),
+        Reason::NotSyn if packet.is_ack() && is_on(ANSWER_ON) => ack::judge(ctx, place),
         other => return (other, packet::length(ctx)),
     };
     (Reason::of_index(code).unwrap_or(reason), packet::length(ctx))

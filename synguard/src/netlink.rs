@@ -2,6 +2,7 @@
 //! by netlink: `/sys/class/net` may show another namespace's.
 
 pub mod address;
+pub mod nat;
 mod request;
 pub mod route;
 pub mod tcp;

@@ -13,7 +13,7 @@ use crate::{
     config::Settings,
     datapath::{self, Attached, Datapath},
     event::Event,
-    netlink::{self, XdpPlace, route},
+    netlink::{self, XdpPlace, nat, route},
     policy::{Driver, Numbers, Orders},
     snapshot::Snapshot,
     sysctl::{self, Setting},
@@ -54,7 +54,7 @@ impl Answers {
         Self {
             pins: pins.to_owned(),
             driver: Driver::Nowhere,
-            host: Host { stack: sysctl::stack(), mtu: MTU, share: 1.0 },
+            host: Host { stack: sysctl::stack(), mtu: MTU, redirects: false, share: 1.0 },
             ticks: 0,
             syns: Vec::new(),
             wanted: None,
@@ -71,9 +71,14 @@ impl Answers {
                 Ok((driver, mtu)) => (self.driver, self.host.mtu) = (driver, mtu),
                 Err(error) => log::warn!("interfaces cannot be looked at: {error:#}"),
             }
+            // What is not known may be: then nothing is done unasked, and nobody's ACKs are dropped.
+            self.host.redirects = nat::is_used().unwrap_or(true);
             self.host.stack = sysctl::stack();
         }
-        self.driver
+        match self.driver {
+            Driver::Native if self.host.redirects => Driver::NativeBeforeNat,
+            driver => driver,
+        }
     }
 
     /// From the next [`tick`](Self::tick) on SYNs are to be answered so, for these reasons.

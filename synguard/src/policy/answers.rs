@@ -38,6 +38,9 @@ pub enum Driver {
     Nowhere,
     /// On some interface in the kernel's slower generic path.
     Generic,
+    /// In the driver of every interface, but behind it the packet filter may send what comes in to somewhere else, where
+    /// an answer means nothing.
+    NativeBeforeNat,
     /// In the driver of every interface.
     Native,
 }

@@ -76,7 +76,9 @@ fn where_the_filter_cannot_answer_the_kernel_does() {
     for (cookies, driver, answers) in [
         ("auto", Driver::Native, true),
         ("auto", Driver::Generic, false),
+        ("auto", Driver::NativeBeforeNat, false),
         ("auto", Driver::Nowhere, false),
+        ("xdp", Driver::NativeBeforeNat, true),
         ("xdp", Driver::Generic, true),
         ("xdp", Driver::Nowhere, false),
         ("kernel", Driver::Native, false),

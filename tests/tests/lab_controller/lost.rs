@@ -9,13 +9,15 @@ use synguard_tests::{
     client::{ClientSpec, Summary},
     flood::FloodSpec,
     lab::{Family, Lab},
+    program::Synguard,
     web::{PORT, Web},
 };
 
 use super::{event, event_names, forged, lab, start, status, until, visit};
 
-/// Floods this port while visitors come to it, until answers are given up. Returns what becomes of visitors from then on.
-fn visits_after(lab: &Lab, synguard: &synguard_tests::program::Synguard, port: u16) -> Summary {
+/// Floods this port while visitors come to it, until answers are given up. Returns what becomes of visitors from then on,
+/// and how many ACKs were dropped in all.
+fn visits_after(lab: &Lab, synguard: &Synguard, port: u16) -> (Summary, Option<u64>) {
     let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
     let flood = start(lab, FloodSpec { port, ..forged() });
     until("answers", Duration::from_secs(10), || status(synguard)["cookies"]["mode"] == "xdp");
@@ -43,8 +45,9 @@ fn visits_after(lab: &Lab, synguard: &synguard_tests::program::Synguard, port: u
     assert!(
         event(synguard, "answering_ended")["why"].as_str().unwrap().contains("does not lead to connections")
     );
+    let dropped_acks = status(synguard)["counters"]["reasons"]["bad_ack"].as_u64();
     running.terminate().unwrap();
-    visits
+    (visits, dropped_acks)
 }
 
 /// A rule from many a guide to firewalls: the first packet of a connection has to be a SYN, or it is dropped. What was
@@ -58,7 +61,7 @@ fn a_firewall_that_wants_to_see_the_syn_is_noticed() {
             tcp dport 80 ct state new tcp flags & (syn | ack) != syn drop; }; }",
     )
     .unwrap();
-    let visits = visits_after(&lab, &synguard, PORT);
+    let (visits, _) = visits_after(&lab, &synguard, PORT);
     assert_eq!(visits.failed, 0, "{visits:?}");
 }
 
@@ -74,6 +77,22 @@ fn a_port_that_is_redirected_is_noticed() {
             tcp dport {published} redirect to :{PORT}; }}; }}"
     ))
     .unwrap();
-    let visits = visits_after(&lab, &synguard, published);
+    // Where that may be, nothing is answered unasked.
+    let running = synguard.attach(&["--hold", "1s"]).unwrap();
+    let flood = start(&lab, FloodSpec { port: published, ..forged() });
+    until("cookies", Duration::from_secs(5), || status(&synguard)["cookies"]["mode"] == "kernel");
+    let spec = ClientSpec { port: published, ..ClientSpec::new(Family::V4, Duration::from_secs(3)) };
+    let visits = visit(&lab, &spec);
+    assert_eq!(
+        (visits.failed, status(&synguard)["counters"]["answered"].as_u64()),
+        (0, Some(0)),
+        "{visits:?}"
+    );
+    flood.stop().unwrap();
+    running.terminate().unwrap();
+
+    // Asked for, it is given up; and nobody's ACKs are dropped, though no socket here is theirs.
+    let (visits, dropped_acks) = visits_after(&lab, &synguard, published);
     assert_eq!(visits.failed, 0, "{visits:?}");
+    assert_eq!(dropped_acks, Some(0));
 }

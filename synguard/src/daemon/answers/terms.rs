@@ -31,6 +31,8 @@ pub(super) struct Host {
     pub(super) stack: Stack,
     /// The smallest MTU of the interfaces that the filter is on, in bytes.
     pub(super) mtu: u32,
+    /// Whether what comes to a port here may be meant for a socket elsewhere.
+    pub(super) redirects: bool,
     /// The part of all answers that a CPU may give, above 0 and at most 1.
     pub(super) share: f64,
 }
@@ -51,7 +53,7 @@ pub(super) fn answering(orders: Orders, settings: &Settings, host: &Host, now_ns
         flags: ANSWER_ON
             | flag(orders.options && host.stack.takes_options, ANSWER_OPTIONS)
             | flag(orders.second_syn, ANSWER_SECOND_SYN)
-            | flag(settings.check_acks, ANSWER_CHECK_ACKS)
+            | flag(settings.check_acks && !host.redirects, ANSWER_CHECK_ACKS)
             | flag(host.stack.takes_ecn, ANSWER_ECN),
         window_scale: host.stack.window_scale.into(),
         mss_v4: mss(HEADERS_V4),
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     const STACK: Stack = Stack { hop_limit: 64, window_scale: 7, takes_options: true, takes_ecn: true };
-    const HOST: Host = Host { stack: STACK, mtu: 1500, share: 1.0 };
+    const HOST: Host = Host { stack: STACK, mtu: 1500, redirects: false, share: 1.0 };
 
     #[test]
     fn an_answer_is_what_the_kernels_would_be() {
@@ -119,6 +121,18 @@ mod tests {
             assert_eq!(told.has(ANSWER_OPTIONS), expected);
             assert!(told.has(ANSWER_SECOND_SYN));
             assert_eq!(told.has(ANSWER_ECN), host.stack.takes_ecn);
+        }
+    }
+
+    #[test]
+    fn acks_are_not_checked_where_they_may_be_meant_for_others() {
+        let mut settings = Settings::default();
+        for (check_acks, redirects, expected) in
+            [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
+        {
+            settings.check_acks = check_acks;
+            let told = answering(Orders::default(), &settings, &Host { redirects, ..HOST }, 0);
+            assert_eq!(told.has(ANSWER_CHECK_ACKS), expected);
         }
     }
 
