@@ -17,7 +17,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::programs::XdpMode;
 
 use crate::{
@@ -138,20 +138,35 @@ impl Lab {
         Loaded::new(program)?.attach(&self.server, DEVICE, XdpMode::Driver)
     }
 
-    /// Frames sent by XDP that the server's device had no room for in its ring (256 frames), since it was
+    /// Frames sent by XDP that the server's device had no room for in its ring, since it was
     /// made: they are lost before any program sees them.
     ///
     /// # Errors
     /// When the driver does not say.
     pub fn ring_losses(&self) -> Result<u64> {
-        let statistics = run(self.server.command("ethtool").args(["-S", DEVICE]))?;
-        statistics
-            .lines()
-            .filter(|line| line.contains("xdp_xmit_errors"))
-            .map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()))
-            .sum::<Option<u64>>()
-            .with_context(|| format!("read the losses of {DEVICE} from:\n{statistics}"))
+        // The receiver's ring refuses them, but the driver counts them for the device that sent them.
+        statistic(&self.internet, UPLINK, "xdp_xmit_errors")
     }
+
+    /// Frames that a program on the server's device has seen since the device was made.
+    ///
+    /// # Errors
+    /// When the driver does not say.
+    pub fn ring_arrivals(&self) -> Result<u64> {
+        statistic(&self.server, DEVICE, "xdp_packets")
+    }
+}
+
+/// A device's statistic, all its queues together.
+fn statistic(netns: &Netns, device: &str, name: &str) -> Result<u64> {
+    let all = run(netns.command("ethtool").args(["-S", device]))?;
+    let lines: Vec<_> = all.lines().filter(|line| line.contains(name)).collect();
+    ensure!(!lines.is_empty(), "{device} has no statistic {name}:\n{all}");
+    lines
+        .iter()
+        .map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()))
+        .sum::<Option<u64>>()
+        .with_context(|| format!("read {name} of {device} from:\n{all}"))
 }
 
 /// What the namespaces would otherwise send or refuse of their own accord. Set before there are devices,

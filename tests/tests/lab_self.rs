@@ -59,6 +59,31 @@ fn a_flood_at_full_rate_stops_at_its_bound() {
 }
 
 #[test]
+fn what_finds_the_ring_full_is_counted_as_lost() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = Lab::new().unwrap();
+    let _pass = lab.attach_pass().unwrap();
+    // While one CPU is busy with the ring and the network stack behind it, the other fills it.
+    let flood = |cpu| {
+        let spec = FloodSpec { rate_pps: None, max_frames: 200_000, cpu, ..FloodSpec::new(Family::V4) };
+        Flood::start(&lab, spec).unwrap()
+    };
+    let floods = [flood(0), flood(1)];
+    let offered: u64 = floods.map(|flood| flood.wait().unwrap().offered).iter().sum();
+    let ended = Instant::now();
+    loop {
+        let (arrived, lost) = (lab.ring_arrivals().unwrap(), lab.ring_losses().unwrap());
+        if arrived + lost == offered {
+            println!("{lost} of {offered} lost in the ring");
+            assert!(lost > 0, "all {arrived} arrived");
+            return;
+        }
+        assert!(ended.elapsed() < ARRIVAL_MAX, "{arrived} arrived and {lost} were lost of {offered}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn a_quiet_lab_is_silent() {
     let lab = Lab::new().unwrap();
     let receiver = lab.attach(Program::Drop).unwrap();
