@@ -3,16 +3,20 @@
 
 use crate::{
     admission::Admission,
+    answer::Answering,
+    first_syn::FirstSyns,
     held::{self, Held},
     list::{ListEntry, ListKey, Lists},
     listed::{self, Listed},
+    listener::ListenerPair,
+    network::NetworkSketch,
     prefix::Halves,
     rate::Limit,
     verdict::Reason,
 };
 
 /// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// [`Config::flags`]: nothing is dropped; drops are counted under [`Reason::watched`].
 pub const FLAG_MONITOR: u32 = 1 << 0;
@@ -20,6 +24,13 @@ pub const FLAG_MONITOR: u32 = 1 << 0;
 pub const FLAG_ALL_PORTS: u32 = 1 << 1;
 /// [`Config::flags`]: combinations of TCP flags that no host sends are dropped.
 pub const FLAG_DROP_BAD_FLAGS: u32 = 1 << 2;
+/// [`Config::flags`]: the controller may change the kernel's timestamps so that answers keep a connection's options. The
+/// datapath reads neither this nor the next two: what it has to know of answering is in `ANSWERING`.
+pub const FLAG_KEEP_OPTIONS: u32 = 1 << 3;
+/// [`Config::flags`]: while SYNs are answered, ACKs that return no valid cookie are dropped.
+pub const FLAG_CHECK_ACKS: u32 = 1 << 4;
+/// [`Config::flags`]: the controller may have first SYNs dropped.
+pub const FLAG_FIRST_SYN: u32 = 1 << 5;
 
 /// Every live setting, at index 0 of `CONFIG`. All zeros means: nothing is limited, everything passes.
 ///
@@ -60,8 +71,10 @@ pub struct Config {
     pub distinct_limit: u32,
     /// What the controller may do about a distributed flood, one of `COOKIES_*`.
     pub cookies: u32,
-    /// Zero.
-    pub reserved: [u32; 2],
+    /// Answers a second in all, 0 for any number: for the controller.
+    pub answer_rate: u32,
+    /// Answers a second to one /24 or /48, 0 for any number: for the controller.
+    pub answer_network_rate: u32,
 }
 
 /// [`Config::cookies`]: nothing.
@@ -196,8 +209,12 @@ pub struct CpuState {
     pub clock_tick: u64,
     /// The clock at that tick, in nanoseconds.
     pub clock_ns: u64,
+    /// The bucket of this CPU's answers, see [`Answering::limit`].
+    pub answer_tat_ns: u64,
+    /// Of no meaning: values are put here to be taken back.
+    pub scratch: u64,
     /// Zero.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 3],
 }
 
 /// Events a CPU may emit: 20 a second, bursts of 40.
@@ -211,8 +228,12 @@ const _: () = {
     assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<Event>() == 32);
     assert!(size_of::<CpuState>() == 192);
+    assert!(size_of::<Answering>() == 72);
     assert!(size_of::<Held>() == held::SLOTS * 32);
     assert!(size_of::<Listed>() == listed::SLOTS * 80);
+    assert!(size_of::<ListenerPair>() == 64);
+    assert!(size_of::<NetworkSketch>() == 32 << 10);
+    assert!(size_of::<FirstSyns>() == 4 << 20);
     assert!(size_of::<ListKey>() == 24);
     assert!(size_of::<ListEntry>() == 24);
     assert!(size_of::<Lists>() == 16 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
@@ -240,6 +261,9 @@ mod user {
         SourceState,
         Event,
         CpuState,
+        Answering,
+        ListenerPair,
+        NetworkSketch,
         Registers,
         Held,
         Listed,

@@ -8,14 +8,21 @@
 
 pub mod abi;
 pub mod admission;
+pub mod answer;
 pub mod distinct;
+pub mod first_syn;
 pub mod hash;
 pub mod held;
 pub mod list;
 pub mod list_table;
 pub mod listed;
+pub mod listener;
 pub mod names;
+pub mod network;
+pub mod offer;
 pub mod prefix;
+pub mod proven;
 pub mod rate;
 pub mod sketch;
+pub mod syn_ack;
 pub mod verdict;

@@ -42,13 +42,29 @@ pub const LIST_TABLES: &str = "LIST_TABLES";
 /// The filters of both lists, [`FILTER_WORDS`](crate::list::FILTER_WORDS) words each.
 pub const LIST_FILTER: &str = "LIST_FILTER";
 
+/// One [`Answering`](crate::answer::Answering): whether and how SYNs are answered.
+pub const ANSWERING: &str = "ANSWERING";
+/// LPM trie of the addresses at which this host receives, IPv4 in mapped form, to anything: what the routing table
+/// `local` has routes of type `local` for. Userspace keeps it while SYNs are answered; SYNs to other addresses are
+/// not. A wildcard listener could otherwise seem to be that of a host that packets are merely forwarded to.
+pub const LOCALS: &str = "LOCALS";
+/// Per-CPU [`ListenerPair`](crate::listener::ListenerPair)s.
+pub const LISTENERS: &str = "LISTENERS";
+/// Cells, see [`crate::proven`], each a `u32`. The program fills in whoever returned a valid cookie; userspace may fill
+/// in whoever has a connection.
+pub const PROVEN: &str = "PROVEN";
+/// One per-CPU [`NetworkSketch`](crate::network::NetworkSketch).
+pub const ANSWER_SKETCH: &str = "ANSWER_SKETCH";
+/// One [`FirstSyns`](crate::first_syn::FirstSyns).
+pub const FIRST_SYNS: &str = "FIRST_SYNS";
+
 /// Name of the pin of the allowlist's table, once there is one.
 pub const ALLOW: &str = "ALLOW";
 /// Name of the pin of the blocklist's table, once there is one.
 pub const BLOCK: &str = "BLOCK";
 
 /// Every map of the program, in the order they are pinned.
-pub const MAPS: [&str; 15] = [
+pub const MAPS: [&str; 21] = [
     CONFIG,
     PORTS,
     COUNTERS,
@@ -64,12 +80,20 @@ pub const MAPS: [&str; 15] = [
     LISTS,
     LIST_TABLES,
     LIST_FILTER,
+    ANSWERING,
+    LOCALS,
+    LISTENERS,
+    PROVEN,
+    ANSWER_SKETCH,
+    FIRST_SYNS,
 ];
 
 /// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
 pub const SOURCES_DEFAULT: u32 = 262_144;
 /// Capacity of [`PREFIXES`], in prefixes.
 pub const PREFIXES_DEFAULT: u32 = 65_536;
+/// Capacity of [`LOCALS`], in prefixes.
+pub const LOCALS_MAX: u32 = 4_096;
 /// Fewest sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128 and evicts
 /// early when it has few of them; below this the table would forget sources that still fit in it.
 pub const SOURCES_PER_CPU_MIN: u32 = 1_024;

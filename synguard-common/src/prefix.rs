@@ -13,6 +13,13 @@ pub const fn v4_mapped(address: u32) -> Halves {
     [0, MAPPED | u64::from_ne_bytes([0, 0, 0, 0, a[0], a[1], a[2], a[3]])]
 }
 
+/// The IPv4 address in a mapped one, as its four bytes lie in a packet.
+#[inline(always)]
+pub const fn v4(mapped: Halves) -> u32 {
+    let [_, _, _, _, a, b, c, d] = mapped[1].to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
+}
+
 /// Whether the address is in IPv4-mapped form.
 #[inline(always)]
 pub const fn is_v4_mapped(address: Halves) -> bool {
@@ -72,6 +79,7 @@ mod tests {
             let mapped = v4_mapped(u32::from_ne_bytes(address.octets()));
             prop_assert_eq!(to_bytes(mapped), address.to_ipv6_mapped().octets());
             prop_assert!(is_v4_mapped(mapped));
+            prop_assert_eq!(v4(mapped).to_ne_bytes(), address.octets());
         }
 
         #[test]

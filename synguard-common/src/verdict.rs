@@ -1,4 +1,4 @@
-//! Why a packet passed or was dropped. Every packet has exactly one [`Reason`], which is also the index of
+//! Why a packet passed, was dropped or was answered. Every packet has exactly one [`Reason`], which is also the index of
 //! its counter, so the counters sum to the packets seen.
 
 /// What happens to a packet.
@@ -8,6 +8,8 @@ pub enum Verdict {
     Pass,
     /// Discarded in the driver.
     Drop,
+    /// Turned into its own answer, and sent back in the driver.
+    Transmit,
 }
 
 macro_rules! reasons {
@@ -32,6 +34,12 @@ macro_rules! reasons {
             /// What it means, in a sentence or two; as it is documented, with links and all.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+
+            /// The reason with this counter.
+            #[inline(always)]
+            pub const fn of_index(index: u32) -> Option<Self> {
+                match index { $($index => Some(Self::$name),)+ _ => None }
             }
 
             /// What happens to a packet for this reason.
@@ -85,6 +93,36 @@ reasons! {
     Blocked = 18, "blocked", Drop;
     /// As [`Blocked`](Self::Blocked), but only watching.
     WouldBlocked = 19, "would_blocked", Pass;
+    /// A SYN that was answered with a SYN cookie.
+    Answered = 20, "answered", Transmit;
+    /// A SYN over the rate of answers in all.
+    AnswerBudget = 21, "answer_budget", Drop;
+    /// A SYN whose network (/24 or /48) is over its rate of answers.
+    AnswerNetworkBudget = 22, "answer_network_budget", Drop;
+    /// A SYN seen for the first time, while only those that are sent again are answered.
+    FirstSyn = 23, "first_syn", Drop;
+    /// A SYN to a port on which this host has no listener at that address, or to an address of another host.
+    NoListener = 24, "no_listener", Pass;
+    /// A SYN for which the kernel gave no cookie: its accept queue is full, or `tcp_syncookies` is not 2.
+    CookieRefused = 25, "cookie_refused", Pass;
+    /// A SYN that is left to the kernel to answer: with IP options, extension headers or fragments, with TCP options
+    /// that cannot be read or are signatures, with FIN, from an address that no host has, or of a connection that
+    /// there is already.
+    OddSyn = 26, "odd_syn", Pass;
+    /// A SYN that would be dropped unanswered, but from a source that proved itself lately. The kernel answers it.
+    Proven = 27, "proven", Pass;
+    /// An ACK that returns a valid cookie.
+    CookieAck = 28, "cookie_ack", Pass;
+    /// An ACK to a listener that belongs to no connection and returns no valid cookie.
+    BadAck = 29, "bad_ack", Drop;
+    /// As [`AnswerBudget`](Self::AnswerBudget), but only watching.
+    WouldAnswerBudget = 30, "would_answer_budget", Pass;
+    /// As [`AnswerNetworkBudget`](Self::AnswerNetworkBudget), but only watching.
+    WouldAnswerNetworkBudget = 31, "would_answer_network_budget", Pass;
+    /// As [`FirstSyn`](Self::FirstSyn), but only watching.
+    WouldFirstSyn = 32, "would_first_syn", Pass;
+    /// As [`BadAck`](Self::BadAck), but only watching.
+    WouldBadAck = 33, "would_bad_ack", Pass;
 }
 
 impl Reason {
@@ -104,6 +142,10 @@ impl Reason {
             Self::BadFlags => Self::WouldBadFlags,
             Self::PrefixExceeded => Self::WouldPrefixExceeded,
             Self::Blocked => Self::WouldBlocked,
+            Self::AnswerBudget => Self::WouldAnswerBudget,
+            Self::AnswerNetworkBudget => Self::WouldAnswerNetworkBudget,
+            Self::FirstSyn => Self::WouldFirstSyn,
+            Self::BadAck => Self::WouldBadAck,
             other => other,
         }
     }
@@ -125,7 +167,18 @@ impl Reason {
             | Self::WouldRateExceeded
             | Self::WouldHold
             | Self::PrefixExceeded
-            | Self::WouldPrefixExceeded => true,
+            | Self::WouldPrefixExceeded
+            | Self::Answered
+            | Self::AnswerBudget
+            | Self::AnswerNetworkBudget
+            | Self::FirstSyn
+            | Self::NoListener
+            | Self::CookieRefused
+            | Self::OddSyn
+            | Self::Proven
+            | Self::WouldAnswerBudget
+            | Self::WouldAnswerNetworkBudget
+            | Self::WouldFirstSyn => true,
             Self::NotIp
             | Self::Malformed
             | Self::NotTcp
@@ -136,7 +189,10 @@ impl Reason {
             | Self::WouldBadFlags
             | Self::Allowed
             | Self::Blocked
-            | Self::WouldBlocked => false,
+            | Self::WouldBlocked
+            | Self::CookieAck
+            | Self::BadAck
+            | Self::WouldBadAck => false,
         }
     }
 }
@@ -150,10 +206,12 @@ mod tests {
     fn indexes_are_dense_and_labels_unique() {
         for (i, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason.index() as usize, i);
+            assert_eq!(Reason::of_index(reason.index()), Some(*reason));
             let same = Reason::ALL.iter().filter(|r| r.label() == reason.label()).count();
             assert_eq!(same, 1, "{}", reason.label());
         }
         assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
+        assert_eq!(Reason::of_index(Reason::ALL.len() as u32), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! From a [`Packet`] to a [`Reason`]. Packets that are no SYN leave before the first map is looked at.
 
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns};
+use aya_ebpf::{
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns},
+    programs::XdpContext,
+};
 use synguard_common::{
     abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, SourceKey},
     hash,
@@ -9,7 +12,7 @@ use synguard_common::{
 };
 
 use crate::{
-    distinct, events,
+    answer, distinct, events,
     limit::{self, Charged, Prefixes, Sources, Terms},
     lists, maps,
     packet::{Class, Family, Packet},
@@ -37,7 +40,7 @@ pub fn clock() -> u64 {
 
 /// Decides about a packet. `clock` is read only for a SYN, and for what the lists have something against.
 #[inline(always)]
-pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
+pub fn judge(ctx: &XdpContext, packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
     match lists::judge(packet) {
         None => {}
         Some(Reason::Blocked) => {
@@ -52,7 +55,7 @@ pub fn judge(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
         Class::NotTcp => Reason::NotTcp,
         Class::Fragment => Reason::Fragment,
         Class::Tcp if packet.is_syn() || packet.has_bad_flags() => judge_tcp(packet, clock),
-        Class::Tcp => Reason::NotSyn,
+        Class::Tcp => answer::judge_other(ctx, packet),
         Class::HiddenSyn => judge_tcp(packet, clock),
     }
 }
@@ -68,8 +71,13 @@ fn judge_tcp(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
 /// The reason itself, or what takes its place while nothing may be dropped.
 #[inline(always)]
 fn armed(reason: Reason, config: &Config, clock: impl FnOnce() -> u64) -> Reason {
-    let disarmed = config.disarm_at_ns != 0 && clock() >= config.disarm_at_ns;
-    if config.has(FLAG_MONITOR) || disarmed { reason.watched() } else { reason }
+    if is_watching(config, clock) { reason.watched() } else { reason }
+}
+
+/// Whether nothing may be dropped, nor answered.
+#[inline(always)]
+pub(crate) fn is_watching(config: &Config, clock: impl FnOnce() -> u64) -> bool {
+    config.has(FLAG_MONITOR) || config.disarm_at_ns != 0 && clock() >= config.disarm_at_ns
 }
 
 #[inline(always)]
@@ -132,8 +140,9 @@ fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
     matches!(limit::charge::<Prefixes>(&key, hash, terms, now_ns), Charged::Exceeds | Charged::Held)
 }
 
+/// Whether SYNs to a port are of interest.
 #[inline(always)]
-fn is_guarded(port: u16, config: &Config) -> bool {
+pub(crate) fn is_guarded(port: u16, config: &Config) -> bool {
     config.has(FLAG_ALL_PORTS) || maps::ports().is_some_and(|ports| ports.contains(port))
 }
 

@@ -4,18 +4,19 @@
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use synguard_common::verdict::Verdict;
-use synguard_ebpf::{account, filter, packet};
+use synguard_ebpf::{account, answer, filter, packet};
 
 /// `frags`: packets spread over several buffers are accepted, so that jumbo frames do not keep the program
 /// from a driver. Headers always lie in the first buffer.
 #[xdp(frags)]
 fn synguard(ctx: XdpContext) -> u32 {
     let packet = packet::parse(&ctx);
-    let reason = filter::judge(&packet, filter::clock);
-    account::count(reason, packet::length(&ctx));
+    let (reason, bytes) = answer::judge(&ctx, &packet, filter::judge(&ctx, &packet, filter::clock));
+    account::count(reason, bytes);
     match reason.verdict() {
         Verdict::Pass => xdp_action::XDP_PASS,
         Verdict::Drop => xdp_action::XDP_DROP,
+        Verdict::Transmit => xdp_action::XDP_TX,
     }
 }
 

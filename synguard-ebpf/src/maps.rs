@@ -4,18 +4,23 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_NOEXIST},
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
     macros::btf_map,
 };
 use synguard_common::{
     abi::{COUNTER_SLOTS, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
+    answer::Answering,
     distinct::Registers,
+    first_syn::FirstSyns,
     held::{self, Held, HeldSlot},
     list::{FILTER_WORDS, Lists},
     list_table::Bucket,
     listed::{self, Listed, ListedSlot},
-    names::{EVENTS_BYTES, PREFIXES_DEFAULT, SOURCES_DEFAULT},
+    listener::{self, ListenerPair},
+    names::{EVENTS_BYTES, LOCALS_MAX, PREFIXES_DEFAULT, SOURCES_DEFAULT},
+    network::NetworkSketch,
     prefix::Halves,
+    proven,
     sketch::Sketch,
     verdict::Reason,
 };
@@ -70,6 +75,24 @@ static LIST_TABLES: ArrayOfMaps<ListTable, 2> = ArrayOfMaps::new();
 #[btf_map]
 static LIST_FILTER: Array<u64, { 2 * FILTER_WORDS }, { BPF_F_MMAPABLE as usize }> = Array::new();
 
+#[btf_map]
+static ANSWERING: Array<Answering, 1> = Array::new();
+
+#[btf_map]
+static LOCALS: LpmTrie<Halves, u64, { LOCALS_MAX as usize }> = LpmTrie::new();
+
+#[btf_map]
+static LISTENERS: PerCpuArray<ListenerPair, { listener::PAIRS }> = PerCpuArray::new();
+
+#[btf_map]
+static PROVEN: Array<u32, { proven::CELLS }> = Array::new();
+
+#[btf_map]
+static ANSWER_SKETCH: PerCpuArray<NetworkSketch, 1> = PerCpuArray::new();
+
+#[btf_map]
+static FIRST_SYNS: Array<FirstSyns, 1> = Array::new();
+
 /// The settings; all zeros until a loader writes them.
 #[inline(always)]
 pub fn config() -> Option<&'static Config> {
@@ -95,6 +118,18 @@ pub fn counter(reason: Reason) -> Option<&'static mut Counter> {
 pub fn cpu_state() -> Option<&'static mut CpuState> {
     // SAFETY: as for `counter`.
     unsafe { CPU_STATE.get_ptr_mut(0)?.as_mut() }
+}
+
+/// Returns a value, of which the verifier then knows nothing: it does not follow what lies in a map. A loop that can be
+/// gone through in many ways is then examined once a round, and not once for each.
+#[inline(always)]
+pub fn forget(cpu: &mut CpuState, value: u64) -> u64 {
+    let place = &raw mut cpu.scratch;
+    // SAFETY: the reference is valid; volatile, or the compiler would see through it.
+    unsafe {
+        place.write_volatile(value);
+        place.read_volatile()
+    }
 }
 
 /// This CPU's slot for sources in hold with this hash.
@@ -182,4 +217,43 @@ pub fn submit(event: Event) -> bool {
     entry.write(event);
     entry.submit(0);
     true
+}
+
+/// Whether and how SYNs are answered; all zeros until userspace says otherwise.
+#[inline(always)]
+pub fn answering() -> Option<&'static Answering> {
+    ANSWERING.get(0)
+}
+
+/// Whether this host receives at an address.
+#[inline(always)]
+pub fn is_local(address: Halves) -> bool {
+    LOCALS.get(&Key::new(128, address)).is_some()
+}
+
+/// This CPU's pair of places for listeners with this index.
+#[inline(always)]
+pub fn listeners(index: usize) -> Option<&'static mut ListenerPair> {
+    // SAFETY: as for `counter`.
+    unsafe { LISTENERS.get_ptr_mut(index as u32)?.as_mut() }
+}
+
+/// The cell of sources with this hash that proved themselves, shared with other CPUs and userspace: each access is one
+/// load or store.
+#[inline(always)]
+pub fn proven(hash: u64) -> Option<*mut u32> {
+    PROVEN.get_ptr_mut(proven::index(hash))
+}
+
+/// This CPU's buckets of networks.
+#[inline(always)]
+pub fn answer_sketch() -> Option<&'static mut NetworkSketch> {
+    // SAFETY: as for `counter`.
+    unsafe { ANSWER_SKETCH.get_ptr_mut(0)?.as_mut() }
+}
+
+/// The filters of SYNs seen before, shared with other CPUs: to be used word by word.
+#[inline(always)]
+pub fn first_syns() -> Option<*mut FirstSyns> {
+    FIRST_SYNS.get_ptr_mut(0)
 }

@@ -1,7 +1,7 @@
 //! From a frame to a [`Packet`]: Ethernet, VLAN tags, IPv4 and IPv6 with everything that may stand before
 //! the TCP header. It decides nothing; it says what can be seen.
 //!
-//! Offsets come from the packet, every read is checked against its end, and every loop has a named limit.
+//! Offsets come from the packet, every read is checked against its end (`bytes`), and every loop has a named limit.
 //! What lies beyond the limits is told apart by whether the network stack could still find a SYN in it.
 
 use core::mem::offset_of;
@@ -13,6 +13,8 @@ use network_types::{
     tcp::TcpHdr,
 };
 use synguard_common::prefix::{Halves, v4_mapped};
+
+use crate::bytes::{Header, header, within};
 
 /// VLAN tags that are followed.
 pub const VLAN_MAX_DEPTH: usize = 4;
@@ -71,6 +73,10 @@ pub struct Packet {
     pub flags: u8,
     /// TCP destination port; 0 unless the class is [`Class::Tcp`].
     pub port: u16,
+    /// Where the IP header begins, in bytes from the frame's start; 0 unless the class is [`Class::Tcp`].
+    pub network: u16,
+    /// Where the TCP header begins; 0 unless the class is [`Class::Tcp`].
+    pub transport: u16,
     /// Source address, IPv4 in its mapped form; zeros without a family.
     pub source: Halves,
 }
@@ -78,7 +84,7 @@ pub struct Packet {
 impl Packet {
     #[inline(always)]
     const fn new(class: Class, family: Family, source: Halves) -> Self {
-        Self { class, family, flags: 0, port: 0, source }
+        Self { class, family, flags: 0, port: 0, network: 0, transport: 0, source }
     }
 
     /// Whether the flags are those of a SYN: set, and neither an answer nor a reset. ECN, PSH, URG, FIN and
@@ -86,6 +92,12 @@ impl Packet {
     #[inline(always)]
     pub const fn is_syn(&self) -> bool {
         self.flags & (flags::SYN | flags::ACK | flags::RST) == flags::SYN
+    }
+
+    /// Whether the flags are those of an ACK that opens or carries on a connection: FIN and RST end one.
+    #[inline(always)]
+    pub const fn is_ack(&self) -> bool {
+        self.flags & (flags::SYN | flags::ACK | flags::RST | flags::FIN) == flags::ACK
     }
 
     /// Whether no host sends such flags: SYN with FIN or RST, FIN with RST, FIN without ACK, or none of them.
@@ -131,6 +143,8 @@ fn parse_plain(ctx: &XdpContext) -> Option<Packet> {
         family: Family::V4,
         flags: frame.read(TCP + FLAGS),
         port: u16::from_be(frame.read(TCP + offset_of!(TcpHdr, dest))),
+        network: IP as u16,
+        transport: TCP as u16,
         source: v4_mapped(frame.read(IP + offset_of!(Ipv4Hdr, src_addr))),
     })
 }
@@ -190,7 +204,7 @@ fn parse_ipv4(ctx: &XdpContext, offset: usize) -> Packet {
     if ip.read::<u8>(offset_of!(Ipv4Hdr, proto)) != PROTOCOL_TCP {
         return packet(Class::NotTcp);
     }
-    parse_tcp(ctx, offset + length, fragment & MORE != 0, packet(Class::Tcp))
+    parse_tcp(ctx, ip, offset + length, fragment & MORE != 0, packet(Class::Tcp))
 }
 
 const PROTOCOL_TCP: u8 = 6;
@@ -208,7 +222,7 @@ fn parse_ipv6(ctx: &XdpContext, offset: usize) -> Packet {
     let packet = Packet::new(Class::Tcp, Family::V6, [ip.read(SOURCE), ip.read(SOURCE + 8)]);
     let chain = skip_extensions(ctx, offset + Ipv6Hdr::LEN, ip.read(offset_of!(Ipv6Hdr, next_hdr)));
     match chain.end {
-        End::Tcp => parse_tcp(ctx, chain.offset, chain.first_fragment, packet),
+        End::Tcp => parse_tcp(ctx, ip, chain.offset, chain.first_fragment, packet),
         End::Class(class) => Packet { class, ..packet },
     }
 }
@@ -286,7 +300,7 @@ fn skip_extensions(ctx: &XdpContext, mut offset: usize, mut next: u8) -> Chain {
 /// Reads the TCP header at `offset` into `packet`. A first fragment that ends within the fixed header hides
 /// what its successor will complete.
 #[inline(always)]
-fn parse_tcp(ctx: &XdpContext, offset: usize, first_fragment: bool, packet: Packet) -> Packet {
+fn parse_tcp(ctx: &XdpContext, ip: Header, offset: usize, first_fragment: bool, packet: Packet) -> Packet {
     let Some(tcp) = header(ctx, offset, TcpHdr::LEN) else {
         let class = if first_fragment { Class::HiddenSyn } else { Class::Malformed };
         return Packet { class, ..packet };
@@ -295,60 +309,6 @@ fn parse_tcp(ctx: &XdpContext, offset: usize, first_fragment: bool, packet: Pack
         return Packet { class: Class::Malformed, ..packet };
     }
     let port = u16::from_be(tcp.read(offset_of!(TcpHdr, dest)));
-    Packet { class: Class::Tcp, flags: tcp.read(FLAGS), port, ..packet }
-}
-
-/// Whether the frame reaches to `offset`.
-#[inline(always)]
-fn within(ctx: &XdpContext, offset: usize) -> bool {
-    ctx.data() + offset <= ctx.data_end()
-}
-
-/// A stretch of the frame that is known to be there.
-#[derive(Clone, Copy)]
-struct Header {
-    start: *const u8,
-    length: usize,
-}
-
-/// The `length` bytes at `offset`, if the frame reaches that far: the one bounds check.
-#[inline(always)]
-fn header(ctx: &XdpContext, offset: usize, length: usize) -> Option<Header> {
-    let start = opaque(ctx.data() + offset);
-    (start + length <= ctx.data_end()).then_some(Header { start: start as *const u8, length })
-}
-
-impl Header {
-    /// Reads a value as its bytes lie in the frame. Both the offset and the type are constants to the
-    /// compiler, so the assertion costs nothing.
-    #[inline(always)]
-    fn read<T: Copy>(self, offset: usize) -> T {
-        assert!(offset + size_of::<T>() <= self.length);
-        // SAFETY: the bytes lie between the frame's start and end, as `header` has checked, T is an integer,
-        // and nothing writes to the frame meanwhile. What Rust calls an unaligned read the BPF backend splits
-        // into single bytes; the kernel lets programs read packets at any alignment where the hardware can
-        // (its verifier checks), so on that target the read is a plain one.
-        unsafe {
-            let pointer = self.start.add(offset).cast::<T>();
-            if cfg!(target_arch = "bpf") { pointer.read() } else { pointer.read_unaligned() }
-        }
-    }
-}
-
-/// Keeps the compiler from computing an address a second time: the verifier knows a bounds check only of the
-/// very pointer it was made on, not of another sum of the same terms.
-#[inline(always)]
-fn opaque(address: usize) -> usize {
-    #[cfg(target_arch = "bpf")]
-    let address = {
-        let mut address = address;
-        // An instruction of no effect: with none the line table has two entries for one place, which the
-        // kernel refuses.
-        // SAFETY: moves a register to itself.
-        unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags))
-        };
-        address
-    };
-    address
+    let (network, transport) = (ip.offset(ctx) as u16, tcp.offset(ctx) as u16);
+    Packet { class: Class::Tcp, flags: tcp.read(FLAGS), port, network, transport, ..packet }
 }

@@ -80,7 +80,8 @@ Examples:
   synguard set ports=80,443,8000-8010 monitor=false
 
 Keys: syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6,
-prefix-rate, distinct-limit, cookies, each with the values of the `attach` flag of that name.";
+prefix-rate, distinct-limit, cookies, answer-rate, answer-network-rate, keep-options, first-syn,
+check-acks, each with the values of the `attach` flag of that name.";
 
 /// Drops excess SYNs per source in the network driver, before they cost the server anything.
 #[derive(Clone, Debug, Parser)]

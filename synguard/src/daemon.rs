@@ -2,12 +2,13 @@
 //! it, writes it down, and takes the filter off when it is told to end. It is only a client of the pinned maps: the
 //! filter works the same without it.
 
+mod answers;
 mod controller;
-mod cookies;
 mod errands;
 mod interfaces;
 mod offences;
 mod privileges;
+mod raiser;
 mod suspects;
 mod systemd;
 
@@ -94,10 +95,12 @@ impl Teller {
     }
 }
 
-/// Puts back what a controller that was killed has left raised. To be called by whoever holds the controller's lock.
+/// Ends what a controller that was killed has left undone: the filter's answers first, then what was raised for them.
+/// To be called by whoever holds the controller's lock.
 pub fn settle(instance: &Instance) {
+    answers::settle(&instance.pins);
     let mut teller = Teller::new(instance);
-    for event in cookies::settle(instance) {
+    for event in raiser::settle(instance) {
         teller.tell(&event);
     }
 }

@@ -88,7 +88,14 @@ pub enum Event {
         numbers: Numbers,
     },
     /// It is over.
-    AttackOver { seconds: u64, syns: u64, unwanted: u64, peak_syn_rate: u64, peak_distinct_sources: u64 },
+    AttackOver {
+        seconds: u64,
+        syns: u64,
+        unwanted: u64,
+        answered: u64,
+        peak_syn_rate: u64,
+        peak_distinct_sources: u64,
+    },
     /// The kernel's setting was raised.
     CookiesRaised {
         from: u8,
@@ -108,8 +115,40 @@ pub enum Event {
     CookiesNotRestored { why: String },
     /// The kernel refuses most of the cookies that come back.
     CookiesRefused { sent: u64, received: u64, failed: u64 },
-    /// Answering in the driver was asked for.
-    CookiesXdpUnavailable {},
+    /// Valid cookies came back to the driver, but did not lead to connections: the kernel answers in its stead.
+    AnswersLost { returned: u64, received: u64, failed: u64 },
+    /// Answering in the driver was asked for, but cannot be done.
+    AnsweringUnavailable { why: String },
+    /// SYNs are answered in the driver from now on, with a connection's `options` or with the MSS only.
+    AnsweringBegan {
+        options: bool,
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// They are not any more. So many were, and so many cookies came back to the kernel, if that is known.
+    AnsweringEnded { why: String, seconds: u64, answered: u64, returned: Option<u64> },
+    /// More come than may be answered: a new SYN is dropped, and answered when it is sent again.
+    FirstSynOn {
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// Each is answered again.
+    FirstSynOff {
+        #[serde(flatten)]
+        numbers: Numbers,
+    },
+    /// The kernel's timestamps were changed so that answers may carry options in them.
+    TimestampsRaised { from: u8, to: u8 },
+    /// They were so already.
+    TimestampsAlreadyUp { value: u8 },
+    /// They could not be.
+    TimestampsNotRaised { why: String },
+    /// They were put back; `after_crash` if by another controller than the one that raised them.
+    TimestampsRestored { from: u8, to: u8, after_crash: bool },
+    /// They were not put back, or will not be: they are not what was written any more.
+    TimestampsLeftAlone { found: u8, written: u8, original: u8 },
+    /// They could not be put back.
+    TimestampsNotRestored { why: String },
     /// Somebody listens where the setting does not reach.
     ListenersElsewhere { namespaces: Vec<Elsewhere>, more: usize },
     /// Sources went over their limit.
@@ -142,7 +181,9 @@ impl Event {
     /// How important it is.
     pub const fn level(&self) -> Level {
         match self {
-            Self::NotReloaded { .. } | Self::CookiesNotRestored { .. } => Level::Error,
+            Self::NotReloaded { .. }
+            | Self::CookiesNotRestored { .. }
+            | Self::TimestampsNotRestored { .. } => Level::Error,
             Self::AttackBegan { .. }
             | Self::KindChanged { .. }
             | Self::AttackGoesOn { .. }
@@ -150,7 +191,13 @@ impl Event {
             | Self::CookiesNotRaised { .. }
             | Self::CookiesLeftAlone { .. }
             | Self::CookiesRefused { .. }
-            | Self::CookiesXdpUnavailable {}
+            | Self::AnswersLost { .. }
+            | Self::AnsweringUnavailable { .. }
+            | Self::AnsweringBegan { .. }
+            | Self::FirstSynOn { .. }
+            | Self::TimestampsRaised { .. }
+            | Self::TimestampsNotRaised { .. }
+            | Self::TimestampsLeftAlone { .. }
             | Self::ListenersElsewhere { .. }
             | Self::Blocked { .. }
             | Self::NotBlocked { .. }
@@ -158,7 +205,8 @@ impl Event {
             | Self::InterfaceGone { .. }
             | Self::InterfaceNotAttached { .. }
             | Self::InterfaceRenamed { .. } => Level::Warn,
-            Self::CookiesRestored { after_crash: true, .. } => Level::Warn,
+            Self::CookiesRestored { after_crash: true, .. }
+            | Self::TimestampsRestored { after_crash: true, .. } => Level::Warn,
             _ => Level::Info,
         }
     }
@@ -186,6 +234,9 @@ impl Display for Numbers {
         }
         if let Some(full) = self.queue_full_rate.filter(|full| *full >= 1.0) {
             write!(f, ", {full:.0} SYN/s found a full queue")?;
+        }
+        if self.answered_rate >= 1.0 {
+            write!(f, ", {:.0} SYN/s answered in the driver", self.answered_rate)?;
         }
         Ok(())
     }

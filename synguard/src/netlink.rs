@@ -2,6 +2,7 @@
 //! by netlink: `/sys/class/net` may show another namespace's.
 
 pub mod address;
+pub mod nat;
 mod request;
 pub mod route;
 pub mod tcp;
@@ -38,6 +39,8 @@ pub struct Interface {
     pub name: String,
     /// Its index.
     pub index: u32,
+    /// The largest packet that it sends, in bytes without link headers; 0 if the kernel does not say.
+    pub mtu: u32,
     /// The XDP programs on it, by id.
     pub xdp: Vec<(XdpPlace, u32)>,
 }
@@ -80,10 +83,11 @@ fn ask(query: LinkMessage) -> Result<Option<Interface>> {
 }
 
 fn interface(link: LinkMessage) -> Interface {
-    let mut interface = Interface { name: String::new(), index: link.header.index, xdp: Vec::new() };
+    let mut interface = Interface { name: String::new(), index: link.header.index, mtu: 0, xdp: Vec::new() };
     for attribute in link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name = name,
+            LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
             LinkAttribute::Xdp(attributes) => interface.xdp = xdp(&attributes),
             _ => {}
         }
@@ -122,6 +126,7 @@ mod tests {
     #[test]
     fn loopback_is_found_by_name_and_index() {
         let by_name = by_name("lo").expect("netlink").expect("lo");
+        assert!(by_name.mtu >= 1280, "{by_name:?}");
         assert_eq!(by_index(by_name.index).expect("netlink"), Some(by_name));
     }
 

@@ -61,6 +61,11 @@ impl Counters {
         self.sum(|reason| unwanted.iter().any(|&drop| reason == drop || reason == drop.watched())).packets
     }
 
+    /// SYNs that were answered.
+    pub fn answered(&self) -> u64 {
+        self.of(Verdict::Transmit).packets
+    }
+
     /// What was counted since `earlier`. Counters that went back – the maps were made anew – count from zero.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut delta = self.clone();
@@ -139,7 +144,8 @@ mod tests {
             all.add(reason, &Counter { packets: 1 << i, bytes: 1 << i });
         }
         assert_eq!(all.total().packets, (1 << Reason::ALL.len()) - 1);
-        assert_eq!(all.of(Verdict::Pass).packets + all.of(Verdict::Drop).packets, all.total().packets);
+        let verdicts = [Verdict::Pass, Verdict::Drop, Verdict::Transmit];
+        assert_eq!(verdicts.map(|verdict| all.of(verdict).packets).iter().sum::<u64>(), all.total().packets);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct View {
     pub kernel_cookies: bool,
     /// What the kernel's setting was before the controller raised it; `None` if it has not.
     pub original: Option<u8>,
+    /// The same of the kernel's timestamps.
+    #[serde(default)]
+    pub timestamps_original: Option<u8>,
     /// Automatic blocks of this controller that are in force.
     pub auto_blocks: usize,
 }
@@ -72,6 +75,7 @@ mod tests {
             kind: Some(Kind::Mixed),
             kernel_cookies: true,
             original: Some(1),
+            timestamps_original: Some(0),
             auto_blocks: 3,
         };
         view.publish(run).expect("published");

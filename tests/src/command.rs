@@ -63,6 +63,11 @@ pub fn is_alive(pid: u32) -> bool {
 /// # Errors
 /// When the machine has no such CPU, or this process may not use it.
 pub fn pin_to_cpu(cpu: usize) -> std::io::Result<()> {
+    pin_thread(0, cpu)
+}
+
+/// Pins a thread, 0 for the calling one, to one CPU.
+pub(crate) fn pin_thread(id: libc::pid_t, cpu: usize) -> std::io::Result<()> {
     // SAFETY: an all-zero cpu_set_t is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     if cpu >= libc::CPU_SETSIZE as usize {
@@ -70,8 +75,8 @@ pub fn pin_to_cpu(cpu: usize) -> std::io::Result<()> {
     }
     // SAFETY: the set is valid, and `cpu` is below its capacity.
     unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY: the pointer and the size describe the set; 0 is the calling thread.
-    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    // SAFETY: the pointer and the size describe the set.
+    let result = unsafe { libc::sched_setaffinity(id, size_of::<libc::cpu_set_t>(), &raw const set) };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
@@ -115,11 +120,20 @@ pub(crate) fn take_precedence() -> std::io::Result<()> {
     }
 }
 
-/// Lets the calling thread run as soon as the kernel can switch to it, whatever else wants its CPU.
-pub(crate) fn preempt_everything() -> std::io::Result<()> {
+/// Has the calling thread wake up when it asked to, not up to 50 µs later together with others.
+pub(crate) fn sleep_exactly() -> std::io::Result<()> {
+    // SAFETY: the call has no precondition.
+    match unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Lets a thread, 0 for the calling one, run as soon as the kernel can switch to it, whatever else wants its CPU.
+pub(crate) fn preempt_everything(id: libc::pid_t) -> std::io::Result<()> {
     let priority = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the pointer is to a parameter that outlives the call; 0 is the calling thread.
-    match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) } {
+    // SAFETY: the pointer is to a parameter that outlives the call.
+    match unsafe { libc::sched_setscheduler(id, libc::SCHED_FIFO, &raw const priority) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
     }

@@ -13,6 +13,7 @@
 
 use std::{
     fmt::Write as _,
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::Command,
 };
@@ -38,7 +39,8 @@ pub const SERVER_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 pub const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x5e, 0, 0, 0, 0, 0, 1);
 /// The server's hardware address.
 pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+/// The client's hardware address.
+pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// The hardware address of the server's gateway: the sender of the flood, and where answers to it go.
 pub const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xfe];
 
@@ -82,7 +84,7 @@ pub struct Lab {
     /// Where the visitors are.
     pub client: Netns,
     // A veth device delivers what its peer's program sends by XDP_TX only if it has a program of its own.
-    _uplink: Attached,
+    uplink: Attached,
 }
 
 impl Lab {
@@ -91,6 +93,15 @@ impl Lab {
     /// # Errors
     /// Without root, or without the tools `ip`, `ethtool` and `bridge`.
     pub fn new() -> Result<Self> {
+        Self::with_uplink(Program::Pass)
+    }
+
+    /// Builds the lab with one of its programs behind the server's device: [`Program::Sink`] swallows what is sent to
+    /// forged sources.
+    ///
+    /// # Errors
+    /// As [`Lab::new`].
+    pub fn with_uplink(program: Program) -> Result<Self> {
         let server = Netns::new("server")?;
         let internet = Netns::new("internet")?;
         let client = Netns::new("client")?;
@@ -110,8 +121,8 @@ impl Lab {
             let args = ["-K", device, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
             run(netns.command("ethtool").args(args)).context("turn offloads off")?;
         }
-        let uplink = Loaded::new(Program::Pass)?.attach(&internet, UPLINK, XdpMode::Driver)?;
-        Ok(Self { server, internet, client, _uplink: uplink })
+        let uplink = Loaded::new(program)?.attach(&internet, UPLINK, XdpMode::Driver)?;
+        Ok(Self { server, internet, client, uplink })
     }
 
     /// Sets `net.ipv4.tcp_syncookies` of the server: 0 never, 1 when a listener's queue is full, 2 always.
@@ -136,6 +147,37 @@ impl Lab {
     /// When another program is attached.
     pub fn attach(&self, program: Program) -> Result<Attached> {
         Loaded::new(program)?.attach(&self.server, DEVICE, XdpMode::Driver)
+    }
+
+    /// Adds these rules to the server's packet filter, in nft's language.
+    ///
+    /// # Errors
+    /// Without nft or what the rules need of the kernel.
+    pub fn add_rules(&self, rules: &str) -> Result<()> {
+        run_with_input(self.server.command("nft").args(["-f", "-"]), rules).map(drop)
+    }
+
+    /// Frames to the gateway that the server has sent and [`Program::Sink`] has swallowed.
+    ///
+    /// # Errors
+    /// When the kernel does not give the counter out.
+    pub fn swallowed(&self) -> Result<u64> {
+        self.uplink.dropped()
+    }
+
+    /// A counter of the server's namespace, one of `TcpExt` in `netstat`.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn tcp_ext(&self, name: &str) -> Result<u64> {
+        let text = self
+            .server
+            .run(|| fs::read_to_string("/proc/thread-self/net/netstat"))?
+            .context("read netstat")?;
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+        let (names, values) = lines.next().zip(lines.next()).context("no TcpExt in netstat")?;
+        let value = names.split(' ').zip(values.split(' ')).find(|(key, _)| *key == name);
+        value.and_then(|(_, value)| value.parse().ok()).with_context(|| format!("no {name} in netstat"))
     }
 
     /// Frames sent by XDP that the server's device had no room for in its ring, since it was

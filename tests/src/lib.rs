@@ -4,6 +4,7 @@
 //! Everything here needs root, and is undone when its guard is dropped. Floods stay inside the namespaces of
 //! the [`lab::Lab`] that they run in.
 
+pub mod answer;
 pub mod bench;
 pub mod bpffs;
 pub mod client;
@@ -21,8 +22,11 @@ pub mod netns;
 pub mod packet;
 pub mod picture;
 pub mod program;
+mod receiver;
+pub mod tcp_info;
 pub mod terminal;
 pub mod testrun;
 pub mod usage;
 pub mod web;
+pub mod wire;
 pub mod xdp;

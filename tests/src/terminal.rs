@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use crate::{bpffs::temp_dir, command::run};
+use crate::{bpffs::temp_dir, command::run, usage::cpu_time};
 
 const POLL: Duration = Duration::from_millis(20);
 
@@ -131,13 +131,7 @@ impl Terminal {
     /// # Errors
     /// When it has ended.
     pub fn program_cpu_time(&self) -> Result<Duration> {
-        let path = format!("/proc/{}/stat", self.program_pid()?);
-        let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-        // What follows the name, which may hold anything: user and system time are the 14th and 15th of all.
-        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
-        let ticks: Option<Vec<u64>> = fields.skip(11).take(2).map(|field| field.parse().ok()).collect();
-        let ticks: u64 = ticks.with_context(|| format!("understand {stat}"))?.iter().sum();
-        Ok(Duration::from_millis(10 * ticks))
+        cpu_time(self.program_pid()?)
     }
 
     /// Has what the program writes appended to a file, as it comes.

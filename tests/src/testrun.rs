@@ -21,9 +21,12 @@ use synguard_common::{
     held::Held,
     names, prefix,
     rate::Limit,
-    verdict::Reason,
+    verdict::{Reason, Verdict},
 };
 
+mod answering;
+
+pub use self::answering::{answering, answering_in};
 use crate::{command::require_root, netns::Netns};
 
 /// What the program may answer.
@@ -32,6 +35,8 @@ pub mod action {
     pub const DROP: u32 = 1;
     /// Hand it to the network stack.
     pub const PASS: u32 = 2;
+    /// Send it back where it came from.
+    pub const TX: u32 = 3;
 }
 
 /// Number of [`Reason`]s.
@@ -56,7 +61,12 @@ impl Outcome {
     pub fn of(reason: Reason, packets: u64, bytes: usize) -> Self {
         let mut delta = [Counter::default(); REASONS];
         delta[reason.index() as usize] = Counter { packets, bytes: packets * bytes as u64 };
-        Self { action: if reason.is_drop() { action::DROP } else { action::PASS }, delta }
+        let action = match reason.verdict() {
+            Verdict::Pass => action::PASS,
+            Verdict::Drop => action::DROP,
+            Verdict::Transmit => action::TX,
+        };
+        Self { action, delta }
     }
 
     /// The reason, if exactly one packet was counted, and under exactly one.

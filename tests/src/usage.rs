@@ -1,7 +1,7 @@
-//! What a command takes: time, and memory at its peak.
+//! What a program takes: time, and memory at its peak.
 
 use std::{
-    io,
+    fs, io,
     os::unix::process::ExitStatusExt as _,
     process::{Command, ExitStatus},
     time::{Duration, Instant},
@@ -37,6 +37,35 @@ pub fn measure(command: &mut Command) -> Result<(ExitStatus, Usage)> {
     Ok((ExitStatus::from_raw(status), Usage { time: begun.elapsed(), memory }))
 }
 
+/// Time that a running program has had of the CPUs so far, in steps of 10 ms.
+///
+/// # Errors
+/// When it has ended.
+pub fn cpu_time(pid: u32) -> Result<Duration> {
+    let stat = read(pid, "stat")?;
+    // What follows the name, which may hold anything: user and system time are the 14th and 15th of all.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
+    let ticks: Option<Vec<u64>> = fields.skip(11).take(2).map(|field| field.parse().ok()).collect();
+    let ticks: u64 = ticks.with_context(|| format!("understand {stat}"))?.iter().sum();
+    Ok(Duration::from_millis(10 * ticks))
+}
+
+/// Bytes of memory that a running program has had at most.
+///
+/// # Errors
+/// When it has ended.
+pub fn peak_memory(pid: u32) -> Result<u64> {
+    let status = read(pid, "status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    let kib: u64 = peak.and_then(|peak| peak.parse().ok()).with_context(|| format!("understand {status}"))?;
+    Ok(kib * 1024)
+}
+
+fn read(pid: u32, what: &str) -> Result<String> {
+    let path = format!("/proc/{pid}/{what}");
+    fs::read_to_string(&path).with_context(|| format!("read {path}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +79,15 @@ mod tests {
         assert_eq!(status.code(), Some(3));
         assert!(usage.memory > 60_000_000, "{}", usage.memory);
         assert!(usage.time > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_running_programs_too() {
+        let (me, begun) = (std::process::id(), Instant::now());
+        while cpu_time(me).expect("time") < Duration::from_millis(30) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "no time passes");
+        }
+        assert!(peak_memory(me).expect("memory") > 1 << 20);
+        assert!(cpu_time(u32::MAX).is_err());
     }
 }

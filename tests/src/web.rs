@@ -38,6 +38,14 @@ impl Web {
     /// # Errors
     /// Without nginx, or when it does not start.
     pub fn start(lab: &Lab) -> Result<Self> {
+        Self::start_on(lab, 0)
+    }
+
+    /// The same on another CPU.
+    ///
+    /// # Errors
+    /// As [`Web::start`].
+    pub fn start_on(lab: &Lab, cpu: usize) -> Result<Self> {
         let dir = temp_dir()?;
         let path = dir.path();
         fs::write(path.join("index.html"), BODY).context("write the page to serve")?;
@@ -47,7 +55,7 @@ impl Web {
         command.arg("-p").arg(path).args(["-c", "nginx.conf", "-e", "error.log"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // SAFETY: between fork and exec only system calls are made.
-        unsafe { command.pre_exec(|| pin_to_cpu(0).and_then(|()| take_precedence())) };
+        unsafe { command.pre_exec(move || pin_to_cpu(cpu).and_then(|()| take_precedence())) };
         end_with_parent(&mut command, libc::SIGKILL);
         let process = command.spawn().with_context(|| format!("start nginx: {REMEDY}"))?;
         let mut web = Self { process, dir };

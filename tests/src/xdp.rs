@@ -22,6 +22,8 @@ pub enum Program {
     Drop,
     /// Drops everything and does nothing else.
     DropEmpty,
+    /// Drops and counts what is for the gateway, and passes the rest.
+    Sink,
     /// Limits sources by an LRU table alone: what synguard is compared with.
     PlainLru,
     /// Writes and sends one frame of a flood.
@@ -34,6 +36,7 @@ impl Program {
             Self::Pass => "pass",
             Self::Drop => "drop",
             Self::DropEmpty => "drop_empty",
+            Self::Sink => "sink",
             Self::PlainLru => "plain_lru",
             Self::Generate => "generate",
         }
@@ -127,7 +130,7 @@ impl Attached {
         &self.0
     }
 
-    /// Frames that [`Program::Drop`] received.
+    /// Frames that [`Program::Drop`] received, or that [`Program::Sink`] dropped.
     ///
     /// # Errors
     /// When the kernel does not give the counter out.

@@ -93,7 +93,8 @@ fn expected(seen: &Seen) -> Packet {
         Some(IpAddr::V4(address)) => (Family::V4, address.to_ipv6_mapped().octets()),
         Some(IpAddr::V6(address)) => (Family::V6, address.octets()),
     };
-    Packet { class, family, flags, port, source: prefix::from_bytes(bytes) }
+    let [network, transport] = [seen.network, seen.transport].map(|offset| offset as u16);
+    Packet { class, family, flags, port, network, transport, source: prefix::from_bytes(bytes) }
 }
 
 fn hex(frame: &[u8]) -> String {
@@ -157,7 +158,15 @@ fn random_frames_are_parsed_as_the_model_says() {
 #[test]
 fn every_combination_of_flags_is_classed_as_the_model_does() {
     for flags in 0..=u8::MAX {
-        let packet = Packet { class: Class::Tcp, family: Family::V4, flags, port: 1, source: [0, 0] };
+        let packet = Packet {
+            class: Class::Tcp,
+            family: Family::V4,
+            flags,
+            port: 1,
+            network: 14,
+            transport: 34,
+            source: [0, 0],
+        };
         assert_eq!(packet.is_syn(), model::is_syn(flags), "{flags:#04x}");
         assert_eq!(packet.has_bad_flags(), model::is_impossible(flags), "{flags:#04x}");
     }

@@ -16,12 +16,13 @@ pub(crate) struct Tool {
 }
 
 /// What the lab starts.
-pub(crate) const TOOLS: [Tool; 5] = [
+pub(crate) const TOOLS: [Tool; 6] = [
     Tool { program: "nginx", package: "nginx-light" },
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "ethtool", package: "ethtool" },
     Tool { program: "bpftool", package: "bpftool" },
     Tool { program: "tmux", package: "tmux" },
+    Tool { program: "nft", package: "nftables" },
 ];
 
 /// What boots other kernels.
@@ -31,11 +32,8 @@ pub(crate) const MACHINE_TOOLS: [Tool; 2] = [
 ];
 
 /// What the bench compares with.
-pub(crate) const PEERS: [Tool; 3] = [
-    Tool { program: "nft", package: "nftables" },
-    Tool { program: "iptables", package: "iptables" },
-    Tool { program: "xdp-filter", package: "xdp-tools" },
-];
+pub(crate) const PEERS: [Tool; 2] =
+    [Tool { program: "iptables", package: "iptables" }, Tool { program: "xdp-filter", package: "xdp-tools" }];
 
 impl Tool {
     /// Whether it is there.

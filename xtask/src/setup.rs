@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn only_the_bench_takes_the_peers() {
         let takes = |scope: Scope, program| scope.tools().any(|tool| tool.program == program);
-        assert!(takes(Scope::Bench, "nft") && takes(Scope::Bench, "nginx"));
-        assert!(!takes(Scope::Everything, "nft") && takes(Scope::Everything, "nginx"));
+        assert!(takes(Scope::Bench, "xdp-filter") && takes(Scope::Bench, "nginx"));
+        assert!(!takes(Scope::Everything, "xdp-filter") && takes(Scope::Everything, "nginx"));
         assert_eq!(Scope::Build.tools().count(), 0);
     }
 

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::{
     config::{
-        Cookies, DISTINCT_LIMIT, HOLD, PREFIX_RATE, Patch, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, parse_bool,
-        parse_hold, parse_ports,
+        ANSWER_NETWORK_RATE, ANSWER_RATE, Cookies, DISTINCT_LIMIT, FirstSyn, HOLD, PREFIX_RATE, Patch,
+        SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, parse_bool, parse_hold, parse_ports,
     },
     ports::Ports,
 };
@@ -51,10 +51,32 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "N", value_parser = |text: &str| DISTINCT_LIMIT.parse::<u32>(text),
         help = format!("Sources of SYNs a second above which a flood counts as distributed: {DISTINCT_LIMIT} [default: 4096]"))]
     pub distinct_limit: Option<u32>,
-    /// What is done about a distributed flood: have the kernel answer with SYN cookies (kernel, auto), or nothing
-    /// (off). This version does not answer in the driver (xdp): it does as with kernel [default: auto]
+    /// What is done about a distributed flood: have the kernel answer with SYN cookies (kernel), answer in the driver
+    /// (xdp), begin with the kernel and go on in the driver when that is not enough (auto), or nothing (off)
+    /// [default: auto]
     #[arg(long, value_enum)]
     pub cookies: Option<Cookies>,
+    /// Answers a second in all.
+    #[arg(long, value_name = "N", value_parser = |text: &str| ANSWER_RATE.parse::<u32>(text),
+        help = format!("SYNs a second that are answered in the driver at most: {ANSWER_RATE} [default: 1000000]"))]
+    pub answer_rate: Option<u32>,
+    /// Answers a second to one network.
+    #[arg(long, value_name = "N", value_parser = |text: &str| ANSWER_NETWORK_RATE.parse::<u32>(text),
+        help = format!("Of these, to addresses of one /24 or IPv6 /48: {ANSWER_NETWORK_RATE} [default: 10000]"))]
+    pub answer_network_rate: Option<u32>,
+    /// Raise net.ipv4.tcp_timestamps to 2 while it answers, so that connections keep window scaling and SACK
+    /// [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_bool)]
+    pub keep_options: Option<bool>,
+    /// When more SYNs come than may be answered: drop each new one, and answer it when it is sent again (auto), or
+    /// drop those that are too many (off) [default: auto]
+    #[arg(long, value_enum)]
+    pub first_syn: Option<FirstSyn>,
+    /// Drop ACKs that return no valid cookie while it answers [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_bool)]
+    pub check_acks: Option<bool>,
 }
 
 impl SettingsArgs {
@@ -71,6 +93,11 @@ impl SettingsArgs {
             prefix_rate,
             distinct_limit,
             cookies,
+            answer_rate,
+            answer_network_rate,
+            keep_options,
+            first_syn,
+            check_acks,
         } = self.clone();
         Patch {
             syn_rate,
@@ -83,6 +110,11 @@ impl SettingsArgs {
             prefix_rate,
             distinct_limit,
             cookies,
+            answer_rate,
+            answer_network_rate,
+            keep_options,
+            first_syn,
+            check_acks,
         }
     }
 }

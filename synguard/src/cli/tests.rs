@@ -5,7 +5,7 @@ use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 
 use super::*;
 use crate::{
-    config::{Cookies, Key, Patch, Settings, resolve},
+    config::{Cookies, FirstSyn, Key, Patch, Settings, resolve},
     duration,
     ports::Ports,
 };
@@ -95,7 +95,8 @@ fn attach_flags_become_a_layer() {
         "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 \
          --syn-rate 7 --syn-burst 9 --hold 1m \
          --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --distinct-limit 900 \
-         --cookies off --confirm 1m30s",
+         --cookies off --answer-rate 0 --answer-network-rate 50 --keep-options=false --first-syn off --check-acks \
+         --confirm 1m30s",
     );
     assert_eq!(args.confirm, Some(Duration::from_secs(90)));
     let layer = args.layer();
@@ -113,6 +114,11 @@ fn attach_flags_become_a_layer() {
                 prefix_rate: Some(500),
                 distinct_limit: Some(900),
                 cookies: Some(Cookies::Off),
+                answer_rate: Some(0),
+                answer_network_rate: Some(50),
+                keep_options: Some(false),
+                first_syn: Some(FirstSyn::Off),
+                check_acks: Some(true),
             },
             interfaces: Some(vec!["eth0".into(), "eth1".into()]),
             mode: Some(Mode::Native),

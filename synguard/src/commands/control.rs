@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use synguard_common::answer::{ANSWER_CHECK_ACKS, ANSWER_OPTIONS, ANSWER_SECOND_SYN, Answering};
 
 use crate::{
     config::Settings,
@@ -12,7 +13,7 @@ use crate::{
     instance::Instance,
     policy::{self, Phase},
     snapshot::Snapshot,
-    sysctl,
+    sysctl::{self, Setting},
     view::View,
 };
 
@@ -24,8 +25,57 @@ pub(super) struct Control {
     since_ns: Option<u64>,
     pub(super) kind: Option<Kind>,
     kernel_cookies: bool,
-    pub(super) sysctl: Option<u8>,
+    /// How the filter answers, if it does.
+    answers: Option<Answers>,
+    pub(super) cookies: Sysctl,
+    pub(super) timestamps: Sysctl,
+}
+
+/// How the filter answers SYNs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answers {
+    options: bool,
+    second_syn: bool,
+    check_acks: bool,
+}
+
+/// A setting of the kernel's, if it can be read, and what it was before the controller raised it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sysctl {
+    pub(super) now: Option<u8>,
     original: Option<u8>,
+}
+
+impl Sysctl {
+    /// Nobody has raised it, unless `original` says so.
+    fn read(setting: Setting, original: Option<u8>) -> Self {
+        let now = setting.read();
+        Self { now, original: original.or(now) }
+    }
+
+    fn json(self) -> Value {
+        json!({ "sysctl": self.now, "original": self.original })
+    }
+
+    fn text(self, setting: Setting) -> String {
+        let name = setting.name();
+        match (self.now, self.original) {
+            (None, _) => format!("{name} cannot be read"),
+            (Some(now), Some(before)) if now != before => format!("{name} is {now}, was {before}"),
+            (Some(now), _) => format!("{name} is {now}"),
+        }
+    }
+}
+
+impl Answers {
+    /// What the program does at `now_ns`, whoever has told it.
+    fn of(answering: &Answering, now_ns: u64) -> Option<Self> {
+        answering.is_on(now_ns).then(|| Self {
+            options: answering.has(ANSWER_OPTIONS),
+            second_syn: answering.has(ANSWER_SECOND_SYN),
+            check_acks: answering.has(ANSWER_CHECK_ACKS),
+        })
+    }
 }
 
 impl Control {
@@ -35,24 +85,25 @@ impl Control {
         earlier: &Snapshot,
         now: &Snapshot,
         settings: &Settings,
+        answering: &Answering,
     ) -> Self {
-        let sysctl = sysctl::tcp_syncookies();
+        let answers = Answers::of(answering, now.at_ns);
+        let sysctls = |[cookies, timestamps]: [Option<u8>; 2]| {
+            let cookies = Sysctl::read(Setting::Syncookies, cookies);
+            (cookies, Sysctl::read(Setting::Timestamps, timestamps))
+        };
         if let Some(view) = controller.and_then(|pid| View::of(pid, &instance.run)) {
-            let View { phase, phase_since_ns: since_ns, kind, kernel_cookies, original, .. } = view;
-            return Self { phase, since_ns, kind, kernel_cookies, sysctl, original: original.or(sysctl) };
+            let View { phase, phase_since_ns: since_ns, kind, kernel_cookies, .. } = view;
+            let (cookies, timestamps) = sysctls([view.original, view.timestamps_original]);
+            return Self { phase, since_ns, kind, kernel_cookies, answers, cookies, timestamps };
         }
         let kind = policy::glance(earlier, now, settings);
         let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
-        // One that was killed may have left it raised.
-        let owed = sysctl::owed(&instance.run);
-        Self {
-            phase,
-            since_ns: None,
-            kind,
-            kernel_cookies: owed.is_some(),
-            sysctl,
-            original: owed.or(sysctl),
-        }
+        // One that was killed may have left them raised.
+        let owed = [Setting::Syncookies, Setting::Timestamps].map(|one| sysctl::owed(&instance.run, one));
+        let kernel_cookies = owed[0].is_some();
+        let (cookies, timestamps) = sysctls(owed);
+        Self { phase, since_ns: None, kind, kernel_cookies, answers, cookies, timestamps }
     }
 
     /// For how many seconds the phase has lasted at `now_ns`, if that is known.
@@ -80,11 +131,26 @@ impl Control {
 
     /// Who answers with cookies because of the filter.
     pub(super) const fn cookie_mode(&self) -> &'static str {
-        if self.kernel_cookies { "kernel" } else { "off" }
+        match (self.answers, self.kernel_cookies) {
+            (Some(_), _) => "xdp",
+            (None, true) => "kernel",
+            (None, false) => "off",
+        }
     }
 
     pub(super) fn cookies_json(&self) -> Value {
-        json!({ "mode": self.cookie_mode(), "sysctl": self.sysctl, "original": self.original })
+        let Sysctl { now, original } = self.cookies;
+        json!({ "mode": self.cookie_mode(), "sysctl": now, "original": original })
+    }
+
+    pub(super) fn timestamps_json(&self) -> Value {
+        self.timestamps.json()
+    }
+
+    /// How SYNs are answered, or null.
+    pub(super) fn answering_json(&self) -> Value {
+        let json = |Answers { options, second_syn, check_acks }| json!({ "options": options, "first_syn": second_syn, "check_acks": check_acks });
+        self.answers.map_or(Value::Null, json)
     }
 
     pub(super) fn phase_text(&self, now_ns: u64) -> String {
@@ -99,15 +165,19 @@ impl Control {
     }
 
     pub(super) fn cookies_text(&self) -> String {
-        let name = sysctl::NAME;
-        match (self.kernel_cookies, self.sysctl, self.original) {
-            (_, None, _) => format!("{name} cannot be read"),
-            (true, Some(now), Some(before)) if now != before => {
-                format!("the kernel answers every SYN with one: {name} is {now}, was {before}")
-            }
-            (true, Some(now), _) => format!("the kernel answers every SYN with one: {name} is {now}"),
-            (false, Some(now), _) => format!("as the kernel is set: {name} is {now}"),
-        }
+        let cookies = self.cookies.text(Setting::Syncookies);
+        let Some(Answers { options, second_syn, .. }) = self.answers else {
+            let who = if self.kernel_cookies {
+                "the kernel answers every SYN with one"
+            } else {
+                "as the kernel is set"
+            };
+            return if self.cookies.now.is_none() { cookies } else { format!("{who}: {cookies}") };
+        };
+        let how = if options { "keeping the options" } else { "with the MSS only" };
+        let first = if second_syn { ", when they are sent again" } else { "" };
+        let timestamps = self.timestamps.text(Setting::Timestamps);
+        format!("SYNs are answered in the driver, {how}{first}: {cookies}; {timestamps}")
     }
 }
 
@@ -122,8 +192,9 @@ mod tests {
             since_ns: None,
             kind: None,
             kernel_cookies: false,
-            sysctl: Some(1),
-            original: Some(1),
+            answers: None,
+            cookies: Sysctl { now: Some(1), original: Some(1) },
+            timestamps: Sysctl { now: Some(1), original: Some(1) },
         };
         assert_eq!((calm.phase_text(0), calm.kind_name()), ("calm".to_owned(), None));
         assert_eq!(calm.cookies_json(), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
@@ -133,14 +204,26 @@ mod tests {
             since_ns: Some(1_000_000_000),
             kind: Some(Kind::Mixed),
             kernel_cookies: true,
-            sysctl: Some(2),
-            original: Some(0),
+            cookies: Sysctl { now: Some(2), original: Some(0) },
+            ..calm.clone()
         };
         assert_eq!(mixed.phase_text(91_999_999_999), "attack (concentrated and distributed) for 1m30s");
         assert_eq!((mixed.kind_name(), mixed.kind_names().len()), (Some("distributed"), 2));
         assert_eq!(mixed.cookies_json(), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
         assert!(mixed.cookies_text().ends_with("is 2, was 0"));
-        let unreadable = Control { sysctl: None, ..calm };
+        let answers = Answers { options: true, second_syn: false, check_acks: true };
+        let timestamps = Sysctl { now: Some(2), original: Some(1) };
+        let answering = Control { answers: Some(answers), timestamps, ..mixed.clone() };
+        assert_eq!(answering.cookie_mode(), "xdp");
+        assert_eq!(
+            answering.cookies_text(),
+            "SYNs are answered in the driver, keeping the options: net.ipv4.tcp_syncookies is 2, was 0; \
+             net.ipv4.tcp_timestamps is 2, was 1"
+        );
+        assert_eq!(answering.timestamps_json(), json!({ "sysctl": 2, "original": 1 }));
+        let expected = json!({ "options": true, "first_syn": false, "check_acks": true });
+        assert_eq!((answering.answering_json(), mixed.answering_json()), (expected, Value::Null));
+        let unreadable = Control { cookies: Sysctl::default(), ..calm };
         assert!(unreadable.cookies_text().contains("cannot be read"));
     }
 }

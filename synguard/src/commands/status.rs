@@ -75,7 +75,14 @@ impl Status {
             name: instance.name.clone(),
             interfaces: datapath::attached(&instance.pins)?,
             controller,
-            control: Control::find(instance, controller, earlier, &snapshot, &settings),
+            control: Control::find(
+                instance,
+                controller,
+                earlier,
+                &snapshot,
+                &settings,
+                &datapath.answering()?,
+            ),
             settings,
             disarm_at_ns,
             syn_rate: snapshot.syn_rate(earlier),
@@ -129,7 +136,7 @@ impl Status {
                 "bytes": counters.total().bytes,
                 "passed": counters.of(Verdict::Pass).packets,
                 "dropped": counters.of(Verdict::Drop).packets,
-                "answered": 0,
+                "answered": counters.of(Verdict::Transmit).packets,
                 "reasons": reasons,
             },
             "syn": {
@@ -139,6 +146,8 @@ impl Status {
                 "distinct_limit": self.settings.distinct_limit,
             },
             "cookies": self.control.cookies_json(),
+            "timestamps": self.control.timestamps_json(),
+            "answering": self.control.answering_json(),
             "sources": {
                 "tracked": self.sources.tracked,
                 "capacity": self.capacity,
@@ -209,12 +218,18 @@ impl Status {
             let ListSize { entries, capacity } = self.lists[list.index()];
             writeln!(out, "{:11} {entries} of {capacity} entries in use", list.name())?;
         }
-        writeln!(out, "packets     {} seen, {} dropped", total.packets, dropped.packets)?;
+        let answered = counters.of(Verdict::Transmit).packets;
+        write!(out, "packets     {} seen, {} dropped", total.packets, dropped.packets)?;
+        writeln!(out, "{}", if answered == 0 { String::new() } else { format!(", {answered} answered") })?;
         for &reason in Reason::ALL {
             let counter = counters.get(reason);
             if counter.packets > 0 {
-                let verdict = if reason.is_drop() { "drop" } else { "pass" };
-                writeln!(out, "  {verdict}  {:20} {:>16}", reason.label(), counter.packets)?;
+                let verdict = match reason.verdict() {
+                    Verdict::Pass => "pass",
+                    Verdict::Drop => "drop",
+                    Verdict::Transmit => "answer",
+                };
+                writeln!(out, "  {verdict:6} {:26} {:>16}", reason.label(), counter.packets)?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use synguard_common::verdict::{Reason, Verdict};
 
 use super::{emit, open};
-use crate::{cli::WhyArgs, clock, instance::Instance, sources::key_of, sysctl, why::Explanation};
+use crate::{cli::WhyArgs, clock, instance::Instance, sources::key_of, sysctl::Setting, why::Explanation};
 
 /// Explains.
 ///
@@ -20,7 +20,7 @@ pub(super) fn run(instance: &Instance, args: &WhyArgs) -> Result<()> {
     let read = datapath.about(key_of(address).address)?;
     let (settings, _) = datapath.settings()?;
     let explanation =
-        Explanation::new(&read, &settings, args.port, sysctl::tcp_syncookies(), clock::now_ns());
+        Explanation::new(&read, &settings, args.port, Setting::Syncookies.read(), clock::now_ns());
     if args.json {
         return emit(format!("{}\n", to_json(address, &explanation)));
     }
@@ -31,6 +31,7 @@ const fn verdict(reason: Reason) -> &'static str {
     match reason.verdict() {
         Verdict::Pass => "pass",
         Verdict::Drop => "drop",
+        Verdict::Transmit => "answer",
     }
 }
 

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use synguard_common::{
-    abi::{ABI_VERSION, Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet},
+    abi::{
+        ABI_VERSION, Config, FLAG_ALL_PORTS, FLAG_CHECK_ACKS, FLAG_DROP_BAD_FLAGS, FLAG_FIRST_SYN,
+        FLAG_KEEP_OPTIONS, FLAG_MONITOR, PortSet,
+    },
     prefix,
     rate::Limit,
 };
 
 use super::{
-    Cookies, DISTINCT_LIMIT, HOLD, Key, PREFIX_RATE, Range, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE,
-    SettingError, Settings, ValueError,
+    ANSWER_NETWORK_RATE, ANSWER_RATE, Cookies, DISTINCT_LIMIT, FirstSyn, HOLD, Key, PREFIX_RATE, Range,
+    SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError, Settings, ValueError,
 };
 use crate::ports::{Ports, PortsError};
 
@@ -44,7 +47,10 @@ impl Settings {
             abi: ABI_VERSION,
             flags: flag(self.monitor, FLAG_MONITOR)
                 | flag(self.ports == Ports::All, FLAG_ALL_PORTS)
-                | flag(self.drop_bad_flags, FLAG_DROP_BAD_FLAGS),
+                | flag(self.drop_bad_flags, FLAG_DROP_BAD_FLAGS)
+                | flag(self.keep_options, FLAG_KEEP_OPTIONS)
+                | flag(self.check_acks, FLAG_CHECK_ACKS)
+                | flag(self.first_syn == FirstSyn::Auto, FLAG_FIRST_SYN),
             syn_interval_ns: limit.interval_ns,
             syn_tolerance_ns: limit.tolerance_ns,
             hold_ns: u64::try_from(self.hold.as_nanos()).unwrap_or(u64::MAX),
@@ -59,7 +65,8 @@ impl Settings {
             hash_seed: [0; 2],
             distinct_limit: self.distinct_limit,
             cookies: self.cookies.to_abi(),
-            reserved: [0; _],
+            answer_rate: self.answer_rate,
+            answer_network_rate: self.answer_network_rate,
         };
         (config, self.ports.to_set())
     }
@@ -91,6 +98,15 @@ impl Settings {
             distinct_limit: number(Key::DistinctLimit, DISTINCT_LIMIT, config.distinct_limit)?,
             cookies: Cookies::from_abi(config.cookies)
                 .ok_or_else(|| damaged(Key::Cookies, config.cookies, ValueError::Cookies))?,
+            answer_rate: number(Key::AnswerRate, ANSWER_RATE, config.answer_rate)?,
+            answer_network_rate: number(
+                Key::AnswerNetworkRate,
+                ANSWER_NETWORK_RATE,
+                config.answer_network_rate,
+            )?,
+            keep_options: config.has(FLAG_KEEP_OPTIONS),
+            first_syn: if config.has(FLAG_FIRST_SYN) { FirstSyn::Auto } else { FirstSyn::Off },
+            check_acks: config.has(FLAG_CHECK_ACKS),
         };
         Ok(settings.checked()?)
     }
@@ -118,12 +134,16 @@ mod tests {
         assert_eq!(read(Config { disarm_at_ns: 7, ..good }), Ok(Settings::default()));
         for (config, expected) in [
             (Config::default(), "layout 0"),
-            (Config { abi: ABI_VERSION + 1, ..good }, "layout 2"),
+            (Config { abi: ABI_VERSION + 1, ..good }, "layout 3"),
             (Config { syn_rate: 0, ..good }, "syn-rate = 0: must be 1 to 1000000 SYNs a second"),
             (Config { syn_burst: 0, ..good }, "syn-burst = 0: must be 2 to 10000000 SYNs"),
             (Config { hold_ns: u64::MAX, ..good }, "hold = 18446744073709551615: must be a duration"),
             (Config { source_prefix_v6: 129, ..good }, "source-prefix-v6 = 129: must be 1 to 128 bits"),
             (Config { cookies: 4, ..good }, "cookies = 4: must be auto, kernel, xdp or off"),
+            (
+                Config { answer_rate: 100_000_001, ..good },
+                "answer-rate = 100000001: must be 0 to 100000000 answers",
+            ),
             (Config { syn_rate: 1_000_000, ..good }, "syn-burst = 200: must be 10001 to"),
         ] {
             let error = read(config).expect_err(expected);

@@ -10,12 +10,12 @@ use super::ValueError;
 /// What the controller may do about a distributed flood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Cookies {
-    /// The best there is: today the kernel's.
+    /// The kernel's first, and in the driver when those are not enough.
     #[default]
     Auto,
     /// Raise `net.ipv4.tcp_syncookies`: the kernel answers with SYN cookies.
     Kernel,
-    /// Answer in the driver. This version cannot, says so, and does as with `kernel`.
+    /// Answer in the driver.
     Xdp,
     /// Leave the kernel's setting alone.
     Off,

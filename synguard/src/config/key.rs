@@ -25,6 +25,16 @@ pub enum Key {
     DistinctLimit,
     /// What is done about a distributed flood.
     Cookies,
+    /// Answers a second in all.
+    AnswerRate,
+    /// Answers a second to one /24 or /48.
+    AnswerNetworkRate,
+    /// Change the kernel's timestamps so that answers keep options.
+    KeepOptions,
+    /// What is done when more SYNs come than may be answered.
+    FirstSyn,
+    /// Drop ACKs that return no valid cookie.
+    CheckAcks,
     /// Where to attach.
     Interfaces,
     /// How to attach.
@@ -50,6 +60,11 @@ impl Key {
         Self::PrefixRate,
         Self::DistinctLimit,
         Self::Cookies,
+        Self::AnswerRate,
+        Self::AnswerNetworkRate,
+        Self::KeepOptions,
+        Self::FirstSyn,
+        Self::CheckAcks,
         Self::Interfaces,
         Self::Mode,
         Self::MaxSources,
@@ -70,6 +85,11 @@ impl Key {
             Self::PrefixRate => "prefix-rate",
             Self::DistinctLimit => "distinct-limit",
             Self::Cookies => "cookies",
+            Self::AnswerRate => "answer-rate",
+            Self::AnswerNetworkRate => "answer-network-rate",
+            Self::KeepOptions => "keep-options",
+            Self::FirstSyn => "first-syn",
+            Self::CheckAcks => "check-acks",
             Self::Interfaces => "interfaces",
             Self::Mode => "mode",
             Self::MaxSources => "max-sources",
@@ -90,7 +110,12 @@ impl Key {
             | Self::SourcePrefixV6
             | Self::PrefixRate
             | Self::DistinctLimit
-            | Self::Cookies => true,
+            | Self::Cookies
+            | Self::AnswerRate
+            | Self::AnswerNetworkRate
+            | Self::KeepOptions
+            | Self::FirstSyn
+            | Self::CheckAcks => true,
             Self::Interfaces | Self::Mode | Self::MaxSources | Self::MaxList | Self::KeepOnExit => false,
         }
     }
@@ -156,7 +181,8 @@ mod tests {
         assert_eq!(
             all,
             "valid keys are syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6, \
-             prefix-rate, distinct-limit, cookies"
+             prefix-rate, distinct-limit, cookies, answer-rate, answer-network-rate, keep-options, first-syn, \
+             check-acks"
         );
     }
 }

@@ -2,6 +2,7 @@
 //! how defaults, the configuration file and flags make them. Pure but for [`load`], which reads the file.
 
 mod abi;
+mod answers;
 mod cookies;
 mod error;
 mod key;
@@ -11,6 +12,7 @@ mod settings;
 mod value;
 
 pub use abi::AbiError;
+pub use answers::{ANSWER_NETWORK_RATE, ANSWER_RATE, FirstSyn, parse_first_syn};
 pub use cookies::{Cookies, parse_cookies};
 pub use error::{ConfigError, SettingError};
 pub use key::Key;

@@ -60,16 +60,23 @@ impl Layer {
     /// Takes the value of a key from a file.
     fn put(&mut self, key: Key, value: &DeValue<'_>) -> Result<(), ValueError> {
         match key {
-            Key::SynRate | Key::SynBurst | Key::SourcePrefixV6 | Key::PrefixRate | Key::DistinctLimit => {
-                self.settings.put(key, &integer(value)?)
+            Key::SynRate
+            | Key::SynBurst
+            | Key::SourcePrefixV6
+            | Key::PrefixRate
+            | Key::DistinctLimit
+            | Key::AnswerRate
+            | Key::AnswerNetworkRate => self.settings.put(key, &integer(value)?),
+            Key::Monitor | Key::DropBadFlags | Key::KeepOptions | Key::CheckAcks => {
+                self.settings.put(key, boolean(value)?)
             }
-            Key::Monitor | Key::DropBadFlags => self.settings.put(key, boolean(value)?),
             Key::Hold => {
                 let text = value.as_str().ok_or(ValueError::Type("text with a unit, such as \"10s\""))?;
                 self.settings.put(key, text)
             }
             Key::Ports => self.settings.put(key, &ports(value)?),
             Key::Cookies => self.settings.put(key, value.as_str().ok_or(ValueError::Cookies)?),
+            Key::FirstSyn => self.settings.put(key, value.as_str().ok_or(ValueError::FirstSyn)?),
             Key::Interfaces => {
                 self.interfaces = Some(interfaces(value)?);
                 Ok(())

@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 use synguard_common::rate::burst_min;
 
 use super::{
-    Cookies, DISTINCT_LIMIT, Key, PREFIX_RATE, SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, SettingError,
-    ValueError, error::shown, parse_bool, parse_cookies, parse_hold, parse_ports,
+    ANSWER_NETWORK_RATE, ANSWER_RATE, Cookies, DISTINCT_LIMIT, FirstSyn, Key, PREFIX_RATE, SOURCE_PREFIX_V6,
+    SYN_BURST, SYN_RATE, SettingError, ValueError, error::shown, parse_bool, parse_cookies, parse_first_syn,
+    parse_hold, parse_ports,
 };
 use crate::{duration, ports::Ports};
 
@@ -40,6 +41,17 @@ pub struct Settings {
     /// What the controller may do about a distributed flood.
     #[serde(serialize_with = "as_text")]
     pub cookies: Cookies,
+    /// Answers a second in all that the filter itself may give, up to 100 000 000; 0: any number.
+    pub answer_rate: u32,
+    /// Answers a second to one /24 or /48, up to 1 000 000; 0: any number.
+    pub answer_network_rate: u32,
+    /// Raise `net.ipv4.tcp_timestamps` while it answers, so that answers can carry a connection's options.
+    pub keep_options: bool,
+    /// What is done when more SYNs come than may be answered.
+    #[serde(serialize_with = "as_text")]
+    pub first_syn: FirstSyn,
+    /// Drop ACKs that return no valid cookie while it answers.
+    pub check_acks: bool,
 }
 
 fn as_duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -73,6 +85,16 @@ pub struct Patch {
     pub distinct_limit: Option<u32>,
     /// See [`Settings::cookies`].
     pub cookies: Option<Cookies>,
+    /// See [`Settings::answer_rate`].
+    pub answer_rate: Option<u32>,
+    /// See [`Settings::answer_network_rate`].
+    pub answer_network_rate: Option<u32>,
+    /// See [`Settings::keep_options`].
+    pub keep_options: Option<bool>,
+    /// See [`Settings::first_syn`].
+    pub first_syn: Option<FirstSyn>,
+    /// See [`Settings::check_acks`].
+    pub check_acks: Option<bool>,
 }
 
 impl Default for Settings {
@@ -89,6 +111,11 @@ impl Default for Settings {
             prefix_rate: 0,
             distinct_limit: 4096,
             cookies: Cookies::Auto,
+            answer_rate: 1_000_000,
+            answer_network_rate: 10_000,
+            keep_options: true,
+            first_syn: FirstSyn::Auto,
+            check_acks: true,
         }
     }
 }
@@ -158,6 +185,11 @@ impl Settings {
             prefix_rate: patch.prefix_rate.unwrap_or(self.prefix_rate),
             distinct_limit: patch.distinct_limit.unwrap_or(self.distinct_limit),
             cookies: patch.cookies.unwrap_or(self.cookies),
+            answer_rate: patch.answer_rate.unwrap_or(self.answer_rate),
+            answer_network_rate: patch.answer_network_rate.unwrap_or(self.answer_network_rate),
+            keep_options: patch.keep_options.unwrap_or(self.keep_options),
+            first_syn: patch.first_syn.unwrap_or(self.first_syn),
+            check_acks: patch.check_acks.unwrap_or(self.check_acks),
         }
         .checked()
     }
@@ -189,6 +221,11 @@ impl Settings {
             (Key::PrefixRate, self.prefix_rate.to_string()),
             (Key::DistinctLimit, self.distinct_limit.to_string()),
             (Key::Cookies, self.cookies.to_string()),
+            (Key::AnswerRate, self.answer_rate.to_string()),
+            (Key::AnswerNetworkRate, self.answer_network_rate.to_string()),
+            (Key::KeepOptions, self.keep_options.to_string()),
+            (Key::FirstSyn, self.first_syn.to_string()),
+            (Key::CheckAcks, self.check_acks.to_string()),
         ]
     }
 }
@@ -207,6 +244,11 @@ impl Patch {
             Key::PrefixRate => self.prefix_rate = Some(PREFIX_RATE.parse(text)?),
             Key::DistinctLimit => self.distinct_limit = Some(DISTINCT_LIMIT.parse(text)?),
             Key::Cookies => self.cookies = Some(parse_cookies(text)?),
+            Key::AnswerRate => self.answer_rate = Some(ANSWER_RATE.parse(text)?),
+            Key::AnswerNetworkRate => self.answer_network_rate = Some(ANSWER_NETWORK_RATE.parse(text)?),
+            Key::KeepOptions => self.keep_options = Some(parse_bool(text)?),
+            Key::FirstSyn => self.first_syn = Some(parse_first_syn(text)?),
+            Key::CheckAcks => self.check_acks = Some(parse_bool(text)?),
             Key::Interfaces | Key::Mode | Key::MaxSources | Key::MaxList | Key::KeepOnExit => {}
         }
         Ok(())
@@ -226,6 +268,11 @@ impl Patch {
             prefix_rate: self.prefix_rate.or(under.prefix_rate),
             distinct_limit: self.distinct_limit.or(under.distinct_limit),
             cookies: self.cookies.or(under.cookies),
+            answer_rate: self.answer_rate.or(under.answer_rate),
+            answer_network_rate: self.answer_network_rate.or(under.answer_network_rate),
+            keep_options: self.keep_options.or(under.keep_options),
+            first_syn: self.first_syn.or(under.first_syn),
+            check_acks: self.check_acks.or(under.check_acks),
         }
     }
 }

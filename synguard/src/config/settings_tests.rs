@@ -19,7 +19,13 @@ pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
     });
     let prefixes = (1u8..=128, 0..=RATE_MAX);
     let flood = (0..=DISTINCT_LIMIT.max, prop::sample::select(Cookies::value_variants()));
-    (rate_and_burst, hold, ports, any::<[bool; 2]>(), prefixes, flood).prop_map(
+    let answers = (
+        0..=ANSWER_RATE.max,
+        0..=ANSWER_NETWORK_RATE.max,
+        any::<[bool; 2]>(),
+        prop::sample::select(FirstSyn::value_variants()),
+    );
+    (rate_and_burst, hold, ports, any::<[bool; 2]>(), prefixes, flood, answers).prop_map(
         |(
             (syn_rate, syn_burst),
             hold,
@@ -27,6 +33,7 @@ pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
             [monitor, drop_bad_flags],
             prefixes,
             (distinct_limit, cookies),
+            (answer_rate, answer_network_rate, [keep_options, check_acks], first_syn),
         )| {
             let (source_prefix_v6, prefix_rate) = prefixes;
             Settings {
@@ -40,6 +47,11 @@ pub(in crate::config) fn any_settings() -> impl Strategy<Value = Settings> {
                 prefix_rate,
                 distinct_limit,
                 cookies,
+                answer_rate,
+                answer_network_rate,
+                keep_options,
+                first_syn,
+                check_acks,
             }
         },
     )
@@ -56,7 +68,7 @@ fn the_defaults_are_those_of_the_manual() {
     let json = serde_json::to_string(&Settings::default()).expect("serialises");
     assert_eq!(
         json,
-        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64,"prefix-rate":0,"distinct-limit":4096,"cookies":"auto"}"#
+        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64,"prefix-rate":0,"distinct-limit":4096,"cookies":"auto","answer-rate":1000000,"answer-network-rate":10000,"keep-options":true,"first-syn":"auto","check-acks":true}"#
     );
 }
 
@@ -114,6 +126,9 @@ fn an_error_names_key_value_and_range_and_changes_nothing() {
         ("source-prefix-v6", "a\nb", "source-prefix-v6 = a\\nb: must be 1 to 128 bits"),
         ("syn_rate", "5", "syn_rate: unknown key: did you mean syn-rate?"),
         ("cookies", "on", "cookies = on: must be auto, kernel, xdp or off"),
+        ("first-syn", "on", "first-syn = on: must be auto or off"),
+        ("keep-options", "auto", "keep-options = auto: must be true or false"),
+        ("answer-rate", "x", "answer-rate = x: must be 0 to 100000000 answers a second (0: any number)"),
         (
             "distinct-limit",
             "-1",
@@ -152,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn no_pair_panics(key in "[a-z0-9-]{0,17}|\\PC{0,9}", index in 0usize..16, value in "[0-9a-z,-]{0,9}|\\PC{0,9}") {
+    fn no_pair_panics(key in "[a-z0-9-]{0,17}|\\PC{0,9}", index in 0usize..21, value in "[0-9a-z,-]{0,9}|\\PC{0,9}") {
         let key = Key::ALL.get(index).map_or(key.as_str(), |key| key.name());
         let mut settings = Settings::default();
         match settings.set(key, &value) {

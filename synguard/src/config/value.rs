@@ -84,6 +84,9 @@ pub enum ValueError {
     /// Not a way to answer a distributed flood.
     #[error("must be auto, kernel, xdp or off")]
     Cookies,
+    /// Not a way to treat first SYNs.
+    #[error("must be auto or off")]
+    FirstSyn,
     /// Not a way to attach.
     #[error("must be auto, native or generic")]
     Mode,

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use synguard_common::abi::SourceKey;
 
 use super::{
-    Options, Teller, cookies::Cookies, errands::Errands, interfaces::Interfaces, offences::Offences,
-    suspects::Sentence, systemd::Systemd,
+    Options, Teller, answers::Answers, errands::Errands, interfaces::Interfaces, offences::Offences,
+    raiser::Raiser, suspects::Sentence, systemd::Systemd,
 };
 use crate::{
     clock,
@@ -18,6 +18,8 @@ use crate::{
     lock::Lock,
     observe,
     policy::{Action, Exemption, Observation, Policy},
+    snapshot::Snapshot,
+    sysctl::Setting,
     view::View,
 };
 
@@ -31,7 +33,10 @@ pub(super) struct Controller<'a> {
     datapath: Datapath,
     policy: Policy,
     teller: Teller,
-    cookies: Cookies,
+    // In the order in which they are undone, whatever happens.
+    answers: Answers,
+    cookies: Raiser,
+    timestamps: Raiser,
     offences: Offences,
     errands: Errands,
     interfaces: Interfaces,
@@ -49,7 +54,9 @@ impl<'a> Controller<'a> {
         Ok(Self {
             policy: Policy::default(),
             teller: Teller::new(instance),
-            cookies: Cookies::new(&instance.run),
+            cookies: Raiser::new(&instance.run, Setting::Syncookies),
+            timestamps: Raiser::new(&instance.run, Setting::Timestamps),
+            answers: Answers::new(&instance.pins),
             offences: Offences::open(&instance.pins)?,
             errands: Errands::default(),
             interfaces: Interfaces::default(),
@@ -88,17 +95,17 @@ impl<'a> Controller<'a> {
         }
         let snapshot = observe::snapshot(&self.datapath, now_ns)?;
         let exemptions = std::mem::take(&mut self.exemptions);
+        let driver = self.answers.look(self.interfaces.are_to_be_checked());
         let seen = Observation {
             snapshot: &snapshot,
             settings: &settings,
+            driver,
             offences: &offences,
             exemptions: &exemptions,
         };
         let actions = self.policy.step(&seen, now_ns);
         self.perform(actions, &settings);
-        for event in self.cookies.check() {
-            self.teller.tell(&event);
-        }
+        self.check_raised(&snapshot, &settings);
         self.run_errands(&settings, now_ns);
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(INTERFACE_TICKS) || self.interfaces.are_to_be_checked() {
@@ -120,9 +127,16 @@ impl<'a> Controller<'a> {
                 Action::Say(event) => vec![event],
                 Action::RaiseCookies(numbers) => {
                     self.errands.look_elsewhere();
-                    self.cookies.raise(numbers, settings.cookies)
+                    self.cookies.raise(numbers)
                 }
                 Action::RestoreCookies => self.cookies.restore(),
+                Action::RaiseTimestamps(numbers) => self.timestamps.raise(numbers),
+                Action::RestoreTimestamps => self.timestamps.restore(),
+                Action::Answer(orders, numbers) => {
+                    self.answers.want(orders, numbers);
+                    continue;
+                }
+                Action::StopAnswering(why) => self.answers.stop(&mut self.datapath, why),
                 Action::Block { source, ttl, event } => {
                     sentences.push(Sentence { source, ttl, event });
                     continue;
@@ -133,6 +147,16 @@ impl<'a> Controller<'a> {
             }
         }
         self.errands.block(self.options.instance, sentences, settings.source_prefix_v6);
+    }
+
+    /// Notices when somebody else has changed what was raised, and has the filter answer as the kernel now takes it.
+    fn check_raised(&mut self, snapshot: &Snapshot, settings: &Settings) {
+        let mut events = self.cookies.check();
+        events.extend(self.timestamps.check());
+        events.extend(self.answers.tick(&mut self.datapath, Some(snapshot), settings));
+        for event in events {
+            self.teller.tell(&event);
+        }
     }
 
     /// Takes what errands have brought, and sends for more.
@@ -215,7 +239,10 @@ impl<'a> Controller<'a> {
 
     /// Puts everything back that is not the filter's. To be called however it ends.
     pub(super) fn end(&mut self) {
-        for event in self.cookies.restore() {
+        let mut events = self.answers.stop(&mut self.datapath, "the controller ends");
+        events.extend(self.cookies.restore());
+        events.extend(self.timestamps.restore());
+        for event in events {
             self.teller.tell(&event);
         }
         View::remove(&self.options.instance.run);
@@ -228,8 +255,9 @@ impl<'a> Controller<'a> {
             phase: self.policy.phase(),
             phase_since_ns: self.policy.phase_since_ns(),
             kind: self.policy.kind(),
-            kernel_cookies: self.cookies.are_up(self.policy.wants_cookies()),
+            kernel_cookies: self.policy.wants_cookies() && self.cookies.is_up(),
             original: self.cookies.original(),
+            timestamps_original: self.timestamps.original(),
             auto_blocks: self.policy.blocks_in_force(clock::now_ns()),
         };
         if self.view.as_ref() == Some(&view) {

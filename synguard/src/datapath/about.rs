@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use aya::maps::{Map, PerCpuArray};
 use synguard_common::{
     abi::SourceKey,
+    answer::Answering,
     hash, held,
     list::List,
     names,
+    network::{self, NetworkSketch},
     prefix::Halves,
+    proven,
     sketch::{self, ROWS, Sketch},
 };
 
@@ -29,10 +33,15 @@ impl Datapath {
         let hash = hash::mix(source.address, config.hash_seed);
         let cpus = self.maps.cpu_states()?;
         let held = self.maps.held()?;
-        let cpus = cpus.iter().zip(&held).map(|(cpu, held)| CpuView {
+        let answering = self.maps.answering()?;
+        let network_hash = hash::mix(network.address, config.hash_seed);
+        let tats = self.network_tats(network_hash, &answering)?;
+        let cpus = cpus.iter().zip(&held).zip(tats).map(|((cpu, held), network_tats)| CpuView {
             sources: cpu.sources,
             networks: cpu.prefixes,
             held: held.slots[held::index(hash)],
+            answer_tat_ns: cpu.answer_tat_ns,
+            network_tats,
         });
         let lists = self.lists()?;
         Ok(Read {
@@ -43,10 +52,40 @@ impl Datapath {
             source_cells: cells(&self.pins, names::SOURCE_SKETCH, &source, config.hash_seed)?,
             network: self.maps.prefix(&network)?,
             network_cells: cells(&self.pins, names::PREFIX_SKETCH, &network, config.hash_seed)?,
+            answering,
+            proven_cell: self.proven_cell(hash)?,
             cpus: cpus.collect(),
             config,
             ports: *ports,
         })
+    }
+}
+
+impl Datapath {
+    /// The cell that says whether a source with this hash counts as proven.
+    fn proven_cell(&self, hash: u64) -> Result<u32> {
+        let map = open_map(&self.pins, names::PROVEN)?.context("PROVEN is not pinned")?;
+        Ok(sys::lookup(map.fd(), &proven::index(hash)).context("read PROVEN")?.unwrap_or(0))
+    }
+
+    /// The buckets of a network's answers on each CPU. They are large, and not read while there are none.
+    fn network_tats(
+        &self,
+        hash: u64,
+        answering: &Answering,
+    ) -> Result<impl Iterator<Item = [u32; network::ROWS]> + use<>> {
+        let mut tats = Vec::new();
+        if answering.flags != 0 {
+            let map = open_map(&self.pins, names::ANSWER_SKETCH)?.context("ANSWER_SKETCH is not pinned")?;
+            let map: PerCpuArray<_, NetworkSketch> =
+                PerCpuArray::try_from(Map::PerCpuArray(map)).context("open ANSWER_SKETCH")?;
+            let sketches = map.get(&0, 0).context("read ANSWER_SKETCH")?;
+            let cells = |sketch: &NetworkSketch| {
+                std::array::from_fn(|row| sketch.tats[row][network::index(hash, row)])
+            };
+            tats.extend(sketches.iter().map(cells));
+        }
+        Ok(tats.into_iter().chain(std::iter::repeat([0; network::ROWS])))
     }
 }
 

@@ -11,6 +11,7 @@ use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
     admission::Admission,
+    answer::Answering,
     distinct::Registers,
     held::Held,
     names,
@@ -36,6 +37,7 @@ pub(super) struct Maps {
     sources: MapData,
     prefixes: MapData,
     distinct: Array<MapData, Registers>,
+    answering: Array<MapData, Answering>,
 }
 
 impl Maps {
@@ -68,6 +70,7 @@ impl Maps {
             sources: rest(names::SOURCES)?,
             prefixes: rest(names::PREFIXES)?,
             distinct: Array::try_from(Map::Array(rest(names::DISTINCT)?)).context("open DISTINCT")?,
+            answering: Array::try_from(Map::Array(rest(names::ANSWERING)?)).context("open ANSWERING")?,
         }))
     }
 
@@ -91,6 +94,41 @@ impl Maps {
     pub(super) fn set_settings(&mut self, config: &Config, ports: &PortSet) -> Result<()> {
         self.ports.set(0, ports, 0).context("write PORTS")?;
         self.config.set(0, config, 0).context("write CONFIG")
+    }
+
+    /// How SYNs are answered.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn answering(&self) -> Result<Answering> {
+        self.answering.get(&0, 0).context("read ANSWERING")
+    }
+
+    /// Changes how SYNs are answered.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be written.
+    pub(super) fn set_answering(&mut self, answering: &Answering) -> Result<()> {
+        self.answering.set(0, answering, 0).context("write ANSWERING")
+    }
+
+    /// The counters of each CPU.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub(super) fn counters_by_cpu(&self) -> Result<Vec<Counters>> {
+        let mut cpus = Vec::new();
+        for &reason in Reason::ALL {
+            let per_cpu = self.counters.get(&reason.index(), 0).context("read COUNTERS")?;
+            cpus.resize_with(per_cpu.len(), Counters::default);
+            for (counters, counter) in cpus.iter_mut().zip(per_cpu.iter()) {
+                counters.add(reason, counter);
+            }
+        }
+        Ok(cpus)
     }
 
     /// The counters, summed over the CPUs.

@@ -4,6 +4,7 @@
 //! a controller runs or not. Nothing here holds a link open, so a process that dies changes nothing.
 
 mod about;
+mod answers;
 mod filter;
 mod links;
 mod list_buckets;

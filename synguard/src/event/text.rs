@@ -23,12 +23,13 @@ pub(super) fn write(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             write!(f, "attack goes on for {time} ({kind}), {unwanted} SYNs over the limit so far: {numbers}")
         }
         Event::Recovering { numbers, .. } => write!(f, "attack seems to be over: {numbers}"),
-        Event::AttackOver { seconds: s, syns, unwanted, peak_syn_rate, peak_distinct_sources } => write!(
-            f,
-            "attack over after {}: {syns} SYNs, {unwanted} over the limit, at most {peak_syn_rate} SYN/s from \
-             {peak_distinct_sources} sources",
-            seconds(*s)
-        ),
+        Event::AttackOver { seconds: s, syns, unwanted, answered, peak_syn_rate, peak_distinct_sources } => {
+            write!(f, "attack over after {}: {syns} SYNs, {unwanted} over the limit, ", seconds(*s))?;
+            if *answered > 0 {
+                write!(f, "{answered} answered in the driver, ")?;
+            }
+            write!(f, "at most {peak_syn_rate} SYN/s from {peak_distinct_sources} sources")
+        }
         Event::OverLimit { sources, more, limit, hold_seconds } => {
             write!(f, "over {limit} SYN/s: {}", sources.join(", "))?;
             if *more > 0 {
@@ -54,6 +55,42 @@ pub(super) fn write(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
         Event::Reloaded {} => f.write_str("settings reloaded"),
         Event::NotReloaded { why } => write!(f, "settings not reloaded, the old ones stay in force: {why}"),
         _ => write_cookies(event, f),
+    }
+}
+
+/// What becomes of a setting of the kernel's is said in the same words of each.
+fn write_setting(name: &str, event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
+    match event {
+        Event::TimestampsRaised { from, to } => {
+            write!(f, "{name} raised from {from} to {to}: answers may carry a connection's options")
+        }
+        Event::CookiesAlreadyUp { value } | Event::TimestampsAlreadyUp { value } => {
+            write!(f, "{name} is {value} already: nothing to raise, nothing touched")
+        }
+        Event::CookiesNotRaised { why } => {
+            write!(f, "{name} cannot be raised, everything else goes on: {why}")
+        }
+        Event::TimestampsNotRaised { why } => {
+            write!(f, "{name} cannot be raised, so answers carry no option but the MSS: {why}")
+        }
+        Event::CookiesRestored { from, to, after_crash }
+        | Event::TimestampsRestored { from, to, after_crash } => {
+            write!(f, "{name} put back from {from} to {to}")?;
+            let crash = ", which a controller that was killed had left undone";
+            f.write_str(if *after_crash { crash } else { "" })
+        }
+        Event::CookiesLeftAlone { found, written, original }
+        | Event::TimestampsLeftAlone { found, written, original } => {
+            write!(
+                f,
+                "{name} is {found}, not the {written} that was written: somebody else changed it, so it is "
+            )?;
+            write!(f, "left alone (it was {original} before)")
+        }
+        Event::CookiesNotRestored { why } | Event::TimestampsNotRestored { why } => {
+            write!(f, "{name} could not be put back: {why}")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -90,42 +127,65 @@ fn write_cookies(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
         Event::CookiesRaised { from, to, numbers } => {
             write!(f, "{NAME} raised from {from} to {to}: {numbers}")
         }
-        Event::CookiesAlreadyUp { value } => {
-            write!(f, "{NAME} is {value} already: nothing to raise, nothing touched")
-        }
-        Event::CookiesNotRaised { why } => {
-            write!(f, "{NAME} cannot be raised, everything else goes on: {why}")
-        }
-        Event::CookiesRestored { from, to, after_crash: false } => {
-            write!(f, "{NAME} put back from {from} to {to}")
-        }
-        Event::CookiesRestored { from, to, after_crash: true } => {
-            write!(
-                f,
-                "{NAME} put back from {from} to {to}, which a controller that was killed had left undone"
-            )
-        }
-        Event::CookiesLeftAlone { found, written, original } => {
-            write!(
-                f,
-                "{NAME} is {found}, not the {written} that was written: somebody else changed it, so it is "
-            )?;
-            write!(f, "left alone (it was {original} before)")
-        }
-        Event::CookiesNotRestored { why } => write!(f, "{NAME} could not be put back: {why}"),
+        Event::CookiesAlreadyUp { .. }
+        | Event::CookiesNotRaised { .. }
+        | Event::CookiesRestored { .. }
+        | Event::CookiesLeftAlone { .. }
+        | Event::CookiesNotRestored { .. } => write_setting(NAME, event, f),
         Event::CookiesRefused { sent, received, failed } => write!(
             f,
             "cookies do not help: the kernel refused {failed} of those that came back and accepted {received} \
              ({sent} sent)"
         ),
-        Event::CookiesXdpUnavailable {} => f.write_str(
-            "cookies = xdp: answering in the driver is not in this version; doing as with cookies = kernel",
-        ),
+        Event::AnswersLost { .. }
+        | Event::AnsweringUnavailable { .. }
+        | Event::AnsweringBegan { .. }
+        | Event::AnsweringEnded { .. }
+        | Event::FirstSynOn { .. }
+        | Event::FirstSynOff { .. } => write_answers(event, f),
         Event::ListenersElsewhere { namespaces, more } => {
             let list: Vec<String> = namespaces.iter().map(elsewhere).collect();
             write!(f, "{NAME} does not reach listeners in other network namespaces: {}", list.join("; "))?;
             if *more > 0 { write!(f, "; and {more} more namespaces") } else { Ok(()) }
         }
+        _ => write_setting("net.ipv4.tcp_timestamps", event, f),
+    }
+}
+
+fn write_answers(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
+    match event {
+        Event::AnswersLost { returned, received, failed } => write!(
+            f,
+            "of {returned} valid cookies that came back to the driver the kernel accepted {received} and refused {failed}: \
+             perhaps a firewall wants to have seen the SYN, or redirects the port. The kernel answers for an hour, or \
+             until `cookies` is set to something else"
+        ),
+        Event::AnsweringUnavailable { why } => {
+            write!(f, "SYNs cannot be answered in the driver, so the kernel answers them: {why}")
+        }
+        Event::AnsweringBegan { options, numbers } => {
+            let how =
+                if *options { "keeping window scaling, SACK and timestamps" } else { "with the MSS only" };
+            write!(f, "SYNs are answered in the driver, {how}: {numbers}")
+        }
+        Event::AnsweringEnded { why, seconds: s, answered, returned } => {
+            write!(
+                f,
+                "SYNs are left to the kernel again after {} ({why}): {answered} answered",
+                seconds(*s)
+            )?;
+            match returned {
+                Some(returned) => write!(f, ", {returned} cookies came back"),
+                None => Ok(()),
+            }
+        }
+        Event::FirstSynOn { numbers } => write!(
+            f,
+            "more SYNs than answer-rate allows ({:.0}/s too many): a new one is dropped, and answered when it is \
+             sent again: {numbers}",
+            numbers.over_budget_rate
+        ),
+        Event::FirstSynOff { numbers } => write!(f, "new SYNs are answered at once again: {numbers}"),
         _ => Ok(()),
     }
 }

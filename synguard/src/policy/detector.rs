@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use synguard_common::verdict::Reason;
+
 use super::{Observation, numbers::Numbers, phase::ENTER};
 use crate::{config::Settings, event::Kind, snapshot::Snapshot, tcpext::TcpExt};
 
@@ -83,6 +85,8 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
         _ => None,
     };
     let of = |count: fn(&TcpExt) -> u64| tcp.as_ref().map(|tcp| rate(count(tcp)));
+    let answered = delta.answered();
+    let of_reason = |reason| rate(delta.get(reason).packets);
     Numbers {
         syn_rate: rate(delta.guarded_syns()),
         unwanted_rate: rate(delta.unwanted_syns()),
@@ -90,7 +94,14 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
         distinct_limit: settings.distinct_limit,
         completed_rate: of(|tcp| tcp.passive_opens),
         queue_full_rate: of(|tcp| tcp.queue_full_drops),
-        unreturned_cookies_rate: of(|tcp| tcp.cookies_sent.saturating_sub(tcp.cookies_received)),
+        cookies_sent_rate: of(|tcp| tcp.cookies_sent),
+        // The kernel counts those that come back, whoever has sent them.
+        unreturned_cookies_rate: tcp
+            .map(|tcp| rate((tcp.cookies_sent + answered).saturating_sub(tcp.cookies_received))),
+        answered_rate: rate(answered),
+        over_budget_rate: of_reason(Reason::AnswerBudget),
+        over_network_budget_rate: of_reason(Reason::AnswerNetworkBudget),
+        first_syn_rate: of_reason(Reason::FirstSyn),
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the controller decides: a pure function of what was seen, its own memory and the time. It does nothing
 //! itself; the daemon performs the [`Action`]s and says the [`Event`]s.
 
+mod answers;
 mod blocks;
 mod detector;
+mod first_syn;
 mod numbers;
 mod phase;
 
@@ -10,22 +12,23 @@ use std::{collections::BTreeMap, time::Duration};
 
 use synguard_common::abi::SourceKey;
 
+use self::{
+    answers::Answers,
+    blocks::{Blocks, Sentence, Terms},
+    detector::Detector,
+    phase::Machine,
+};
 pub use self::{
+    answers::{Driver, Orders},
     blocks::{BLOCKS_MAX, Exemption, Offence},
     detector::{Levels, glance},
     numbers::Numbers,
     phase::Phase,
 };
-use self::{
-    blocks::{Blocks, Sentence, Terms},
-    detector::Detector,
-    phase::Machine,
-};
 use crate::{
-    config::{Cookies, Settings},
+    config::Settings,
     event::{Event, Kind},
     snapshot::Snapshot,
-    tcpext::TcpExt,
 };
 
 /// How long phases last at least: the sources' hold within these bounds.
@@ -33,10 +36,6 @@ const HOLD_MIN: Duration = Duration::from_secs(1);
 const HOLD_MAX: Duration = Duration::from_secs(10);
 /// While an attack goes on, how often that is said, in nanoseconds.
 const REPEAT_NS: u64 = 60_000_000_000;
-/// How often it is looked whether cookies help, in nanoseconds.
-const CHECK_NS: u64 = 5_000_000_000;
-/// Refused cookies in that time that are worth a word.
-const REFUSED_MIN: u64 = 10;
 
 /// Everything a decision is made of.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +44,8 @@ pub struct Observation<'a> {
     pub snapshot: &'a Snapshot,
     /// The settings in force.
     pub settings: &'a Settings,
+    /// Where the filter runs.
+    pub driver: Driver,
     /// Sources that went over their limit since the last look.
     pub offences: &'a [Offence],
     /// For each of [`Policy::suspects`], what speaks against blocking it.
@@ -60,6 +61,14 @@ pub enum Action {
     RaiseCookies(Numbers),
     /// Put the kernel's setting back.
     RestoreCookies,
+    /// Have the kernel read timestamps so that answers may carry options in them, for these reasons.
+    RaiseTimestamps(Numbers),
+    /// Put that back.
+    RestoreTimestamps,
+    /// Answer SYNs, or go on in another way.
+    Answer(Orders, Numbers),
+    /// Leave them to the kernel again, for this reason.
+    StopAnswering(&'static str),
     /// Drop the SYNs of a source for a while.
     Block {
         /// Who.
@@ -78,16 +87,9 @@ struct Episode {
     said_ns: u64,
     syns: u64,
     unwanted: u64,
+    answered: u64,
     peak_syn_rate: f64,
     peak_distinct: f64,
-}
-
-/// Whether cookies help, looked at now and then.
-#[derive(Clone, Debug)]
-struct Check {
-    at_ns: u64,
-    tcp: TcpExt,
-    has_complained: bool,
 }
 
 /// The controller's memory.
@@ -101,9 +103,7 @@ pub struct Policy {
     kind: Option<Kind>,
     episode: Option<Episode>,
     last: Option<Snapshot>,
-    /// Whether cookies are to be up.
-    wants_cookies: bool,
-    check: Option<Check>,
+    answers: Answers,
 }
 
 impl Policy {
@@ -118,7 +118,7 @@ impl Policy {
         let mut actions = Vec::new();
         self.follow_episode(seen.snapshot, &numbers);
         self.tell_phase(before, numbers, now_ns, &mut actions);
-        self.decide_cookies(seen, numbers, now_ns, &mut actions);
+        self.answers.decide(seen, (self.distributed.phase(), hold_ns), numbers, now_ns, &mut actions);
         self.decide_blocks(seen, now_ns, &mut actions);
         self.last = Some(seen.snapshot.clone());
         actions
@@ -141,7 +141,12 @@ impl Policy {
 
     /// Whether the kernel is to answer with cookies.
     pub const fn wants_cookies(&self) -> bool {
-        self.wants_cookies
+        self.answers.wants_cookies()
+    }
+
+    /// How the filter is to answer SYNs, if it is to.
+    pub const fn orders(&self) -> Option<Orders> {
+        self.answers.orders()
     }
 
     /// Sources about to be blocked: what speaks against it belongs into the next [`Observation`].
@@ -160,6 +165,7 @@ impl Policy {
         let delta = now.counters.since(&last.counters);
         episode.syns += delta.guarded_syns();
         episode.unwanted += delta.unwanted_syns();
+        episode.answered += delta.answered();
         episode.peak_syn_rate = episode.peak_syn_rate.max(numbers.syn_rate);
         episode.peak_distinct = episode.peak_distinct.max(numbers.distinct_sources);
     }
@@ -182,6 +188,7 @@ impl Policy {
                     said_ns: now_ns,
                     syns: 0,
                     unwanted: 0,
+                    answered: 0,
                     peak_syn_rate: numbers.syn_rate,
                     peak_distinct: numbers.distinct_sources,
                 };
@@ -195,6 +202,7 @@ impl Policy {
                     seconds: now_ns.saturating_sub(episode.began_ns) / 1_000_000_000,
                     syns: episode.syns,
                     unwanted: episode.unwanted,
+                    answered: episode.answered,
                     peak_syn_rate: episode.peak_syn_rate.round() as u64,
                     peak_distinct_sources: episode.peak_distinct.round() as u64,
                 }
@@ -212,44 +220,6 @@ impl Policy {
             _ => return,
         };
         actions.push(Action::Say(event));
-    }
-
-    fn decide_cookies(
-        &mut self,
-        seen: &Observation<'_>,
-        numbers: Numbers,
-        now_ns: u64,
-        actions: &mut Vec<Action>,
-    ) {
-        let may = seen.settings.cookies != Cookies::Off && !seen.settings.monitor;
-        let wants = may && self.distributed.phase() != Phase::Calm;
-        match (self.wants_cookies, wants) {
-            (false, true) => actions.push(Action::RaiseCookies(numbers)),
-            (true, false) => actions.push(Action::RestoreCookies),
-            _ => {}
-        }
-        self.wants_cookies = wants;
-        self.check_cookies(seen.snapshot.tcp, now_ns, actions);
-    }
-
-    /// Complains, once an attack, if the kernel refuses most of the cookies that come back.
-    fn check_cookies(&mut self, tcp: Option<TcpExt>, now_ns: u64, actions: &mut Vec<Action>) {
-        let Some(tcp) = tcp.filter(|_| self.wants_cookies) else {
-            self.check = None;
-            return;
-        };
-        let check = self.check.get_or_insert(Check { at_ns: now_ns, tcp, has_complained: false });
-        if now_ns.saturating_sub(check.at_ns) < CHECK_NS {
-            return;
-        }
-        let delta = tcp.since(&check.tcp);
-        let (sent, received, failed) = (delta.cookies_sent, delta.cookies_received, delta.cookies_failed);
-        if failed > received && failed >= REFUSED_MIN && !check.has_complained {
-            check.has_complained = true;
-            actions.push(Action::Say(Event::CookiesRefused { sent, received, failed }));
-        }
-        check.at_ns = now_ns;
-        check.tcp = tcp;
     }
 
     fn decide_blocks(&mut self, seen: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {

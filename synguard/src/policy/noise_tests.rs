@@ -100,6 +100,7 @@ proptest! {
             let seen = Observation {
                 snapshot: &world.snapshot,
                 settings: &world.settings,
+                driver: Driver::Native,
                 offences: &offences,
                 exemptions: &exemptions,
             };

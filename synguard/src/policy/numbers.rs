@@ -22,15 +22,32 @@ pub struct Numbers {
     /// SYNs that the kernel dropped because a queue was full.
     #[serde(serialize_with = "whole_if_known")]
     pub queue_full_rate: Option<f64>,
-    /// SYN cookies sent that did not come back.
+    /// SYN cookies that the kernel sent.
+    #[serde(serialize_with = "whole_if_known")]
+    pub cookies_sent_rate: Option<f64>,
+    /// SYN cookies sent, by the kernel or the filter, that did not come back.
     #[serde(serialize_with = "whole_if_known")]
     pub unreturned_cookies_rate: Option<f64>,
+    /// SYNs that the filter answered.
+    #[serde(serialize_with = "whole")]
+    pub answered_rate: f64,
+    /// SYNs that it dropped because there were more than it may answer in all.
+    #[serde(serialize_with = "whole")]
+    pub over_budget_rate: f64,
+    /// The same, to one network.
+    #[serde(serialize_with = "whole")]
+    pub over_network_budget_rate: f64,
+    /// SYNs that it dropped because they were new.
+    #[serde(serialize_with = "whole")]
+    pub first_syn_rate: f64,
 }
 
 impl Numbers {
-    /// Whether at least this share of the SYNs that passed led to connections.
+    /// Whether at least this share of the SYNs that passed or were answered led to connections. Of what was dropped
+    /// nobody can tell, and most of it is sent again.
     pub fn completes(&self, share: f64) -> bool {
-        let passed = self.syn_rate - self.unwanted_rate;
+        let unanswered = self.over_budget_rate + self.over_network_budget_rate + self.first_syn_rate;
+        let passed = self.syn_rate - self.unwanted_rate - unanswered;
         self.completed_rate.is_some_and(|completed| completed >= share * passed)
     }
 }

@@ -1,6 +1,7 @@
 use synguard_common::{abi::Counter, verdict::Reason};
 
 use super::*;
+use crate::tcpext::TcpExt;
 
 pub(super) const TICK: u64 = 250_000_000;
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -13,6 +14,10 @@ pub(super) struct Traffic {
     pub(super) distinct: f64,
     pub(super) completed: u64,
     pub(super) queue_full: u64,
+    pub(super) answered: u64,
+    pub(super) over_budget: u64,
+    pub(super) first_syn: u64,
+    pub(super) cookie_acks: u64,
     pub(super) cookies: TcpExt,
 }
 
@@ -23,6 +28,10 @@ pub(super) const PEOPLE: Traffic = Traffic {
     distinct: 200.0,
     completed: 50,
     queue_full: 0,
+    answered: 0,
+    over_budget: 0,
+    first_syn: 0,
+    cookie_acks: 0,
     cookies: TcpExt {
         queue_full_drops: 0,
         queue_full_cookies: 0,
@@ -43,18 +52,26 @@ pub(super) const CONCENTRATED: Traffic = Traffic { unwanted: 5_000, ..PEOPLE };
 pub(super) struct World {
     pub(super) policy: Policy,
     pub(super) settings: Settings,
+    pub(super) driver: Driver,
     pub(super) snapshot: Snapshot,
     tick: u64,
     pub(super) phases: Vec<(u64, Phase)>,
-    said: Vec<(u64, Action)>,
+    pub(super) said: Vec<(u64, Action)>,
 }
 
 impl World {
     pub(super) fn new() -> Self {
         let snapshot = Snapshot { at_ns: SECOND, tcp: Some(TcpExt::default()), ..Snapshot::default() };
         let settings = Settings::default();
-        let mut world =
-            Self { policy: Policy::default(), settings, snapshot, tick: 0, phases: vec![], said: vec![] };
+        let mut world = Self {
+            policy: Policy::default(),
+            settings,
+            driver: Driver::Generic,
+            snapshot,
+            tick: 0,
+            phases: vec![],
+            said: vec![],
+        };
         world.run(4, PEOPLE);
         world
     }
@@ -65,6 +82,10 @@ impl World {
         let count = |packets| Counter { packets, bytes: 60 * packets };
         self.snapshot.counters.add(Reason::SynPassed, &count(traffic.passed));
         self.snapshot.counters.add(Reason::Hold, &count(traffic.unwanted));
+        self.snapshot.counters.add(Reason::Answered, &count(traffic.answered));
+        self.snapshot.counters.add(Reason::AnswerBudget, &count(traffic.over_budget));
+        self.snapshot.counters.add(Reason::FirstSyn, &count(traffic.first_syn));
+        self.snapshot.counters.add(Reason::CookieAck, &count(traffic.cookie_acks));
         self.snapshot.distinct_sources = traffic.distinct;
         let tcp = self.snapshot.tcp.as_mut().expect("known");
         tcp.passive_opens += traffic.completed;
@@ -76,6 +97,7 @@ impl World {
         let seen = Observation {
             snapshot: &self.snapshot,
             settings: &self.settings,
+            driver: self.driver,
             offences: &[],
             exemptions: &BTreeMap::new(),
         };

@@ -1,9 +1,9 @@
-//! What to do about the setting, from the journal and what is found. Pure.
+//! What to do about a setting, from its journal and what is found. Pure.
 
 use super::journal::Entry;
 
-/// The value with which the kernel answers every SYN by a cookie.
-const ALWAYS: u8 = 2;
+/// What a setting is raised to: the kernel answers every SYN by a cookie, or its timestamps have no secret offset.
+pub(super) const RAISED: u8 = 2;
 
 /// What raising takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum Raise {
 
 /// The setting is only ever raised.
 pub(super) const fn to_raise(current: u8) -> Raise {
-    if current < ALWAYS { Raise::Write { from: current, to: ALWAYS } } else { Raise::AlreadyUp(current) }
+    if current < RAISED { Raise::Write { from: current, to: RAISED } } else { Raise::AlreadyUp(current) }
 }
 
 /// What is found when something may have to be put back.

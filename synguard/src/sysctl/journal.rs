@@ -1,5 +1,6 @@
-//! The journal on disk: what is owed to the setting. It is there before the setting is changed, and as a whole or not
-//! at all, at whatever moment the process or the machine dies.
+//! The journal on disk: what is owed to a setting. It is there before the setting is changed, and as a whole or not
+//! at all, at whatever moment the process or the machine dies. Each setting has its own, so that none is written while
+//! another is owed.
 
 use std::{
     fs::{self, File},
@@ -10,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-const FILE: &str = "syncookies.json";
+use super::Setting;
 
 /// What is owed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +29,16 @@ pub(super) struct Entry {
 /// The file.
 #[derive(Debug)]
 pub(super) struct Journal {
+    setting: Setting,
     path: PathBuf,
     temporary: PathBuf,
 }
 
 impl Journal {
-    /// The journal in the folder `run`.
-    pub(super) fn new(run: &Path) -> Self {
-        Self { path: run.join(FILE), temporary: run.join(format!("{FILE}.new")) }
+    /// The setting's journal in the folder `run`.
+    pub(super) fn new(run: &Path, setting: Setting) -> Self {
+        let file = setting.journal();
+        Self { setting, path: run.join(file), temporary: run.join(format!("{file}.new")) }
     }
 
     /// Whether there is one.
@@ -72,7 +75,8 @@ impl Journal {
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         };
         let entry = serde_json::from_slice(&text).with_context(|| {
-            format!("{path} is damaged: see whether {} is as it should be, then remove the file", super::NAME)
+            let name = self.setting.name();
+            format!("{path} is damaged: see whether {name} is as it should be, then remove the file")
         })?;
         Ok(Some(entry))
     }
@@ -96,7 +100,7 @@ mod tests {
     #[test]
     fn it_is_there_as_a_whole_or_not_at_all() {
         let folder = tempfile::tempdir().expect("a folder");
-        let journal = Journal::new(folder.path());
+        let journal = Journal::new(folder.path(), Setting::Syncookies);
         assert_eq!(journal.read().expect("readable"), None);
         let entry = Entry { boot: "b".to_owned(), netns: u64::MAX, original: 1, written: 2 };
         journal.write(&entry).expect("written");
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn a_damaged_one_is_an_error_that_says_what_to_do() {
         let folder = tempfile::tempdir().expect("a folder");
-        let journal = Journal::new(folder.path());
+        let journal = Journal::new(folder.path(), Setting::Syncookies);
         for damaged in ["", "{", "[]", "{\"boot\":\"b\",\"netns\":1,\"original\":300,\"written\":2}"] {
             fs::write(&journal.path, damaged).expect("written");
             let error = format!("{:#}", journal.read().expect_err("damaged"));
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_cannot_be_written_is_an_error() {
-        let journal = Journal::new(Path::new("/proc/no-such-folder"));
+        let journal = Journal::new(Path::new("/proc/no-such-folder"), Setting::Timestamps);
         let entry = Entry { boot: String::new(), netns: 0, original: 0, written: 2 };
         assert!(
             format!("{:#}", journal.write(&entry).expect_err("no folder")).contains("/proc/no-such-folder")

@@ -22,6 +22,8 @@ pub struct Cookies {
     pub mode: String,
     /// `net.ipv4.tcp_syncookies`, if it can be read.
     pub sysctl: Option<u8>,
+    /// `net.ipv4.tcp_timestamps`, likewise.
+    pub timestamps: Option<u8>,
 }
 
 /// What the kernel's TCP has counted since its network namespace was made.

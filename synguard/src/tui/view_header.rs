@@ -93,11 +93,8 @@ fn syns(state: &AppState, palette: Palette) -> Line<'static> {
     let per_second = &state.per_second;
     let counted = &per_second.counted;
     let figure = |count: u64| rate(per_second.of(count));
-    // What was neither handed on nor discarded.
-    let [total, pass, drop] =
-        [counted.total(), counted.of(Verdict::Pass), counted.of(Verdict::Drop)].map(|sum| sum.packets);
-    let answered = total.saturating_sub(pass + drop);
-    let passed = counted.sum(|reason| reason.is_guarded_syn() && !reason.is_drop()).packets;
+    let [drop, answered] = [Verdict::Drop, Verdict::Transmit].map(|verdict| counted.of(verdict).packets);
+    let passed = counted.sum(|reason| reason.is_guarded_syn() && reason.verdict() == Verdict::Pass).packets;
     figures(
         "SYN/s",
         &[
@@ -130,7 +127,8 @@ fn tables(survey: &Survey, palette: Palette) -> Line<'static> {
 }
 
 fn kernel(state: &AppState, survey: &Survey, palette: Palette) -> Line<'static> {
-    let sysctl = survey.cookies.sysctl.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let sysctl = |value: Option<u8>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let [cookies, timestamps] = [survey.cookies.sysctl, survey.cookies.timestamps].map(sysctl);
     let per_second = &state.per_second;
     let of = |count: u64| {
         if survey.listeners.is_some() { rate(per_second.of(count)) } else { "-".to_owned() }
@@ -139,8 +137,8 @@ fn kernel(state: &AppState, survey: &Survey, palette: Palette) -> Line<'static> 
         "",
         &[
             ("cookies", left(&survey.cookies.mode, 6), 6),
-            ("sysctl", sysctl, 1),
-            ("drops/s: listen", of(per_second.listen_drops), FIGURE),
+            ("sysctl", format!("{cookies}/{timestamps}"), 3),
+            ("drop/s listen", of(per_second.listen_drops), FIGURE),
             ("queue", of(per_second.queue_full), FIGURE),
         ],
         palette,

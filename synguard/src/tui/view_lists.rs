@@ -119,18 +119,21 @@ pub(super) fn nothing(state: &AppState, unfiltered: &str) -> String {
     }
 }
 
+/// Columns of the longest reason.
+const REASON: usize = 27;
+
 /// Packets by reason.
 pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Table<'_> {
     let reasons = state.reasons();
     let is_wide = width >= SCOPE_FROM;
     let mut columns = vec![
         Column::new("", 6, Side::Left),
-        Column { most: 22, ..Column::rest("REASON") },
+        Column { most: REASON, ..Column::rest("REASON") },
         Column::new("packets/s", 9, Side::Right),
         Column::new("packets in all", 18, Side::Right),
     ];
     if is_wide {
-        columns[1] = Column::new("REASON", 22, Side::Left);
+        columns[1] = Column::new("REASON", REASON, Side::Left);
         columns.push(Column::rest("what it means"));
     }
     Table {
@@ -165,12 +168,10 @@ pub(super) fn packets(state: &AppState, reason: Reason) -> (u64, f64) {
 
 /// What happens to a packet for this reason, in a word.
 pub(super) fn verdict(reason: Reason) -> &'static str {
-    if reason.is_drop() {
-        "drop"
-    } else if reason.verdict() == Verdict::Pass {
-        "pass"
-    } else {
-        "answer"
+    match reason.verdict() {
+        Verdict::Pass => "pass",
+        Verdict::Drop => "drop",
+        Verdict::Transmit => "answer",
     }
 }
 

@@ -60,7 +60,7 @@ fn survey(rows: usize, large: bool) -> Survey {
         counters,
         distinct: figure,
         distinct_limit: figure,
-        cookies: Cookies { mode: "kernel".to_owned(), sysctl: Some(1) },
+        cookies: Cookies { mode: "kernel".to_owned(), sysctl: Some(1), timestamps: Some(1) },
         listeners: Some(Listeners { drops: figure, queue_full: figure }),
         tracked: Gauge { used: figure, capacity: figure },
         in_hold: figure,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 use synguard_common::{
     abi::{FLAG_MONITOR, SourceState},
+    answer::{ANSWER_OPTIONS, ANSWER_SECOND_SYN},
     list::{ListEntry, ListKey, ORIGIN_AUTO, ORIGIN_FEED, SCOPE_SYN},
     rate::{self, Limit},
     verdict::Reason,
@@ -69,6 +70,7 @@ impl Explanation {
                 entry("hold", read, now_ns),
                 bucket("bucket", read.source.as_ref(), read.config.syn_limit(), now_ns),
                 prefix(read, now_ns),
+                answer(read, now_ns),
                 arming(read, now_ns),
                 cookies(syncookies),
             ],
@@ -85,6 +87,17 @@ impl Explanation {
             Reason::Untracked => "sketch",
             Reason::Hold | Reason::WouldHold => "hold",
             Reason::PrefixExceeded | Reason::WouldPrefixExceeded => "prefix",
+            Reason::Answered
+            | Reason::AnswerBudget
+            | Reason::AnswerNetworkBudget
+            | Reason::FirstSyn
+            | Reason::NoListener
+            | Reason::CookieRefused
+            | Reason::OddSyn
+            | Reason::Proven
+            | Reason::WouldAnswerBudget
+            | Reason::WouldAnswerNetworkBudget
+            | Reason::WouldFirstSyn => "answer",
             // Nothing else stands in the way of a SYN.
             _ => "bucket",
         }
@@ -238,6 +251,40 @@ fn prefix(read: &Read, now_ns: u64) -> Rule {
     }
     let rule = bucket("prefix", read.network.as_ref(), limit, now_ns);
     Rule { text: format!("{}: {}", display_network(&network_key(read.address)), rule.text), ..rule }
+}
+
+/// Answered is only what nothing else has anything against.
+fn answer(read: &Read, now_ns: u64) -> Rule {
+    let answering = &read.answering;
+    let name = "answer";
+    if !answering.is_on(now_ns) {
+        let text = "SYNs are not answered in the driver".to_owned();
+        return Rule { name, text, figures: json!({ "on": false }) };
+    }
+    let [options, second_syn] = [ANSWER_OPTIONS, ANSWER_SECOND_SYN].map(|flag| answering.has(flag));
+    let proven = super::answer::is_proven(read, now_ns);
+    let limit = answering.limit();
+    let lefts = read.cpus.iter().map(|cpu| left(cpu.answer_tat_ns, limit, now_ns));
+    let left = if limit.interval_ns == 0 { None } else { lefts.min() };
+    let how = if options { "keeping its options" } else { "with the MSS only" };
+    let mut text = format!("a SYN to a listener of this host is answered with a cookie, {how}");
+    if second_syn {
+        text += ", when it is sent again";
+    }
+    if let Some(left) = left {
+        text += &format!("; {left} answers left on the busiest CPU");
+    }
+    if proven {
+        text += "; it has returned a cookie lately, and passes where others are dropped";
+    }
+    let figures = json!({
+        "on": true,
+        "options": options,
+        "first_syn": second_syn,
+        "left": left,
+        "proven": proven,
+    });
+    Rule { name, text, figures }
 }
 
 fn arming(read: &Read, now_ns: u64) -> Rule {

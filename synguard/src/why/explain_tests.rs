@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use synguard_common::{
     abi::{Config, PortSet},
     admission::Admission,
+    answer::{ANSWER_ON, Answering},
+    hash,
     list::SCOPE_ALL,
-    sketch,
+    proven, sketch,
 };
 
 use super::*;
@@ -32,6 +34,8 @@ fn read() -> Read {
         source_cells: [0; 2],
         network: None,
         network_cells: [0; 2],
+        answering: Answering::default(),
+        proven_cell: 0,
         cpus: vec![CpuView::default(); 2],
     }
 }
@@ -111,6 +115,47 @@ fn monitor_and_a_missing_confirmation_drop_nothing() {
         assert_eq!(reasons(&read), [(Reason::WouldHold, vec![0, 1])]);
         assert!(text(&read, "armed").contains("nothing is dropped"));
     }
+}
+
+#[test]
+fn what_would_pass_is_answered_while_that_is_on() {
+    let answering = Answering {
+        flags: ANSWER_ON | ANSWER_OPTIONS,
+        interval_ns: SECOND / 100,
+        tolerance_ns: SECOND / 10,
+        proven_ns: 90 * SECOND,
+        until_ns: NOW + 1,
+        ..Answering::default()
+    };
+    let on = Read { answering, ..read() };
+    assert_eq!(reasons(&on), [(Reason::Answered, vec![0, 1])]);
+    assert_eq!(
+        text(&on, "answer"),
+        "a SYN to a listener of this host is answered with a cookie, keeping its options; 11 answers left on the \
+         busiest CPU"
+    );
+    let held = Read { source: held(NOW + SECOND), ..on.clone() };
+    assert_eq!(reasons(&held), [(Reason::Hold, vec![0, 1])]);
+    let mut spent = on.clone();
+    spent.cpus[1].answer_tat_ns = NOW + SECOND / 5;
+    assert_eq!(reasons(&spent), [(Reason::Answered, vec![0]), (Reason::AnswerBudget, vec![1])]);
+    let mut first = on.clone();
+    first.answering.flags |= ANSWER_SECOND_SYN;
+    assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);
+    let hash = hash::mix(read().address, first.config.hash_seed);
+    let proven = Read { proven_cell: proven::cell(hash, NOW + 3 * SECOND), ..first.clone() };
+    assert_eq!(reasons(&proven), [(Reason::Proven, vec![0, 1])]);
+    assert!(text(&proven, "answer").ends_with("lately, and passes where others are dropped"));
+    // When only watching, nothing is answered and nothing dropped.
+    for (read, expected) in [(on.clone(), Reason::SynPassed), (first, Reason::WouldFirstSyn)] {
+        let mut monitor = read;
+        monitor.config.flags |= FLAG_MONITOR;
+        assert_eq!(reasons(&monitor), [(expected, vec![0, 1])]);
+    }
+    let mut over = on;
+    over.answering.until_ns = NOW;
+    assert_eq!(reasons(&over), [(Reason::SynPassed, vec![0, 1])]);
+    assert_eq!(text(&over, "answer"), "SYNs are not answered in the driver");
 }
 
 #[test]

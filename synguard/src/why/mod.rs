@@ -2,14 +2,17 @@
 //! read from its maps. Pure. The arithmetic is the datapath's own (`synguard_common`); the order in which it is
 //! asked is this file's, and `tests/tests/kernel_why.rs` holds it against the program.
 
+mod answer;
 mod charge;
 mod explain;
 
 use synguard_common::{
     abi::{Config, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet, SourceKey, SourceState},
     admission::Admission,
+    answer::Answering,
     held::HeldSlot,
     list::{ListEntry, ListKey},
+    network,
     prefix::{self, Halves},
     sketch::ROWS,
     verdict::Reason,
@@ -41,6 +44,10 @@ pub struct Read {
     pub network: Option<SourceState>,
     /// The sketch's cells of its network.
     pub network_cells: [u16; ROWS],
+    /// How SYNs are answered.
+    pub answering: Answering,
+    /// The cell that says whether its source counts as proven.
+    pub proven_cell: u32,
     /// What each CPU has to say.
     pub cpus: Vec<CpuView>,
 }
@@ -54,6 +61,10 @@ pub struct CpuView {
     pub networks: Admission,
     /// Its memory of sources in hold, where this one would be.
     pub held: HeldSlot,
+    /// The bucket of its answers.
+    pub answer_tat_ns: u64,
+    /// The buckets of its answers to the network.
+    pub network_tats: [u32; network::ROWS],
 }
 
 /// The decision about one SYN on one CPU, and what led to it. What was not asked any more is `None`.
@@ -89,13 +100,23 @@ pub const fn network_key(address: Halves) -> SourceKey {
 }
 
 /// Decides about a SYN from the address to `port` that arrives at `now_ns` on the CPU with this view. Without a
-/// port: to one that is guarded.
+/// port: to one that is guarded. Where SYNs are answered it is taken to be an ordinary one, new, to a listener of this
+/// host's: what else it may be only the program can tell.
 pub fn decide(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Decision {
     let decision = undisguised(read, cpu, port, now_ns);
     let config = &read.config;
     let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
     let watched = config.has(FLAG_MONITOR) || disarmed;
-    Decision { reason: if watched { decision.reason.watched() } else { decision.reason }, ..decision }
+    let reason = match decision.reason {
+        passing @ (Reason::SynPassed | Reason::Untracked) if read.answering.is_on(now_ns) => {
+            match answer::judge(read, cpu, now_ns) {
+                Reason::Answered if watched => passing,
+                answered => answered,
+            }
+        }
+        other => other,
+    };
+    Decision { reason: if watched { reason.watched() } else { reason }, ..decision }
 }
 
 fn undisguised(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Decision {

@@ -7,6 +7,10 @@
 pub const FRAME_WORDS_MAX: usize = 13;
 /// Bytes of Ethernet's header.
 pub const ETHERNET_LEN: usize = 14;
+/// Where the last byte of a frame's destination lies.
+pub const MAC_END: usize = 5;
+/// The last byte of the gateway's hardware address, which nobody else in the lab has.
+pub const GATEWAY_MAC_END: u8 = 0xfe;
 /// Bytes of a VLAN tag.
 pub const VLAN_LEN: usize = 4;
 /// Bytes of the IPv4 header, which has no options.

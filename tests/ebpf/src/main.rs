@@ -10,8 +10,8 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use synguard_tests_ebpf::{
-    ETHERNET_LEN, IPV4_LEN, Layout, PLAIN_LIMIT, PLAIN_WINDOW_SHIFT, PlainSource, SHARE_WHOLE, Template,
-    add_u32, finish,
+    ETHERNET_LEN, GATEWAY_MAC_END, IPV4_LEN, Layout, MAC_END, PLAIN_LIMIT, PLAIN_WINDOW_SHIFT, PlainSource,
+    SHARE_WHOLE, Template, add_u32, finish,
 };
 
 /// The frame that `generate` sends.
@@ -47,6 +47,22 @@ fn drop(_ctx: XdpContext) -> u32 {
 /// Drops every packet and does nothing else: the floor that other programs are measured against.
 #[xdp(frags)]
 fn drop_empty(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_DROP
+}
+
+/// Drops and counts what is for the gateway, and passes the rest: answers to forged sources end here, at no more cost to
+/// the CPU that sent them than if they had left the machine.
+#[xdp(frags)]
+fn sink(ctx: XdpContext) -> u32 {
+    let frame = ctx.data();
+    if frame + ETHERNET_LEN > ctx.data_end() {
+        return xdp_action::XDP_PASS;
+    }
+    // SAFETY: within the bounds checked above, and a byte has no alignment.
+    if unsafe { ((frame + MAC_END) as *const u8).read() } != GATEWAY_MAC_END {
+        return xdp_action::XDP_PASS;
+    }
+    count(&DROPPED);
     xdp_action::XDP_DROP
 }
 

@@ -7,11 +7,11 @@ use std::{net::Ipv4Addr, sync::Arc, thread, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::sys::{Stats, enable_stats};
-use synguard_common::{abi::Config, admission, verdict::Reason};
+use synguard_common::{abi::Config, admission, answer::Answering, verdict::Reason};
 
 use crate::{
     bench::{
-        Bench,
+        Bench, cost,
         lists::Blocklist,
         rounds::{Comparison, Rounds},
         single::program_by_id,
@@ -22,12 +22,12 @@ use crate::{
     flood::{Flood, FloodSpec, Generator},
     interrupt,
     lab::{DEVICE, Lab},
-    testrun::{Filter, REASONS},
+    testrun::{Filter, REASONS, answering_in},
     xdp::{Attached, Program},
 };
 
 /// Most of a flood that may be lost in the device's ring, as a share.
-const LOSS_MAX: f64 = 0.02;
+pub(super) const LOSS_MAX: f64 = 0.02;
 /// Least share of the packets that must have gone the way a case says.
 const PATH_MIN: f64 = 0.98;
 
@@ -38,9 +38,14 @@ pub(super) enum Subject {
     Lab(Program),
     /// synguard with these settings and list, and room for as many sources as by default.
     Synguard(Config, Blocklist),
+    /// synguard, answering every SYN to the server.
+    Answering,
     /// xdp-filter with these features, and a source that it drops.
     XdpFilter { features: &'static str, deny: Option<Ipv4Addr> },
 }
+
+/// How long a source that returned a cookie is known, in nanoseconds, as in the controller: longer than TIME_WAIT.
+const PROVEN_NS: u64 = 90_000_000_000;
 
 /// The way through synguard that a case is about: proven by its counters, or the sample does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,20 +84,31 @@ pub(super) struct Sample {
     pub(super) pps: f64,
 }
 
-enum Running {
+pub(super) enum Running {
     Lab(Attached),
     Synguard(Box<Filter>),
     XdpFilter(XdpFilter),
 }
 
 impl Running {
-    fn start(lab: &Lab, subject: Subject) -> Result<Self> {
+    /// Puts a subject on the server's device, until it is dropped.
+    ///
+    /// # Errors
+    /// When the kernel or a tool refuses.
+    pub(super) fn start(lab: &Lab, subject: Subject) -> Result<Self> {
         match subject {
             Subject::Lab(program) => lab.attach(program).map(Self::Lab),
             Subject::XdpFilter { features, deny } => {
                 let filter = XdpFilter::load(lab, features)?;
                 deny.map_or(Ok(()), |source| filter.deny(source))?;
                 Ok(Self::XdpFilter(filter))
+            }
+            Subject::Answering => {
+                let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);
+                filter.set_config(cost::settings(cost::DEFAULT_LIMIT));
+                filter.answer_for_lab(Answering { proven_ns: PROVEN_NS, ..answering_in(lab) });
+                filter.attach(&lab.server, DEVICE);
+                Ok(Self::Synguard(Box::new(filter)))
             }
             Subject::Synguard(config, list) => {
                 let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);

@@ -3,10 +3,13 @@
 //! It asserts nothing: figures depend on the machine, and only their ratios travel. See docs/performance.md.
 #![expect(clippy::print_stdout, reason = "the bench talks to whoever runs it")]
 
+mod answer;
+mod cookies;
 mod cost;
 mod distinct;
 mod dump;
 mod established;
+mod goodput;
 mod import;
 mod line;
 mod lists;
@@ -21,6 +24,7 @@ mod screen;
 mod single;
 mod spread;
 mod stall;
+mod visitors;
 mod xdp_filter;
 
 use std::{path::PathBuf, time::Duration};
@@ -57,7 +61,7 @@ pub struct Options {
 type Measure = fn(&Bench) -> Result<Vec<Line>>;
 
 /// Every row: its name, what it is about, and how it is measured.
-const ROWS: [(&str, &str, Measure); 17] = [
+const ROWS: [(&str, &str, Measure); 22] = [
     ("established", "an established TCP packet, against xdp-filter", established::run),
     ("known", "a SYN of one known source, within its rate and in hold", cost::known),
     ("forged-65k", "a forged SYN from 65 k sources, against a plain LRU filter", cost::forged_65k),
@@ -76,6 +80,11 @@ const ROWS: [(&str, &str, Measure); 17] = [
     ("offenders", "100 offenders among 1 M forged sources", offenders::run),
     ("distinct-v4", "error of the distinct count, IPv4", distinct::v4),
     ("distinct-v6", "error of the distinct count, IPv6", distinct::v6),
+    ("cookies", "the controller: cookies raised, what visitors notice, and put back", cookies::run),
+    ("answer-kernel", "SYNs answered a second, against the kernel's cookies", answer::kernel),
+    ("answer-synproxy", "SYNs answered a second, against nft SYNPROXY", answer::synproxy),
+    ("answer-visitors", "new connections while nearly as many SYNs come as can be answered", visitors::run),
+    ("answer-goodput", "how much of a flood halves the goodput, against the kernel's cookies", goodput::run),
     ("dump", "reading a table of 1 M sources, in batches and one by one", dump::run),
     ("top", "what the screen of top costs under a flood of 1 M sources", screen::run),
     ("peers", "forged SYNs a second that the kernel's own means handle, end to end", peers::all),

@@ -1,8 +1,6 @@
 //! The rows about what else a machine can do against a flood, end to end: forged SYNs handled a second, with the
 //! generator and everything behind it on one core.
 
-use std::fs;
-
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
@@ -11,7 +9,7 @@ use crate::{
         line::Line,
         live::{Case, Path, Subject, compare_rates},
     },
-    command::{run, run_with_input},
+    command::run,
     flood::FloodSpec,
     lab::{DEVICE, Family, Lab, SERVER_V4},
     xdp::Program,
@@ -36,13 +34,10 @@ const PEERS: [Peer; 7] = [
         name: "nft netdev drop",
         listener: false,
         set_up: |lab| {
-            nft(
-                lab,
-                &format!(
-                    "table netdev b {{ chain c {{ type filter hook ingress device {DEVICE} priority 0; \
+            lab.add_rules(&format!(
+                "table netdev b {{ chain c {{ type filter hook ingress device {DEVICE} priority 0; \
                      tcp flags syn counter drop; }}\n}}"
-                ),
-            )
+            ))
         },
         evidence: nft_packets,
     },
@@ -50,9 +45,7 @@ const PEERS: [Peer; 7] = [
         name: "nft raw drop",
         listener: false,
         set_up: |lab| {
-            nft(
-                lab,
-                "table ip b { chain c { type filter hook prerouting priority raw; tcp flags syn counter drop; }\n}",
+            lab.add_rules("table ip b { chain c { type filter hook prerouting priority raw; tcp flags syn counter drop; }\n}",
             )
         },
         evidence: nft_packets,
@@ -79,38 +72,21 @@ const PEERS: [Peer; 7] = [
         name: "kernel, no cookies",
         listener: true,
         set_up: |lab| lab.set_syncookies(0),
-        evidence: |lab| tcp_ext(lab, "TCPReqQFullDrop"),
+        evidence: |lab| lab.tcp_ext("TCPReqQFullDrop"),
     },
     Peer {
         name: "kernel cookies (1)",
         listener: true,
         set_up: |lab| lab.set_syncookies(1),
-        evidence: |lab| tcp_ext(lab, "SyncookiesSent"),
+        evidence: |lab| lab.tcp_ext("SyncookiesSent"),
     },
     Peer {
         name: "kernel cookies (2)",
         listener: true,
         set_up: |lab| lab.set_syncookies(2),
-        evidence: |lab| tcp_ext(lab, "SyncookiesSent"),
+        evidence: |lab| lab.tcp_ext("SyncookiesSent"),
     },
-    Peer {
-        name: "nft SYNPROXY",
-        listener: true,
-        set_up: |lab| {
-            nft(
-                lab,
-                "table ip b {
-                    chain p { type filter hook prerouting priority raw; tcp dport 80 tcp flags syn notrack; }
-                    chain i { type filter hook input priority 0;
-                        tcp dport 80 ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm
-                        ct state invalid drop; }
-                }",
-            )?;
-            // Without it, tracking would take an ACK for the middle of a connection.
-            lab.server.set_sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
-        },
-        evidence: nft_packets,
-    },
+    Peer { name: "nft SYNPROXY", listener: true, set_up: synproxy, evidence: nft_packets },
 ];
 
 /// Every peer that runs here.
@@ -162,24 +138,27 @@ fn measure(bench: &Bench, peer: &Peer) -> Result<Line> {
     })
 }
 
-fn nft(lab: &Lab, rules: &str) -> Result<()> {
-    run_with_input(lab.server.command("nft").args(["-f", "-"]), rules).map(drop)
+/// Has nft answer SYNs to port 80 in the kernel's stead.
+///
+/// # Errors
+/// Without nft or its module.
+pub(super) fn synproxy(lab: &Lab) -> Result<()> {
+    lab.add_rules(
+        "table ip b {
+            chain p { type filter hook prerouting priority raw; tcp dport 80 tcp flags syn notrack; }
+            chain i { type filter hook input priority 0;
+                tcp dport 80 ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm
+                ct state invalid drop; }
+        }",
+    )?;
+    // Without it, tracking would take an ACK for the middle of a connection.
+    lab.server.set_sysctl("net.netfilter.nf_conntrack_tcp_loose", "0")
 }
 
 /// The sum of the counters of all rules.
-fn nft_packets(lab: &Lab) -> Result<u64> {
+pub(super) fn nft_packets(lab: &Lab) -> Result<u64> {
     let rules = run(lab.server.command("nft").args(["list", "ruleset"]))?;
     let words: Vec<&str> = rules.split_whitespace().collect();
     let after = words.windows(3).filter(|words| words[..2] == ["counter", "packets"]);
     Ok(after.filter_map(|words| words[2].parse::<u64>().ok()).sum())
-}
-
-/// A counter of the server's namespace.
-fn tcp_ext(lab: &Lab, name: &str) -> Result<u64> {
-    let text =
-        lab.server.run(|| fs::read_to_string("/proc/thread-self/net/netstat"))?.context("read netstat")?;
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
-    let (names, values) = lines.next().zip(lines.next()).context("no TcpExt in netstat")?;
-    let value = names.split(' ').zip(values.split(' ')).find(|(key, _)| *key == name);
-    value.and_then(|(_, value)| value.parse().ok()).with_context(|| format!("no {name} in netstat"))
 }

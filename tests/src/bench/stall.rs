@@ -84,7 +84,7 @@ fn longest_wait(work: impl FnOnce() -> Result<()>) -> Result<f64> {
             let stop = &stop;
             move || -> Result<f64> {
                 pin_to_cpu(cpu)?;
-                preempt_everything()?;
+                preempt_everything(0)?;
                 let mut worst = Duration::ZERO;
                 while !stop.load(Ordering::Relaxed) {
                     let start = Instant::now();

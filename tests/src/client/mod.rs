@@ -8,6 +8,8 @@ mod summary;
 mod worker;
 
 use std::{
+    io,
+    net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -113,6 +115,39 @@ impl Clients {
         let visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Summary::of(&visits))
     }
+}
+
+/// Connects from a given address and port, 0 for any, in the calling thread's namespace.
+///
+/// # Errors
+/// When the connection is refused, or not up within the given time.
+pub fn connect(from: SocketAddr, to: SocketAddr, within: Duration) -> io::Result<TcpStream> {
+    let socket = socket::connect(from, to)?;
+    let epoll = socket::Epoll::new()?;
+    epoll.add(&socket, 0)?;
+    let begun = std::time::Instant::now();
+    loop {
+        epoll.wait(within.saturating_sub(begun.elapsed()))?;
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        if socket.peer_addr().is_ok() {
+            socket.set_nonblocking(false)?;
+            return Ok(socket);
+        }
+        if begun.elapsed() >= within {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+/// Connects from a given address by TCP Fast Open, in the calling thread's namespace: the data goes with the SYN if a
+/// cookie for that is known, or else the SYN asks for one and the data follows.
+///
+/// # Errors
+/// When the connection is refused, or not up within ten seconds.
+pub fn connect_fast(from: SocketAddr, to: SocketAddr, data: &[u8]) -> io::Result<TcpStream> {
+    socket::connect_fast(from, to, data)
 }
 
 /// Makes visits and waits for them all.

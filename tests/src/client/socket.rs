@@ -2,17 +2,42 @@
 
 use std::{
     io::{Error, Result},
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
     time::Duration,
 };
 
-/// Starts a connection from a given address; it is up when the socket can be written to.
-pub(super) fn connect(from: IpAddr, to: SocketAddr) -> Result<TcpStream> {
-    let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+/// A connection that takes longer to be made has failed.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// Starts a connection from a given address and port, 0 for any; it is up when the socket can be written to.
+pub(super) fn connect(from: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
+    let socket = bound(from, libc::SOCK_NONBLOCK)?;
+    let (address, len) = raw(to);
+    // SAFETY: the pointer and the length describe an address of the socket's family.
+    match check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) }) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from(socket)),
+    }
+}
+
+/// Connects from a given address with the first data in the SYN, or with a request for the cookie that this takes.
+pub(super) fn connect_fast(from: SocketAddr, to: SocketAddr, data: &[u8]) -> Result<TcpStream> {
+    let socket = TcpStream::from(bound(from, 0)?);
+    socket.set_write_timeout(Some(CONNECT_MAX))?;
+    let (address, len) = raw(to);
+    let (fd, address) = (socket.as_raw_fd(), (&raw const address).cast());
+    // SAFETY: pointers and lengths describe the data and an address of the socket's family.
+    let sent =
+        unsafe { libc::sendto(fd, data.as_ptr().cast(), data.len(), libc::MSG_FASTOPEN, address, len) };
+    if sent == data.len() as isize { Ok(socket) } else { Err(Error::last_os_error()) }
+}
+
+/// A socket that is bound to an address, of this kind besides.
+fn bound(from: SocketAddr, kind: libc::c_int) -> Result<OwnedFd> {
+    let family = if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: the call has no precondition.
-    let fd = check(unsafe { libc::socket(family, kind, 0) })?;
+    let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | kind, 0) })?;
     // SAFETY: the descriptor is new and nobody else's.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     // Without it the port would be taken at `bind`, when the destination is not known, and the ports of one
@@ -28,15 +53,10 @@ pub(super) fn connect(from: IpAddr, to: SocketAddr) -> Result<TcpStream> {
             size_of_val(&on) as u32,
         )
     })?;
-    let (address, len) = raw(SocketAddr::new(from, 0));
+    let (address, len) = raw(from);
     // SAFETY: the pointer and the length describe an address of the socket's family.
     check(unsafe { libc::bind(fd, (&raw const address).cast(), len) })?;
-    let (address, len) = raw(to);
-    // SAFETY: as for `bind`.
-    match check(unsafe { libc::connect(fd, (&raw const address).cast(), len) }) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
-        _ => Ok(TcpStream::from(socket)),
-    }
+    Ok(socket)
 }
 
 /// What an application waits with for many sockets.

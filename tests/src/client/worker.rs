@@ -51,7 +51,7 @@ pub(super) fn work(spec: &ClientSpec, number: u32, visits: &Visits) -> Result<()
         let now = Instant::now();
         while next < total && due(next) <= now {
             let visitor = spec.family.visitor((next % u64::from(spec.visitors)) as u16);
-            let socket = connect(visitor, server).context("start a connection")?;
+            let socket = connect(SocketAddr::new(visitor, 0), server).context("start a connection")?;
             epoll.add(&socket, next).context("watch a connection")?;
             let due = due(next);
             pending.insert(next, Pending { socket, due, asked: false, response: Vec::new() });

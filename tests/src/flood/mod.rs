@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 pub use self::generator::Generator;
 use crate::{
-    command::{pin_to_cpu, take_precedence},
+    command::{pin_to_cpu, sleep_exactly, take_precedence},
     lab::{Family, Lab, SERVER_MAC},
 };
 
@@ -81,7 +81,11 @@ pub struct FloodSpec {
     pub vlan: Option<u16>,
     /// TCP flags, as in the header's byte.
     pub tcp_flags: u8,
-    /// The CPU that sends; the receiver's program, and the network stack behind it, run on it too.
+    /// Most frames that a paced flood sends at once, before it waits for the next to be due: few, if another CPU than
+    /// the one that sends is to receive them, for its ring has 256 places. But every time costs some 16 µs.
+    pub burst: u32,
+    /// The CPU that sends; the receiver's program, and the network stack behind it, run on it too, unless
+    /// [`Lab::receive_on`] says otherwise.
     pub cpu: usize,
 }
 
@@ -107,6 +111,7 @@ impl FloodSpec {
             source_port: None,
             vlan: None,
             tcp_flags: SYN,
+            burst: u32::MAX,
             cpu: 1,
         }
     }
@@ -213,6 +218,8 @@ impl Drop for Flood {
 fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Duration> {
     pin_to_cpu(spec.cpu).with_context(|| format!("pin the flood to CPU {}", spec.cpu))?;
     take_precedence().context("raise the flood's priority")?;
+    sleep_exactly().context("ask for exact timers")?;
+    let tick = spec.rate_pps.map_or(Duration::ZERO, |rate| pace::tick(rate, spec.burst));
     let start = Instant::now();
     let (mut sent, mut last) = (0, Duration::ZERO);
     loop {
@@ -220,7 +227,7 @@ fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Du
         if stop.load(Ordering::Relaxed) || elapsed >= spec.max_duration || sent >= spec.max_frames {
             return Ok(last);
         }
-        let frames = pace::due(spec.rate_pps, elapsed, sent).min(spec.max_frames - sent);
+        let frames = pace::due(spec.rate_pps, tick, elapsed, sent).min(spec.max_frames - sent);
         if frames > 0 {
             generator.send(frames as u32)?;
             sent += frames;
@@ -228,7 +235,8 @@ fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Du
             last = if spec.rate_pps.is_some() { elapsed } else { start.elapsed() };
         }
         if spec.rate_pps.is_some() {
-            thread::sleep(pace::TICK);
+            // What is left of the tick: a flood near what can be sent at all has no time for a whole one.
+            thread::sleep(tick.saturating_sub(start.elapsed() - elapsed));
         }
     }
 }

@@ -36,10 +36,14 @@ pub struct Seen {
     pub kind: Kind,
     /// Its source, as soon as there is a sound IP header.
     pub source: Option<IpAddr>,
+    /// Bytes before the IP header; 0 without a source.
+    pub network: usize,
+    /// Bytes before the TCP header; 0 if the kind is another.
+    pub transport: usize,
 }
 
-const NO_IP: Seen = Seen { kind: Kind::NotIp, source: None };
-const MALFORMED: Seen = Seen { kind: Kind::Malformed, source: None };
+const NO_IP: Seen = Seen { kind: Kind::NotIp, source: None, network: 0, transport: 0 };
+const MALFORMED: Seen = Seen { kind: Kind::Malformed, ..NO_IP };
 const TAGS_MAX: usize = 4;
 const EXTENSIONS_MAX: usize = 8;
 const TCP: u8 = 6;
@@ -69,34 +73,43 @@ pub fn see(frame: &[u8]) -> Seen {
         }
     }
     match ether_type {
-        EtherType::IPV4 => see_ipv4(rest),
-        EtherType::IPV6 => see_ipv6(rest),
+        EtherType::IPV4 => see_ipv4(frame, rest),
+        EtherType::IPV6 => see_ipv6(frame, rest),
         _ => NO_IP,
     }
 }
 
-fn see_ipv4(bytes: &[u8]) -> Seen {
+/// What was seen of a frame, `ip` being its end from the IP header on, and `last` that from where one got to.
+fn seen(frame: &[u8], ip: &[u8], last: &[u8], kind: Kind, source: IpAddr) -> Seen {
+    let before = |rest: &[u8]| frame.len() - rest.len();
+    let transport = if matches!(kind, Kind::Tcp { .. }) { before(last) } else { 0 };
+    Seen { kind, source: Some(source), network: before(ip), transport }
+}
+
+fn see_ipv4(frame: &[u8], bytes: &[u8]) -> Seen {
     // It checks the version, and that the header with its options is there; not the total length.
     let Ok(ip) = Ipv4HeaderSlice::from_slice(bytes) else { return MALFORMED };
+    let rest = &bytes[ip.slice().len()..];
     let kind = if ip.fragments_offset() != IpFragOffset::ZERO {
         Kind::Fragment
     } else if ip.protocol().0 != TCP {
         Kind::NotTcp
     } else {
-        see_tcp(&bytes[ip.slice().len()..], ip.more_fragments())
+        see_tcp(rest, ip.more_fragments())
     };
-    Seen { kind, source: Some(IpAddr::V4(ip.source_addr())) }
+    seen(frame, bytes, rest, kind, IpAddr::V4(ip.source_addr()))
 }
 
-fn see_ipv6(bytes: &[u8]) -> Seen {
+fn see_ipv6(frame: &[u8], bytes: &[u8]) -> Seen {
     let Ok(ip) = Ipv6HeaderSlice::from_slice(bytes) else { return MALFORMED };
-    let kind = see_extensions(&bytes[ip.slice().len()..], ip.next_header().0);
-    Seen { kind, source: Some(IpAddr::V6(ip.source_addr())) }
+    let mut rest = &bytes[ip.slice().len()..];
+    let kind = see_extensions(&mut rest, ip.next_header().0);
+    seen(frame, bytes, rest, kind, IpAddr::V6(ip.source_addr()))
 }
 
 /// Follows a chain of extension headers. An extension header may reach beyond the frame, as long as its first
-/// eight bytes do not (etherparse wants all of it); what follows it is then missing.
-fn see_extensions(mut rest: &[u8], mut next: u8) -> Kind {
+/// eight bytes do not (etherparse wants all of it); what follows it is then missing. `rest` becomes what follows the last.
+fn see_extensions(rest: &mut &[u8], mut next: u8) -> Kind {
     let mut first_fragment = false;
     let mut extensions = 0;
     loop {
@@ -127,7 +140,7 @@ fn see_extensions(mut rest: &[u8], mut next: u8) -> Kind {
             AUTHENTICATION => 8 + usize::from(units) * 4,
             _ => 8 + usize::from(units) * 8,
         };
-        rest = rest.get(length..).unwrap_or_default();
+        *rest = rest.get(length..).unwrap_or_default();
         next = following;
     }
 }

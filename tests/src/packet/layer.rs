@@ -10,15 +10,41 @@ use super::protocol;
 #[derive(Clone, Debug)]
 pub(super) enum Layer {
     Ethernet,
-    Vlan { tpid: u16, id: u16 },
+    Vlan {
+        tpid: u16,
+        id: u16,
+    },
     EtherType(u16),
     Arp,
-    Ipv4 { source: Ipv4Addr, destination: Ipv4Addr, options: Vec<u8>, ihl: Option<u8>, fragment: u16 },
-    Ipv6 { source: Ipv6Addr, destination: Ipv6Addr },
-    Extension { kind: u8, bytes: Vec<u8> },
+    Ipv4 {
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        options: Vec<u8>,
+        ihl: Option<u8>,
+        fragment: u16,
+    },
+    Ipv6 {
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+    },
+    Extension {
+        kind: u8,
+        bytes: Vec<u8>,
+    },
     Protocol(u8),
-    Tcp { source: u16, destination: u16, flags: u8, options: Vec<u8>, data_offset: Option<u8> },
-    Udp { source: u16, destination: u16 },
+    Tcp {
+        source: u16,
+        destination: u16,
+        sequence: u32,
+        acknowledgement: u32,
+        flags: u8,
+        options: Vec<u8>,
+        data_offset: Option<u8>,
+    },
+    Udp {
+        source: u16,
+        destination: u16,
+    },
     Icmp,
     Icmpv6,
     Payload(Vec<u8>),
@@ -162,10 +188,11 @@ impl Layer {
                 bytes
             }
             Self::Extension { bytes, .. } => [&[protocol], &bytes[1..]].concat(),
-            Self::Tcp { source, destination, flags, options, data_offset } => {
+            Self::Tcp { source, destination, sequence, acknowledgement, flags, options, data_offset } => {
                 let words = 5 + options.len() / 4;
                 let mut bytes = [source.to_be_bytes(), destination.to_be_bytes()].concat();
-                bytes.extend([0x11, 0x22, 0x33, 0x44, 0, 0, 0, 0]);
+                bytes.extend(sequence.to_be_bytes());
+                bytes.extend(acknowledgement.to_be_bytes());
                 bytes.extend([data_offset.unwrap_or(words as u8) << 4, *flags, 0xfa, 0xf0, 0, 0, 0, 0]);
                 bytes.extend(options);
                 let length = (bytes.len() + following.len()) as u16;

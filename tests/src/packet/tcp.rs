@@ -22,11 +22,35 @@ pub mod flags {
     pub const CWR: u8 = 0x80;
 }
 
+/// Sequence number of a TCP header of which nothing else is said.
+const SEQUENCE: u32 = 0x1122_3344;
+
 impl Packet {
     /// A TCP header without flags.
     #[must_use]
     pub fn tcp(self, source: u16, destination: u16) -> Self {
-        self.layer(Layer::Tcp { source, destination, flags: 0, options: Vec::new(), data_offset: None })
+        self.layer(Layer::Tcp {
+            source,
+            destination,
+            sequence: SEQUENCE,
+            acknowledgement: 0,
+            flags: 0,
+            options: Vec::new(),
+            data_offset: None,
+        })
+    }
+
+    /// The sequence number, and what is expected next of the other side.
+    ///
+    /// # Panics
+    /// Without a TCP header.
+    #[must_use]
+    pub fn numbers(mut self, first: u32, next: u32) -> Self {
+        match self.last() {
+            Layer::Tcp { sequence, acknowledgement, .. } => (*sequence, *acknowledgement) = (first, next),
+            other => panic!("{other:?} has no sequence number"),
+        }
+        self
     }
 
     /// The TCP flags, all of them.

@@ -1,13 +1,13 @@
 //! Sequences: a burst, then drops, then hold; and the events that tell of it.
 
 use synguard_common::{
-    abi::{Config, EVENT_LIMIT, FLAG_MONITOR, SourceKey, SourceState},
+    abi::{Config, Counter, EVENT_LIMIT, FLAG_MONITOR, SourceKey, SourceState},
     verdict::Reason,
 };
 use synguard_tests::{
     command::pin_to_cpu,
     packet::Packet,
-    testrun::{Filter, HOLD_NS, Outcome, action, now_ns, ticked_ns},
+    testrun::{Filter, HOLD_NS, Outcome, REASONS, action, now_ns, ticked_ns},
 };
 
 use crate::table::{PORT, SECOND, V4, V4_TO, V6, V6_TO, key, strict};
@@ -33,7 +33,7 @@ fn bursts(burst: u64) -> Config {
 
 /// The outcome of SYNs of which so many passed, exceeded the rate, and came in hold.
 fn outcome(frame: &[u8], action: u32, counts: [(Reason, u64); 3]) -> Outcome {
-    let mut outcome = Outcome { action, delta: Default::default() };
+    let mut outcome = Outcome { action, delta: [Counter::default(); REASONS] };
     for (reason, packets) in counts {
         let delta = &mut outcome.delta[reason.index() as usize];
         (delta.packets, delta.bytes) = (packets, packets * frame.len() as u64);

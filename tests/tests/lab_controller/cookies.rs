@@ -13,7 +13,7 @@ const HOLD: Duration = Duration::from_secs(2);
 fn forged_flood_from(original: u8) {
     let (lab, synguard) = lab(original);
     let _web = Web::start(&lab).unwrap();
-    let running = synguard.attach(&["--hold", "2s"]).unwrap();
+    let running = synguard.attach(&["--hold", "2s", "--cookies", "kernel"]).unwrap();
     let calm = visits(&lab, 2);
     let flood = start(&lab, forged());
     let raised = until("attack", Duration::from_secs(10), || {
@@ -150,17 +150,4 @@ fn with_cookies_off_or_when_only_watching_nothing_is_touched() {
         flood.stop().unwrap();
         running.terminate().unwrap();
     }
-}
-
-#[test]
-fn answering_in_the_driver_is_said_to_be_missing() {
-    let (lab, synguard) = lab(0);
-    let running = synguard.attach(&["--cookies", "xdp", "--hold", "1s"]).unwrap();
-    let flood = start(&lab, forged());
-    until("cookies", Duration::from_secs(2), || status(&synguard)["cookies"]["mode"] == "kernel");
-    assert_eq!(syncookies(&lab), 2);
-    assert!(running.stderr().contains("cookies = xdp: answering in the driver is not in this version"));
-    flood.stop().unwrap();
-    running.terminate().unwrap();
-    assert_eq!(syncookies(&lab), 0);
 }

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use synguard_tests::{flood::FloodSpec, lab::DEVICE};
 
-use super::{forged, lab, start, syncookies, until};
+use super::{TIMESTAMPS, forged, lab, start, syncookies, sysctls, timestamps, until};
 
 /// Kills while an attack goes on, and while one is got over, in each of the labs.
 const LABS: u64 = 10;
@@ -29,21 +29,23 @@ fn light() -> FloodSpec {
     FloodSpec { rate_pps: Some(3_000), max_duration: Duration::from_secs(120), ..forged() }
 }
 
-const ARGS: [&str; 6] = ["attach", DEVICE, "--hold", "1s", "--distinct-limit", "50"];
+const ARGS: [&str; 8] = ["attach", DEVICE, "--hold", "1s", "--distinct-limit", "50", "--cookies", "xdp"];
 
-/// Kills controllers in a lab of its own; returns how many of them had the setting raised.
-fn kill_many(number: u64) -> u64 {
-    let original = (number % 2) as u8;
-    let (lab, synguard) = lab(original);
+/// Kills controllers in a lab of its own; returns how many of them had cookies raised, and how many timestamps.
+fn kill_many(number: u64) -> [u64; 2] {
+    let original = ((number % 2) as u8, (number / 2 % 2) as u8);
+    let (lab, synguard) = lab(original.0);
+    lab.server.set_sysctl(TIMESTAMPS, &original.1.to_string()).unwrap();
     let mut random = Random(number);
-    let mut raised = 0;
+    let mut raised = [0; 2];
     let mut check = |round: u64| {
-        raised += u64::from(syncookies(&lab) == 2);
+        raised[0] += u64::from(syncookies(&lab) == 2);
+        raised[1] += u64::from(timestamps(&lab) == 2);
         let next: &[&str] = if round % 5 == 4 { &["detach"] } else { &["attach", DEVICE, "--no-control"] };
         let output = synguard.run(next).unwrap();
         // Killed before it had attached anything, there may be nothing to detach.
         assert!(matches!(output.code, Some(0 | 3)), "{}", output.stderr);
-        assert_eq!(syncookies(&lab), original, "lab {number}, round {round}: {}", output.stderr);
+        assert_eq!(sysctls(&lab), original, "lab {number}, round {round}: {}", output.stderr);
     };
     for round in 0..IN_ATTACK {
         let flood = start(&lab, light());
@@ -66,21 +68,28 @@ fn kill_many(number: u64) -> u64 {
         let running = synguard.start(&ARGS).unwrap();
         until("cookies", Duration::from_secs(20), || syncookies(&lab) == 2);
         flood.stop().unwrap();
-        // It takes about four seconds.
-        thread::sleep(Duration::from_millis(random.below(5_000)));
+        // It takes about five seconds.
+        thread::sleep(Duration::from_millis(random.below(4_500)));
         running.kill().unwrap();
         check(round);
     }
     synguard.run(&["detach"]).unwrap();
-    assert_eq!(syncookies(&lab), original);
+    assert_eq!(sysctls(&lab), original);
     raised
 }
 
 #[test]
 fn killed_at_200_moments_the_original_is_back_each_time() {
     let labs: Vec<_> = (0..LABS).map(|number| thread::spawn(move || kill_many(number))).collect();
-    let raised: u64 = labs.into_iter().map(|lab| lab.join().unwrap()).sum();
+    let mut raised = [0; 2];
+    for lab in labs {
+        let more: [u64; 2] = lab.join().unwrap();
+        raised = [raised[0] + more[0], raised[1] + more[1]];
+    }
     let kills = LABS * (IN_ATTACK + IN_RECOVERY);
-    println!("{kills} killed, {raised} of them while the setting was raised");
-    assert!(kills == 200 && raised >= 40, "{raised} of {kills}");
+    let [cookies, timestamps] = raised;
+    println!(
+        "{kills} killed, {cookies} of them while cookies were raised, {timestamps} while timestamps were"
+    );
+    assert!(kills == 200 && cookies >= 40 && timestamps >= 40, "{raised:?} of {kills}");
 }

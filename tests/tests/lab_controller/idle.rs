@@ -2,7 +2,10 @@
 
 use std::{fs, thread, time::Duration};
 
-use synguard_tests::web::Web;
+use synguard_tests::{
+    usage::{cpu_time, peak_memory},
+    web::Web,
+};
 
 use super::{lab, visits};
 
@@ -13,26 +16,20 @@ fn an_idle_controller_is_small() {
     let running = synguard.attach(&[]).unwrap();
     let pid = running.pid();
     // nsenter has replaced itself by then.
-    let ticks = || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
     for (what, busy) in [("idle", false), ("with visitors", true)] {
-        let before = ticks();
+        let before = cpu_time(pid).unwrap();
         if busy {
             drop(visits(&lab, 6))
         } else {
             thread::sleep(Duration::from_secs(6))
         }
-        // Clock ticks are hundredths of a second.
-        println!("{what}: {:.2} % of a core", (ticks() - before) as f64 / 6.0);
+        let used = cpu_time(pid).unwrap() - before;
+        println!("{what}: {:.2} % of a core", used.as_secs_f64() / 6.0 * 100.0);
     }
+    let peak = peak_memory(pid).unwrap();
+    println!("at most {:.1} MiB", peak as f64 / f64::from(1 << 20));
+    assert!(peak < 40 << 20, "{peak} bytes");
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kib: u64 = rss.trim().trim_end_matches(" kB").parse().unwrap();
-    println!("at most {:.1} MiB", kib as f64 / 1024.0);
-    assert!(kib < 40 * 1024, "{kib} KiB");
     let held = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap().trim().to_owned();
     // CAP_NET_ADMIN and CAP_BPF.
     assert_eq!(u64::from_str_radix(&held, 16).unwrap(), 1 << 12 | 1 << 39);

@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![expect(clippy::print_stdout, reason = "what was measured is for people to read")]
 
+mod answers;
 mod blocks;
 mod cookies;
 mod crash;
 mod idle;
 mod interfaces;
+mod lost;
 mod odd;
 mod systemd;
 
@@ -25,6 +27,7 @@ use synguard_tests::{
 };
 
 const SYNCOOKIES: &str = "net.ipv4.tcp_syncookies";
+const TIMESTAMPS: &str = "net.ipv4.tcp_timestamps";
 
 fn lab(syncookies: u8) -> (Lab, Synguard) {
     let lab = Lab::new().unwrap();
@@ -36,6 +39,16 @@ fn lab(syncookies: u8) -> (Lab, Synguard) {
 /// The server's setting.
 fn syncookies(lab: &Lab) -> u8 {
     lab.server.sysctl(SYNCOOKIES).unwrap().parse().unwrap()
+}
+
+/// The server's other setting.
+fn timestamps(lab: &Lab) -> u8 {
+    lab.server.sysctl(TIMESTAMPS).unwrap().parse().unwrap()
+}
+
+/// Both of them.
+fn sysctls(lab: &Lab) -> (u8, u8) {
+    (syncookies(lab), timestamps(lab))
 }
 
 /// Forged SYNs, 60 000 a second from 16 million sources, for as long as the test takes.

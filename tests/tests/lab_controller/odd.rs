@@ -33,7 +33,7 @@ fn what_somebody_else_has_changed_is_left_alone() {
 #[test]
 fn and_so_it_is_after_a_crash() {
     let (lab, synguard) = lab(0);
-    let running = synguard.attach(&[]).unwrap();
+    let running = synguard.attach(&["--cookies", "kernel"]).unwrap();
     let flood = start(&lab, forged());
     until("cookies", SOON, || syncookies(&lab) == 2);
     running.kill().unwrap();

@@ -7,7 +7,7 @@ use synguard_tests::{
     lab::DEVICE,
 };
 
-use super::{concentrated, event_names, forged, lab, start, status, syncookies, until};
+use super::{concentrated, event_names, forged, lab, start, status, sysctls, until};
 
 /// What comes next, each message being one or more lines.
 fn next(socket: &UnixDatagram) -> Vec<String> {
@@ -81,7 +81,7 @@ fn what_the_unit_leaves_it_is_enough() {
     let mut running = synguard
         .start_through(
             &through,
-            &["attach", DEVICE, "--hold", "1s", "--distinct-limit", "50", "--cookies", "kernel"],
+            &["attach", DEVICE, "--hold", "1s", "--distinct-limit", "50", "--cookies", "xdp"],
         )
         .unwrap();
     until("the controller", Duration::from_secs(15), || {
@@ -89,10 +89,10 @@ fn what_the_unit_leaves_it_is_enough() {
     });
     let offenders = Offenders { first: "11.1.1.1".parse().unwrap(), count: 1, share: 0.3 };
     let flood = start(&lab, FloodSpec { offenders: Some(offenders), ..forged() });
-    until("cookies", Duration::from_secs(5), || syncookies(&lab) == 2);
+    until("cookies and timestamps", Duration::from_secs(5), || sysctls(&lab) == (2, 2));
     until("a block", Duration::from_secs(10), || event_names(&synguard).iter().any(|name| name == "blocked"));
     flood.stop().unwrap();
-    until("calm", Duration::from_secs(15), || syncookies(&lab) == 0);
+    until("calm", Duration::from_secs(15), || sysctls(&lab) == (0, 1));
     running.signal(libc::SIGTERM).unwrap();
     assert_eq!(running.wait(Duration::from_secs(5)).unwrap().code(), Some(0), "{}", running.stderr());
     let said = running.stderr();

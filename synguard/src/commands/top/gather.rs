@@ -226,7 +226,11 @@ fn survey(status: &Status, found: Found) -> Survey {
         counters: status.snapshot.counters.clone(),
         distinct: status.snapshot.distinct_sources.round() as u64,
         distinct_limit: status.settings.distinct_limit.into(),
-        cookies: Cookies { mode: status.control.cookie_mode().to_owned(), sysctl: status.control.sysctl },
+        cookies: Cookies {
+            mode: status.control.cookie_mode().to_owned(),
+            sysctl: status.control.cookies.now,
+            timestamps: status.control.timestamps.now,
+        },
         listeners: listeners
             .map(|counts| Listeners { drops: counts.listen_drops, queue_full: counts.queue_full_drops }),
         tracked: Gauge { used: status.sources.tracked, capacity: status.capacity.into() },

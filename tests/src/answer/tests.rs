@@ -1,0 +1,292 @@
+//! The reader against etherparse, which makes the answers here: right ones are accepted, and whatever is changed in one
+//! is found.
+
+use etherparse::{Ethernet2Header, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader};
+use synguard_common::answer::ANSWER_ON;
+
+use super::*;
+use crate::packet::Packet;
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+/// 64 * 1000 + 37.
+const NOW_MS: u64 = 64_037;
+/// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9: the options of a SYN from Linux.
+const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 9];
+/// What answers it: 0b01_1001 is SACK and window scale 9, at 64 000 ms.
+const ANSWER: [u8; 20] = [2, 4, 5, 0xa0, 4, 2, 8, 10, 0, 0, 0xfa, 0x19, 1, 2, 3, 4, 1, 3, 3, 7];
+const TAGS: [u8; 8] = [0x88, 0xa8, 0x20, 7, 0x81, 0, 0, 9];
+
+fn terms(flags: u32) -> Terms {
+    let answering = Answering {
+        flags,
+        window_scale: 7,
+        mss_v4: 1440,
+        mss_v6: 1420,
+        hop_limit: 64,
+        ..Answering::default()
+    };
+    Terms { answering, earliest_ms: NOW_MS - 4, latest_ms: NOW_MS }
+}
+
+fn kept() -> Terms {
+    terms(ANSWER_ON | ANSWER_OPTIONS | ANSWER_ECN)
+}
+
+fn syn(options: &[u8]) -> Packet {
+    Packet::eth().ipv4("192.0.2.1", "198.51.100.1").tcp(4000, 443).syn().tcp_options(options)
+}
+
+fn tcp(options: &[u8]) -> TcpHeader {
+    let mut header = TcpHeader::new(443, 4000, 0x5555_5555, 65_535);
+    header.syn = true;
+    header.ack = true;
+    header.acknowledgment_number = 0x1122_3345;
+    header.set_options_raw(options).unwrap();
+    header
+}
+
+fn ip() -> Ipv4Header {
+    Ipv4Header::new(0, 64, IpNumber::TCP, [198, 51, 100, 1], [192, 0, 2, 1]).unwrap()
+}
+
+fn link(tags: &[u8], kind: u16) -> Vec<u8> {
+    let ether_type = kind.into();
+    let mut frame = Ethernet2Header { source: MAC, destination: CLIENT_MAC, ether_type }.to_bytes().to_vec();
+    frame.splice(12..12, tags.iter().copied());
+    frame
+}
+
+/// Etherparse's frame of these headers, with the right lengths and sums.
+fn frame(tags: &[u8], mut ip: Ipv4Header, mut tcp: TcpHeader) -> Vec<u8> {
+    ip.set_payload_len(tcp.header_len()).unwrap();
+    ip.header_checksum = ip.calc_header_checksum();
+    tcp.checksum = tcp.calc_checksum_ipv4(&ip, &[]).unwrap();
+    [link(tags, 0x0800), ip.to_bytes().to_vec(), tcp.to_bytes().to_vec()].concat()
+}
+
+fn frame_v6(tcp: &TcpHeader) -> Vec<u8> {
+    let address = |last: u8| [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+    let ip = Ipv6Header {
+        traffic_class: 0,
+        flow_label: Ipv6FlowLabel::ZERO,
+        payload_length: tcp.header_len() as u16,
+        next_header: IpNumber::TCP,
+        hop_limit: 64,
+        source: address(2),
+        destination: address(1),
+    };
+    let mut tcp = tcp.clone();
+    tcp.checksum = tcp.calc_checksum_ipv6(&ip, &[]).unwrap();
+    [link(&[], 0x86dd), ip.to_bytes().to_vec(), tcp.to_bytes().to_vec()].concat()
+}
+
+fn found(syn: &Packet, answer: &[u8], terms: &Terms) -> String {
+    check(&syn.build(), answer, terms).map(|answer| format!("{answer:?}")).expect_err("nothing was found")
+}
+
+#[test]
+fn a_right_answer_is_accepted() {
+    let answer = check(&syn(&LINUX).build(), &frame(&[], ip(), tcp(&ANSWER)), &kept()).unwrap();
+    assert_eq!(answer.timestamp(), Some(0xfa19));
+    assert_eq!(answer.options.len(), 4);
+    let tagged = Packet::eth().vlan_tpid(0x88a8, 0x2007).vlan(9).ipv4("192.0.2.1", "198.51.100.1");
+    let tagged = tagged.tcp(4000, 443).syn().tcp_options(&LINUX).build();
+    check(&tagged, &frame(&TAGS, ip(), tcp(&ANSWER)), &kept()).unwrap();
+    let v6 = Packet::eth().ipv6("2001:db8::1", "2001:db8::2").tcp(4000, 443).syn().build();
+    check(&v6, &frame_v6(&tcp(&[2, 4, 5, 0x8c])), &kept()).unwrap();
+    // Without options to be kept, an MSS only, whatever was offered; the frame may be filled up to 60 bytes.
+    let mut bare = frame(&[], ip(), tcp(&[2, 4, 5, 0xa0]));
+    check(&syn(&LINUX).build(), &bare, &terms(ANSWER_ON)).unwrap();
+    bare.extend([0; 2]);
+    check(&syn(&[]).build(), &bare, &kept()).unwrap();
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let tagged = Packet::eth().vlan_tpid(0x88a8, 0x2007).vlan(9).ipv4("192.0.2.1", "198.51.100.1");
+    let cases = [
+        (syn(&LINUX).build(), frame(&[], ip(), tcp(&ANSWER)), 0..0),
+        (tagged.tcp(4000, 443).syn().tcp_options(&LINUX).build(), frame(&TAGS, ip(), tcp(&ANSWER)), 0..0),
+        (
+            Packet::eth().ipv6("2001:db8::1", "2001:db8::2").tcp(4000, 443).syn().build(),
+            frame_v6(&tcp(&[2, 4, 5, 0x8c])),
+            // Traffic class and flow label, which nothing protects and any may be; the class's ECN bits are 4 and 5
+            // of the second byte.
+            14 * 8 + 4..18 * 8,
+        ),
+    ];
+    for (syn, answer, free) in cases {
+        check(&syn, &answer, &kept()).unwrap();
+        for bit in 0..answer.len() * 8 {
+            let mut changed = answer.clone();
+            changed[bit / 8] ^= 0x80 >> (bit % 8);
+            let marked = [15 * 8 + 2, 15 * 8 + 3].contains(&bit);
+            let accepted = check(&syn, &changed, &kept()).is_ok();
+            assert_eq!(accepted, free.contains(&bit) && !marked, "bit {bit} of {changed:02x?}");
+        }
+        for length in 0..answer.len() {
+            check(&syn, &answer[..length], &kept()).expect_err("a frame cut short");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_header_is_found_though_its_sums_are_right() {
+    type Change = fn(&mut Ipv4Header, &mut TcpHeader);
+    let changes: [(&str, Change); 16] = [
+        ("destination", |ip, _| ip.destination[3] = 2),
+        ("source", |ip, _| ip.source[3] = 2),
+        ("hop limit 63", |ip, _| ip.time_to_live = 63),
+        ("protocol 17", |ip, _| ip.protocol = IpNumber::UDP),
+        ("flags and offset", |ip, _| ip.more_fragments = true),
+        ("ECN field 2", |ip, _| ip.ecn = 2.try_into().unwrap()),
+        ("IP header of 24", |ip, _| ip.options = [1; 4].into()),
+        ("source port", |_, tcp| tcp.source_port = 4000),
+        ("destination port", |_, tcp| tcp.destination_port = 443),
+        ("acknowledges", |_, tcp| tcp.acknowledgment_number -= 1),
+        ("flags 0x2,", |_, tcp| tcp.ack = false),
+        ("flags 0x1a,", |_, tcp| tcp.psh = true),
+        ("flags 0x52,", |_, tcp| tcp.ece = true),
+        ("flags 0x112,", |_, tcp| tcp.ns = true),
+        ("no window", |_, tcp| tcp.window_size = 0),
+        ("urgent pointer 1", |_, tcp| tcp.urgent_pointer = 1),
+    ];
+    for (fault, change) in changes {
+        let (mut ip, mut tcp) = (ip(), tcp(&ANSWER));
+        change(&mut ip, &mut tcp);
+        let found = found(&syn(&LINUX), &frame(&[], ip, tcp), &kept());
+        assert!(found.contains(fault), "{fault}: {found}");
+    }
+    let tagged = found(&syn(&LINUX), &frame(&TAGS, ip(), tcp(&ANSWER)), &kept());
+    assert!(tagged.starts_with("tags"), "{tagged}");
+    let mut long = frame(&[], ip(), tcp(&ANSWER));
+    long.push(0);
+    assert!(found(&syn(&LINUX), &long, &kept()).contains("1 bytes after"));
+    assert!(
+        found(&syn(&LINUX), &frame(&[], ip(), tcp(&ANSWER)), &terms(ANSWER_OPTIONS)).contains("nothing was")
+    );
+}
+
+#[test]
+fn options_must_be_those_that_were_offered() {
+    let answer = |options: &[u8]| frame(&[], ip(), tcp(options));
+    let timestamp = |bits: u8| vec![2, 4, 5, 0xa0, 8, 10, 0, 0, 0xfa, bits, 1, 2, 3, 4];
+    let offer = |more: &[u8]| syn(&[&[8, 10, 1, 2, 3, 4, 0, 0, 0, 0], more].concat());
+    // No scale is fifteen; without a window scale the answer has none either.
+    check(&offer(&[]).build(), &answer(&timestamp(0x0f)), &kept()).unwrap();
+    check(&offer(&[4, 2]).build(), &answer(&[&timestamp(0x1f)[..], &[4, 2]].concat()), &kept()).unwrap();
+    let scale = [&timestamp(0x0e)[..], &[3, 3, 7]].concat();
+    check(&offer(&[3, 3, 14]).build(), &answer(&scale), &kept()).unwrap();
+    check(&offer(&[3, 3, 15]).build(), &answer(&scale), &kept()).unwrap();
+    for (what, options) in [
+        ("options", [&timestamp(0x0f)[..], &[4, 2]].concat()),
+        ("options", [&timestamp(0x0f)[..], &[3, 3, 7]].concat()),
+        ("bits", timestamp(0x0e)),
+        ("bits", timestamp(0x1f)),
+        ("bits", timestamp(0x2f)),
+        ("no timestamp", vec![2, 4, 5, 0xa0]),
+        ("options", timestamp(0x0f)[4..].to_vec()),
+        ("options", [&[2, 4, 5, 0xa1], &timestamp(0x0f)[4..]].concat()),
+        ("options", [&timestamp(0x0f)[..13], &[5]].concat()),
+        ("twice", [&timestamp(0x0f)[..], &[2, 4, 5, 0xa0]].concat()),
+        ("too long", [&timestamp(0x0f)[..], &[4, 9]].concat()),
+        ("without length", [&timestamp(0x0f)[..], &[1, 4]].concat()),
+        ("after the end", [&timestamp(0x0f)[..], &[0, 1]].concat()),
+        ("option [22", [&timestamp(0x0f)[..], &[34, 2]].concat()),
+    ] {
+        let found = found(&offer(&[]), &answer(&options), &kept());
+        assert!(found.contains(what), "{what}: {found}");
+    }
+    // Not to be kept, and not offered.
+    found(&syn(&LINUX), &answer(&ANSWER), &terms(ANSWER_ON));
+    found(&syn(&LINUX[..8]), &answer(&ANSWER), &kept());
+}
+
+#[test]
+fn ecn_takes_both_flags_a_timestamp_and_an_unmarked_syn() {
+    let answer = |bits: u8, ece: bool| {
+        let mut tcp = tcp(&[&ANSWER[..11], &[bits], &ANSWER[12..]].concat());
+        tcp.ece = ece;
+        frame(&[], ip(), tcp)
+    };
+    let (agreed, refused) = (answer(0x39, true), answer(0x19, false));
+    let no_ecn = terms(ANSWER_ON | ANSWER_OPTIONS);
+    let marked = syn(&LINUX).ecn().patch(15, &[1]);
+    for (syn, terms, agrees) in [
+        (syn(&LINUX).ecn(), kept(), true),
+        (syn(&LINUX), kept(), false),
+        (syn(&LINUX).flags(flags::SYN | flags::ECE), kept(), false),
+        (syn(&LINUX).ecn(), no_ecn, false),
+        (marked, kept(), false),
+    ] {
+        // The earlier answer's bits are of 0x39 - 0x40: 64 ms before.
+        let (right, wrong) = if agrees { (&agreed, &refused) } else { (&refused, &agreed) };
+        let late = Terms { latest_ms: NOW_MS + 40, ..terms };
+        check(&syn.build(), right, &late).unwrap();
+        found(&syn, wrong, &late);
+    }
+}
+
+#[test]
+fn the_timestamp_is_the_latest_possible_one() {
+    let at = |ms: u64| Terms { earliest_ms: ms, latest_ms: ms, ..kept() };
+    let (answer, syn) = (frame(&[], ip(), tcp(&ANSWER)), syn(&LINUX).build());
+    // 0xfa19 = 64 025: not yet at 64 024, and the next one is 64 later.
+    for (ms, right) in
+        [(64_024, false), (64_025, true), (64_088, true), (64_089, false), (64_025 - 64, false)]
+    {
+        assert_eq!(check(&syn, &answer, &at(ms)).is_ok(), right, "{ms}");
+    }
+    // It is cut to 32 bits, and may have begun anew between the two readings.
+    assert!(check(&syn, &answer, &at((1 << 32) + 64_037)).is_ok());
+    let wide = Terms { earliest_ms: (1 << 32) - 10, latest_ms: (1 << 32) + 64_037, ..kept() };
+    assert!(check(&syn, &answer, &wide).is_ok());
+}
+
+#[test]
+fn offers_are_read_as_the_kernel_reads_them() {
+    let linux = Offer::of(&LINUX);
+    let whole = Offer {
+        mss: Some(1460),
+        scale: Some(9),
+        sack: true,
+        timestamp: Some(0x0102_0304),
+        ..Offer::default()
+    };
+    assert_eq!(linux, whole);
+    let none = Offer::default();
+    for (bytes, offer) in [
+        (&[][..], none),
+        (&[1; 40], none),
+        (&[0, 4, 2, 0], none),
+        (&[3, 3, 2, 3, 3, 200], Offer { scale: Some(14), ..none }),
+        (&[2, 4, 0, 0, 2, 4, 2, 0], Offer { mss: Some(512), ..none }),
+        (&[3, 4, 1, 1, 4, 2], Offer { sack: true, ..none }),
+        (&[4, 3, 0, 1], none),
+        (&[4, 2, 3, 9], Offer { sack: true, broken: true, ..none }),
+        (&[4, 2, 3, 0, 3, 3, 1], Offer { sack: true, broken: true, ..none }),
+        (&[4, 2, 1, 8], Offer { sack: true, broken: true, ..none }),
+        (&[254, 1, 4, 2], Offer { broken: true, ..none }),
+        (&[19, 2, 29, 1], Offer { signed: true, broken: true, ..none }),
+        // A request for a TFO cookie.
+        (&[34, 2, 4, 2], Offer { sack: true, ..none }),
+    ] {
+        assert_eq!(Offer::of(bytes), offer, "{bytes:02x?}");
+    }
+}
+
+#[test]
+fn options_are_counted() {
+    for (bytes, items) in [
+        (&[][..], 0),
+        (&[1; 40], 40),
+        (&[0; 4], 1),
+        (&[1, 1, 0, 1], 3),
+        (&LINUX, 5),
+        (&[2, 4, 5, 0xb4, 0, 0, 0, 0], 2),
+        (&[4, 2, 1, 9], 3),
+    ] {
+        assert_eq!(Offer::items(bytes), items, "{bytes:02x?}");
+    }
+}

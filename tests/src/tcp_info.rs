@@ -1,0 +1,52 @@
+//! What a connection's two ends have agreed on, as the kernel tells by `TCP_INFO`.
+
+use std::{
+    io::{Error, Result},
+    os::fd::AsRawFd,
+};
+
+/// What was agreed on when a connection was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// Timestamps.
+    pub timestamps: bool,
+    /// Selective acknowledgements.
+    pub sack: bool,
+    /// Window scales: that of windows received, and that of windows sent.
+    pub scales: Option<(u8, u8)>,
+    /// Explicit congestion notification.
+    pub ecn: bool,
+}
+
+impl Agreed {
+    /// What this end of a connection thinks.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn of(socket: &impl AsRawFd) -> Result<Self> {
+        // State, congestion state, retransmits, probes, backoff, options, window scales.
+        let mut info = [0_u8; 8];
+        let mut len = info.len() as libc::socklen_t;
+        let fd = socket.as_raw_fd();
+        // SAFETY: pointers and length describe buffers that outlive the call; the kernel fills in what fits.
+        let result = unsafe {
+            libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
+        };
+        if result != 0 {
+            return Err(Error::last_os_error());
+        }
+        let (options, scales) = (info[5], info[6]);
+        Ok(Self {
+            timestamps: options & 1 != 0,
+            sack: options & 2 != 0,
+            scales: (options & 4 != 0).then_some((scales & 0xf, scales >> 4)),
+            ecn: options & 8 != 0,
+        })
+    }
+
+    /// What the other end must think.
+    #[must_use]
+    pub fn mirrored(self) -> Self {
+        Self { scales: self.scales.map(|(theirs, ours)| (ours, theirs)), ..self }
+    }
+}

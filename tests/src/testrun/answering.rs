@@ -1,0 +1,150 @@
+//! A filter that answers SYNs: its settings, and the frames it sends.
+
+use std::{fs, net::IpAddr};
+
+use aya::{
+    maps::{
+        Array, MapData, PerCpuArray, PerCpuValues,
+        lpm_trie::{Key, LpmTrie},
+    },
+    programs::{TestRun as _, TestRunOptions},
+};
+use synguard_common::{
+    abi::{Counter, CpuState},
+    answer::{ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, Answering},
+    names,
+    network::{self, NetworkSketch},
+    prefix::{self, Halves},
+};
+
+use super::{Filter, Outcome, PACKET_MIN};
+use crate::lab::{Lab, SERVER_V4, SERVER_V6};
+
+/// Room for a frame that has become longer: it had no options, and its answer has.
+const ROOM: usize = 64;
+
+/// Settings that answer every SYN to a listener, with options kept and without any limit.
+pub const fn answering() -> Answering {
+    Answering {
+        flags: ANSWER_ON | ANSWER_OPTIONS | ANSWER_ECN,
+        window_scale: 7,
+        mss_v4: 1460,
+        mss_v6: 1440,
+        hop_limit: 64,
+        network_rate: 0,
+        interval_ns: 0,
+        tolerance_ns: 0,
+        proven_ns: 0,
+        listener_ns: 100_000_000,
+        until_ns: u64::MAX,
+        reserved: 0,
+    }
+}
+
+/// Settings for the lab's server, whose kernel is told to accept what is answered.
+///
+/// # Panics
+/// When a sysctl is missing.
+pub fn answering_in(lab: &Lab) -> Answering {
+    lab.set_syncookies(2).expect("SYN cookies");
+    lab.server.set_sysctl("net.ipv4.tcp_timestamps", "2").expect("timestamps");
+    Answering { window_scale: window_scale(lab), ..answering() }
+}
+
+/// The greatest window scale that the server's kernel would announce.
+fn window_scale(lab: &Lab) -> u32 {
+    let buffers = lab.server.sysctl("net.ipv4.tcp_rmem").expect("tcp_rmem");
+    // Of the machine as a whole; another namespace need not show it.
+    let most = fs::read_to_string("/proc/sys/net/core/rmem_max").expect("rmem_max");
+    let number = |text: &str| text.trim().parse::<u32>().expect("a number of bytes");
+    let space = number(buffers.split_whitespace().last().expect("three numbers")).max(number(&most));
+    space.ilog2().saturating_sub(15).min(14)
+}
+
+impl Filter {
+    /// Has the program answer for the lab's server.
+    ///
+    /// # Panics
+    /// When a map cannot be written.
+    pub fn answer_for_lab(&mut self, answering: Answering) {
+        self.set_locals(&[SERVER_V4.into(), SERVER_V6.into()]);
+        self.set_answering(answering);
+    }
+
+    /// Says how SYNs are answered.
+    ///
+    /// # Panics
+    /// When the map cannot be written.
+    pub fn set_answering(&mut self, answering: Answering) {
+        let map = self.ebpf.map_mut(names::ANSWERING).expect(names::ANSWERING);
+        let mut map = Array::<&mut MapData, Answering>::try_from(map).expect(names::ANSWERING);
+        map.set(0, answering, 0).expect("write ANSWERING");
+    }
+
+    /// Says which addresses are this host's.
+    ///
+    /// # Panics
+    /// When the map cannot be written.
+    pub fn set_locals(&mut self, addresses: &[IpAddr]) {
+        let map = self.ebpf.map_mut(names::LOCALS).expect(names::LOCALS);
+        let mut map = LpmTrie::<&mut MapData, Halves, u64>::try_from(map).expect(names::LOCALS);
+        for address in addresses {
+            let bytes = match address {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+                IpAddr::V6(v6) => v6.octets(),
+            };
+            map.insert(&Key::new(128, prefix::from_bytes(bytes)), 0, 0).expect("write LOCALS");
+        }
+    }
+
+    /// Has every budget of answers begin anew. Only while no packet is run.
+    ///
+    /// # Panics
+    /// When a map cannot be written.
+    pub fn reset_answers(&mut self) {
+        let states: Vec<CpuState> =
+            self.cpu_states().iter().map(|&state| CpuState { answer_tat_ns: 0, ..state }).collect();
+        let cpus = states.len();
+        let states = PerCpuValues::try_from(states).expect("a value for each CPU");
+        self.cpu_state.set(0, states, 0).expect("write CPU_STATE");
+        let map = self.ebpf.map_mut(names::ANSWER_SKETCH).expect(names::ANSWER_SKETCH);
+        let mut map = PerCpuArray::<&mut MapData, NetworkSketch>::try_from(map).expect(names::ANSWER_SKETCH);
+        let empty = NetworkSketch { tats: [[0; network::WIDTH]; network::ROWS] };
+        let sketches = PerCpuValues::try_from(vec![empty; cpus]).expect("a value for each CPU");
+        map.set(0, sketches, 0).expect("write ANSWER_SKETCH");
+    }
+
+    /// As [`Filter::run`], with the frame as the program left it. Listeners are those of the calling thread's network
+    /// namespace.
+    ///
+    /// # Panics
+    /// As [`Filter::run`].
+    pub fn run_to_frame(&self, packet: &[u8]) -> (Outcome, Vec<u8>) {
+        let before = self.counters();
+        let (action, frame) = self.run_to_frame_uncounted(packet);
+        let after = self.counters();
+        let delta = std::array::from_fn(|index| Counter {
+            packets: after[index].packets - before[index].packets,
+            bytes: after[index].bytes - before[index].bytes,
+        });
+        (Outcome { action, delta }, frame)
+    }
+
+    /// The same without looking at the counters: the action, and the frame.
+    ///
+    /// # Panics
+    /// As [`Filter::run`].
+    pub fn run_to_frame_uncounted(&self, packet: &[u8]) -> (u32, Vec<u8>) {
+        assert!(packet.len() >= PACKET_MIN, "BPF_PROG_TEST_RUN takes {PACKET_MIN} bytes or more");
+        let mut frame = vec![0; packet.len() + ROOM];
+        let options = TestRunOptions {
+            data_in: Some(packet),
+            data_out: Some(&mut frame),
+            repeat: 1,
+            ..TestRunOptions::new()
+        };
+        let result = self.xdp().test_run(options).expect("run the program");
+        frame.truncate(result.data_size_out as usize);
+        (result.return_value, frame)
+    }
+}

@@ -1,0 +1,18 @@
+//! What the real program answers, in the kernel: rows of SYN, settings and sockets against reason, counters and, where
+//! it answers, the frame, which an independent reader takes apart. One module for each topic. Needs root.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests are tests too"
+)]
+
+mod acks;
+mod first_syn;
+mod fuzz;
+mod limits;
+mod listeners;
+mod odd;
+mod quiet;
+mod shapes;
+mod stand;

@@ -1,0 +1,227 @@
+//! A client made of frames: it says what no kernel would, and looks at each frame that comes back.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    process::Command,
+};
+
+use synguard_common::{answer::Answering, verdict::Reason};
+use synguard_tests::{
+    answer::{self, Answer, Segment, Terms},
+    command::run,
+    lab::{CLIENT_MAC, DEVICE, Family, Lab, SERVER_MAC, UPLINK},
+    packet::Packet,
+    testrun::{now_ns, ticked_ns},
+    wire::Wire,
+};
+
+use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, accepted};
+
+/// Port of the client's.
+const FROM: u16 = 40_000;
+/// Sequence number of a packet of which nothing is said.
+const SEQUENCE: u32 = 0x1122_3344;
+/// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9.
+const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 1, 3, 3, 9];
+/// Bytes after the IP packet, as Ethernet may have them.
+const TRAILER: usize = 8;
+/// As far as a clock's reading may lag behind.
+const TICKS_MS: u64 = 21;
+
+/// An address that the client's kernel does not have, so that it leaves its packets alone.
+fn stranger(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "198.18.0.50",
+        Family::V6 => "fd00:5e::50",
+    }
+}
+
+struct Crafted {
+    wire: Wire,
+    family: Family,
+    tags: Vec<u16>,
+}
+
+impl Crafted {
+    /// A client at the client's device whose packets bear tags.
+    fn new(lab: &Lab, family: Family, tags: &[u16]) -> Self {
+        let mac = CLIENT_MAC.map(|byte| format!("{byte:02x}")).join(":");
+        lab.server
+            .ip(&format!("neigh replace {} lladdr {mac} dev {DEVICE} nud permanent", stranger(family)))
+            .unwrap();
+        // Devices that pass a tag beside the frame would hide it from the program.
+        for (netns, device) in [
+            (&lab.internet, UPLINK),
+            (&lab.internet, "to-client"),
+            (&lab.client, DEVICE),
+            (&lab.server, DEVICE),
+        ] {
+            let args = ["-K", device, "txvlan", "off", "tx-vlan-stag-hw-insert", "off"];
+            run(netns.command("ethtool").args(args)).unwrap();
+        }
+        Self { wire: Wire::open(&lab.client, DEVICE).unwrap(), family, tags: tags.to_vec() }
+    }
+
+    /// The headers of a packet to the server up to TCP.
+    fn to_server(&self, tags: &[u16]) -> Packet {
+        let eth = Packet::eth().patch(0, &[SERVER_MAC, CLIENT_MAC].concat());
+        let eth = tags.iter().fold(eth, |packet, &id| packet.vlan(id));
+        match self.family {
+            Family::V4 => eth.ipv4(stranger(self.family), self.family.server()),
+            Family::V6 => eth.ipv6(stranger(self.family), self.family.server()),
+        }
+        .tcp(FROM, PORT)
+    }
+
+    fn receive(&self, stand: &Stand, what: &str, wanted: impl Fn(&Segment) -> bool) -> Vec<u8> {
+        let wanted = |frame: &[u8]| {
+            Segment::read(frame).is_ok_and(|segment| segment.destination_port == FROM && wanted(&segment))
+        };
+        let frame = self.wire.receive(PATIENCE, wanted).unwrap();
+        frame.unwrap_or_else(|| {
+            panic!("no {what} came, {:?} in tags {:?}: {}", self.family, self.tags, stand.counted())
+        })
+    }
+
+    /// Sends a SYN with these options and checks the answer.
+    fn open(&self, stand: &Stand, answering: Answering, options: &[u8]) -> Answer {
+        let mut syn = self.to_server(&self.tags).syn().tcp_options(options).build();
+        // Room for the answer to be longer: a frame that comes from a socket may have none behind it, and then it is
+        // the kernel that answers.
+        syn.extend([0; TRAILER]);
+        let earliest_ms = ticked_ns() / 1_000_000 - TICKS_MS;
+        self.wire.send(&syn).unwrap();
+        let frame = self.receive(stand, "answer", |_| true);
+        let terms = Terms { answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        answer::check(&syn, &frame, &terms).unwrap_or_else(|fault| panic!("{fault}: {frame:02x?}"))
+    }
+
+    /// Acknowledges an answer, sends data, and returns what was answered to that.
+    fn talk(&self, stand: &Stand, answer: &Answer, listener: &TcpListener) {
+        let timestamp = |moment: u32| -> Vec<u8> {
+            let Some(echo) = answer.timestamp() else { return Vec::new() };
+            [&[1, 1, 8, 10][..], &moment.to_be_bytes(), &echo.to_be_bytes()].concat()
+        };
+        let next = answer.segment.sequence.wrapping_add(1);
+        let ack = self.to_server(&self.tags).ack().numbers(SEQUENCE + 1, next);
+        self.wire.send(&ack.clone().tcp_options(&timestamp(0x1234_5679)).build()).unwrap();
+        let (mut server, peer) = accepted(listener);
+        assert_eq!(peer.ip().to_canonical().to_string(), stranger(self.family));
+        server.set_read_timeout(Some(PATIENCE)).unwrap();
+        let question = ack.psh().tcp_options(&timestamp(0x1234_567a)).payload(b"question");
+        self.wire.send(&question.build()).unwrap();
+        let mut read = [0; 8];
+        server.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"question");
+        server.write_all(b"answer").unwrap();
+        let reply = self.receive(stand, "reply", |segment| !segment.payload.is_empty());
+        assert!(Segment::read(&reply).unwrap().payload.starts_with(b"answer"));
+        // It has no more to say, nor a kernel that would say so.
+        let reset = self.to_server(&self.tags).rst().numbers(SEQUENCE + 9, 0);
+        self.wire.send(&reset.build()).unwrap();
+    }
+}
+
+const OFFERS: [(&str, &[u8]); 8] = [
+    ("no options", &[]),
+    ("MSS", &[2, 4, 2, 0]),
+    ("Linux", &LINUX),
+    ("SACK and window scale without a timestamp", &[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2]),
+    ("20 no-operations", &[1; 20]),
+    ("the end in the middle", &[2, 4, 5, 0xb4, 0, 0xff, 0xff, 0xff]),
+    ("two timestamps", &[8, 10, 1, 1, 1, 1, 0, 0, 0, 0, 8, 10, 2, 2, 2, 2, 0, 0, 0, 0]),
+    ("a TFO cookie", &[2, 4, 5, 0xb4, 34, 10, 1, 2, 3, 4, 5, 6, 7, 8]),
+];
+
+#[test]
+fn the_kernels_own_cookies_are_what_the_reader_expects() {
+    // Nothing of ours answers here: this is about the reader, which must find in the program's answers what the kernel
+    // would have put there.
+    let mut stand = Stand::new();
+    let _listener = stand.listen();
+    let expected = stand.answering;
+    stand.set(Answering::default());
+    for family in FAMILIES {
+        for (name, options) in OFFERS {
+            println!("{name}, {family:?}");
+            Crafted::new(&stand.lab, family, &[]).open(&stand, expected, options);
+        }
+    }
+    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2 * OFFERS.len() as u64);
+}
+
+#[test]
+fn clients_of_every_make_are_connected() {
+    let stand = Stand::new();
+    let listener = stand.listen();
+    for family in FAMILIES {
+        for (name, options) in OFFERS {
+            println!("{name}, {family:?}");
+            let client = Crafted::new(&stand.lab, family, &[]);
+            let answer = client.open(&stand, stand.answering, options);
+            client.talk(&stand, &answer, &listener);
+        }
+    }
+    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
+    assert_eq!(stand.lab.tcp_ext("SyncookiesRecv").unwrap(), 2 * OFFERS.len() as u64);
+}
+
+#[test]
+fn odd_options_are_answered_by_the_kernel() {
+    let stand = Stand::new();
+    let listener = stand.listen();
+    for family in FAMILIES {
+        let client = Crafted::new(&stand.lab, family, &[]);
+        let syn = client.to_server(&[]).syn().tcp_options(&[2, 4, 5, 0xb4, 3, 9, 1, 1]).build();
+        let before = stand.count(Reason::OddSyn);
+        client.wire.send(&syn).unwrap();
+        let frame = client.receive(&stand, "answer", |_| true);
+        assert_eq!(stand.count(Reason::OddSyn), before + 1);
+        let segment = Segment::read(&frame).unwrap();
+        assert_eq!(segment.acknowledgement, SEQUENCE + 1);
+        client.talk(&stand, &Answer { segment, options: Vec::new() }, &listener);
+    }
+    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2);
+}
+
+#[test]
+fn tagged_clients_are_answered_in_their_tags() {
+    // Without VLAN devices the server's kernel takes nothing that is for a VLAN; what is only marked with a priority,
+    // in the tag with number 0, it does take: a whole connection.
+    let stand = Stand::new();
+    let listener = stand.listen();
+    for family in FAMILIES {
+        for tags in [&[7][..], &[7, 9], &[1, 2, 3, 4], &[0x6000]] {
+            println!("{tags:?}, {family:?}");
+            let client = Crafted::new(&stand.lab, family, tags);
+            for options in [&[][..], &LINUX] {
+                let answer = client.open(&stand, stand.answering, options);
+                assert_eq!(answer.segment.tags.len(), tags.len());
+                if tags == [0x6000] {
+                    client.talk(&stand, &answer, &listener);
+                }
+            }
+        }
+    }
+    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
+    assert_eq!(stand.lab.tcp_ext("SyncookiesRecv").unwrap(), 4);
+}
+
+#[test]
+fn the_tools_own_view_shows_the_options() {
+    let stand = Stand::new();
+    let listener = stand.listen();
+    for family in FAMILIES {
+        let (client, server) = stand.connected(&listener, family.visitor(9));
+        let mut ss = stand.lab.server.command("ss");
+        let shown = run(ss.args(["-Htino", "sport", "=", &format!(":{PORT}")]));
+        let Ok(shown) = shown else { panic!("{:?}", Command::new("ss")) };
+        println!("{shown}");
+        let scale = stand.answering.window_scale;
+        for wanted in ["ts", "sack", &format!("wscale:{scale},{scale}")] {
+            assert!(shown.split_whitespace().any(|word| word == wanted), "{wanted}: {shown}");
+        }
+        drop((client, server));
+    }
+}

@@ -1,0 +1,258 @@
+//! SYNs answered in the driver: when it begins, what is raised for it, and that all of it is put back.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use synguard_tests::{
+    flood::FloodSpec,
+    lab::{DEVICE, Lab},
+    program::Synguard,
+    web::Web,
+};
+
+use super::{
+    SYNCOOKIES, TIMESTAMPS, event, event_names, forged, lab, start, status, sysctls, timestamps, until,
+    visits,
+};
+
+const SOON: Duration = Duration::from_secs(3);
+const HOLD: Duration = Duration::from_secs(2);
+
+/// A lab with this much raised to begin with.
+fn lab_with(syncookies: u8, timestamps: u8) -> (Lab, Synguard) {
+    let (lab, synguard) = lab(syncookies);
+    lab.server.set_sysctl(TIMESTAMPS, &timestamps.to_string()).unwrap();
+    (lab, synguard)
+}
+
+fn mode(synguard: &Synguard) -> String {
+    status(synguard)["cookies"]["mode"].as_str().unwrap().to_owned()
+}
+
+fn has_said(synguard: &Synguard, name: &str) -> bool {
+    event_names(synguard).iter().any(|event| event == name)
+}
+
+fn set(synguard: &Synguard, pair: &str) {
+    assert_eq!(synguard.run(&["set", pair]).unwrap().code, Some(0), "{pair}");
+}
+
+/// The events, without those about the machine.
+fn story(synguard: &Synguard) -> Vec<String> {
+    let mut names = event_names(synguard);
+    names.retain(|name| name != "listeners_elsewhere");
+    names
+}
+
+/// The story of a forged flood that is answered in the driver.
+#[test]
+fn a_forged_flood_is_answered_at_once_and_all_is_put_back() {
+    for (cookies, stamps) in [(0, 1), (1, 0)] {
+        let (lab, synguard) = lab_with(cookies, stamps);
+        let _web = Web::start(&lab).unwrap();
+        let running = synguard.attach(&["--hold", "2s", "--cookies", "xdp"]).unwrap();
+        assert_eq!(status(&synguard)["answering"], Value::Null);
+        let flood = start(&lab, forged());
+        let began = until("answers", Duration::from_secs(10), || mode(&synguard) == "xdp");
+        let raised = until("options", SOON, || {
+            sysctls(&lab) == (2, 2) && status(&synguard)["answering"]["options"] == true
+        });
+        println!(
+            "from {cookies}/{stamps}: answered after {} ms, with options {} ms later",
+            began.as_millis(),
+            raised.as_millis()
+        );
+        let served = visits(&lab, 3);
+        assert_eq!(served.failed, 0, "{served:?}");
+        let during = status(&synguard);
+        assert_eq!(during["cookies"], json!({ "mode": "xdp", "sysctl": 2, "original": cookies }));
+        assert_eq!(during["timestamps"], json!({ "sysctl": 2, "original": stamps }));
+        assert_eq!(during["answering"], json!({ "options": true, "first_syn": false, "check_acks": true }));
+        assert_eq!((&during["phase"], &during["attack_kind"]), (&"attack".into(), &"distributed".into()));
+        assert!(during["counters"]["answered"].as_u64().unwrap() > 60_000, "{during}");
+        assert_eq!(during["counters"]["answered"], during["counters"]["reasons"]["answered"]);
+        // `top` and the text tell the same story.
+        let top = synguard.run(&["top", "--once", "--json", "--interval", "200ms"]).unwrap();
+        let top: Value = serde_json::from_str(&top.stdout).unwrap();
+        for key in ["phase", "cookies", "timestamps", "answering"] {
+            assert_eq!(top[key], during[key], "{top}");
+        }
+        let text = synguard.run(&["status"]).unwrap().stdout;
+        assert!(text.contains("SYNs are answered in the driver, keeping the options"), "{text}");
+        assert!(text.contains(&format!("{TIMESTAMPS} is 2, was {stamps}")), "{text}");
+
+        flood.stop().unwrap();
+        let back = until("calm", HOLD + Duration::from_secs(10), || {
+            sysctls(&lab) == (cookies, stamps) && status(&synguard)["phase"] == "calm"
+        });
+        println!("from {cookies}/{stamps}: back {} ms after the flood", back.as_millis());
+        let after = status(&synguard);
+        assert_eq!(after["cookies"], json!({ "mode": "off", "sysctl": cookies, "original": cookies }));
+        assert_eq!(after["timestamps"], json!({ "sysctl": stamps, "original": stamps }));
+        assert_eq!(after["answering"], Value::Null);
+        let ended = event(&synguard, "answering_ended");
+        assert!(
+            ended["answered"].as_u64().unwrap() > 60_000 && ended["returned"].as_u64().unwrap() > 0,
+            "{ended}"
+        );
+        let mut told = story(&synguard);
+        // Whether the kernel had sent cookies before decides which comes first.
+        let at = told.iter().position(|name| name == "timestamps_raised").expect("told");
+        told.remove(at);
+        let expected = [
+            "started",
+            "attack_began",
+            "cookies_raised",
+            "answering_began",
+            "recovering",
+            "answering_ended",
+            "attack_over",
+            "cookies_restored",
+            "timestamps_restored",
+        ];
+        assert_eq!(told, expected);
+        running.terminate().unwrap();
+    }
+}
+
+#[test]
+fn with_auto_the_kernel_answers_what_it_can_and_the_driver_the_rest() {
+    let (lab, synguard) = lab(1);
+    let _web = Web::start(&lab).unwrap();
+    let running = synguard.attach(&["--hold", "1s"]).unwrap();
+    let few = start(&lab, FloodSpec { rate_pps: Some(8_000), ..forged() });
+    until("cookies", SOON, || mode(&synguard) == "kernel");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!((mode(&synguard), timestamps(&lab)), ("kernel".to_owned(), 1));
+    few.stop().unwrap();
+    let many = start(&lab, forged());
+    until("answers", SOON, || mode(&synguard) == "xdp");
+    until("options", SOON, || status(&synguard)["answering"]["options"] == true);
+    assert_eq!(visits(&lab, 2).failed, 0);
+    many.stop().unwrap();
+    until("calm", Duration::from_secs(12), || sysctls(&lab) == (1, 1));
+    running.terminate().unwrap();
+}
+
+#[test]
+fn whatever_ends_it_both_are_put_back() {
+    for way in ["terminate", "detach", "cookies=off", "cookies=kernel", "monitor=true", "keep-options=false"]
+    {
+        let (lab, synguard) = lab(0);
+        let mut running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
+        let flood = start(&lab, forged());
+        until("options", Duration::from_secs(10), || status(&synguard)["answering"]["options"] == true);
+        assert_eq!(sysctls(&lab), (2, 2));
+        match way {
+            "terminate" => running.signal(libc::SIGTERM).unwrap(),
+            "detach" => assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0)),
+            setting => set(&synguard, setting),
+        }
+        match way {
+            "terminate" | "detach" => {
+                let code = running.wait(SOON).unwrap().code();
+                assert_eq!((code, sysctls(&lab)), (Some(0), (0, 1)), "{way}: {}", running.stderr());
+            }
+            "keep-options=false" => {
+                until(way, SOON, || status(&synguard)["answering"]["options"] == false);
+                until(way, Duration::from_secs(5), || timestamps(&lab) == 1);
+                assert_eq!(mode(&synguard), "xdp");
+            }
+            "cookies=kernel" => {
+                until(way, SOON, || mode(&synguard) == "kernel");
+                assert_eq!(sysctls(&lab), (2, 2), "the kernel's cookies carry options too");
+            }
+            _ => drop(until(way, Duration::from_secs(5), || sysctls(&lab) == (0, 1))),
+        }
+        flood.stop().unwrap();
+    }
+}
+
+#[test]
+fn timestamps_that_somebody_else_has_changed_are_left_alone() {
+    let (lab, synguard) = lab(1);
+    let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
+    let flood = start(&lab, forged());
+    until("options", Duration::from_secs(10), || status(&synguard)["answering"]["options"] == true);
+    lab.server.set_sysctl(TIMESTAMPS, "0").unwrap();
+    until("a word about it", SOON, || has_said(&synguard, "timestamps_left_alone"));
+    until("no options", SOON, || status(&synguard)["answering"]["options"] == false);
+    assert_eq!(mode(&synguard), "xdp");
+    flood.stop().unwrap();
+    until("calm", Duration::from_secs(12), || status(&synguard)["phase"] == "calm");
+    running.terminate().unwrap();
+    assert_eq!(sysctls(&lab), (1, 0));
+    let left = event(&synguard, "timestamps_left_alone");
+    assert_eq!((&left["found"], &left["written"], &left["original"]), (&0.into(), &2.into(), &1.into()));
+    assert!(!has_said(&synguard, "timestamps_restored"));
+}
+
+#[test]
+fn without_cookies_in_the_kernel_nothing_is_answered() {
+    let (lab, synguard) = lab(1);
+    let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
+    let flood = start(&lab, forged());
+    until("answers", Duration::from_secs(10), || mode(&synguard) == "xdp");
+    lab.set_syncookies(0).unwrap();
+    until("a word about it", SOON, || has_said(&synguard, "answering_unavailable"));
+    assert_eq!(status(&synguard)["answering"], Value::Null);
+    assert!(event(&synguard, "answering_ended")["why"].as_str().unwrap().contains("tcp_syncookies is 0"));
+    // And again as soon as it makes sense.
+    lab.set_syncookies(2).unwrap();
+    until("answers", SOON, || mode(&synguard) == "xdp");
+    flood.stop().unwrap();
+    running.terminate().unwrap();
+    assert_eq!(sysctls(&lab), (2, 1));
+}
+
+#[test]
+fn a_controller_that_is_killed_does_not_have_it_answer_for_ever() {
+    let (lab, synguard) = lab(0);
+    let _web = Web::start(&lab).unwrap();
+    let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
+    let flood = start(&lab, forged());
+    until("options", Duration::from_secs(10), || status(&synguard)["answering"]["options"] == true);
+    running.kill().unwrap();
+    // The status still knows.
+    let left = status(&synguard);
+    assert_eq!(left["cookies"], json!({ "mode": "xdp", "sysctl": 2, "original": 0 }));
+    assert_eq!(left["timestamps"], json!({ "sysctl": 2, "original": 1 }));
+    let ended = until("its end", Duration::from_secs(6), || mode(&synguard) == "kernel");
+    println!("{} ms after the kill nothing is answered any more", ended.as_millis());
+    let answered = || status(&synguard)["counters"]["answered"].as_u64().unwrap();
+    let before = answered();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(before > 0);
+    assert_eq!(answered(), before);
+    // The next one puts all back, and decides afresh.
+    let again = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
+    for name in [SYNCOOKIES, TIMESTAMPS] {
+        assert!(again.stderr().contains(&format!("{name} put back")), "{}", again.stderr());
+    }
+    until("answers", Duration::from_secs(5), || mode(&synguard) == "xdp");
+    flood.stop().unwrap();
+    again.terminate().unwrap();
+    assert_eq!(sysctls(&lab), (0, 1));
+}
+
+#[test]
+fn where_proc_is_read_only_answers_have_the_mss_only() {
+    let (lab, synguard) = lab(1);
+    let script = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec \"$@\"";
+    let through = ["unshare", "--mount", "sh", "-c", script, "sh"];
+    let args = ["attach", DEVICE, "--hold", "1s", "--cookies", "xdp"];
+    let mut running = synguard.start_through(&through, &args).unwrap();
+    until("the controller", Duration::from_secs(15), || {
+        synguard.status_json().is_ok_and(|status| status["controller"]["running"] == true)
+    });
+    let flood = start(&lab, forged());
+    until("the warning", SOON, || has_said(&synguard, "timestamps_not_raised"));
+    let why = event(&synguard, "timestamps_not_raised")["why"].as_str().unwrap().to_owned();
+    assert!(why.contains("read-only"), "{why}");
+    assert_eq!(status(&synguard)["answering"]["options"], false);
+    assert_eq!(event(&synguard, "answering_began")["options"], false);
+    flood.stop().unwrap();
+    assert_eq!(sysctls(&lab), (1, 1));
+    running.signal(libc::SIGTERM).unwrap();
+    assert_eq!(running.wait(Duration::from_secs(5)).unwrap().code(), Some(0), "{}", running.stderr());
+}
