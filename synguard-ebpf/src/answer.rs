@@ -38,7 +38,7 @@ use crate::{
 /// its place.
 #[inline(always)]
 pub fn judge(ctx: &XdpContext, packet: &Packet, reason: Reason) -> (Reason, u64) {
-    if matches!(reason, Reason::SynPassed | Reason::Untracked) && is_on(ANSWER_ON) {
+    if matches!(reason, Reason::SynPassed | Reason::Untracked) && is_on() {
         let place = Place::of(packet);
         let offer = offer::of(ctx, place);
         if offer.is_odd() {
@@ -57,15 +57,16 @@ pub fn judge(ctx: &XdpContext, packet: &Packet, reason: Reason) -> (Reason, u64)
 /// What becomes of TCP that is no SYN.
 #[inline(always)]
 pub(crate) fn judge_other(ctx: &XdpContext, packet: &Packet) -> Reason {
-    if packet.is_ack() && is_on(ANSWER_ON) {
+    if packet.is_ack() && is_on() {
         return Reason::of_index(ack::judge(ctx, Place::of(packet))).unwrap_or(Reason::NotSyn);
     }
     Reason::NotSyn
 }
 
+/// Whether SYNs are answered.
 #[inline(always)]
-fn is_on(flag: u32) -> bool {
-    maps::answering().is_some_and(|answering| answering.has(flag))
+pub(crate) fn is_on() -> bool {
+    maps::answering().is_some_and(|answering| answering.has(ANSWER_ON))
 }
 
 /// Answers the SYN at `place` with this offer, or says why not; `unanswered` is the index of the reason for which it

@@ -15,7 +15,7 @@ use crate::{
     answer, distinct, events,
     limit::{self, Charged, Prefixes, Sources, Terms},
     lists, maps,
-    packet::{Class, Family, Packet},
+    packet::{self, Class, Family, Packet},
 };
 
 /// Nanoseconds of CLOCK_MONOTONIC, in steps of a timer tick.
@@ -36,6 +36,14 @@ pub fn clock() -> u64 {
         cpu.clock_ns = read();
     }
     cpu.clock_ns
+}
+
+/// Whether nothing awaits a packet but being counted as [`Reason::NotSyn`]: it is a plain ACK, and neither lists nor
+/// answers have to do with it. [`judge`] would say the same, but laying out what that needs to know costs an established
+/// packet as much as all else.
+#[inline(always)]
+pub fn is_expected(ctx: &XdpContext) -> bool {
+    packet::is_plain_ack(ctx) && lists::are_empty() && !answer::is_on()
 }
 
 /// Decides about a packet. `clock` is read only for a SYN, and for what the lists have something against.

@@ -18,6 +18,12 @@ use crate::{
     packet::{Class, Family, Packet},
 };
 
+/// Whether neither list has an entry.
+#[inline(always)]
+pub fn are_empty() -> bool {
+    maps::lists().is_none_or(|lists| lists.used as u32 == 0)
+}
+
 /// What the lists say of a packet, if anything.
 #[inline(always)]
 pub fn judge(packet: &Packet) -> Option<Reason> {

@@ -3,13 +3,17 @@
 #![cfg_attr(target_arch = "bpf", no_main)]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use synguard_common::verdict::Verdict;
+use synguard_common::verdict::{Reason, Verdict};
 use synguard_ebpf::{account, answer, filter, packet};
 
 /// `frags`: packets spread over several buffers are accepted, so that jumbo frames do not keep the program
 /// from a driver. Headers always lie in the first buffer.
 #[xdp(frags)]
 fn synguard(ctx: XdpContext) -> u32 {
+    if filter::is_expected(&ctx) {
+        account::count(Reason::NotSyn, packet::length(&ctx));
+        return xdp_action::XDP_PASS;
+    }
     let packet = packet::parse(&ctx);
     let (reason, bytes) = answer::judge(&ctx, &packet, filter::judge(&ctx, &packet, filter::clock));
     account::count(reason, bytes);

@@ -14,7 +14,7 @@ use network_types::{
 };
 use synguard_common::prefix::{Halves, v4_mapped};
 
-use crate::bytes::{Header, header, within};
+use crate::bytes::{Header, header, header_anew, within};
 
 /// VLAN tags that are followed.
 pub const VLAN_MAX_DEPTH: usize = 4;
@@ -97,7 +97,7 @@ impl Packet {
     /// Whether the flags are those of an ACK that opens or carries on a connection: FIN and RST end one.
     #[inline(always)]
     pub const fn is_ack(&self) -> bool {
-        self.flags & (flags::SYN | flags::ACK | flags::RST | flags::FIN) == flags::ACK
+        is_ack(self.flags)
     }
 
     /// Whether no host sends such flags: SYN with FIN or RST, FIN with RST, FIN without ACK, or none of them.
@@ -108,6 +108,11 @@ impl Packet {
         let ack = self.flags & flags::ACK != 0;
         (syn && (fin || rst)) || (fin && (rst || !ack)) || !(fin || syn || rst || ack)
     }
+}
+
+#[inline(always)]
+const fn is_ack(set: u8) -> bool {
+    set & (flags::SYN | flags::ACK | flags::RST | flags::FIN) == flags::ACK
 }
 
 /// Length of the frame, or of its first buffer, in bytes.
@@ -123,29 +128,43 @@ pub fn parse(ctx: &XdpContext) -> Packet {
     parse_plain(ctx).unwrap_or_else(|| parse_any(ctx))
 }
 
-/// What nearly every packet of a server is: TCP over IPv4, with nothing unusual about it. Whatever speaks against that
-/// leads to the one place where everything is read anew, so the compiler keeps nothing for it: it would store what each
-/// early exit returns before the check, some forty times for an established packet.
+/// Where the headers of plain TCP over IPv4 begin.
+const PLAIN_IP: usize = EthHdr::LEN;
+const PLAIN_TCP: usize = PLAIN_IP + Ipv4Hdr::LEN;
+
+/// Whether a packet is an ACK in plain TCP over IPv4, as nearly every packet of a server is. It looks for itself and
+/// keeps nothing, see [`header_anew`]; at the flags first, so that a SYN is done with at once.
 #[inline(always)]
-fn parse_plain(ctx: &XdpContext) -> Option<Packet> {
-    const IP: usize = EthHdr::LEN;
-    const TCP: usize = IP + Ipv4Hdr::LEN;
+pub fn is_plain_ack(ctx: &XdpContext) -> bool {
+    let Some(frame) = header_anew(ctx, PLAIN_TCP + TcpHdr::LEN) else { return false };
+    is_ack(frame.read(PLAIN_TCP + FLAGS)) && is_plain(frame)
+}
+
+/// Whether a frame is TCP over IPv4 with nothing unusual about it.
+#[inline(always)]
+fn is_plain(frame: Header) -> bool {
     const VERSION_AND_LENGTH: u8 = 0x45;
     const FRAGMENT: u16 = 0x3fffu16.to_be();
-    let frame = header(ctx, 0, TCP + TcpHdr::LEN)?;
-    let is_plain = frame.read::<u16>(offset_of!(EthHdr, ether_type)) == IPV4
-        && frame.read::<u8>(IP + offset_of!(Ipv4Hdr, vihl)) == VERSION_AND_LENGTH
-        && frame.read::<u8>(IP + offset_of!(Ipv4Hdr, proto)) == PROTOCOL_TCP
-        && frame.read::<u16>(IP + offset_of!(Ipv4Hdr, frags)) & FRAGMENT == 0
-        && frame.read::<u8>(TCP + DATA_OFFSET) >> 4 >= 5;
-    is_plain.then(|| Packet {
+    frame.read::<u16>(offset_of!(EthHdr, ether_type)) == IPV4
+        && frame.read::<u8>(PLAIN_IP + offset_of!(Ipv4Hdr, vihl)) == VERSION_AND_LENGTH
+        && frame.read::<u8>(PLAIN_IP + offset_of!(Ipv4Hdr, proto)) == PROTOCOL_TCP
+        && frame.read::<u16>(PLAIN_IP + offset_of!(Ipv4Hdr, frags)) & FRAGMENT == 0
+        && frame.read::<u8>(PLAIN_TCP + DATA_OFFSET) >> 4 >= 5
+}
+
+/// Plain TCP over IPv4. Whatever speaks against that leads to the one place where everything is read anew, so the
+/// compiler keeps nothing for it: it would store what each early exit returns before the check.
+#[inline(always)]
+fn parse_plain(ctx: &XdpContext) -> Option<Packet> {
+    let frame = header(ctx, 0, PLAIN_TCP + TcpHdr::LEN)?;
+    is_plain(frame).then(|| Packet {
         class: Class::Tcp,
         family: Family::V4,
-        flags: frame.read(TCP + FLAGS),
-        port: u16::from_be(frame.read(TCP + offset_of!(TcpHdr, dest))),
-        network: IP as u16,
-        transport: TCP as u16,
-        source: v4_mapped(frame.read(IP + offset_of!(Ipv4Hdr, src_addr))),
+        flags: frame.read(PLAIN_TCP + FLAGS),
+        port: u16::from_be(frame.read(PLAIN_TCP + offset_of!(TcpHdr, dest))),
+        network: PLAIN_IP as u16,
+        transport: PLAIN_TCP as u16,
+        source: v4_mapped(frame.read(PLAIN_IP + offset_of!(Ipv4Hdr, src_addr))),
     })
 }
 
@@ -254,6 +273,13 @@ fn skip_extensions(ctx: &XdpContext, mut offset: usize, mut next: u8) -> Chain {
     const MOBILITY: u8 = 135;
     const HIP: u8 = 139;
     const SHIM6: u8 = 140;
+    /// Above all offsets that a chain can lead to.
+    const OFFSET_MASK: usize = 0x7fff;
+    const {
+        assert!(
+            EthHdr::LEN + VLAN_MAX_DEPTH * 4 + Ipv6Hdr::LEN + IPV6_EXT_MAX_CHAIN * 256 * 8 <= OFFSET_MASK
+        );
+    }
     /// Every extension header is at least this long.
     const EXTENSION_MIN_LEN: usize = 8;
     let mut first_fragment = false;
@@ -279,7 +305,7 @@ fn skip_extensions(ctx: &XdpContext, mut offset: usize, mut next: u8) -> Chain {
             break;
         };
         let length: u8 = extension.read(1);
-        offset += match next {
+        let taken = match next {
             FRAGMENT => {
                 let position = u16::from_be(extension.read(2));
                 if position & 0xfff8 != 0 {
@@ -292,6 +318,8 @@ fn skip_extensions(ctx: &XdpContext, mut offset: usize, mut next: u8) -> Chain {
             AUTHENTICATION => (length as usize + 2) * 4,
             _ => (length as usize + 1) * 8,
         };
+        // Not added to what the verifier knows, or each depth would have a state for every way to get there.
+        offset = (extension.offset(ctx) + taken) & OFFSET_MASK;
         next = extension.read(0);
     }
     Chain { end, offset, first_fragment }

@@ -23,6 +23,8 @@ const PAGE: usize = 4096;
 /// Memory of which the last page must not be touched.
 struct Guarded {
     start: *mut u8,
+    /// Frames that were plain ACKs.
+    plain_acks: usize,
 }
 
 impl Guarded {
@@ -37,11 +39,11 @@ impl Guarded {
         // SAFETY: the last page of the mapping made above, which nothing refers to yet.
         let status = unsafe { libc::mprotect(start.add(ROOM).cast(), PAGE, libc::PROT_NONE) };
         assert_eq!(status, 0, "mprotect: {}", std::io::Error::last_os_error());
-        Self { start }
+        Self { start, plain_acks: 0 }
     }
 
-    /// Parses a frame that ends where the guard page begins.
-    fn parse(&mut self, frame: &[u8]) -> Packet {
+    /// Parses a frame that ends where the guard page begins; and says whether it is a plain ACK.
+    fn parse(&mut self, frame: &[u8]) -> (Packet, bool) {
         assert!(frame.len() <= ROOM);
         // SAFETY: the frame fits before the guard page, and no reference into the mapping exists.
         let data = unsafe {
@@ -60,13 +62,20 @@ impl Guarded {
             rx_queue_index: 0,
             egress_ifindex: 0,
         };
-        packet::parse(&XdpContext::new(&raw mut md))
+        let ctx = XdpContext::new(&raw mut md);
+        (packet::parse(&ctx), packet::is_plain_ack(&ctx))
     }
 
     /// Holds the parser's result against the model's, and says what the frame was.
     fn check(&mut self, frame: &[u8]) -> Kind {
-        let (parsed, seen) = (self.parse(frame), model::see(frame));
+        let ((parsed, plain_ack), seen) = (self.parse(frame), model::see(frame));
         assert_eq!(parsed, expected(&seen), "{} bytes: {}", frame.len(), hex(frame));
+        // An ACK over IPv4 without tags, options or fragments.
+        let plain = parsed.class == Class::Tcp
+            && (parsed.family, parsed.network, parsed.transport) == (Family::V4, 14, 34)
+            && (frame[20] & 0x3f, frame[21]) == (0, 0);
+        assert_eq!(plain_ack, plain && parsed.is_ack(), "{} bytes: {}", frame.len(), hex(frame));
+        self.plain_acks += usize::from(plain_ack);
         seen.kind
     }
 }
@@ -93,7 +102,9 @@ fn expected(seen: &Seen) -> Packet {
         Some(IpAddr::V4(address)) => (Family::V4, address.to_ipv6_mapped().octets()),
         Some(IpAddr::V6(address)) => (Family::V6, address.octets()),
     };
-    let [network, transport] = [seen.network, seen.transport].map(|offset| offset as u16);
+    // Where the headers begin is said of TCP only.
+    let whole = |offset: usize| if class == Class::Tcp { offset as u16 } else { 0 };
+    let [network, transport] = [seen.network, seen.transport].map(whole);
     Packet { class, family, flags, port, network, transport, source: prefix::from_bytes(bytes) }
 }
 
@@ -153,6 +164,7 @@ fn random_frames_are_parsed_as_the_model_says() {
         *counts.entry(label(memory.check(&frames.make()))).or_default() += 1;
     }
     assert_all_kinds(&counts, 1000);
+    assert!(memory.plain_acks > 100, "{} plain ACKs", memory.plain_acks);
 }
 
 #[test]
