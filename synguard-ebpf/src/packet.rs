@@ -133,7 +133,7 @@ const PLAIN_IP: usize = EthHdr::LEN;
 const PLAIN_TCP: usize = PLAIN_IP + Ipv4Hdr::LEN;
 
 /// Whether a packet is an ACK in plain TCP over IPv4, as nearly every packet of a server is. It looks for itself and
-/// keeps nothing, see [`header_anew`]; at the flags first, so that a SYN is done with at once.
+/// keeps nothing, see `header_anew`; at the flags first, so that a SYN is done with at once.
 #[inline(always)]
 pub fn is_plain_ack(ctx: &XdpContext) -> bool {
     let Some(frame) = header_anew(ctx, PLAIN_TCP + TcpHdr::LEN) else { return false };
