@@ -241,7 +241,7 @@ fn what_was_given_up_is_tried_again_after_an_hour_or_when_asked_to() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
 
     /// Whatever comes and is set: nothing is answered without cookies, no options without timestamps, nothing is put
     /// back before the answers that need it have ended, and in the end all is as it was.
@@ -263,30 +263,30 @@ proptest::proptest! {
             world.run(ticks, traffic);
         }
         world.run(200, PEOPLE);
-        let (mut cookies, mut timestamps, mut options, mut answers) = (false, false, false, false);
+        let (mut cookies, mut timestamps, mut orders) = (false, false, None);
         let mut last_options = None;
-        for (tick, what) in done(&world) {
-            match what {
-                "cookies" => cookies = true,
-                "no cookies" => cookies = false,
-                "timestamps" => timestamps = true,
-                "no timestamps" => {
+        for (tick, action) in &world.said {
+            match action {
+                Action::RaiseCookies(_) => cookies = true,
+                Action::RestoreCookies => cookies = false,
+                Action::RaiseTimestamps(_) => timestamps = true,
+                Action::RestoreTimestamps => {
                     timestamps = false;
                     if let Some(last) = last_options {
                         proptest::prop_assert!((tick - last) * TICK + TICK >= 2 * SECOND, "{:?}", done(&world));
                     }
                 }
-                "stop" => (answers, options) = (false, false),
-                "answer plainly" => (answers, options) = (true, false),
-                _ => (answers, options) = (true, true),
+                Action::StopAnswering(_) => orders = None,
+                Action::Answer(new, _) => orders = Some(*new),
+                _ => {}
             }
+            let options = orders.is_some_and(|orders| orders.options);
             if options {
                 last_options = Some(tick);
             }
-            proptest::prop_assert!(cookies || !answers, "{:?}", done(&world));
+            proptest::prop_assert!(cookies || orders.is_none(), "{:?}", done(&world));
+            proptest::prop_assert!(timestamps || !options, "{:?}", done(&world));
         }
-        // The second SYN's orders say nothing of options here.
-        let _ = options;
-        proptest::prop_assert!(!cookies && !timestamps && !answers, "{:?}", done(&world));
+        proptest::prop_assert!(!cookies && !timestamps && orders.is_none(), "{:?}", done(&world));
     }
 }
