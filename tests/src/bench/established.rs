@@ -1,6 +1,6 @@
 //! The row about established traffic: what every packet pays that is no SYN.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Context as _, Result};
 
@@ -10,6 +10,7 @@ use crate::{
         line::{Goal, Line},
         rounds::Rounds,
         single::{cpu_ns_a_run, program_by_id, require_stats_off},
+        spread::Spread,
         xdp_filter::XdpFilter,
     },
     interrupt,
@@ -23,6 +24,8 @@ const ROW: &str = "established";
 const FEATURES: &str = "ipv4,tcp";
 /// Bytes of the packet, as a full one has.
 const PAYLOAD: usize = 1400;
+/// Slices of a round.
+const SLICES: usize = 40;
 
 /// An established TCP packet, with every list empty, against xdp-filter.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
@@ -40,29 +43,27 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
         .payload(&[0; PAYLOAD])
         .build();
 
-    let repeat = bench.pace.repeat;
-    let floor = || -> Result<f64> {
-        interrupt::check()?;
-        cpu_ns_a_run(Loaded::new(Program::Pass)?.xdp()?.fd()?.as_fd(), &packet, repeat)
-    };
     let mut rounds = Rounds::new(bench.pace.rounds);
-    let mut before = floor()?;
-    let first_floor = before;
+    let mut floors = Vec::new();
     while rounds.wants_more() {
-        let filter = Filter::with_config(config(100, 200));
-        let ours = cpu_ns_a_run(filter.xdp().fd()?.as_fd(), &packet, repeat)?;
-        // Its program cannot be loaded anew by itself; its code does not depend on its maps' contents.
-        let theirs = cpu_ns_a_run(peer_fd.as_fd(), &packet, repeat)?;
-        let after = floor()?;
-        let floor = f64::midpoint(before, after);
-        rounds.push((after / before - 1.0).abs(), ours - floor, theirs - floor);
-        before = after;
+        let (empty, filter) = (Loaded::new(Program::Pass)?, Filter::with_config(config(100, 200)));
+        // xdp-filter's cannot be loaded anew by itself; its code does not depend on its maps' contents.
+        let programs = [empty.xdp()?.fd()?.as_fd(), filter.xdp().fd()?.as_fd(), peer_fd.as_fd()];
+        let [floor, ours, theirs] = round(programs, &packet, bench.pace.repeat / SLICES as u32)?;
+        let (before, after) = floor.split_at(SLICES / 2);
+        let moved = (median(after)? / median(before)? - 1.0).abs();
+        let floor = median(&floor)?;
+        rounds.push(moved, median(&ours)? - floor, median(&theirs)? - floor);
+        floors.push(floor);
     }
     require_stats_off()?;
     let comparison = rounds.finish()?;
     let mut notes = comparison.notes;
     notes.push(format!(
-        "CPU time of BPF_PROG_TEST_RUN, {repeat} runs a sample; empty XDP_PASS {first_floor:.1} ns"
+        "CPU time of BPF_PROG_TEST_RUN, {} runs a round in {SLICES} slices by turns, medians of these; \
+         empty XDP_PASS {:.1} ns",
+        bench.pace.repeat,
+        median(&floors)?
     ));
     Ok(vec![Line {
         value: Some(comparison.value),
@@ -72,4 +73,21 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
         notes,
         ..Line::new(ROW, what, "net ns")
     }])
+}
+
+/// What each of the programs costs, in slices by turns: what the machine does besides then meets all alike, and what it
+/// does for a moment is left out by the median.
+fn round<const N: usize>(programs: [BorrowedFd<'_>; N], packet: &[u8], repeat: u32) -> Result<[Vec<f64>; N]> {
+    let mut slices = [const { Vec::new() }; N];
+    for _ in 0..SLICES {
+        interrupt::check()?;
+        for (program, slices) in programs.iter().zip(&mut slices) {
+            slices.push(cpu_ns_a_run(program, packet, repeat)?);
+        }
+    }
+    Ok(slices)
+}
+
+fn median(samples: &[f64]) -> Result<f64> {
+    Ok(Spread::of(samples.iter().copied()).context("no samples")?.median)
 }
