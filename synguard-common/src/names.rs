@@ -1,7 +1,7 @@
 //! The name of the program and of every map, and their default sizes: the only place these are written.
 //!
-//! A map's name is also the name of its pin and of the `static` in the eBPF crate; `tests/tests/kernel_load.rs`
-//! checks that the three agree.
+//! A map's name is also the name of its pin and of the `static` in the eBPF crate, and but for [`GLOBALS`] its name in the
+//! object and the kernel; `tests/tests/kernel_load.rs` checks that they agree.
 
 /// The XDP program's symbol, and the name of its pin.
 pub const PROGRAM: &str = "synguard";
@@ -87,6 +87,20 @@ pub const MAPS: [&str; 21] = [
     ANSWER_SKETCH,
     FIRST_SYNS,
 ];
+
+/// The maps of one value that the program reads at its address, and the sections they are in the object: these are also
+/// the names by which a loader and the kernel know them. Their symbols are as the maps are called.
+pub const GLOBALS: [(&str, &str); 4] = [
+    (CONFIG, ".data.CONFIG"),
+    (PORTS, ".data.PORTS"),
+    (LISTS, ".data.LISTS"),
+    (ANSWERING, ".data.ANSWERING"),
+];
+
+/// What a map is called in the object, and by the kernel.
+pub fn in_object(map: &str) -> &str {
+    GLOBALS.iter().find(|(name, _)| *name == map).map_or(map, |(_, section)| section)
+}
 
 /// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
 pub const SOURCES_DEFAULT: u32 = 262_144;

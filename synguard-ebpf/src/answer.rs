@@ -66,7 +66,7 @@ pub(crate) fn judge_other(ctx: &XdpContext, packet: &Packet) -> Reason {
 /// Whether SYNs are answered.
 #[inline(always)]
 pub(crate) fn is_on() -> bool {
-    maps::answering().is_some_and(|answering| answering.has(ANSWER_ON))
+    maps::answering().has(ANSWER_ON)
 }
 
 /// Answers the SYN at `place` with this offer, or says why not; `unanswered` is the index of the reason for which it
@@ -101,7 +101,7 @@ fn answer<const V6: bool>(
     offer: Offer,
     unanswered: u32,
 ) -> Option<Reason> {
-    let (config, answering) = (maps::config()?, maps::answering()?);
+    let (config, answering) = (maps::config(), maps::answering());
     let now_ns = clock();
     if !answering.is_on(now_ns) {
         return None;

@@ -22,16 +22,17 @@ pub(crate) fn header(ctx: &XdpContext, offset: usize, length: usize) -> Option<H
     (start + length <= ctx.data_end()).then_some(Header { start: start as *mut u8, length })
 }
 
-/// The first `length` bytes of the frame, if it is as long. What is read there the compiler does not take for what others
-/// read: it would keep it for them, in memory, for want of registers.
+/// The first `length` bytes of the frame, if it is as long, and how long all of it is. What is read there the compiler does
+/// not take for what others read: it would keep it for them, in memory, for want of registers.
 #[inline(always)]
-pub(crate) fn header_anew(ctx: &XdpContext, length: usize) -> Option<Header> {
+pub(crate) fn header_anew(ctx: &XdpContext, length: usize) -> Option<(Header, u64)> {
     // SAFETY: the context is the kernel's; volatile, so that the addresses are others to the compiler.
     let (start, end) = unsafe {
         ((&raw const (*ctx.ctx).data).read_volatile(), (&raw const (*ctx.ctx).data_end).read_volatile())
     };
     let (start, end) = (opaque(start as usize), end as usize);
-    (start + length <= end).then_some(Header { start: start as *mut u8, length })
+    let header = (start + length <= end).then_some(Header { start: start as *mut u8, length })?;
+    Some((header, (end - start) as u64))
 }
 
 impl Header {

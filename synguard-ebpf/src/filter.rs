@@ -38,12 +38,12 @@ pub fn clock() -> u64 {
     cpu.clock_ns
 }
 
-/// Whether nothing awaits a packet but being counted as [`Reason::NotSyn`]: it is a plain ACK, and neither lists nor
-/// answers have to do with it. [`judge`] would say the same, but laying out what that needs to know costs an established
-/// packet as much as all else.
+/// The length of a packet that nothing awaits but being counted as [`Reason::NotSyn`]: it is a plain ACK, and neither lists
+/// nor answers have to do with it. [`judge`] would say the same, but laying out what that needs to know costs an
+/// established packet as much as all else.
 #[inline(always)]
-pub fn is_expected(ctx: &XdpContext) -> bool {
-    packet::is_plain_ack(ctx) && lists::are_empty() && !answer::is_on()
+pub fn expected(ctx: &XdpContext) -> Option<u64> {
+    packet::plain_ack(ctx).filter(|_| lists::are_empty() && !answer::is_on())
 }
 
 /// Decides about a packet. `clock` is read only for a SYN, and for what the lists have something against.
@@ -51,10 +51,7 @@ pub fn is_expected(ctx: &XdpContext) -> bool {
 pub fn judge(ctx: &XdpContext, packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
     match lists::judge(packet) {
         None => {}
-        Some(Reason::Blocked) => {
-            let Some(config) = maps::config() else { return Reason::WouldBlocked };
-            return armed(Reason::Blocked, config, clock);
-        }
+        Some(Reason::Blocked) => return armed(Reason::Blocked, maps::config(), clock),
         Some(reason) => return reason,
     }
     match packet.class {
@@ -71,7 +68,7 @@ pub fn judge(ctx: &XdpContext, packet: &Packet, clock: impl FnOnce() -> u64) -> 
 /// Decides about a SYN, a packet that may hide one, or one with impossible flags.
 #[inline(always)]
 fn judge_tcp(packet: &Packet, clock: impl FnOnce() -> u64) -> Reason {
-    let Some(config) = maps::config() else { return Reason::Unconfigured };
+    let config = maps::config();
     let now_ns = clock();
     armed(reason_of_tcp(packet, config, now_ns), config, || now_ns)
 }
@@ -151,7 +148,7 @@ fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
 /// Whether SYNs to a port are of interest.
 #[inline(always)]
 pub(crate) fn is_guarded(port: u16, config: &Config) -> bool {
-    config.has(FLAG_ALL_PORTS) || maps::ports().is_some_and(|ports| ports.contains(port))
+    config.has(FLAG_ALL_PORTS) || maps::ports().contains(port)
 }
 
 const V4_ALL: Halves = prefix::mask(128);

@@ -13,6 +13,7 @@ mod bytes;
 pub mod distinct;
 pub mod events;
 pub mod filter;
+mod global;
 pub mod limit;
 pub mod lists;
 pub mod maps;

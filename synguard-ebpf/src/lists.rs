@@ -21,13 +21,13 @@ use crate::{
 /// Whether neither list has an entry.
 #[inline(always)]
 pub fn are_empty() -> bool {
-    maps::lists().is_none_or(|lists| lists.used as u32 == 0)
+    maps::lists().used == 0
 }
 
 /// What the lists say of a packet, if anything.
 #[inline(always)]
 pub fn judge(packet: &Packet) -> Option<Reason> {
-    let used = maps::lists()?.used as u32;
+    let used = maps::lists().used as u32;
     if used == 0 || matches!(packet.family, Family::None) {
         return None;
     }
@@ -82,7 +82,8 @@ fn asked(used: u32, list: List, source: Halves, kind: u32) -> u32 {
 #[inline(never)]
 extern "C" fn synguard_listed(high: u64, low: u64, kind: u32) -> u32 {
     let address = [high, low];
-    let (Some(lists), Some(slot)) = (maps::lists(), maps::listed(address)) else { return FOUND_NOTHING };
+    let Some(slot) = maps::listed(address) else { return FOUND_NOTHING };
+    let lists = maps::lists();
     // SAFETY: the helper takes no arguments and only reads a counter.
     let tick = unsafe { bpf_jiffies64() };
     let about = About { address, kind: u64::from(kind), version: lists.version, tick };
@@ -124,9 +125,8 @@ fn lengths(lists: &Lists, list: u32, kind: u32) -> &Lengths {
 #[inline(never)]
 extern "C" fn synguard_search(list: u32, high: u64, low: u64, kind: u32) -> u32 {
     let none = LENGTHS_MAX as u32;
-    let (Some(lists), Some(config), Some(mask)) = (maps::lists(), maps::config(), mask(list)) else {
-        return none;
-    };
+    let Some(mask) = mask(list) else { return none };
+    let (lists, config) = (maps::lists(), maps::config());
     let lengths = lengths(lists, list, kind);
     for place in 0..LENGTHS_MAX {
         if place as u64 >= lengths.count {
@@ -169,10 +169,8 @@ fn hit(list: u32, key: &ListKey, kind: u32, mask: u64, packets: u64) -> bool {
 #[inline(never)]
 extern "C" fn synguard_hit(which: u64, high: u64, low: u64, mask: u64, packets: u64) -> u32 {
     let key = ListKey { address: [high, low], length: which & 0xff };
-    let (Some(table), Some(config)) = (maps::list_table((which >> 8 & 1) as u32), maps::config()) else {
-        return 0;
-    };
-    let hash = list_table::hash(&key, config.hash_seed);
+    let Some(table) = maps::list_table((which >> 8 & 1) as u32) else { return 0 };
+    let hash = list_table::hash(&key, maps::config().hash_seed);
     let [first, second] = list_table::buckets(hash, mask);
     let Some((entry, hits)) = find(table, first, &key, hash).or_else(|| find(table, second, &key, hash))
     else {
@@ -218,7 +216,7 @@ fn admits(list: u32, address: Halves, kind: u32) -> bool {
     if kind & KIND_V6 == 0 {
         return is_set(list, list::filter_bit_v4(address));
     }
-    let Some(config) = maps::config() else { return false };
+    let config = maps::config();
     let [short, long] = FILTER_V6_LENGTHS;
     is_set(list, list::filter_bit_v6(address, long, config.hash_seed))
         || is_set(list, list::filter_bit_v6(address, short, config.hash_seed))

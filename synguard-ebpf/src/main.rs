@@ -10,8 +10,8 @@ use synguard_ebpf::{account, answer, filter, packet};
 /// from a driver. Headers always lie in the first buffer.
 #[xdp(frags)]
 fn synguard(ctx: XdpContext) -> u32 {
-    if filter::is_expected(&ctx) {
-        account::count(Reason::NotSyn, packet::length(&ctx));
+    if let Some(bytes) = filter::expected(&ctx) {
+        account::count(Reason::NotSyn, bytes);
         return xdp_action::XDP_PASS;
     }
     let packet = packet::parse(&ctx);

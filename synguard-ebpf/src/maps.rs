@@ -25,11 +25,21 @@ use synguard_common::{
     verdict::Reason,
 };
 
-#[btf_map]
-static CONFIG: Array<Config, 1> = Array::new();
+use crate::global::Global;
 
-#[btf_map]
-static PORTS: Array<PortSet, 1> = Array::new();
+/// Declares a [`Global`] of integers in the section, and with the symbol, that the loader knows.
+macro_rules! global {
+    ($name:ident: $type:ty) => {
+        #[cfg_attr(target_arch = "bpf", unsafe(link_section = concat!(".data.", stringify!($name))))]
+        #[cfg_attr(target_arch = "bpf", unsafe(no_mangle))]
+        // SAFETY: the types in synguard_common that userspace writes are all integers.
+        static $name: Global<$type> = unsafe { Global::zeroed() };
+    };
+}
+
+global!(CONFIG: Config);
+
+global!(PORTS: PortSet);
 
 #[btf_map]
 static COUNTERS: PerCpuArray<Counter, { COUNTER_SLOTS as usize }> = PerCpuArray::new();
@@ -62,8 +72,7 @@ static HELD: PerCpuArray<Held, 1> = PerCpuArray::new();
 #[btf_map]
 static LISTED: PerCpuArray<Listed, 1> = PerCpuArray::new();
 
-#[btf_map]
-static LISTS: Array<Lists, 1> = Array::new();
+global!(LISTS: Lists);
 
 /// The buckets of one list. Their number here is that of a pattern: each list's own table has another.
 pub type ListTable = Array<Bucket, 2, { (BPF_F_MMAPABLE | BPF_F_INNER_MAP) as usize }>;
@@ -75,8 +84,7 @@ static LIST_TABLES: ArrayOfMaps<ListTable, 2> = ArrayOfMaps::new();
 #[btf_map]
 static LIST_FILTER: Array<u64, { 2 * FILTER_WORDS }, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-#[btf_map]
-static ANSWERING: Array<Answering, 1> = Array::new();
+global!(ANSWERING: Answering);
 
 #[btf_map]
 static LOCALS: LpmTrie<Halves, u64, { LOCALS_MAX as usize }> = LpmTrie::new();
@@ -95,14 +103,14 @@ static FIRST_SYNS: Array<FirstSyns, 1> = Array::new();
 
 /// The settings; all zeros until a loader writes them.
 #[inline(always)]
-pub fn config() -> Option<&'static Config> {
-    CONFIG.get(0)
+pub fn config() -> &'static Config {
+    CONFIG.get()
 }
 
 /// The guarded ports; none until a loader writes them.
 #[inline(always)]
-pub fn ports() -> Option<&'static PortSet> {
-    PORTS.get(0)
+pub fn ports() -> &'static PortSet {
+    PORTS.get()
 }
 
 /// This CPU's counter of a reason.
@@ -179,8 +187,8 @@ pub fn prefix_sketch() -> Option<*mut Sketch> {
 
 /// What there is to know of the lists; both empty until a loader writes them.
 #[inline(always)]
-pub fn lists() -> Option<&'static Lists> {
-    LISTS.get(0)
+pub fn lists() -> &'static Lists {
+    LISTS.get()
 }
 
 /// This CPU's slot for findings about this address.
@@ -221,8 +229,8 @@ pub fn submit(event: Event) -> bool {
 
 /// Whether and how SYNs are answered; all zeros until userspace says otherwise.
 #[inline(always)]
-pub fn answering() -> Option<&'static Answering> {
-    ANSWERING.get(0)
+pub fn answering() -> &'static Answering {
+    ANSWERING.get()
 }
 
 /// Whether this host receives at an address.

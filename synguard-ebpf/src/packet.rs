@@ -132,12 +132,12 @@ pub fn parse(ctx: &XdpContext) -> Packet {
 const PLAIN_IP: usize = EthHdr::LEN;
 const PLAIN_TCP: usize = PLAIN_IP + Ipv4Hdr::LEN;
 
-/// Whether a packet is an ACK in plain TCP over IPv4, as nearly every packet of a server is. It looks for itself and
-/// keeps nothing, see `header_anew`; at the flags first, so that a SYN is done with at once.
+/// The [`length`] of a packet that is an ACK in plain TCP over IPv4, as nearly every packet of a server is. It looks for
+/// itself and keeps nothing, see `header_anew`; at the flags first, so that a SYN is done with at once.
 #[inline(always)]
-pub fn is_plain_ack(ctx: &XdpContext) -> bool {
-    let Some(frame) = header_anew(ctx, PLAIN_TCP + TcpHdr::LEN) else { return false };
-    is_ack(frame.read(PLAIN_TCP + FLAGS)) && is_plain(frame)
+pub fn plain_ack(ctx: &XdpContext) -> Option<u64> {
+    let (frame, length) = header_anew(ctx, PLAIN_TCP + TcpHdr::LEN)?;
+    (is_ack(frame.read(PLAIN_TCP + FLAGS)) && is_plain(frame)).then_some(length)
 }
 
 /// Whether a frame is TCP over IPv4 with nothing unusual about it.

@@ -160,7 +160,7 @@ impl Filter {
         let program = ebpf.program_mut(names::PROGRAM).expect("find the program");
         let xdp: &mut Xdp = program.try_into().expect("the program is an XDP program");
         xdp.load().expect("load the program");
-        let mut map = |name| ebpf.take_map(name).expect(name);
+        let mut map = |name| ebpf.take_map(names::in_object(name)).expect(name);
         Self {
             config: Array::try_from(map(names::CONFIG)).expect(names::CONFIG),
             ports: Array::try_from(map(names::PORTS)).expect(names::PORTS),
@@ -190,7 +190,7 @@ impl Filter {
     /// When they cannot be pinned there.
     pub fn pin_lists(&self, pins: &Path) {
         for name in [names::LISTS, names::LISTED, names::LIST_TABLES, names::LIST_FILTER] {
-            self.ebpf.map(name).expect(name).pin(pins.join(name)).expect("pin a map");
+            self.ebpf.map(names::in_object(name)).expect(name).pin(pins.join(name)).expect("pin a map");
         }
     }
 
@@ -215,7 +215,11 @@ impl Filter {
             let info = map.info().expect("ask about a map");
             // The kernel cuts names off after 15 bytes.
             let cut = info.name_as_str().expect("a name").to_owned();
-            if let Some(name) = names::MAPS.iter().find(|name| name.get(..15).unwrap_or(name) == cut) {
+            let is_it = |name: &&&str| {
+                let whole = names::in_object(name);
+                whole.get(..15).unwrap_or(whole) == cut
+            };
+            if let Some(name) = names::MAPS.iter().find(is_it) {
                 map.pin(pins.join(name)).expect("pin a map");
             }
         }

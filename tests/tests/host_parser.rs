@@ -43,7 +43,7 @@ impl Guarded {
     }
 
     /// Parses a frame that ends where the guard page begins; and says whether it is a plain ACK.
-    fn parse(&mut self, frame: &[u8]) -> (Packet, bool) {
+    fn parse(&mut self, frame: &[u8]) -> (Packet, Option<u64>) {
         assert!(frame.len() <= ROOM);
         // SAFETY: the frame fits before the guard page, and no reference into the mapping exists.
         let data = unsafe {
@@ -63,7 +63,7 @@ impl Guarded {
             egress_ifindex: 0,
         };
         let ctx = XdpContext::new(&raw mut md);
-        (packet::parse(&ctx), packet::is_plain_ack(&ctx))
+        (packet::parse(&ctx), packet::plain_ack(&ctx))
     }
 
     /// Holds the parser's result against the model's, and says what the frame was.
@@ -74,8 +74,9 @@ impl Guarded {
         let plain = parsed.class == Class::Tcp
             && (parsed.family, parsed.network, parsed.transport) == (Family::V4, 14, 34)
             && (frame[20] & 0x3f, frame[21]) == (0, 0);
-        assert_eq!(plain_ack, plain && parsed.is_ack(), "{} bytes: {}", frame.len(), hex(frame));
-        self.plain_acks += usize::from(plain_ack);
+        let length = (plain && parsed.is_ack()).then_some(frame.len() as u64);
+        assert_eq!(plain_ack, length, "{} bytes: {}", frame.len(), hex(frame));
+        self.plain_acks += usize::from(plain_ack.is_some());
         seen.kind
     }
 }

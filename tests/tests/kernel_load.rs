@@ -47,9 +47,8 @@ fn the_object_holds_exactly_the_program_and_maps_that_are_named() {
     let programs: Vec<_> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(programs, [names::PROGRAM]);
     assert!(<&mut Xdp>::try_from(ebpf.program_mut(names::PROGRAM).unwrap()).is_ok(), "not an XDP program");
-    // The compiler's own maps begin with a dot: .rodata, .bss, .data.
-    let maps: BTreeSet<_> = ebpf.maps().map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
-    assert_eq!(maps, BTreeSet::from(names::MAPS));
+    let maps: BTreeSet<_> = ebpf.maps().map(|(name, _)| name).collect();
+    assert_eq!(maps, names::MAPS.into_iter().map(names::in_object).collect());
 }
 
 #[test]
@@ -64,9 +63,7 @@ fn the_kernel_knows_the_maps_by_the_same_names() {
             found.insert(map.name_as_str().unwrap().to_owned());
         }
     }
-    // The kernel knows a map of the compiler's by a name of its section's kind.
-    found.retain(|name| !name.contains('.'));
-    assert_eq!(found, names::MAPS.map(str::to_owned).into());
+    assert_eq!(found, names::MAPS.map(|name| names::in_object(name).to_owned()).into());
 }
 
 #[test]

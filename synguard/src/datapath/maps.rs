@@ -349,6 +349,13 @@ pub(super) fn open_map(pins: &Path, name: &str) -> Result<Option<MapData>> {
     }
 }
 
+/// The bytes of the first value of a map.
+pub(super) fn only_value(map: &MapData) -> Result<Vec<u8>> {
+    let mut value = vec![0; map.info()?.value_size() as usize];
+    sys::lookup_into(map.fd(), &0u32, value.as_mut_slice())?;
+    Ok(value)
+}
+
 /// The error number at the root of an aya error.
 pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);

@@ -16,7 +16,7 @@ use synguard_common::{abi::ABI_VERSION, names};
 
 use super::{
     OBJECT, links,
-    maps::{Layout, check_layout, errno, open_map, pin_path},
+    maps::{Layout, check_layout, errno, only_value, open_map, pin_path},
 };
 
 /// Where maps are made ready that are to take the place of others, below the pins. Its name is no map's.
@@ -41,7 +41,12 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<Loaded> {
     let mut loader = EbpfLoader::new();
     loader.verifier_log_level(VerifierLogLevel::STATS).map_max_entries(names::SOURCES, sources);
     for name in &kept {
-        loader.map_pin_path(name, pin_path(pins, name));
+        loader.map_pin_path(names::in_object(name), pin_path(pins, name));
+    }
+    // The loader fills every section that the program reads, also one that lives on in a map.
+    let told = told(pins, &kept)?;
+    for (name, value) in &told {
+        loader.override_global(name, value.as_slice(), true);
     }
     let ebpf = loader.load(OBJECT).map_err(explain_load)?;
     let mut loaded = Loaded { ebpf, pins: pins.to_owned(), kept, stage };
@@ -65,7 +70,8 @@ impl Loaded {
         clear_stage(&self.pins)?;
         fs::create_dir_all(&to).with_context(|| format!("create {}", to.display()))?;
         for name in names::MAPS.iter().filter(|name| !self.kept.contains(name)) {
-            let map = self.ebpf.map(name).with_context(|| format!("the object has no map {name}"))?;
+            let map = self.ebpf.map(names::in_object(name));
+            let map = map.with_context(|| format!("the object has no map {name}"))?;
             let path = pin_path(&to, name);
             replace_pin(&path, |path| map.pin(path).map_err(anyhow::Error::from))?;
         }
@@ -159,6 +165,18 @@ fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
         }
     }
     Ok(Some(kept))
+}
+
+/// What the maps that the program reads at their address hold, of those that are kept. Whoever loads holds the instance's
+/// locks, so it holds still.
+fn told(pins: &Path, kept: &[&'static str]) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let mut told = Vec::new();
+    for (name, _) in names::GLOBALS.into_iter().filter(|(name, _)| kept.contains(name)) {
+        if let Some(map) = open_map(pins, name)? {
+            told.push((name, only_value(&map).with_context(|| format!("read {name}"))?));
+        }
+    }
+    Ok(told)
 }
 
 fn explain_load(error: aya::EbpfError) -> anyhow::Error {

@@ -193,12 +193,12 @@ pub(super) fn lookup<K, V: Default>(map: impl AsFd, key: &K) -> io::Result<Optio
     Ok(lookup_into(map, key, &mut value)?.then_some(value))
 }
 
-/// The same for values that are too large to be moved about; `false` if there is none.
-pub(super) fn lookup_into<K, V>(map: impl AsFd, key: &K, value: &mut V) -> io::Result<bool> {
+/// The same for values that are too large to be moved about, or of a size known only now; `false` if there is none.
+pub(super) fn lookup_into<K, V: ?Sized>(map: impl AsFd, key: &K, value: &mut V) -> io::Result<bool> {
     let mut attr = zeroed();
     attr.__bindgen_anon_2.map_fd = map.as_fd().as_raw_fd() as u32;
     attr.__bindgen_anon_2.key = ptr::from_ref(key) as u64;
-    attr.__bindgen_anon_2.__bindgen_anon_1.value = ptr::from_mut(value) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = ptr::from_mut(value).cast::<u8>() as u64;
     Ok(found(bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr), ())?.is_some())
 }
 

@@ -76,7 +76,7 @@ impl Filter {
     /// # Panics
     /// When the map cannot be written.
     pub fn set_answering(&mut self, answering: Answering) {
-        let map = self.ebpf.map_mut(names::ANSWERING).expect(names::ANSWERING);
+        let map = self.ebpf.map_mut(names::in_object(names::ANSWERING)).expect(names::ANSWERING);
         let mut map = Array::<&mut MapData, Answering>::try_from(map).expect(names::ANSWERING);
         map.set(0, answering, 0).expect("write ANSWERING");
     }
