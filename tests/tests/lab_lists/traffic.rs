@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
-use synguard_tests::lab::{Family, Lab};
+use synguard_tests::{
+    lab::{Family, Lab},
+    program::Synguard,
+};
 
-use super::{attached, entries, run, run_with};
+use super::{attach, attached, entries, run, run_with};
 
 const PORT: u16 = 8080;
 /// What is dropped is not answered: a short while is enough to see that.
@@ -118,8 +121,8 @@ fn arrived(socket: &UdpSocket) -> u64 {
     (0..).take_while(|_| socket.recv(&mut [0]).is_ok()).count() as u64
 }
 
-#[test]
-fn replacing_the_list_lets_nothing_slip_through() {
+/// Has the client, which is blocked, send all the time, and asserts that nothing arrives whatever `change` does meanwhile.
+fn nothing_slips_through(change: impl FnOnce(&Synguard)) {
     let (lab, synguard) = attached();
     let server = lab.server.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT))).unwrap().unwrap();
     let client = lab.client.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).unwrap().unwrap();
@@ -129,13 +132,7 @@ fn replacing_the_list_lets_nothing_slip_through() {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let sender = scope.spawn(|| send(&client, to, &stop));
-        // The client is in each list, by another entry, and each is of another size.
-        for round in 0..12u32 {
-            let mut list: String =
-                (0..round * 700).map(|i| format!("10.{round}.{}.{}\n", i / 256, i % 256)).collect();
-            list += ["198.18.0.2\n", "198.18.0.2/31\n", "198.18.0.2/30\n"][round as usize % 3];
-            run_with(&synguard, &["block", "import", "-", "--replace", "--force"], &list);
-        }
+        change(&synguard);
         stop.store(true, Ordering::Relaxed);
         let sent = sender.join().unwrap();
         assert!(sent > 1_000, "{sent} datagrams are too few to tell");
@@ -145,4 +142,27 @@ fn replacing_the_list_lets_nothing_slip_through() {
     // They do arrive once nothing keeps them.
     run(&synguard, &["block", "flush"]);
     super::until("a datagram", || client.send_to(b"x", to).is_ok() && arrived(&server) > 0);
+}
+
+#[test]
+fn replacing_the_list_lets_nothing_slip_through() {
+    nothing_slips_through(|synguard| {
+        // The client is in each list, by another entry, and each is of another size.
+        for round in 0..12u32 {
+            let mut list: String =
+                (0..round * 700).map(|i| format!("10.{round}.{}.{}\n", i / 256, i % 256)).collect();
+            list += ["198.18.0.2\n", "198.18.0.2/31\n", "198.18.0.2/30\n"][round as usize % 3];
+            run_with(synguard, &["block", "import", "-", "--replace", "--force"], &list);
+        }
+    });
+}
+
+#[test]
+fn taking_the_filter_over_lets_nothing_slip_through() {
+    nothing_slips_through(|synguard| {
+        for _ in 0..8 {
+            let said = attach(synguard);
+            assert!(said.contains("took over"), "{said}");
+        }
+    });
 }
