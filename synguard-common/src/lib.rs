@@ -5,10 +5,12 @@
 //! their padding, and assert their own size: uninitialised padding is rejected by the verifier and would
 //! leak kernel stack.
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod abi;
 pub mod admission;
 pub mod answer;
+pub mod branchless;
 pub mod distinct;
 pub mod first_syn;
 pub mod hash;
@@ -20,6 +22,7 @@ pub mod listener;
 pub mod names;
 pub mod network;
 pub mod offer;
+pub mod opaque;
 pub mod prefix;
 pub mod proven;
 pub mod rate;

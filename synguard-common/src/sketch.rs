@@ -7,6 +7,8 @@
 //! table stays in a core's L2 cache: 6 bits of epoch, 10 bits of count. A cell untouched for a multiple of 64
 //! epochs looks recent; it then takes two of them, both once high, to make an estimate too high.
 
+use crate::branchless;
+
 /// Rows; a source has one cell in each.
 pub const ROWS: usize = 2;
 /// Cells a row.
@@ -54,18 +56,14 @@ pub const fn cell(count: u32, epoch: u32) -> u16 {
 }
 
 /// Counts so many SYNs in a source's two cells: their new values and the new estimate. Only a cell below the
-/// estimate is raised to it.
+/// estimate is raised to it. Which of two forged sources' cells is the lower one is anybody's guess, hence no jumps.
 #[inline(always)]
-pub const fn update(cells: [u16; ROWS], epoch: u32, syns: u64) -> ([u16; ROWS], u32) {
-    let counts = [count(cells[0], epoch), count(cells[1], epoch)];
-    let least = if counts[0] < counts[1] { counts[0] } else { counts[1] };
-    let estimate = if syns < (COUNT_MAX - least) as u64 { least + syns as u32 } else { COUNT_MAX };
-    ([raised(counts[0], estimate, epoch), raised(counts[1], estimate, epoch)], estimate)
-}
-
-#[inline(always)]
-const fn raised(count: u32, estimate: u32, epoch: u32) -> u16 {
-    cell(if count < estimate { estimate } else { count }, epoch)
+pub fn update(cells: [u16; ROWS], epoch: u32, syns: u64) -> ([u16; ROWS], u32) {
+    let counts = [u64::from(count(cells[0], epoch)), u64::from(count(cells[1], epoch))];
+    let (least, most) = (branchless::min(counts[0], counts[1]), u64::from(COUNT_MAX));
+    let estimate = if syns < most - least { least + syns } else { most };
+    let raised = |count| cell(branchless::max(count, estimate) as u32, epoch);
+    ([raised(counts[0]), raised(counts[1])], estimate as u32)
 }
 
 impl Sketch {

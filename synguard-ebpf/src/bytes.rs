@@ -83,16 +83,5 @@ impl Header {
 /// knows of them.
 #[inline(always)]
 pub(crate) fn opaque(address: usize) -> usize {
-    #[cfg(target_arch = "bpf")]
-    let address = {
-        let mut address = address;
-        // An instruction of no effect: with none the line table has two entries for one place, which the
-        // kernel refuses.
-        // SAFETY: moves a register to itself.
-        unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack, preserves_flags))
-        };
-        address
-    };
-    address
+    synguard_common::opaque::opaque(address as u64) as usize
 }

@@ -2,7 +2,7 @@
 //!
 //! They compile for the host too, where the tests drive the real parser. Only `maps` names a map.
 #![no_std]
-#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch, core_intrinsics))]
+#![cfg_attr(target_arch = "bpf", feature(core_intrinsics))]
 #![cfg_attr(target_arch = "bpf", expect(internal_features, reason = "see `atomic`"))]
 
 pub mod account;

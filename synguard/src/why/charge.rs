@@ -44,7 +44,7 @@ impl View {
     }
 
     /// The estimate that the sketch would have, this SYN included.
-    pub const fn estimate(&self, now_ns: u64) -> u32 {
+    pub fn estimate(&self, now_ns: u64) -> u32 {
         sketch::update(self.cells, sketch::epoch(now_ns), self.uncounted + 1).1
     }
 
