@@ -130,6 +130,11 @@ impl Attached {
         &self.0
     }
 
+    /// The program, which stays where it is for as long as the result lives.
+    pub fn into_loaded(self) -> Loaded {
+        self.0
+    }
+
     /// Frames that [`Program::Drop`] received, or that [`Program::Sink`] dropped.
     ///
     /// # Errors

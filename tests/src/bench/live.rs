@@ -3,10 +3,20 @@
 //! A round measures the floor – an empty program that does the same with the packet – then each case, then the
 //! floor again. Every sample loads its program anew. A round in which the floor moved is measured again.
 
-use std::{net::Ipv4Addr, sync::Arc, thread, time::Instant};
+use std::{
+    array,
+    net::Ipv4Addr,
+    ops::{AddAssign, Sub},
+    sync::Arc,
+    thread,
+    time::Instant,
+};
 
-use anyhow::{Context as _, Result, ensure};
-use aya::sys::{Stats, enable_stats};
+use anyhow::{Context as _, Result, bail, ensure};
+use aya::{
+    programs::ProgramFd,
+    sys::{Stats, enable_stats},
+};
 use synguard_common::{abi::Config, admission, answer::Answering, verdict::Reason};
 
 use crate::{
@@ -23,7 +33,7 @@ use crate::{
     interrupt,
     lab::{DEVICE, Lab},
     testrun::{Filter, REASONS, answering_in},
-    xdp::{Attached, Program},
+    xdp::{Loaded, Program},
 };
 
 /// Most of a flood that may be lost in the device's ring, as a share.
@@ -85,7 +95,7 @@ pub(super) struct Sample {
 }
 
 pub(super) enum Running {
-    Lab(Attached),
+    Lab(Loaded),
     Synguard(Box<Filter>),
     XdpFilter(XdpFilter),
 }
@@ -97,7 +107,7 @@ impl Running {
     /// When the kernel or a tool refuses.
     pub(super) fn start(lab: &Lab, subject: Subject) -> Result<Self> {
         match subject {
-            Subject::Lab(program) => lab.attach(program).map(Self::Lab),
+            Subject::Lab(program) => lab.attach(program).map(|attached| Self::Lab(attached.into_loaded())),
             Subject::XdpFilter { features, deny } => {
                 let filter = XdpFilter::load(lab, features)?;
                 deny.map_or(Ok(()), |source| filter.deny(source))?;
@@ -111,24 +121,44 @@ impl Running {
                 Ok(Self::Synguard(Box::new(filter)))
             }
             Subject::Synguard(config, list) => {
-                let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);
-                filter.set_config(config);
-                if list != Blocklist::Empty {
-                    // The program keeps the maps when they are unpinned again.
-                    let dirs = Dirs::new()?;
-                    filter.pin_lists(&dirs.bpffs());
-                    list.write(&dirs.bpffs())?;
-                }
+                let mut filter = filter(config, list)?;
                 filter.attach(&lab.server, DEVICE);
-                Ok(Self::Synguard(Box::new(filter)))
+                Ok(Self::Synguard(filter))
             }
         }
     }
 
+    /// Makes a subject ready that does not need a device of its own for that.
+    ///
+    /// # Errors
+    /// When it does, or the kernel refuses it.
+    pub(super) fn load(subject: Subject) -> Result<Self> {
+        match subject {
+            Subject::Lab(program) => Loaded::new(program).map(Self::Lab),
+            Subject::Synguard(config, list) => filter(config, list).map(Self::Synguard),
+            Subject::Answering | Subject::XdpFilter { .. } => bail!("{subject:?} is made on a device"),
+        }
+    }
+
+    /// The program.
+    ///
+    /// # Errors
+    /// When the kernel does not give it out.
+    pub(super) fn fd(&self) -> Result<ProgramFd> {
+        match self {
+            Self::Lab(loaded) => Ok(loaded.xdp()?.fd()?.try_clone()?),
+            Self::Synguard(filter) => Ok(filter.xdp().fd()?.try_clone()?),
+            Self::XdpFilter(filter) => Ok(program_by_id(filter.program_id)?.fd()?),
+        }
+    }
+
     /// Runs, and nanoseconds in all of them.
-    fn runs(&self) -> Result<(u64, f64)> {
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub(super) fn runs(&self) -> Result<(u64, f64)> {
         let info = match self {
-            Self::Lab(attached) => attached.loaded().xdp()?.info(),
+            Self::Lab(loaded) => loaded.xdp()?.info(),
             Self::Synguard(filter) => filter.xdp().info(),
             Self::XdpFilter(filter) => Ok(program_by_id(filter.program_id)?),
         };
@@ -136,9 +166,10 @@ impl Running {
         Ok((info.run_count(), info.run_time().as_nanos() as f64))
     }
 
-    fn counters(&self) -> Counters {
+    /// What was counted so far.
+    pub(super) fn counters(&self) -> Counters {
         match self {
-            Self::Lab(_) | Self::XdpFilter(_) => Counters { reasons: [0; REASONS], inserts: 0 },
+            Self::Lab(_) | Self::XdpFilter(_) => Counters::NONE,
             Self::Synguard(filter) => Counters {
                 reasons: filter.counters().map(|counter| counter.packets),
                 inserts: filter.cpu_states().iter().map(|cpu| cpu.sources.inserts).sum(),
@@ -147,19 +178,51 @@ impl Running {
     }
 }
 
-struct Counters {
+/// synguard with room for as many sources as by default, on no device yet.
+fn filter(config: Config, list: Blocklist) -> Result<Box<Filter>> {
+    let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);
+    filter.set_config(config);
+    if list != Blocklist::Empty {
+        // The program keeps the maps when they are unpinned again.
+        let dirs = Dirs::new()?;
+        filter.pin_lists(&dirs.bpffs());
+        list.write(&dirs.bpffs())?;
+    }
+    Ok(Box::new(filter))
+}
+
+/// What synguard counted; of others nothing is known.
+#[derive(Clone, Copy)]
+pub(super) struct Counters {
     reasons: [u64; REASONS],
     inserts: u64,
+}
+
+impl Counters {
+    pub(super) const NONE: Self = Self { reasons: [0; REASONS], inserts: 0 };
+}
+
+impl Sub for Counters {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        let reasons = array::from_fn(|i| self.reasons[i] - before.reasons[i]);
+        Self { reasons, inserts: self.inserts - before.inserts }
+    }
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, more: Self) {
+        self.reasons.iter_mut().zip(more.reasons).for_each(|(sum, more)| *sum += more);
+        self.inserts += more.inserts;
+    }
 }
 
 impl Path {
     /// # Errors
     /// When the packets went another way.
-    fn check(self, before: &Counters, after: &Counters, running: &Running, seconds: f64) -> Result<()> {
-        let delta = |reason: Reason| {
-            let index = reason.index() as usize;
-            (after.reasons[index] - before.reasons[index]) as f64
-        };
+    pub(super) fn check(self, counted: &Counters, running: &Running, seconds: f64) -> Result<()> {
+        let delta = |reason: Reason| counted.reasons[reason.index() as usize] as f64;
         let all: f64 = Reason::ALL.iter().map(|&reason| delta(reason)).sum();
         let mostly = |reason| {
             let counted = Reason::ALL.iter().map(|&reason| (delta(reason), reason.label()));
@@ -172,15 +235,15 @@ impl Path {
             Self::Reason(reason) => mostly(reason),
             Self::Crowded => {
                 mostly(Reason::Untracked)?;
-                let inserts = (after.inserts - before.inserts) as f64;
+                let inserts = counted.inserts as f64;
                 let limit = admission::PROMOTION_LIMIT;
                 let most = 2.0 * (1e9 / limit.interval_ns as f64) * (seconds + 3.0);
                 ensure!(inserts <= most, "{inserts} inserts in {seconds:.1} s, at most {most} were expected");
                 Ok(())
             }
             Self::PlainFull => {
-                let Running::Lab(attached) = running else { return Ok(()) };
-                let entries = attached.loaded().plain_sources()?;
+                let Running::Lab(loaded) = running else { return Ok(()) };
+                let entries = loaded.plain_sources()?;
                 let room = synguard_tests_ebpf::PLAIN_SOURCES as usize;
                 ensure!(entries * 10 >= room * 9, "only {entries} of {room} entries were used");
                 Ok(())
@@ -212,7 +275,7 @@ pub(super) fn sample(bench: &Bench, case: &Case, generator: &Arc<Generator>, sta
     let totals = flood.stop()?;
     let lost = (lab.ring_losses()? - losses) as f64 / totals.offered.max(1) as f64;
     ensure!(lost <= LOSS_MAX, "{}: {:.1} % of the flood were lost", case.name, lost * 100.0);
-    case.path.check(&counters, &counters_after, &running, seconds).with_context(|| case.name.clone())?;
+    case.path.check(&(counters_after - counters), &running, seconds).with_context(|| case.name.clone())?;
     let run_count = runs_after.0 - runs.0;
     ensure!(!stats || run_count > 0, "{}: the program never ran", case.name);
     Ok(Sample {
@@ -290,6 +353,10 @@ pub(super) fn floor_of(case: &Case) -> Case {
     }
 }
 
-fn generator(bench: &Bench, case: &Case) -> Result<Arc<Generator>> {
+/// What makes a case's flood.
+///
+/// # Errors
+/// When the kernel refuses it.
+pub(super) fn generator(bench: &Bench, case: &Case) -> Result<Arc<Generator>> {
     Ok(Arc::new(Generator::new(&bench.lab, &case.flood)?))
 }

@@ -17,6 +17,7 @@ mod live;
 mod machine;
 mod offenders;
 mod peers;
+mod place;
 mod plot;
 mod report;
 mod rounds;
@@ -24,6 +25,7 @@ mod screen;
 mod single;
 mod spread;
 mod stall;
+mod turns;
 mod visitors;
 mod xdp_filter;
 
@@ -99,6 +101,8 @@ struct Pace {
     window: Duration,
     /// Rounds of a comparison.
     rounds: usize,
+    /// Turns of each case in a round.
+    turns: usize,
     /// Runs in a sample of a single packet.
     repeat: u32,
     /// Runs of the row about offenders.
@@ -116,6 +120,7 @@ impl Pace {
         warm_up: Duration::from_millis(800),
         window: Duration::from_secs(1),
         rounds: 7,
+        turns: 16,
         repeat: 5_000_000,
         hunts: 3,
         hunt: Duration::from_secs(6),
@@ -126,6 +131,7 @@ impl Pace {
         warm_up: Duration::from_millis(500),
         window: Duration::from_millis(200),
         rounds: 2,
+        turns: 4,
         repeat: 500_000,
         hunts: 1,
         hunt: Duration::from_secs(2),

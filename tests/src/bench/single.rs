@@ -4,6 +4,7 @@
 use std::{
     io, mem,
     os::fd::{AsFd, AsRawFd as _},
+    ptr,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -40,16 +41,26 @@ pub(super) fn require_stats_off() -> Result<()> {
 }
 
 fn test_run(program: impl AsFd, packet: &[u8], repeat: u32) -> io::Result<()> {
-    // SAFETY: bpf_attr is a union of structs of integers, for which all zeros is a value.
-    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    let mut attr = zeroed();
     attr.test.prog_fd = program.as_fd().as_raw_fd() as u32;
     attr.test.data_in = packet.as_ptr() as u64;
     attr.test.data_size_in = packet.len() as u32;
     attr.test.repeat = repeat;
-    let (command, attr) = (bpf_cmd::BPF_PROG_TEST_RUN as u32, &raw mut attr);
-    // SAFETY: `attr` is a whole bpf_attr, and the packet it points to outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of::<bpf_attr>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr).map(drop)
+}
+
+/// The all-zero argument, which every command takes to mean its defaults.
+pub(super) fn zeroed() -> bpf_attr {
+    // SAFETY: bpf_attr is a union of structs of integers, for which all zeros is a value.
+    unsafe { mem::zeroed() }
+}
+
+/// Calls bpf(2).
+pub(super) fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+    // SAFETY: `attr` is a whole bpf_attr, and callers keep alive what its fields point to.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command as u32, ptr::from_mut(attr), size_of::<bpf_attr>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 fn thread_cpu_ns() -> Result<u64> {
