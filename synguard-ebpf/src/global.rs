@@ -15,7 +15,7 @@ pub(crate) struct Global<T>(UnsafeCell<T>);
 unsafe impl<T: Sync> Sync for Global<T> {}
 
 impl<T> Global<T> {
-    /// All zeros, as the section has room for nothing else.
+    /// All zeros: userspace has said nothing yet.
     ///
     /// # Safety
     ///

@@ -10,7 +10,7 @@ use crate::{
         line::{Goal, Line},
         rounds::Rounds,
         single::{cpu_ns_a_run, program_by_id, require_stats_off},
-        spread::Spread,
+        spread::{drift, median},
         xdp_filter::XdpFilter,
     },
     interrupt,
@@ -50,9 +50,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
         // xdp-filter's cannot be loaded anew by itself; its code does not depend on its maps' contents.
         let programs = [empty.xdp()?.fd()?.as_fd(), filter.xdp().fd()?.as_fd(), peer_fd.as_fd()];
         let [floor, ours, theirs] = round(programs, &packet, bench.pace.repeat / SLICES as u32)?;
-        let (before, after) = floor.split_at(SLICES / 2);
-        let moved = (median(after)? / median(before)? - 1.0).abs();
-        let floor = median(&floor)?;
+        let (moved, floor) = (drift(&floor)?, median(&floor)?);
         rounds.push(moved, median(&ours)? - floor, median(&theirs)? - floor);
         floors.push(floor);
     }
@@ -86,8 +84,4 @@ fn round<const N: usize>(programs: [BorrowedFd<'_>; N], packet: &[u8], repeat: u
         }
     }
     Ok(slices)
-}
-
-fn median(samples: &[f64]) -> Result<f64> {
-    Ok(Spread::of(samples.iter().copied()).context("no samples")?.median)
 }

@@ -3,26 +3,20 @@
 //! A round measures the floor – an empty program that does the same with the packet – then each case, then the
 //! floor again. Every sample loads its program anew. A round in which the floor moved is measured again.
 
-use std::{
-    array,
-    net::Ipv4Addr,
-    ops::{AddAssign, Sub},
-    sync::Arc,
-    thread,
-    time::Instant,
-};
+use std::{net::Ipv4Addr, sync::Arc, thread, time::Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     programs::ProgramFd,
     sys::{Stats, enable_stats},
 };
-use synguard_common::{abi::Config, admission, answer::Answering, verdict::Reason};
+use synguard_common::{abi::Config, answer::Answering};
 
 use crate::{
     bench::{
         Bench, cost,
         lists::Blocklist,
+        path::{Counters, Path},
         rounds::{Comparison, Rounds},
         single::program_by_id,
         spread::Spread,
@@ -32,14 +26,12 @@ use crate::{
     flood::{Flood, FloodSpec, Generator},
     interrupt,
     lab::{DEVICE, Lab},
-    testrun::{Filter, REASONS, answering_in},
+    testrun::{Filter, answering_in},
     xdp::{Loaded, Program},
 };
 
 /// Most of a flood that may be lost in the device's ring, as a share.
 pub(super) const LOSS_MAX: f64 = 0.02;
-/// Least share of the packets that must have gone the way a case says.
-const PATH_MIN: f64 = 0.98;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
@@ -56,19 +48,6 @@ pub(super) enum Subject {
 
 /// How long a source that returned a cookie is known, in nanoseconds, as in the controller: longer than TIME_WAIT.
 const PROVEN_NS: u64 = 90_000_000_000;
-
-/// The way through synguard that a case is about: proven by its counters, or the sample does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Path {
-    /// Not looked at.
-    Any,
-    /// Nearly every packet had this reason.
-    Reason(Reason),
-    /// Nearly every packet passed untracked, the sketch stood in front of the table, and inserts were bounded.
-    Crowded,
-    /// The plain table filled up.
-    PlainFull,
-}
 
 /// A subject under a flood.
 #[derive(Clone, Debug)]
@@ -189,67 +168,6 @@ fn filter(config: Config, list: Blocklist) -> Result<Box<Filter>> {
         list.write(&dirs.bpffs())?;
     }
     Ok(Box::new(filter))
-}
-
-/// What synguard counted; of others nothing is known.
-#[derive(Clone, Copy)]
-pub(super) struct Counters {
-    reasons: [u64; REASONS],
-    inserts: u64,
-}
-
-impl Counters {
-    pub(super) const NONE: Self = Self { reasons: [0; REASONS], inserts: 0 };
-}
-
-impl Sub for Counters {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        let reasons = array::from_fn(|i| self.reasons[i] - before.reasons[i]);
-        Self { reasons, inserts: self.inserts - before.inserts }
-    }
-}
-
-impl AddAssign for Counters {
-    fn add_assign(&mut self, more: Self) {
-        self.reasons.iter_mut().zip(more.reasons).for_each(|(sum, more)| *sum += more);
-        self.inserts += more.inserts;
-    }
-}
-
-impl Path {
-    /// # Errors
-    /// When the packets went another way.
-    pub(super) fn check(self, counted: &Counters, running: &Running, seconds: f64) -> Result<()> {
-        let delta = |reason: Reason| counted.reasons[reason.index() as usize] as f64;
-        let all: f64 = Reason::ALL.iter().map(|&reason| delta(reason)).sum();
-        let mostly = |reason| {
-            let counted = Reason::ALL.iter().map(|&reason| (delta(reason), reason.label()));
-            let counted: Vec<_> = counted.filter(|(packets, _)| *packets > 0.0).collect();
-            ensure!(delta(reason) >= PATH_MIN * all, "not nearly all {}: {counted:?}", reason.label());
-            Ok(())
-        };
-        match self {
-            Self::Any => Ok(()),
-            Self::Reason(reason) => mostly(reason),
-            Self::Crowded => {
-                mostly(Reason::Untracked)?;
-                let inserts = counted.inserts as f64;
-                let limit = admission::PROMOTION_LIMIT;
-                let most = 2.0 * (1e9 / limit.interval_ns as f64) * (seconds + 3.0);
-                ensure!(inserts <= most, "{inserts} inserts in {seconds:.1} s, at most {most} were expected");
-                Ok(())
-            }
-            Self::PlainFull => {
-                let Running::Lab(loaded) = running else { return Ok(()) };
-                let entries = loaded.plain_sources()?;
-                let room = synguard_tests_ebpf::PLAIN_SOURCES as usize;
-                ensure!(entries * 10 >= room * 9, "only {entries} of {room} entries were used");
-                Ok(())
-            }
-        }
-    }
 }
 
 /// Measures a case once: with run statistics the time of a run, and the rate.

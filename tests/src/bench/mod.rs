@@ -16,6 +16,7 @@ mod lists;
 mod live;
 mod machine;
 mod offenders;
+mod path;
 mod peers;
 mod place;
 mod plot;

@@ -7,7 +7,8 @@ use crate::{
     bench::{
         Bench,
         line::Line,
-        live::{Case, Path, Subject, compare_rates},
+        live::{Case, Subject, compare_rates},
+        path::Path,
     },
     command::run,
     flood::FloodSpec,

@@ -1,5 +1,7 @@
 //! A figure that was measured several times. Pure.
 
+use anyhow::{Context as _, Result};
+
 /// Median, least and most of a figure's samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spread {
@@ -38,9 +40,33 @@ impl Spread {
     }
 }
 
+/// The middle one of the samples, see [`Spread::median`].
+///
+/// # Errors
+/// When there are none.
+pub(super) fn median(samples: &[f64]) -> Result<f64> {
+    Ok(Spread::of(samples.iter().copied()).context("there are no samples")?.median)
+}
+
+/// By which share the median of the later half of the samples differs from that of the earlier one.
+///
+/// # Errors
+/// When there are fewer than two.
+pub(super) fn drift(samples: &[f64]) -> Result<f64> {
+    let (before, after) = samples.split_at(samples.len() / 2);
+    Ok((median(after)? / median(before)? - 1.0).abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn drift_is_between_the_halves() {
+        assert_eq!(drift(&[2.0, 2.0, 9.0, 3.0, 3.0, 1.0]).unwrap(), 0.5);
+        assert_eq!(drift(&[2.0, 1.0]).unwrap(), 0.5);
+        assert!(drift(&[1.0]).is_err());
+    }
 
     #[test]
     fn the_median_is_in_the_middle() {

@@ -12,10 +12,11 @@ use aya::sys::{Stats, enable_stats};
 use crate::{
     bench::{
         Bench,
-        live::{Case, Counters, LOSS_MAX, Running, generator},
+        live::{Case, LOSS_MAX, Running, generator},
+        path::Counters,
         place::Place,
         rounds::{Comparison, Rounds},
-        spread::Spread,
+        spread::{Spread, drift, median},
     },
     flood::{Flood, Generator},
     interrupt,
@@ -148,14 +149,9 @@ impl<'a> Side<'a> {
             .path
             .check(&self.counted, &self.program, self.seconds)
             .with_context(|| self.case.name.clone())?;
-        let (before, after) = self.turns.split_at(self.turns.len() / 2);
-        let median = |values: Vec<f64>| Ok::<_, anyhow::Error>(Spread::of(values).context("no turn")?.median);
-        let floor_of = |turns: &[(f64, f64)]| median(turns.iter().map(|turn| turn.0).collect());
-        Ok(Figures {
-            floor: floor_of(&self.turns)?,
-            moved: (floor_of(after)? / floor_of(before)? - 1.0).abs(),
-            net: median(self.turns.iter().map(|(floor, program)| program - floor).collect())?,
-        })
+        let floors: Vec<f64> = self.turns.iter().map(|turn| turn.0).collect();
+        let nets: Vec<f64> = self.turns.iter().map(|(floor, program)| program - floor).collect();
+        Ok(Figures { floor: median(&floors)?, moved: drift(&floors)?, net: median(&nets)? })
     }
 }
 

@@ -1,0 +1,91 @@
+//! What is claimed to have run, proven by what was counted.
+
+use std::{
+    array,
+    ops::{AddAssign, Sub},
+};
+
+use anyhow::{Result, ensure};
+use synguard_common::{admission, verdict::Reason};
+
+use crate::{bench::live::Running, testrun::REASONS};
+
+/// Least share of the packets that must have gone the way a case says.
+const PATH_MIN: f64 = 0.98;
+
+/// The way through synguard that a case is about: proven by its counters, or the sample does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// Not looked at.
+    Any,
+    /// Nearly every packet had this reason.
+    Reason(Reason),
+    /// Nearly every packet passed untracked, the sketch stood in front of the table, and inserts were bounded.
+    Crowded,
+    /// The plain table filled up.
+    PlainFull,
+}
+
+/// What synguard counted; of others nothing is known.
+#[derive(Clone, Copy)]
+pub(super) struct Counters {
+    /// Packets, by the reason's index.
+    pub(super) reasons: [u64; REASONS],
+    /// Entries made in the table of sources.
+    pub(super) inserts: u64,
+}
+
+impl Counters {
+    /// Nothing.
+    pub(super) const NONE: Self = Self { reasons: [0; REASONS], inserts: 0 };
+}
+
+impl Sub for Counters {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        let reasons = array::from_fn(|i| self.reasons[i] - before.reasons[i]);
+        Self { reasons, inserts: self.inserts - before.inserts }
+    }
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, more: Self) {
+        self.reasons.iter_mut().zip(more.reasons).for_each(|(sum, more)| *sum += more);
+        self.inserts += more.inserts;
+    }
+}
+
+impl Path {
+    /// # Errors
+    /// When the packets went another way.
+    pub(super) fn check(self, counted: &Counters, running: &Running, seconds: f64) -> Result<()> {
+        let delta = |reason: Reason| counted.reasons[reason.index() as usize] as f64;
+        let all: f64 = Reason::ALL.iter().map(|&reason| delta(reason)).sum();
+        let mostly = |reason| {
+            let counted = Reason::ALL.iter().map(|&reason| (delta(reason), reason.label()));
+            let counted: Vec<_> = counted.filter(|(packets, _)| *packets > 0.0).collect();
+            ensure!(delta(reason) >= PATH_MIN * all, "not nearly all {}: {counted:?}", reason.label());
+            Ok(())
+        };
+        match self {
+            Self::Any => Ok(()),
+            Self::Reason(reason) => mostly(reason),
+            Self::Crowded => {
+                mostly(Reason::Untracked)?;
+                let inserts = counted.inserts as f64;
+                let limit = admission::PROMOTION_LIMIT;
+                let most = 2.0 * (1e9 / limit.interval_ns as f64) * (seconds + 3.0);
+                ensure!(inserts <= most, "{inserts} inserts in {seconds:.1} s, at most {most} were expected");
+                Ok(())
+            }
+            Self::PlainFull => {
+                let Running::Lab(loaded) = running else { return Ok(()) };
+                let entries = loaded.plain_sources()?;
+                let room = synguard_tests_ebpf::PLAIN_SOURCES as usize;
+                ensure!(entries * 10 >= room * 9, "only {entries} of {room} entries were used");
+                Ok(())
+            }
+        }
+    }
+}
