@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use synguard::{
     cli::{self, Cli},
-    commands, error, logging,
+    commands, logging,
 };
+use synguard_model::error;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

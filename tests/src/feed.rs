@@ -43,7 +43,7 @@ fn target(number: u32) -> String {
 mod tests {
     use std::collections::HashSet;
 
-    use synguard::lists::Target;
+    use synguard_model::ip_prefix::Target;
 
     use super::target;
 

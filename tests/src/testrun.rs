@@ -14,7 +14,6 @@ use aya::{
     maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues, RingBuf},
     programs::{TestRun as _, TestRunOptions, Xdp, XdpMode},
 };
-use synguard::{clock, datapath::OBJECT};
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, Event, FLAG_ALL_PORTS, PortSet, SourceKey, SourceState},
     distinct::Registers,
@@ -23,6 +22,8 @@ use synguard_common::{
     rate::Limit,
     verdict::{Reason, Verdict},
 };
+use synguard_datapath::OBJECT;
+use synguard_kernel::clock;
 
 mod answering;
 
@@ -184,7 +185,7 @@ impl Filter {
         filter
     }
 
-    /// Pins the maps of the lists, for [`synguard::datapath::ListMaps`] to open.
+    /// Pins the maps of the lists, for [`synguard_datapath::ListMaps`] to open.
     ///
     /// # Panics
     /// When they cannot be pinned there.
@@ -203,7 +204,7 @@ impl Filter {
         program.try_into().expect("the program is an XDP program")
     }
 
-    /// Pins the maps where [`synguard::datapath::Datapath::open`] looks for them, in a folder on a bpffs.
+    /// Pins the maps where [`synguard_datapath::Datapath::open`] looks for them, in a folder on a bpffs.
     ///
     /// # Panics
     /// When that is no bpffs.

@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use aya::{maps::Array, maps::Map, maps::MapData};
+use aya::maps::{Array, Map, MapData};
 use synguard_common::{
     abi::{Config, SourceKey, SourceState},
     admission::{Admission, INSERT_LIMIT, PROMOTION_MARK},
@@ -248,7 +248,9 @@ fn the_distinct_count_is_right_within_its_error() {
             let counted = window(now_ns());
             forge(&filter, &mut syn.0, 0x0e00_0000..0x0e00_0000 + sources);
             if window(now_ns()) == counted {
-                worst = synguard::distinct::estimate(&registers(&filter), counted) / f64::from(sources) - 1.0;
+                worst = synguard_model::cardinality::estimate(&registers(&filter), counted)
+                    / f64::from(sources)
+                    - 1.0;
                 break;
             }
         }

@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 
 use aya::{Ebpf, EbpfLoader, programs::Xdp, util::KernelVersion};
-use synguard::datapath::OBJECT;
 use synguard_common::names;
+use synguard_datapath::OBJECT;
 use synguard_tests::{bpffs::Dirs, command, testrun::Filter};
 
 /// What all maps may take at their default sizes on a machine with few CPUs, in bytes.

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard::datapath::{Budget, Coverage, Datapath, Way};
 use synguard_common::abi::{SourceKey, SourceState};
+use synguard_datapath::{Budget, Coverage, Datapath, Way};
 use synguard_tests::{
     bpffs::Dirs,
     packet::Packet,

@@ -10,11 +10,6 @@ use std::{
 };
 
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
-use synguard::{
-    datapath::{Datapath, Item},
-    sources::key_of,
-    why::{self, Read},
-};
 use synguard_common::{
     abi::{Config, CpuState, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet, SourceKey, SourceState},
     admission::Admission,
@@ -30,6 +25,12 @@ use synguard_common::{
     sketch::{self, Sketch},
     verdict::Reason,
 };
+use synguard_datapath::{Datapath, Item};
+use synguard_model::{
+    inspection::{Read, network_key, source_key},
+    source::key_of,
+};
+use synguard_policy::explain;
 use synguard_tests::{
     bpffs::Dirs,
     command::pin_to_cpu,
@@ -107,12 +108,12 @@ impl Maps {
             maps.add(list, items.clone()).unwrap();
             *before = items.iter().map(|(key, _)| *key).collect();
         }
-        let key = why::source_key(state.address, config);
+        let key = source_key(state.address, config);
         self.filter.remove_source(key);
         if let Some(source) = source {
             self.filter.set_source(key, *source);
         }
-        let network_key = why::network_key(state.address);
+        let network_key = network_key(state.address);
         let _ = self.prefixes.remove(&network_key);
         if let Some(network) = network {
             self.prefixes.insert(network_key, network, 0).unwrap();
@@ -343,7 +344,7 @@ impl States {
 }
 
 fn reason(read: &Read, now_ns: u64) -> Reason {
-    why::decide(read, &read.cpus[0], Some(PORT), now_ns).reason
+    explain::decide(read, &read.cpus[0], Some(PORT), now_ns).reason
 }
 
 #[test]

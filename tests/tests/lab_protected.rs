@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use synguard::protected::{self, Current, Role};
+use synguard_kernel::protected::{self, Current, Role};
 use synguard_tests::{
     lab::{Family, Lab, SERVER_V4, SERVER_V6},
     netns::Netns,

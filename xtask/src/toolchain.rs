@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 
 use crate::process::{cargo, command, find, output, run, run_quietly};
 
-/// The toolchain that setup makes, by this name in rustup. `synguard/build_bpf.rs` looks for it first.
+/// The toolchain that setup makes, by this name in rustup. `synguard/crates/datapath/build_bpf.rs` looks for it first.
 pub(crate) const LINKED: &str = "synguard-bpf";
 /// The nightly behind it where rustup can fetch one. A later one may come with a later LLVM.
 const PINNED_NIGHTLY: &str = "nightly-2026-05-20";
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_build_scripts_look_for_the_same_name() {
-        let script = include_str!("../../synguard/build_bpf.rs");
+        let script = include_str!("../../synguard/crates/datapath/build_bpf.rs");
         assert!(script.contains(&format!("const LINKED: &str = \"{LINKED}\"")));
     }
 }

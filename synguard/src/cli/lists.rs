@@ -3,16 +3,13 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-
-use super::Output;
-use crate::{
-    config::ValueError,
-    lists::{
-        Reason, Scope,
-        entry::{ReasonError, TTL},
-        target::{TargetError, Written},
-    },
+use synguard_model::{
+    ip_prefix::{TargetError, Written},
+    list_entry::{Reason, ReasonError, Scope, TTL},
+    settings::ValueError,
 };
+
+use super::{Output, choices};
 
 /// Examples in the help of `synguard block`.
 pub(super) const BLOCK_EXAMPLES: &str = "\
@@ -118,7 +115,7 @@ pub struct EntryArgs {
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     pub reason: Option<Reason>,
     /// What of their traffic it is about: all packets, or SYNs only, so that connections go on
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = choices::scope(), default_value = Scope::default().name())]
     pub scope: Scope,
     /// Block even what should not be: own addresses, gateways, resolvers, peers of SSH sessions
     #[arg(long)]

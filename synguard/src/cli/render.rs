@@ -5,9 +5,9 @@ use std::io;
 use clap::{Command, CommandFactory as _, error::ErrorKind};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use synguard_model::error::one_line;
 
 use super::Cli;
-use crate::error::one_line;
 
 /// The script that completes the command line in a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
-
-use crate::{
-    config::{
+use synguard_model::{
+    ports::Ports,
+    settings::{
         ANSWER_NETWORK_RATE, ANSWER_RATE, Cookies, DISTINCT_LIMIT, FirstSyn, HOLD, PREFIX_RATE, Patch,
         SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, parse_bool, parse_hold, parse_ports,
     },
-    ports::Ports,
 };
+
+use super::choices;
 
 /// The live settings as flags of `attach`.
 #[derive(Args, Clone, Debug)]
@@ -54,7 +55,7 @@ pub struct SettingsArgs {
     /// What is done about a distributed flood: have the kernel answer with SYN cookies (kernel), answer in the driver
     /// (xdp), begin with the kernel and go on in the driver when that is not enough (auto), or nothing (off)
     /// [default: auto]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choices::cookies())]
     pub cookies: Option<Cookies>,
     /// Answers a second in all.
     #[arg(long, value_name = "N", value_parser = |text: &str| ANSWER_RATE.parse::<u32>(text),
@@ -71,7 +72,7 @@ pub struct SettingsArgs {
     pub keep_options: Option<bool>,
     /// When more SYNs come than may be answered: drop each new one, and answer it when it is sent again (auto), or
     /// drop those that are too many (off) [default: auto]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choices::first_syn())]
     pub first_syn: Option<FirstSyn>,
     /// Drop ACKs that return no valid cookie while it answers [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
@@ -81,7 +82,7 @@ pub struct SettingsArgs {
 
 impl SettingsArgs {
     /// The settings that were given.
-    pub fn patch(&self) -> Patch {
+    pub(crate) fn patch(&self) -> Patch {
         let Self {
             syn_rate,
             syn_burst,

@@ -2,13 +2,14 @@ use std::path::Path;
 
 use clap::{CommandFactory as _, ValueEnum as _};
 use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
-
-use super::*;
-use crate::{
-    config::{Cookies, FirstSyn, Key, Patch, Settings, resolve},
+use synguard_model::{
     duration,
     ports::Ports,
+    settings::{Cookies, FirstSyn, Key, Patch, Settings},
 };
+
+use super::*;
+use crate::config::resolve;
 
 fn parse(line: &str) -> Result<Cli, String> {
     let words = line.split(' ').filter(|word| !word.is_empty());

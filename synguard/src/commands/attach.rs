@@ -3,21 +3,19 @@
 use std::{fs, io};
 
 use anyhow::{Context as _, Result};
-use synguard_common::names;
+use synguard_common::{list::List, names};
+use synguard_datapath::{Datapath, Report, Request};
+use synguard_kernel::{clock, instance::Instance, lock::Lock, netlink::XdpPlace, preflight};
+use synguard_model::{
+    error::{Kind, failure},
+    settings::Settings,
+};
 
 use super::lists::restore;
 use crate::{
     cli::AttachArgs,
-    clock,
-    config::{self, AttachOptions, Settings},
-    daemon::{self, Signals},
-    datapath::{self, Datapath, Report, Request},
-    error::{Kind, failure},
-    instance::Instance,
-    lists::List,
-    lock::Lock,
-    netlink::XdpPlace,
-    preflight,
+    config::{self, AttachOptions},
+    controller::{self, Signals},
 };
 
 /// Attaches, and unless `--no-control` was given stays as the controller.
@@ -51,7 +49,7 @@ async fn attach(
     let signals = Signals::catch()?;
     // Held for a moment even where no controller is to stay: nobody else may become one meanwhile.
     let controller = Lock::controller(instance)?;
-    daemon::settle(instance);
+    controller::settle(instance);
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
     let change = Lock::change(instance)?;
     let restored = |list| restore(instance, list, options.max_list);
@@ -72,7 +70,7 @@ async fn attach(
         Ok(attached) => attached,
         Err(error) => {
             // Nothing may be left of an attempt that changed nothing.
-            if !datapath::is_pinned(&instance.pins) {
+            if !synguard_datapath::is_pinned(&instance.pins) {
                 controller.remove_file();
                 change.remove_file();
             }
@@ -86,7 +84,7 @@ async fn attach(
     if let Some(time) = args.confirm {
         log::warn!(
             "detaches again unless `synguard confirm` is run within {}",
-            crate::duration::format(time)
+            synguard_model::duration::format(time)
         );
     }
     if args.no_control {
@@ -104,9 +102,9 @@ async fn attach(
     };
     let reattach = |name: &str| -> Result<()> {
         let _lock = Lock::change(instance)?;
-        datapath::reattach(&instance.pins, name, options.mode)
+        synguard_datapath::reattach(&instance.pins, name, options.mode)
     };
-    let options = daemon::Options {
+    let options = controller::Options {
         instance,
         keep_on_exit: options.keep_on_exit,
         reload: &reload,
@@ -114,7 +112,7 @@ async fn attach(
         confirm_by_ns,
         adopted: !report.adopted.is_empty(),
     };
-    daemon::run(options, datapath, controller, signals).await
+    controller::run(options, datapath, controller, signals).await
 }
 
 /// Says what was done, one line an interface.

@@ -6,15 +6,14 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-
-use crate::{
-    daemon, datapath,
-    error::{Kind, failure},
+use synguard_kernel::{
     instance::Instance,
     lock::{self, Lock},
     preflight, sysctl,
-    view::View,
 };
+use synguard_model::error::{Kind, failure};
+
+use crate::controller::{self, status_file::View};
 
 /// How long the controller may take to notice and end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Not attached (to one of the names), or something cannot be removed.
 pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     preflight::privilege()?;
-    if !datapath::is_pinned(&instance.pins) {
+    if !synguard_datapath::is_pinned(&instance.pins) {
         return if sysctl::is_journalled(&instance.run) {
             settle(instance)
         } else {
@@ -36,7 +35,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     }
     let change = Lock::change(instance)?;
     let attached: Vec<String> =
-        datapath::attached(&instance.pins)?.into_iter().map(|link| link.name).collect();
+        synguard_datapath::attached(&instance.pins)?.into_iter().map(|link| link.name).collect();
     if let Some(stranger) = interfaces.iter().find(|name| !attached.contains(name)) {
         change.remove_file();
         return Err(failure(
@@ -47,11 +46,11 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     let all = interfaces.is_empty() || attached.iter().all(|name| interfaces.contains(name));
     if !all {
         for name in interfaces {
-            datapath::detach(&instance.pins, name)?;
+            synguard_datapath::detach(&instance.pins, name)?;
         }
         return Ok(());
     }
-    datapath::remove(&instance.pins)?;
+    synguard_datapath::remove(&instance.pins)?;
     // The controller notices within a tick; a return before it is gone would let a new one find it there.
     let deadline = Instant::now() + PATIENCE;
     while let Some(pid) = lock::controller_pid(instance) {
@@ -61,7 +60,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         thread::sleep(Duration::from_millis(20));
     }
     // It has put back what it changed; one that was killed has not.
-    daemon::settle(instance);
+    controller::settle(instance);
     View::remove(&instance.run);
     lock::clear_dead_controller(instance);
     change.remove_file();
@@ -71,7 +70,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
 /// What is left to do when the filter is gone, but its controller was killed before it put everything back.
 fn settle(instance: &Instance) -> Result<()> {
     let controller = Lock::controller(instance)?;
-    daemon::settle(instance);
+    controller::settle(instance);
     View::remove(&instance.run);
     controller.remove_file();
     Ok(())

@@ -4,13 +4,11 @@ use std::{thread, time::Duration};
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use synguard_kernel::instance::Instance;
+use synguard_model::error;
 
-use super::{emit, is_read};
-use crate::{
-    datapath, error,
-    history::{Events, Reader},
-    instance::Instance,
-};
+use super::output::{emit, is_read};
+use crate::event_log::{Events, Reader};
 
 /// How often it is looked for more.
 const POLL: Duration = Duration::from_millis(200);
@@ -22,7 +20,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// Not attached, and never was; or the events cannot be read.
 pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()> {
     let mut reader = Reader::new(&instance.state);
-    if !reader.exists() && !datapath::is_pinned(&instance.pins) {
+    if !reader.exists() && !synguard_datapath::is_pinned(&instance.pins) {
         return Err(instance.not_attached());
     }
     let Events { events, damaged } = reader.read()?;

@@ -1,35 +1,28 @@
 //! One verb a file. They open the pins, do their work and let go; only `attach` stays.
 
 mod attach;
-mod control;
 mod detach;
 mod events;
+mod filter;
 mod lists;
+mod output;
 mod reload;
 mod settings;
 mod status;
 mod top;
 mod why;
 
-use std::io::{self, Write as _};
-
 use anyhow::{Context as _, Result};
+use synguard_common::list::List;
 
-use crate::{
-    cli::{self, Cli, Command},
-    clock,
-    datapath::Datapath,
-    instance::Instance,
-    lists::List,
-    observe, preflight,
-    snapshot::Snapshot,
-};
+use self::output::emit;
+use crate::cli::{self, Cli, Command};
 
 /// Does what the command line says.
 ///
 /// # Errors
 ///
-/// Whatever the command fails with; [`crate::error::exit_code`] tells the exit code.
+/// Whatever the command fails with; [`synguard_model::error::exit_code`] tells the exit code.
 pub fn run(cli: &Cli) -> Result<()> {
     let instance = cli.global.instance();
     match &cli.command {
@@ -47,29 +40,5 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Confirm => settings::confirm(&instance),
         Command::Completions { shell } => emit(cli::completions(*shell)),
         Command::Man => emit(cli::man().context("make the manual page")?),
-    }
-}
-
-/// Opens the instance's filter.
-fn open(instance: &Instance) -> Result<Datapath> {
-    preflight::privilege()?;
-    Datapath::open(&instance.pins)?.ok_or_else(|| instance.not_attached())
-}
-
-fn snapshot(datapath: &Datapath) -> Result<Snapshot> {
-    observe::snapshot(datapath, clock::now_ns())
-}
-
-/// Writes to standard output. Whoever stops reading, as `head` does, has what it wanted.
-fn emit(text: impl AsRef<[u8]>) -> Result<()> {
-    is_read(text).map(drop)
-}
-
-/// Writes to standard output; `false` if nobody reads it any more.
-fn is_read(text: impl AsRef<[u8]>) -> Result<bool> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        result => result.map(|()| true).context("write to standard output"),
     }
 }

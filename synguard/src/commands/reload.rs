@@ -3,14 +3,11 @@
 use std::{io, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use synguard_kernel::{instance::Instance, lock};
+use synguard_model::error::{Kind, failure};
 
-use super::{emit, open};
-use crate::{
-    error::{Kind, failure},
-    history::Reader,
-    instance::Instance,
-    lock,
-};
+use super::{filter::open, output::emit};
+use crate::event_log::Reader;
 
 /// How often it is looked for the answer.
 const POLL: Duration = Duration::from_millis(50);

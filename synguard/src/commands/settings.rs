@@ -2,15 +2,11 @@
 
 use anyhow::Result;
 use serde_json::json;
+use synguard_kernel::{clock, instance::Instance, lock::Lock};
+use synguard_model::error::{Kind, failure};
 
-use super::{emit, open};
-use crate::{
-    cli::Assignment,
-    clock,
-    error::{Kind, failure},
-    instance::Instance,
-    lock::Lock,
-};
+use super::{filter::open, output::emit};
+use crate::cli::Assignment;
 
 /// Changes settings, all of them or none.
 ///

@@ -5,9 +5,12 @@ use std::{fmt::Write as _, net::IpAddr};
 use anyhow::Result;
 use serde_json::{Value, json};
 use synguard_common::verdict::{Reason, Verdict};
+use synguard_kernel::{clock, instance::Instance, sysctl::Setting};
+use synguard_model::source::key_of;
+use synguard_policy::explain::Explanation;
 
-use super::{emit, open};
-use crate::{cli::WhyArgs, clock, instance::Instance, sources::key_of, sysctl::Setting, why::Explanation};
+use super::{filter::open, output::emit};
+use crate::cli::WhyArgs;
 
 /// Explains.
 ///

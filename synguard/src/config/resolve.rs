@@ -7,35 +7,19 @@ use std::{
 };
 
 use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
+use synguard_model::settings::{Key, Mode, Settings};
 
-use super::{ConfigError, Key, Mode, Patch, Settings, raw};
+use super::{ConfigError, Layer, file};
 
 /// The configuration file that is read if there is one and no other is named.
-pub const DEFAULT_PATH: &str = "/etc/synguard/synguard.toml";
+pub(crate) const DEFAULT_PATH: &str = "/etc/synguard/synguard.toml";
 
 /// Most bytes of a configuration file.
 const FILE_MAX: u64 = 1024 * 1024;
 
-/// What the file or the flags say; `None` and empty where they say nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layer {
-    /// Live settings.
-    pub settings: Patch,
-    /// See [`AttachOptions::interfaces`].
-    pub interfaces: Option<Vec<String>>,
-    /// See [`AttachOptions::mode`].
-    pub mode: Option<Mode>,
-    /// See [`AttachOptions::max_sources`].
-    pub max_sources: Option<u32>,
-    /// See [`AttachOptions::max_list`].
-    pub max_list: Option<u32>,
-    /// See [`AttachOptions::keep_on_exit`].
-    pub keep_on_exit: Option<bool>,
-}
-
 /// What holds for an attach as long as it lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttachOptions {
+pub(crate) struct AttachOptions {
     /// Names of the interfaces, at least one, each once, in the order given.
     pub interfaces: Vec<String>,
     /// How to attach.
@@ -52,8 +36,11 @@ pub struct AttachOptions {
 ///
 /// # Errors
 /// The first thing wrong in the file, a burst too small for the rate, or no interface.
-pub fn resolve(file: Option<(&Path, &str)>, flags: &Layer) -> Result<(Settings, AttachOptions), ConfigError> {
-    let raw = file.map(|(path, text)| raw::parse(path, text)).transpose()?;
+pub(crate) fn resolve(
+    file: Option<(&Path, &str)>,
+    flags: &Layer,
+) -> Result<(Settings, AttachOptions), ConfigError> {
+    let raw = file.map(|(path, text)| file::parse(path, text)).transpose()?;
     let (below, lines) = raw.map_or_else(Default::default, |raw| (raw.layer, raw.lines));
     let path = file.map_or(Path::new(DEFAULT_PATH), |(path, _)| path);
     let layer = flags.clone().over(below);
@@ -86,7 +73,7 @@ pub fn resolve(file: Option<(&Path, &str)>, flags: &Layer) -> Result<(Settings, 
 ///
 /// # Errors
 /// As [`resolve`], and a file that cannot be read.
-pub fn load(explicit: Option<&Path>, flags: &Layer) -> Result<(Settings, AttachOptions), ConfigError> {
+pub(crate) fn load(explicit: Option<&Path>, flags: &Layer) -> Result<(Settings, AttachOptions), ConfigError> {
     load_or(explicit, Path::new(DEFAULT_PATH), flags)
 }
 
@@ -116,21 +103,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-impl Layer {
-    /// This layer, and where it says nothing, the one `under` it.
-    #[must_use]
-    fn over(self, under: Self) -> Self {
-        Self {
-            settings: self.settings.over(under.settings),
-            interfaces: self.interfaces.or(under.interfaces),
-            mode: self.mode.or(under.mode),
-            max_sources: self.max_sources.or(under.max_sources),
-            max_list: self.max_list.or(under.max_list),
-            keep_on_exit: self.keep_on_exit.or(under.keep_on_exit),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 use std::{fs, time::Duration};
 
 use proptest::prelude::*;
+use synguard_model::{ports::Ports, settings::Patch};
 
 use super::*;
-use crate::ports::Ports;
 
 const PATH: &str = "/etc/x.toml";
 
@@ -182,10 +182,10 @@ fn the_example_changes_nothing_and_names_every_key_once_with_its_default() {
 #[test]
 fn the_example_states_the_ranges_in_force() {
     for range in [
-        crate::config::SYN_RATE,
-        crate::config::SYN_BURST,
-        crate::config::SOURCE_PREFIX_V6,
-        crate::config::MAX_SOURCES,
+        synguard_model::settings::SYN_RATE,
+        synguard_model::settings::SYN_BURST,
+        synguard_model::settings::SOURCE_PREFIX_V6,
+        synguard_model::settings::MAX_SOURCES,
     ] {
         assert!(EXAMPLE.contains(&range.to_string()), "{range}");
     }

@@ -6,12 +6,13 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use synguard::{clock, distinct::estimate};
 use synguard_common::{
     abi::Config,
     distinct::{Registers, WINDOW_SHIFT, window},
     rate::Limit,
 };
+use synguard_kernel::clock;
+use synguard_model::cardinality::estimate;
 
 use crate::{
     bench::{

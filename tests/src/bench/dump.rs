@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData};
-use synguard::datapath::{Budget, Datapath};
 use synguard_common::{
     abi::{SourceKey, SourceState},
     names, prefix,
 };
+use synguard_datapath::{Budget, Datapath};
 
 use crate::{
     bench::{

@@ -3,12 +3,12 @@
 use std::{net::Ipv4Addr, path::Path as FilePath};
 
 use anyhow::{Context as _, Result};
-use synguard::datapath::{Item, ListMaps};
 use synguard_common::{
     list::{List, ListEntry, ListKey},
     prefix,
     verdict::Reason,
 };
+use synguard_datapath::{Item, ListMaps};
 
 use crate::{
     bench::{

@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use synguard::datapath::{Item, ListMaps};
 use synguard_common::list::List;
+use synguard_datapath::{Item, ListMaps};
 
 use crate::{
     bench::{

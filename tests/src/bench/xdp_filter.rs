@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use synguard::netlink;
+use synguard_kernel::netlink;
 
 use crate::{
     command::{REMEDY, end_with_parent, run},

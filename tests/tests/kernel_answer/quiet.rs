@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use synguard::datapath::ListMaps;
 use synguard_common::{
     abi::{Config, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet},
     answer::{ANSWER_ON, ANSWER_SECOND_SYN, Answering},
@@ -11,6 +10,7 @@ use synguard_common::{
     rate::Limit,
     verdict::Reason,
 };
+use synguard_datapath::ListMaps;
 use synguard_tests::{bpffs::Dirs, packet::Packet, testrun::now_ns};
 
 use crate::stand::{FAMILIES, FROM, Family, LINUX, PORT, Stand, V4_TO, V6_TO};

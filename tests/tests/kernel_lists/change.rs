@@ -6,11 +6,11 @@ use std::{
     thread,
 };
 
-use synguard::datapath::Item;
 use synguard_common::{
     list::{List, ListEntry},
     verdict::Reason,
 };
+use synguard_datapath::Item;
 use synguard_tests::testrun::action;
 
 use crate::setup::{CAPACITY, Listed, Random, datagram, item, key, syn};

@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use synguard::datapath::Item;
 use synguard_common::{
     list::{LENGTHS_MAX, List, ListEntry, ListKey},
     prefix,
     verdict::Reason,
 };
+use synguard_datapath::Item;
 
 use crate::setup::{Listed, Random, datagram};
 

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use synguard::datapath::{Item, ListMaps};
 use synguard_common::{
     abi::Config,
     list::{List, ListEntry, ListKey, SCOPE_ALL},
     prefix,
     verdict::Reason,
 };
+use synguard_datapath::{Item, ListMaps};
 use synguard_tests::{
     bpffs::Dirs,
     packet::Packet,

@@ -201,7 +201,7 @@ fn sources_on_two_cpus_are_counted_once_each() {
                 });
             }
         });
-        let estimate = synguard::distinct::estimate(&filter.registers(), counted);
+        let estimate = synguard_model::cardinality::estimate(&filter.registers(), counted);
         (window(now_ns()) == counted).then_some(estimate / f64::from(SOURCES) - 1.0)
     });
     let error = error.expect("the machine is too slow");

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard::{instance::Instance, lock::Lock};
+use synguard_kernel::{instance::Instance, lock::Lock};
 use synguard_tests::{lab::Lab, program::Synguard};
 
 use super::{attached, entries, fails, run, stored, targets};

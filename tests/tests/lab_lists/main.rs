@@ -20,10 +20,9 @@ use std::{
 };
 
 use serde_json::Value;
-use synguard::{
-    clock,
-    lists::{List, store::Store},
-};
+use synguard_common::list::List;
+use synguard_kernel::clock;
+use synguard_lists::store::Store;
 use synguard_tests::{
     lab::{DEVICE, Lab},
     program::{Output, Synguard},

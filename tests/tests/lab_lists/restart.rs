@@ -2,9 +2,12 @@
 
 use std::{fs, num::NonZeroU64};
 
-use synguard::{
-    clock,
-    lists::{Entry, List, Now, Origin, Scope, store::Store},
+use synguard_common::list::List;
+use synguard_kernel::clock;
+use synguard_lists::store::Store;
+use synguard_model::{
+    list_entry::{Entry, Origin, Scope},
+    time::Now,
 };
 use synguard_tests::lab::DEVICE;
 

@@ -2,17 +2,20 @@
 
 use anyhow::Result;
 use log::Level;
-
-use super::{named, refusal};
-use crate::{
-    cli::EntryArgs,
-    clock,
-    datapath::ListSize,
+use synguard_common::list::List;
+use synguard_datapath::ListSize;
+use synguard_kernel::{clock, instance::Instance};
+use synguard_lists::{check::View, transaction::Live};
+use synguard_model::{
     duration,
     error::{Kind, failure},
-    instance::Instance,
-    lists::{Entry, List, Live, Now, Origin, Target, View, target::Written},
+    ip_prefix::{Target, Written},
+    list_entry::{Entry, Origin},
+    time::Now,
 };
+
+use super::{named, refusal};
+use crate::cli::EntryArgs;
 
 /// Up to how many targets it is looked at each: what else is in the lists about it, and what there was before.
 const NOTES_MAX: usize = 8;

@@ -9,17 +9,23 @@ use std::{
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
+use synguard_common::list::List;
+use synguard_kernel::{clock, instance::Instance};
+use synguard_lists::{
+    aggregate,
+    format::file::{self, Defaults, Found},
+    transaction::Live,
+};
+use synguard_model::{
+    error::{Kind, failure},
+    list_entry::{Entry, Origin},
+    time::Now,
+};
 
-use super::{counted, emit, refusal};
+use super::{counted, refusal};
 use crate::{
     cli::ImportArgs,
-    clock,
-    error::{Kind, failure},
-    instance::Instance,
-    lists::{
-        Entry, List, Live, Now, Origin, aggregate,
-        file::{self, Defaults, Found},
-    },
+    commands::{filter::open, output::emit},
 };
 
 const BUFFER: usize = 256 * 1024;
@@ -32,7 +38,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// The first line that is wrong, with its number; a list that would be too long; or not attached. Nothing has
 /// changed then.
 pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<()> {
-    super::super::open(instance)?;
+    open(instance)?;
     let now = clock::now();
     let (entries, found) = read(list, args, now)?;
     let name = shown(&args.file);

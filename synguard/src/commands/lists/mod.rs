@@ -6,17 +6,15 @@ mod restore;
 mod show;
 
 use anyhow::Result;
+use synguard_common::list::List;
+use synguard_kernel::{clock, instance::Instance, protected};
+use synguard_lists::transaction::Live;
+use synguard_model::ip_prefix::{Target, Written};
 
 use self::change::Done;
 pub(super) use self::restore::restore;
-use super::emit;
-use crate::{
-    cli::ListCommand,
-    clock,
-    instance::Instance,
-    lists::{List, Live, Target, target::Written},
-    protected,
-};
+use super::output::emit;
+use crate::cli::ListCommand;
 
 /// Does what the command line says with one of the lists.
 ///

@@ -1,16 +1,17 @@
 //! What the lists of a filter begin with when it is attached: what the instance's files hold.
 
 use anyhow::Result;
+use synguard_common::list::List;
+use synguard_datapath::{Datapath, Item};
+use synguard_kernel::{clock, instance::Instance, protected};
+use synguard_lists::{effective, store::Store};
+use synguard_model::{
+    error::{Kind, failure, one_line},
+    list_entry::Entry,
+    time::Now,
+};
 
 use super::counted;
-use crate::{
-    clock,
-    datapath::{Datapath, Item},
-    error::{Kind, failure, one_line},
-    instance::Instance,
-    lists::{Entry, List, Now, in_force, store::Store},
-    protected,
-};
 
 /// Of how many protected addresses that are blocked it is said which they are.
 const NAMED_MAX: usize = 3;
@@ -68,11 +69,11 @@ fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
     let store = Store::new(&instance.state, list);
     let datapath = Datapath::open(&instance.pins).ok().flatten();
     let maps = datapath.as_ref().and_then(|datapath| datapath.lists().ok());
-    let error = match in_force::load(&store, list, maps.as_ref(), now) {
+    let error = match effective::load(&store, list, maps.as_ref(), now) {
         Ok(entries) => return entries,
         Err(error) => one_line(&format!("{error:#}")),
     };
-    let known = maps.and_then(|maps| in_force::views(&maps, list, Vec::new(), now).ok());
+    let known = maps.and_then(|maps| effective::views(&maps, list, Vec::new(), now).ok());
     match known {
         Some(views) => {
             log::error!("the {name} stays as it is in force, for its files cannot be used: {error}");

@@ -7,18 +7,17 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-
-use super::{super::emit, counted};
-use crate::{
-    clock,
-    instance::Instance,
-    lists::{
-        List, Live, Now, View,
-        check::{Decision, Verdict, decide},
-        line::{Text, Times},
-        time,
-    },
+use synguard_common::list::List;
+use synguard_kernel::{clock, instance::Instance};
+use synguard_lists::{
+    check::{Decision, Verdict, View, decide},
+    format::line::{Text, Times},
+    transaction::Live,
 };
+use synguard_model::time::{self, Now};
+
+use super::counted;
+use crate::commands::output::emit;
 
 /// Prints a list.
 ///

@@ -1,14 +1,18 @@
 //! Makes the changes that somebody asks for on the screen, the same way as `block` and `allow` do.
 
 use anyhow::{Result, bail};
+use synguard_common::list::List;
+use synguard_kernel::instance::Instance;
+use synguard_model::{
+    ip_prefix::Written,
+    list_entry::{Entry, Scope},
+    source::Standing,
+};
+use synguard_top::list_edit::{Change, Made};
 
 use crate::{
     cli::EntryArgs,
     commands::lists::change::{self, Done},
-    instance::Instance,
-    lists::{Entry, List, Scope, target::Written},
-    sources::Standing,
-    tui::change::{Change, Made},
 };
 
 /// Makes a change, and says what would undo it.

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use serde_json::Value;
+use synguard_kernel::instance::Instance;
+use synguard_top::view_model::Happening;
 
-use crate::{history::Reader, instance::Instance, tui::data::Happening};
+use crate::event_log::Reader;
 
 /// The latest of them are shown.
 const SHOWN_MAX: usize = 1000;

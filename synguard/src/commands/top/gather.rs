@@ -9,27 +9,24 @@ use std::{
 use anyhow::Result;
 use synguard_common::{
     abi::{SourceKey, SourceState},
-    list::ListKey,
+    list::{List, ListKey},
     prefix::is_v4_mapped,
+};
+use synguard_datapath::{Budget, Coverage, Datapath, ListSize};
+use synguard_kernel::{clock, instance::Instance, tcp_counters};
+use synguard_model::snapshot::{Snapshot, SourceSummary};
+use synguard_top::{
+    sources::{Busiest, Networks, Rates, Row, Sort},
+    view_model::{Cookies, Cost, Gauge, Interface, Listeners, Survey, Want},
 };
 
 use super::{
     events::Events,
     listed::{Lists, Standings},
 };
-use crate::{
-    clock,
-    commands::{
-        open, snapshot,
-        status::{Status, place_brief},
-    },
-    datapath::{Budget, Coverage, Datapath, ListSize},
-    instance::Instance,
-    lists::List,
-    snapshot::{Snapshot, SourceSummary},
-    sources::{Busiest, Networks, Rates, Row, Sort},
-    tcpext,
-    tui::data::{Cookies, Cost, Gauge, Interface, Listeners, Survey, Want},
+use crate::commands::{
+    filter::{open, snapshot},
+    status::{Status, place_brief},
 };
 
 /// How long reading a table may take: a table of a million is read in a third of that.
@@ -209,7 +206,7 @@ impl Gatherer {
 }
 
 fn survey(status: &Status, found: Found) -> Survey {
-    let listeners = tcpext::read().ok();
+    let listeners = tcp_counters::read().ok();
     Survey {
         at_ns: status.snapshot.at_ns,
         instance: status.name.clone(),

@@ -6,21 +6,18 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Result;
 use synguard_common::{
     abi::SourceKey,
-    list::{ListEntry, ListKey},
+    list::{List, ListEntry, ListKey},
 };
-
-use crate::{
-    clock,
-    datapath::{self, Datapath, Finder},
-    instance::Instance,
-    lists::{
-        List, Now, Origin, Reason, Scope, Target,
-        store::{Stamp, Store},
-    },
-    lock::Lock,
-    sources::Standing,
-    tui::data::Listed,
+use synguard_datapath::{Datapath, Finder};
+use synguard_kernel::{clock, instance::Instance, lock::Lock};
+use synguard_lists::store::{Stamp, Store};
+use synguard_model::{
+    ip_prefix::Target,
+    list_entry::{Origin, Reason, Scope},
+    source::Standing,
+    time::Now,
 };
+use synguard_top::view_model::Listed;
 
 /// Entries that are shown at most: the busiest.
 const SHOWN_MAX: usize = 1000;
@@ -111,7 +108,7 @@ impl Lists {
                 // The next change will first finish what its holder was killed at.
                 continue;
             }
-            if !datapath::is_pinned(&instance.pins) {
+            if !synguard_datapath::is_pinned(&instance.pins) {
                 // It was detached meanwhile, and nothing may be left behind.
                 lock.remove_file();
                 return Ok(());
@@ -119,7 +116,7 @@ impl Lists {
             // What is wrong with the files is not asked again and again.
             let loaded = store.load(now).inspect_err(|error| log::warn!("{error:#}")).unwrap_or_default();
             loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            let reason = |entry: crate::lists::Entry| Some((entry.target, entry.reason?));
+            let reason = |entry: synguard_model::list_entry::Entry| Some((entry.target, entry.reason?));
             reasons.by_target = loaded.entries.into_iter().filter_map(reason).collect();
             reasons.stamp = Some(store.stamp());
         }

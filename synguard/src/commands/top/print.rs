@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use synguard_common::verdict::Verdict;
-
-use crate::{
-    clock,
-    sources::{Row, Sort, display},
-    tui::{
-        data::Survey,
-        figure::{grouped, percent, plain},
-    },
+use synguard_kernel::clock;
+use synguard_model::source::display;
+use synguard_top::{
+    format::{grouped, percent, plain},
+    sources::{Row, Sort},
+    view_model::Survey,
 };
 
 /// The head of `status --json`, with the sources added.
@@ -125,10 +123,8 @@ fn table(out: &mut String, survey: &Survey, sort: Sort) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        sources::{Standing, key_of},
-        tui::data::{Gauge, Interface},
-    };
+    use synguard_model::source::{Standing, key_of};
+    use synguard_top::view_model::{Gauge, Interface};
 
     fn survey() -> Survey {
         let row = Row {

@@ -1,0 +1,78 @@
+//! Reading the lists in the kernel: whole, or what they have about an address.
+
+use anyhow::Result;
+use synguard_common::{
+    list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey},
+    prefix::{self, Halves},
+};
+
+use super::{ListMaps, Table, Uncounted, prefix_entry::Item, with_hits};
+
+/// Looks many addresses up in a list. It knows the lengths that occurred when it was made, so it is not to be kept.
+pub struct Finder {
+    info: ListInfo,
+    table: Table,
+    uncounted: Uncounted,
+}
+
+impl Finder {
+    /// The entries that cover a prefix, in the order in which the datapath asks for them; whether they hold, or
+    /// speak of a packet, is for the caller to say.
+    pub fn covering(&self, prefix: &ListKey) -> Vec<Item> {
+        let lengths = if prefix::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
+        let mut items = Vec::new();
+        for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
+            let key = lengths.key(place, prefix.address);
+            if key.length <= prefix.length {
+                let entry = self.table.buckets().find(&key);
+                items.extend(entry.map(|entry| (key, with_hits(&key, &entry, &self.uncounted))));
+            }
+        }
+        items
+    }
+}
+
+impl ListMaps<'_> {
+    /// Passes every entry to `visit`, in no order.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read.
+    pub fn for_each(&self, list: List, mut visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
+        let uncounted = self.uncounted(list)?;
+        self.for_each_written(list, |key, entry| visit(key, &with_hits(key, entry, &uncounted)))
+    }
+
+    /// Passes every entry to `visit` as it is in the table.
+    pub(super) fn for_each_written(&self, list: List, visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
+        if let Some(table) = self.table(list)? {
+            table.buckets().for_each(visit);
+        }
+        Ok(())
+    }
+
+    /// What looks many addresses up in a list; `None` if it has no entries.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
+    pub fn finder(&self, list: List) -> Result<Option<Finder>> {
+        let info = self.read()?.info[list.index()];
+        if info.entries() == 0 {
+            return Ok(None);
+        }
+        let uncounted = self.uncounted(list)?;
+        Ok(self.table(list)?.map(|table| Finder { info, table, uncounted }))
+    }
+
+    /// The entries that cover an address, in the order in which the datapath asks for them; whether they hold, or
+    /// speak of a packet, is for the caller to say.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
+    pub fn covering(&self, list: List, address: Halves) -> Result<Vec<Item>> {
+        let address = ListKey::new(address, 128);
+        Ok(self.finder(list)?.map_or_else(Vec::new, |finder| finder.covering(&address)))
+    }
+}

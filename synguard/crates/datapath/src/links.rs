@@ -1,0 +1,172 @@
+//! XDP links: attaching to interfaces, finding what is attached, and taking it off again.
+
+use std::{fs, io, path::Path};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::programs::{
+    ProgramError, Xdp, XdpMode,
+    links::{FdLink, PinnedLink},
+    loaded_programs,
+    xdp::XdpLink,
+};
+use synguard_kernel::netlink::{self, XdpPlace};
+use synguard_model::{
+    error::{Failure, Kind, failure},
+    settings::Mode,
+};
+
+use crate::{
+    bpf_syscall,
+    pins::{link_interface, link_path, remove_if_there},
+};
+
+/// An interface that the filter is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The name it was attached under.
+    pub name: String,
+    /// Its index in its namespace; 0 if the interface is gone.
+    pub ifindex: u32,
+    /// Where the program runs, or `None` if the interface cannot be seen from this namespace.
+    pub place: Option<XdpPlace>,
+    /// The program's id.
+    pub program_id: u32,
+}
+
+/// The pinned links in `pins`, by name.
+pub(super) fn list(pins: &Path) -> Result<Vec<Attached>> {
+    let entries = match fs::read_dir(pins) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("list {}", pins.display())),
+    };
+    let mut attached = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("list {}", pins.display()))?;
+        let file = entry.file_name();
+        let Some(name) = file.to_str().and_then(link_interface) else {
+            continue;
+        };
+        attached.push(inspect(&entry.path(), name)?);
+    }
+    attached.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(attached)
+}
+
+fn inspect(path: &Path, name: String) -> Result<Attached> {
+    let link = bpf_syscall::open_pin(path).with_context(|| format!("open {}", path.display()))?;
+    let info = bpf_syscall::xdp_link_info(&link).with_context(|| format!("ask about {}", path.display()))?;
+    // The index means something in the interface's own namespace only; the program's id tells if that is ours.
+    let seen = if info.ifindex == 0 { None } else { netlink::by_index(info.ifindex)? };
+    let place = seen.and_then(|interface| {
+        interface.xdp.iter().find(|(_, id)| *id == info.program_id).map(|(place, _)| *place)
+    });
+    Ok(Attached { name, ifindex: info.ifindex, place, program_id: info.program_id })
+}
+
+/// Checks, before anything is changed, that an interface exists and runs nobody else's program.
+pub(super) fn check_free(name: &str, ours: &[Attached]) -> Result<()> {
+    let Some(interface) = netlink::by_name(name)? else {
+        bail!("no interface `{name}` in this network namespace: `ip link` lists those there are");
+    };
+    let ours: Vec<u32> =
+        ours.iter().filter(|link| link.ifindex == interface.index).map(|l| l.program_id).collect();
+    match interface.xdp.iter().find(|(_, id)| !ours.contains(id)) {
+        None => Ok(()),
+        Some(&(_, id)) => Err(foreign(name, id)),
+    }
+}
+
+fn foreign(name: &str, id: u32) -> anyhow::Error {
+    let program = loaded_programs().flatten().find(|program| program.id() == id);
+    // Its name takes a privilege that is not needed otherwise.
+    let title =
+        program.and_then(|program| Some(format!("`{}`, ", program.name_as_str()?))).unwrap_or_default();
+    failure(
+        Kind::Conflict,
+        format!(
+            "{name} already runs another XDP program ({title}id {id}), which synguard leaves alone: \
+             remove it with its own tool, or with `ip link set dev {name} xdp off`"
+        ),
+    )
+}
+
+/// Attaches the program to an interface and pins the link. Returns where it runs and, if that is not where it
+/// would run best, why.
+pub(super) fn attach(
+    program: &mut Xdp,
+    pins: &Path,
+    name: &str,
+    mode: Mode,
+) -> Result<(XdpPlace, Option<String>)> {
+    let (link, place, why) = match mode {
+        Mode::Native => (create(program, name, XdpMode::Driver)?, XdpPlace::Native, None),
+        Mode::Generic => (create(program, name, XdpMode::Skb)?, XdpPlace::Generic, None),
+        Mode::Auto => match create(program, name, XdpMode::Driver) {
+            Ok(link) => (link, XdpPlace::Native, None),
+            Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
+            Err(error) => {
+                (create(program, name, XdpMode::Skb)?, XdpPlace::Generic, Some(format!("{error:#}")))
+            }
+        },
+    };
+    let path = link_path(pins, name);
+    // A link whose interface has gone leaves its pin behind; it holds nothing any more.
+    remove_if_there(&path).with_context(|| format!("remove {}", path.display()))?;
+    link.pin(&path).with_context(|| format!("pin {}", path.display()))?;
+    Ok((place, why))
+}
+
+fn create(program: &mut Xdp, name: &str, mode: XdpMode) -> Result<FdLink> {
+    let id = program.attach(name, mode).map_err(|error| explain(error, name, mode))?;
+    // A kernel without XDP links was refused before; aya would otherwise fall back to netlink, whose
+    // attachment cannot outlive this process.
+    program.take_link(id)?.try_into().map_err(|_| anyhow!("{name}: the kernel made no XDP link"))
+}
+
+fn explain(error: ProgramError, name: &str, mode: XdpMode) -> anyhow::Error {
+    let mode = if mode == XdpMode::Skb { "generic" } else { "native" };
+    match crate::maps::errno(&error) {
+        Some(libc::EBUSY | libc::EEXIST) => match netlink::by_name(name) {
+            Ok(Some(interface)) => foreign(name, interface.xdp.first().map_or(0, |(_, id)| *id)),
+            _ => failure(Kind::Conflict, format!("{name}: busy with another XDP program")),
+        },
+        Some(libc::EOPNOTSUPP) => anyhow!("{name}: its driver has no {mode} XDP"),
+        Some(libc::ENOMEM) => anyhow!("{name}: not enough memory for {mode} XDP queues"),
+        _ => anyhow::Error::from(error).context(format!("attach to {name} in {mode} mode")),
+    }
+}
+
+/// Lets the pinned link of an interface run `program` from now on, with no packet in between unfiltered.
+pub(super) fn replace_program(program: &mut Xdp, pins: &Path, name: &str) -> Result<()> {
+    let path = link_path(pins, name);
+    let mut replace = || -> Result<()> {
+        let link: XdpLink = FdLink::from(PinnedLink::from_pin(&path)?).try_into()?;
+        program.attach_to_link(link)?;
+        Ok(())
+    };
+    replace().with_context(|| format!("replace the program on {name}"))
+}
+
+/// Detaches an interface and removes the pin.
+pub(super) fn detach(pins: &Path, name: &str) -> Result<()> {
+    let path = link_path(pins, name);
+    match bpf_syscall::open_pin(&path) {
+        Ok(link) => match bpf_syscall::detach_link(&link) {
+            // Gone already, with its interface.
+            Err(error) if error.raw_os_error() != Some(libc::ENOLINK) => {
+                return Err(error).with_context(|| format!("detach from {name}"));
+            }
+            _ => {}
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("open {}", path.display())),
+    }
+    remove_if_there(&path).with_context(|| format!("remove {}", path.display()))
+}
+
+/// Renames the pin of an interface.
+pub(super) fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
+    let (from, to) = (link_path(pins, from), link_path(pins, to));
+    fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
+}

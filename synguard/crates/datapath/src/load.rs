@@ -1,0 +1,183 @@
+//! Loading the program into the kernel, with the maps of a former load where they still fit.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{ProgramError, Xdp},
+};
+use aya_obj::programs::XdpAttachType;
+use synguard_common::{abi::ABI_VERSION, names};
+
+use crate::{
+    OBJECT,
+    maps::{Layout, check_layout, errno, only_value, open_map},
+    pins::{is_link, pin_path, remove_if_there, replace_pin},
+};
+
+/// Where maps are made ready that are to take the place of others, below the pins. Its name is no map's.
+const STAGE: &str = "staged";
+
+/// A program that the kernel has accepted, not yet attached or pinned.
+pub(super) struct Loaded {
+    ebpf: Ebpf,
+    pins: PathBuf,
+    /// Maps of a former load that the program uses.
+    kept: Vec<&'static str>,
+    /// Whether the former load's maps are of another layout.
+    stage: bool,
+}
+
+/// Loads the program. Maps pinned in `pins` are used if they were made by a loader of the same layout; the
+/// others are made anew, and nothing on bpffs changes before [`Loaded::pin`].
+pub(super) fn load(pins: &Path, sources: u32) -> Result<Loaded> {
+    let compatible = compatible_maps(pins)?;
+    let stage = compatible.is_none();
+    let kept = compatible.unwrap_or_default();
+    let mut loader = EbpfLoader::new();
+    loader.verifier_log_level(VerifierLogLevel::STATS).map_max_entries(names::SOURCES, sources);
+    for name in &kept {
+        loader.map_pin_path(names::in_object(name), pin_path(pins, name));
+    }
+    // The loader fills every section that the program reads, also one that lives on in a map.
+    let told = told(pins, &kept)?;
+    for (name, value) in &told {
+        loader.override_global(name, value.as_slice(), true);
+    }
+    let ebpf = loader.load(OBJECT).map_err(explain_load)?;
+    let mut loaded = Loaded { ebpf, pins: pins.to_owned(), kept, stage };
+    loaded.program()?.load().map_err(explain_program)?;
+    Ok(loaded)
+}
+
+impl Loaded {
+    pub(super) fn program(&mut self) -> Result<&mut Xdp> {
+        let program =
+            self.ebpf.program_mut(names::PROGRAM).context("the object has no program of that name")?;
+        Ok(program.try_into()?)
+    }
+
+    /// Pins the program and its new maps, replacing former pins of the same names. Returns where the maps are.
+    ///
+    /// Maps of another layout are not replaced yet: a filter goes on with them, and they must still be there if
+    /// attaching fails. The new ones are pinned in a folder of their own until [`Loaded::take_over`].
+    pub(super) fn pin(&mut self) -> Result<PathBuf> {
+        let to = if self.stage { self.pins.join(STAGE) } else { self.pins.clone() };
+        clear_stage(&self.pins)?;
+        fs::create_dir_all(&to).with_context(|| format!("create {}", to.display()))?;
+        for name in names::MAPS.iter().filter(|name| !self.kept.contains(name)) {
+            let map = self.ebpf.map(names::in_object(name));
+            let map = map.with_context(|| format!("the object has no map {name}"))?;
+            let path = pin_path(&to, name);
+            replace_pin(&path, |path| map.pin(path).map_err(anyhow::Error::from))?;
+        }
+        let path = pin_path(&to, names::PROGRAM);
+        let program = self.program()?;
+        replace_pin(&path, |path| program.pin(path).map_err(anyhow::Error::from))?;
+        Ok(to)
+    }
+
+    /// Puts maps that wait for it in the place of those of another layout.
+    ///
+    /// CONFIG, which says what layout they are of, goes last: whoever is killed before leaves the old version
+    /// there, and the next to attach makes all maps anew.
+    pub(super) fn take_over(&self) -> Result<()> {
+        if !self.stage {
+            return Ok(());
+        }
+        let stage = self.pins.join(STAGE);
+        let (last, others): (Vec<_>, Vec<_>) =
+            entries(&stage)?.into_iter().partition(|name| name == names::CONFIG);
+        for old in entries(&self.pins)? {
+            let is_link = old.to_str().is_some_and(is_link);
+            if !is_link && old != STAGE && old != names::CONFIG && !others.contains(&old) {
+                let path = self.pins.join(old);
+                remove_if_there(&path).with_context(|| format!("remove {}", path.display()))?;
+            }
+        }
+        for name in others.iter().chain(&last) {
+            let (from, to) = (stage.join(name), self.pins.join(name));
+            fs::rename(&from, &to)
+                .with_context(|| format!("rename {} to {}", from.display(), to.display()))?;
+        }
+        clear_stage(&self.pins)
+    }
+}
+
+/// Removes maps that were to take the place of others and, as it turned out, did not.
+pub(super) fn clear_stage(pins: &Path) -> Result<()> {
+    let stage = pins.join(STAGE);
+    match fs::remove_dir_all(&stage) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", stage.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The names of what is in a folder.
+fn entries(folder: &Path) -> Result<Vec<OsString>> {
+    let names = fs::read_dir(folder).and_then(|all| all.map(|one| Ok(one?.file_name())).collect());
+    names.with_context(|| format!("list {}", folder.display()))
+}
+
+/// Opens the pinned program.
+pub(super) fn open_program(pins: &Path) -> Result<Xdp> {
+    let path = pin_path(pins, names::PROGRAM);
+    Xdp::from_pin(&path, XdpAttachType::Interface).with_context(|| format!("open {}", path.display()))
+}
+
+/// The pinned maps that this program can go on using: those of a loader with the same layouts; `None` if there
+/// are such of another. The version in CONFIG speaks for all of them.
+fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
+    let Some(config) = open_map(pins, names::CONFIG)? else { return Ok(Some(Vec::new())) };
+    if let Err(Layout(found)) = check_layout(config) {
+        log::warn!(
+            "the pinned maps are of layout {found}, this program's is {ABI_VERSION}: counters and sources begin anew"
+        );
+        return Ok(None);
+    }
+    let mut kept = Vec::new();
+    for name in names::MAPS {
+        if open_map(pins, name)?.is_some() {
+            kept.push(name);
+        }
+    }
+    Ok(Some(kept))
+}
+
+/// What the maps that the program reads at their address hold, of those that are kept. Whoever loads holds the instance's
+/// locks, so it holds still.
+fn told(pins: &Path, kept: &[&'static str]) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let mut told = Vec::new();
+    for (name, _) in names::GLOBALS.into_iter().filter(|(name, _)| kept.contains(name)) {
+        if let Some(map) = open_map(pins, name)? {
+            told.push((name, only_value(&map).with_context(|| format!("read {name}"))?));
+        }
+    }
+    Ok(told)
+}
+
+fn explain_load(error: aya::EbpfError) -> anyhow::Error {
+    match errno(&error) {
+        Some(libc::ENOMEM) => anyhow!("not enough memory for the maps: choose a smaller --max-sources"),
+        Some(libc::EPERM) => anyhow!("the kernel refused to create the maps: is BPF locked down here?"),
+        _ => anyhow::Error::from(error).context("create the maps"),
+    }
+}
+
+fn explain_program(error: ProgramError) -> anyhow::Error {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            log::debug!("verifier: {verifier_log}");
+            let hint = "run with -v to see the verifier's log, and please report it";
+            anyhow!("the kernel refused the XDP program ({io_error}): {hint}")
+        }
+        other => anyhow::Error::from(other).context("load the XDP program"),
+    }
+}

@@ -1,0 +1,28 @@
+//! Takes a [`Snapshot`]: reads the filter's maps and the kernel's counts of TCP.
+
+use anyhow::Result;
+use synguard_common::distinct::window;
+use synguard_kernel::tcp_counters;
+use synguard_model::{cardinality, snapshot::Snapshot};
+
+use crate::Datapath;
+
+impl Datapath {
+    /// What there is to know at `at_ns`, now, in nanoseconds of CLOCK_MONOTONIC.
+    ///
+    /// # Errors
+    ///
+    /// If the filter's maps cannot be read. What TCP counts may be missing.
+    pub fn snapshot(&self, at_ns: u64) -> Result<Snapshot> {
+        let registers = self.registers()?;
+        let current = window(at_ns);
+        Ok(Snapshot {
+            at_ns,
+            counters: self.counters()?,
+            cpus: self.cpu_state()?,
+            distinct_sources: cardinality::estimate(&registers, current.wrapping_sub(1)),
+            distinct_so_far: cardinality::estimate(&registers, current),
+            tcp: tcp_counters::read().inspect_err(|error| log::debug!("{error}")).ok(),
+        })
+    }
+}

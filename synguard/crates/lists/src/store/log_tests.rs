@@ -1,0 +1,112 @@
+use proptest::prelude::*;
+use synguard_model::strategies::any_entry;
+
+use super::*;
+
+/// Owned changes; `None` removes.
+type Batch = Vec<(Target, Option<Entry>)>;
+
+fn any_batch() -> impl Strategy<Value = Batch> {
+    let change = (any_entry(), any::<bool>()).prop_map(|(entry, put)| (entry.target, put.then_some(entry)));
+    proptest::collection::vec(change, 1..4)
+}
+
+/// A log of some batches, and where each of them ends.
+fn log(batches: &[Batch]) -> (Vec<u8>, Vec<usize>) {
+    let mut bytes = header(List::Block, 7).into_bytes();
+    let mut ends = vec![bytes.len()];
+    for changes in batches {
+        let Scan { sum, valid, damaged, .. } = scan(&bytes, List::Block);
+        assert_eq!((valid, damaged), (bytes.len(), false));
+        let changes = changes.iter().map(|(target, entry)| match entry {
+            Some(entry) => Change::Put(entry),
+            None => Change::Remove(*target),
+        });
+        bytes.extend(batch(sum, changes).bytes());
+        ends.push(bytes.len());
+    }
+    (bytes, ends)
+}
+
+fn model(batches: &[Batch]) -> BTreeMap<Target, Option<Entry>> {
+    batches.iter().flatten().cloned().collect()
+}
+
+#[test]
+fn what_it_looks_like() {
+    let remove = vec![("192.0.2.0/24".parse().expect("a target"), None)];
+    let (bytes, _) = log(&[remove]);
+    let text = "# synguard blocklist log, format 1, generation 7\n- 192.0.2.0/24\n";
+    let sum = crc32fast::hash(text.as_bytes());
+    assert_eq!(String::from_utf8(bytes).expect("text"), format!("{text}= 1 {sum:08x}\n"));
+}
+
+#[test]
+fn another_lists_log_is_none_of_this_one() {
+    let found = scan(header(List::Allow, 7).as_bytes(), List::Block);
+    assert_eq!((found.generation, found.valid, found.damaged), (None, 0, true));
+    let found = scan(b"# synguard blocklist log, format 2, generation 7\n", List::Block);
+    assert!(found.damaged);
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(batches in proptest::collection::vec(any_batch(), 0..5)) {
+        let (bytes, _) = log(&batches);
+        prop_assert_eq!(read(&bytes), Ok(model(&batches)));
+    }
+
+    #[test]
+    fn a_batch_counts_whole_or_not_at_all(batches in proptest::collection::vec(any_batch(), 1..4)) {
+        let (bytes, ends) = log(&batches);
+        for length in 0..=bytes.len() {
+            let found = scan(&bytes[..length], List::Block);
+            prop_assert!(!found.damaged, "{}", length);
+            let whole = ends.iter().filter(|&&end| end <= length).count();
+            prop_assert_eq!(found.generation, (whole > 0).then_some(7));
+            prop_assert_eq!(found.valid, if whole > 0 { ends[whole - 1] } else { 0 });
+            prop_assert_eq!(read(&bytes[..found.valid]), Ok(model(&batches[..whole.saturating_sub(1)])));
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_spoils_its_batch_and_no_other_before_it(
+        batches in proptest::collection::vec(any_batch(), 1..4), at: prop::sample::Index, by in 1u8..,
+    ) {
+        let (mut bytes, ends) = log(&batches);
+        let at = at.index(bytes.len());
+        bytes[at] ^= by;
+        let found = scan(&bytes, List::Block);
+        let before = ends.iter().filter(|&&end| end <= at).max();
+        prop_assert_eq!(found.valid, before.copied().unwrap_or(0));
+        prop_assert_eq!(found.generation.is_some(), before.is_some());
+    }
+
+    #[test]
+    fn applying_is_what_a_map_does(
+        entries in proptest::collection::vec(any_entry(), 0..20), more in proptest::collection::vec(any_entry(), 0..20),
+        removed in proptest::collection::vec(any::<prop::sample::Index>(), 0..10),
+    ) {
+        let mut map: BTreeMap<Target, Entry> = entries.into_iter().map(|entry| (entry.target, entry)).collect();
+        let before: Vec<Entry> = map.values().cloned().collect();
+        let mut changes: BTreeMap<Target, Option<Entry>> = more.into_iter().map(|e| (e.target, Some(e))).collect();
+        for index in removed {
+            if let Some(entry) = (!before.is_empty()).then(|| &before[index.index(before.len())]) {
+                changes.insert(entry.target, None);
+            }
+        }
+        for (target, change) in &changes {
+            match change {
+                Some(entry) => map.insert(*target, entry.clone()),
+                None => map.remove(target),
+            };
+        }
+        prop_assert_eq!(apply(before, changes.into_iter()), map.into_values().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let found = scan(&bytes, List::Block);
+        let _ = read(&bytes[..found.valid]);
+    }
+}

@@ -1,0 +1,68 @@
+//! What was read from the maps about one address.
+
+use synguard_common::{
+    abi::{Config, PortSet, SourceKey, SourceState},
+    admission::Admission,
+    answer::Answering,
+    held::HeldSlot,
+    list::{ListEntry, ListKey},
+    network,
+    prefix::{self, Halves},
+    sketch::ROWS,
+};
+
+/// What was read about one address.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The address.
+    pub address: Halves,
+    /// The settings.
+    pub config: Config,
+    /// The guarded ports.
+    pub ports: PortSet,
+    /// The entries of the allowlist that cover the address, in the order in which they are asked.
+    pub allow: Vec<(ListKey, ListEntry)>,
+    /// The entries of the blocklist that cover it, likewise.
+    pub block: Vec<(ListKey, ListEntry)>,
+    /// Its source's entry, if there is one.
+    pub source: Option<SourceState>,
+    /// The sketch's cells of its source.
+    pub source_cells: [u16; ROWS],
+    /// Its network's entry, if there is one.
+    pub network: Option<SourceState>,
+    /// The sketch's cells of its network.
+    pub network_cells: [u16; ROWS],
+    /// How SYNs are answered.
+    pub answering: Answering,
+    /// The cell that says whether its source counts as proven.
+    pub proven_cell: u32,
+    /// What each CPU has to say.
+    pub cpus: Vec<CpuView>,
+}
+
+/// What one CPU keeps for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuView {
+    /// Who gets an entry among the sources.
+    pub sources: Admission,
+    /// Who gets one among the networks.
+    pub networks: Admission,
+    /// Its memory of sources in hold, where this one would be.
+    pub held: HeldSlot,
+    /// The bucket of its answers.
+    pub answer_tat_ns: u64,
+    /// The buckets of its answers to the network.
+    pub network_tats: [u32; network::ROWS],
+}
+
+/// The key of an address among the sources.
+pub const fn source_key(address: Halves, config: &Config) -> SourceKey {
+    let mask = if prefix::is_v4_mapped(address) { prefix::mask(128) } else { config.source_mask_v6 };
+    SourceKey { address: prefix::apply(address, mask) }
+}
+
+/// The key of an address among the prefixes.
+pub const fn network_key(address: Halves) -> SourceKey {
+    let mask = if prefix::is_v4_mapped(address) { prefix::NETWORK_V4 } else { prefix::NETWORK_V6 };
+    SourceKey { address: prefix::apply(address, mask) }
+}

@@ -1,0 +1,171 @@
+//! What the datapath knows at one instant, as plain data. Every display is made from it. No I/O.
+
+use synguard_common::{
+    abi::{Counter, CpuState, SourceState},
+    verdict::{Reason, Verdict},
+};
+
+use crate::tcp_counters::TcpExt;
+
+/// The counters of every reason, summed over the CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counters([Counter; Reason::ALL.len()]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([Counter::default(); Reason::ALL.len()])
+    }
+}
+
+impl Counters {
+    /// Adds packets and bytes to a reason.
+    pub fn add(&mut self, reason: Reason, counter: &Counter) {
+        let sum = &mut self.0[reason.index() as usize];
+        sum.packets += counter.packets;
+        sum.bytes += counter.bytes;
+    }
+
+    /// The packets and bytes of one reason.
+    pub fn get(&self, reason: Reason) -> Counter {
+        self.0[reason.index() as usize]
+    }
+
+    /// The packets and bytes of all reasons of which `wanted` holds.
+    pub fn sum(&self, wanted: impl Fn(Reason) -> bool) -> Counter {
+        let mut sum = Counter::default();
+        for (_, counter) in Reason::ALL.iter().zip(&self.0).filter(|(reason, _)| wanted(**reason)) {
+            sum.packets += counter.packets;
+            sum.bytes += counter.bytes;
+        }
+        sum
+    }
+
+    /// Everything that was seen.
+    pub fn total(&self) -> Counter {
+        self.sum(|_| true)
+    }
+
+    /// What got this verdict.
+    pub fn of(&self, verdict: Verdict) -> Counter {
+        self.sum(|reason| reason.verdict() == verdict)
+    }
+
+    /// SYNs to guarded ports, whatever became of them.
+    pub fn guarded_syns(&self) -> u64 {
+        self.sum(Reason::is_guarded_syn).packets
+    }
+
+    /// SYNs to guarded ports that were dropped or, when only watching, would have been.
+    pub fn unwanted_syns(&self) -> u64 {
+        let unwanted = [Reason::RateExceeded, Reason::Hold, Reason::PrefixExceeded];
+        self.sum(|reason| unwanted.iter().any(|&drop| reason == drop || reason == drop.watched())).packets
+    }
+
+    /// SYNs that were answered.
+    pub fn answered(&self) -> u64 {
+        self.of(Verdict::Transmit).packets
+    }
+
+    /// What was counted since `earlier`. Counters that went back – the maps were made anew – count from zero.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut delta = self.clone();
+        for (now, before) in delta.0.iter_mut().zip(&earlier.0) {
+            if before.packets <= now.packets && before.bytes <= now.bytes {
+                now.packets -= before.packets;
+                now.bytes -= before.bytes;
+            }
+        }
+        delta
+    }
+}
+
+/// Figures about the table of sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceSummary {
+    /// Entries in use.
+    pub tracked: u64,
+    /// Entries in hold.
+    pub in_hold: u64,
+}
+
+impl SourceSummary {
+    /// Takes one source into account.
+    pub fn add(&mut self, state: &SourceState, now_ns: u64) {
+        self.tracked += 1;
+        self.in_hold += u64::from(state.hold_until_ns > now_ns);
+    }
+}
+
+/// The datapath at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When it was taken, in nanoseconds of CLOCK_MONOTONIC.
+    pub at_ns: u64,
+    /// The counters.
+    pub counters: Counters,
+    /// What the CPUs keep besides.
+    pub cpus: CpuState,
+    /// Distinct sources of SYNs in the last complete window of about a second.
+    pub distinct_sources: f64,
+    /// Those of the window that is not over yet: a flood shows here first.
+    pub distinct_so_far: f64,
+    /// What TCP has counted in the namespace of the process; `None` if it could not be read.
+    pub tcp: Option<TcpExt>,
+}
+
+impl Snapshot {
+    /// SYNs to guarded ports a second between `earlier` and this.
+    pub fn syn_rate(&self, earlier: &Self) -> f64 {
+        let seconds = self.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
+        if seconds > 0.0 {
+            self.counters.since(&earlier.counters).guarded_syns() as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(values: &[(Reason, u64)]) -> Counters {
+        let mut counters = Counters::default();
+        for &(reason, packets) in values {
+            counters.add(reason, &Counter { packets, bytes: packets * 60 });
+        }
+        counters
+    }
+
+    #[test]
+    fn every_packet_is_in_exactly_one_verdict() {
+        let mut all = Counters::default();
+        for (i, &reason) in Reason::ALL.iter().enumerate() {
+            all.add(reason, &Counter { packets: 1 << i, bytes: 1 << i });
+        }
+        assert_eq!(all.total().packets, (1 << Reason::ALL.len()) - 1);
+        let verdicts = [Verdict::Pass, Verdict::Drop, Verdict::Transmit];
+        assert_eq!(verdicts.map(|verdict| all.of(verdict).packets).iter().sum::<u64>(), all.total().packets);
+    }
+
+    #[test]
+    fn deltas_never_underflow() {
+        let before = counters(&[(Reason::NotSyn, 10), (Reason::Hold, 5)]);
+        let after = counters(&[(Reason::NotSyn, 12), (Reason::Hold, 1)]);
+        let delta = after.since(&before);
+        assert_eq!((delta.get(Reason::NotSyn).packets, delta.get(Reason::Hold).packets), (2, 1));
+    }
+
+    #[test]
+    fn the_rate_counts_guarded_syns_only() {
+        let earlier = Snapshot { at_ns: 1_000_000_000, ..Snapshot::default() };
+        let later = Snapshot {
+            at_ns: 1_500_000_000,
+            counters: counters(&[(Reason::NotSyn, 1000), (Reason::SynPassed, 10), (Reason::WouldHold, 40)]),
+            ..Snapshot::default()
+        };
+        assert_eq!(later.syn_rate(&earlier), 100.0);
+        assert_eq!(later.syn_rate(&later), 0.0);
+        assert_eq!(later.counters.unwanted_syns(), 40);
+    }
+}

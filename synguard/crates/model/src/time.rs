@@ -1,0 +1,116 @@
+//! Two clocks and the way between them: files keep wall-clock time, the filter keeps CLOCK_MONOTONIC. Pure.
+
+use std::{num::NonZeroU64, time::Duration};
+
+/// An instant as both clocks show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since 1970, by the wall clock.
+    pub wall_ms: u64,
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    pub monotonic_ns: u64,
+}
+
+impl Now {
+    /// What CLOCK_MONOTONIC will show when the wall clock shows `wall_ms`, in nanoseconds. Never 0, which
+    /// would be "never": what is long past is 1.
+    pub(crate) fn monotonic_at(self, wall_ms: u64) -> u64 {
+        let at = if wall_ms >= self.wall_ms {
+            self.monotonic_ns.saturating_add((wall_ms - self.wall_ms).saturating_mul(1_000_000))
+        } else {
+            self.monotonic_ns.saturating_sub((self.wall_ms - wall_ms).saturating_mul(1_000_000))
+        };
+        at.max(1)
+    }
+
+    /// What the wall clock will show when CLOCK_MONOTONIC shows `monotonic_ns`, in milliseconds since 1970, to
+    /// the nearest one.
+    pub fn wall_at(self, monotonic_ns: u64) -> u64 {
+        let to_ms = |ns: u64| ns.saturating_add(500_000) / 1_000_000;
+        if monotonic_ns >= self.monotonic_ns {
+            self.wall_ms.saturating_add(to_ms(monotonic_ns - self.monotonic_ns))
+        } else {
+            self.wall_ms.saturating_sub(to_ms(self.monotonic_ns - monotonic_ns))
+        }
+    }
+
+    /// When a time that begins now is over, in milliseconds since 1970.
+    pub fn expiry_after(self, ttl: Duration) -> NonZeroU64 {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        NonZeroU64::new(self.wall_ms.saturating_add(ttl_ms)).unwrap_or(NonZeroU64::MIN)
+    }
+}
+
+/// A time left as people read it: the two largest units, rounded up to whole seconds, such as `2h 3m`.
+pub fn left(time: Duration) -> String {
+    let mut seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let mut parts = Vec::new();
+    for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        let count = seconds / length;
+        seconds %= length;
+        if count > 0 {
+            parts.push(format!("{count}{unit}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+        if parts.len() == 2 {
+            break;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn times_left() {
+        for (ms, text) in [
+            (0, "0s"),
+            (1, "1s"),
+            (59_000, "59s"),
+            (59_001, "1m"),
+            (61_000, "1m 1s"),
+            (7_380_000, "2h 3m"),
+            (7_389_000, "2h 3m"),
+            (7_200_000, "2h"),
+            (7_205_000, "2h"),
+            (90_000_000, "1d 1h"),
+            (86_460_000, "1d"),
+        ] {
+            assert_eq!(left(Duration::from_millis(ms)), text, "{ms}");
+        }
+    }
+
+    #[test]
+    fn the_past_is_not_never() {
+        let now = Now { wall_ms: 1_000_000, monotonic_ns: 5_000_000 };
+        assert_eq!(now.monotonic_at(0), 1);
+        assert_eq!(now.monotonic_at(1_000_000), 5_000_000);
+        assert_eq!(now.monotonic_at(999_999), 4_000_000);
+        assert_eq!(now.monotonic_at(u64::MAX), u64::MAX);
+        assert_eq!(now.expiry_after(Duration::from_secs(1)).get(), 1_001_000);
+    }
+
+    proptest! {
+        #[test]
+        fn there_and_back(wall_ms in 0..u64::MAX / 4_000_000, ns in 0..u64::MAX / 4, at in 0..u64::MAX / 4_000_000) {
+            let now = Now { wall_ms, monotonic_ns: ns };
+            let there = now.monotonic_at(at);
+            // What was before the machine started has no time on its clock.
+            if there > 1 {
+                prop_assert_eq!(now.wall_at(there), at);
+            }
+        }
+
+        #[test]
+        fn a_time_left_is_the_same_on_both_clocks(wall_ms in 0..u64::MAX / 4_000_000, ns in 0..u64::MAX / 4, left_ms in 1..1_000_000_000u64) {
+            let now = Now { wall_ms, monotonic_ns: ns };
+            let expiry = now.expiry_after(Duration::from_millis(left_ms)).get();
+            prop_assert_eq!(now.monotonic_at(expiry) - ns, left_ms * 1_000_000);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+use synguard_common::{abi::Counter, verdict::Reason};
+use synguard_model::tcp_counters::TcpExt;
+
+use super::*;
+
+pub(super) const TICK: u64 = 250_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// What a tick brings. Counts are of the tick, the distinct sources of a window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) passed: u64,
+    pub(super) unwanted: u64,
+    pub(super) distinct: f64,
+    pub(super) completed: u64,
+    pub(super) queue_full: u64,
+    pub(super) answered: u64,
+    pub(super) over_budget: u64,
+    pub(super) first_syn: u64,
+    pub(super) cookie_acks: u64,
+    pub(super) cookies: TcpExt,
+}
+
+/// People: 50 connections a tick from as many sources, all of them completed.
+pub(super) const PEOPLE: Traffic = Traffic {
+    passed: 50,
+    unwanted: 0,
+    distinct: 200.0,
+    completed: 50,
+    queue_full: 0,
+    answered: 0,
+    over_budget: 0,
+    first_syn: 0,
+    cookie_acks: 0,
+    cookies: TcpExt {
+        queue_full_drops: 0,
+        queue_full_cookies: 0,
+        listen_drops: 0,
+        listen_overflows: 0,
+        cookies_sent: 0,
+        cookies_received: 0,
+        cookies_failed: 0,
+        passive_opens: 0,
+    },
+};
+/// 60 000 forged SYNs a second and people.
+pub(super) const DISTRIBUTED: Traffic = Traffic { passed: 15_050, distinct: 60_000.0, ..PEOPLE };
+/// One source with 20 000 SYNs a second, and people.
+pub(super) const CONCENTRATED: Traffic = Traffic { unwanted: 5_000, ..PEOPLE };
+
+/// A policy in a simulated world.
+pub(super) struct World {
+    pub(super) policy: Policy,
+    pub(super) settings: Settings,
+    pub(super) driver: Driver,
+    pub(super) snapshot: Snapshot,
+    tick: u64,
+    pub(super) phases: Vec<(u64, Phase)>,
+    pub(super) said: Vec<(u64, Action)>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let snapshot = Snapshot { at_ns: SECOND, tcp: Some(TcpExt::default()), ..Snapshot::default() };
+        let settings = Settings::default();
+        let mut world = Self {
+            policy: Policy::default(),
+            settings,
+            driver: Driver::Generic,
+            snapshot,
+            tick: 0,
+            phases: vec![],
+            said: vec![],
+        };
+        world.run(4, PEOPLE);
+        world
+    }
+
+    pub(super) fn tick(&mut self, traffic: Traffic) {
+        self.tick += 1;
+        self.snapshot.at_ns += TICK;
+        let count = |packets| Counter { packets, bytes: 60 * packets };
+        self.snapshot.counters.add(Reason::SynPassed, &count(traffic.passed));
+        self.snapshot.counters.add(Reason::Hold, &count(traffic.unwanted));
+        self.snapshot.counters.add(Reason::Answered, &count(traffic.answered));
+        self.snapshot.counters.add(Reason::AnswerBudget, &count(traffic.over_budget));
+        self.snapshot.counters.add(Reason::FirstSyn, &count(traffic.first_syn));
+        self.snapshot.counters.add(Reason::CookieAck, &count(traffic.cookie_acks));
+        self.snapshot.distinct_sources = traffic.distinct;
+        let tcp = self.snapshot.tcp.as_mut().expect("known");
+        tcp.passive_opens += traffic.completed;
+        tcp.queue_full_drops += traffic.queue_full;
+        tcp.cookies_sent += traffic.cookies.cookies_sent;
+        tcp.cookies_received += traffic.cookies.cookies_received;
+        tcp.cookies_failed += traffic.cookies.cookies_failed;
+        let (before, at_ns) = (self.policy.phase(), self.snapshot.at_ns);
+        let seen = Observation {
+            snapshot: &self.snapshot,
+            settings: &self.settings,
+            driver: self.driver,
+            offences: &[],
+            exemptions: &BTreeMap::new(),
+        };
+        let actions = self.policy.step(&seen, at_ns);
+        self.said.extend(actions.into_iter().map(|action| (self.tick, action)));
+        if self.policy.phase() != before {
+            self.phases.push((self.tick, self.policy.phase()));
+        }
+    }
+
+    pub(super) fn run(&mut self, ticks: u64, traffic: Traffic) {
+        for _ in 0..ticks {
+            self.tick(traffic);
+        }
+    }
+
+    /// The ticks at which cookies were raised and restored.
+    pub(super) fn cookies(&self) -> Vec<(u64, bool)> {
+        let change = |action: &Action| match action {
+            Action::RaiseCookies(_) => Some(true),
+            Action::RestoreCookies => Some(false),
+            _ => None,
+        };
+        self.said.iter().filter_map(|(tick, action)| Some((*tick, change(action)?))).collect()
+    }
+
+    fn events(&self) -> Vec<&'static str> {
+        let name = |action: &Action| match action {
+            Action::Say(Event::AttackBegan { again, .. }) => Some(if *again { "again" } else { "began" }),
+            Action::Say(Event::KindChanged { .. }) => Some("kind"),
+            Action::Say(Event::AttackGoesOn { .. }) => Some("goes on"),
+            Action::Say(Event::Recovering { .. }) => Some("recovering"),
+            Action::Say(Event::AttackOver { .. }) => Some("over"),
+            Action::Say(Event::CookiesRefused { .. }) => Some("refused"),
+            _ => None,
+        };
+        self.said.iter().filter_map(|(_, action)| name(action)).collect()
+    }
+}
+
+#[test]
+fn a_distributed_flood_raises_cookies_at_once_and_puts_them_back_in_time() {
+    let mut world = World::new();
+    world.run(1, DISTRIBUTED);
+    assert_eq!(world.cookies(), [(5, true)], "within a tick");
+    assert_eq!(world.policy.kind(), Some(Kind::Distributed));
+    let began = world.snapshot.at_ns;
+    assert_eq!(world.policy.phase_since_ns(), Some(began));
+    world.run(199, DISTRIBUTED);
+    assert_eq!(world.policy.phase_since_ns(), Some(began));
+    world.run(80, PEOPLE);
+    assert!(world.policy.phase_since_ns() > Some(began));
+    let end = 4 + 200;
+    let [_, (restored, false)] = world.cookies()[..] else { panic!("{:?}", world.cookies()) };
+    assert_eq!(restored, end + 1 + 4 + 40, "a look, a second, and a hold of ten");
+    assert_eq!((world.policy.phase(), world.policy.kind()), (Phase::Calm, None));
+    assert_eq!(world.events(), ["began", "recovering", "over"]);
+}
+
+#[test]
+fn a_concentrated_one_raises_none_and_a_mixed_one_does_both() {
+    let mut world = World::new();
+    world.run(400, CONCENTRATED);
+    assert_eq!((world.policy.phase(), world.policy.kind()), (Phase::Attack, Some(Kind::Concentrated)));
+    assert_eq!(world.cookies(), []);
+    assert_eq!(world.events(), ["began", "goes on"]);
+    let both = Traffic { unwanted: 5_000, ..DISTRIBUTED };
+    world.run(4, both);
+    assert_eq!(world.policy.kind(), Some(Kind::Mixed));
+    assert_eq!(world.cookies(), [(405, true)]);
+    // Cookies do not outlast their reason, even if the rest of the attack goes on.
+    world.run(100, CONCENTRATED);
+    assert_eq!(world.policy.kind(), Some(Kind::Concentrated));
+    assert!(!world.policy.wants_cookies());
+    assert_eq!(world.policy.phase(), Phase::Attack);
+}
+
+#[test]
+fn a_crowd_is_no_attack() {
+    let mut world = World::new();
+    let crowd = Traffic { passed: 5_000, completed: 4_500, distinct: 15_000.0, ..PEOPLE };
+    world.run(400, crowd);
+    assert_eq!((world.policy.phase(), world.said.len()), (Phase::Calm, 0), "{:?}", world.said);
+    // Unless the kernel has no room for it.
+    world.run(4, Traffic { completed: 500, queue_full: 4_000, ..crowd });
+    assert!(world.policy.wants_cookies());
+}
+
+#[test]
+fn a_slow_flood_that_fills_the_queues_counts_too() {
+    let mut world = World::new();
+    let slow = Traffic { passed: 250, completed: 0, distinct: 1_000.0, ..PEOPLE };
+    world.run(100, slow);
+    assert_eq!(world.policy.phase(), Phase::Calm);
+    world.run(4, Traffic { queue_full: 200, ..slow });
+    assert!(world.policy.wants_cookies());
+    // With cookies no queue is full any more: what is not returned tells that it goes on.
+    let cookies = TcpExt { cookies_sent: 250, ..TcpExt::default() };
+    world.run(400, Traffic { cookies, ..slow });
+    assert!(world.policy.wants_cookies());
+    world.run(100, PEOPLE);
+    assert!(!world.policy.wants_cookies());
+}
+
+#[test]
+fn what_the_settings_forbid_is_not_done() {
+    for forbid in [("cookies", "off"), ("monitor", "true"), ("distinct-limit", "0")] {
+        let mut world = World::new();
+        world.settings.set(forbid.0, forbid.1).expect("valid");
+        world.run(100, DISTRIBUTED);
+        assert_eq!(world.cookies(), [], "{forbid:?}");
+    }
+    // And undone when it comes to be forbidden.
+    let mut world = World::new();
+    world.run(10, DISTRIBUTED);
+    world.settings.set("cookies", "off").expect("valid");
+    world.run(1, DISTRIBUTED);
+    assert_eq!(world.cookies(), [(5, true), (15, false)]);
+    world.settings.set("cookies", "kernel").expect("valid");
+    world.run(1, DISTRIBUTED);
+    assert_eq!(world.cookies().last(), Some(&(16, true)));
+}
+
+#[test]
+fn cookies_that_are_refused_are_complained_of_once() {
+    let mut world = World::new();
+    let refused =
+        TcpExt { cookies_sent: 15_000, cookies_failed: 40, cookies_received: 10, ..TcpExt::default() };
+    world.run(100, Traffic { cookies: refused, ..DISTRIBUTED });
+    assert_eq!(world.events(), ["began", "refused"]);
+    let mut world = World::new();
+    let returned = TcpExt { cookies_failed: 10, cookies_received: 40, ..refused };
+    world.run(100, Traffic { cookies: returned, ..DISTRIBUTED });
+    assert_eq!(world.events(), ["began"]);
+}

@@ -1,0 +1,145 @@
+//! The lines at the top: are we attacked, by how many, what is being done, and does it work.
+
+use ratatui::text::{Line, Span};
+use synguard_common::verdict::Verdict;
+use synguard_model::attack::Phase;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::{
+    format::{age, fit, left, percent, rate, right, short, wrap::wrap},
+    palette::Palette,
+    state::AppState,
+    view_model::{Interface, Survey},
+};
+
+/// What the screen calls itself.
+const OWN: &str = "synguard ";
+/// Columns of a figure.
+const FIGURE: usize = 5;
+
+/// The lines, none of them wider than the screen.
+pub(super) fn lines(state: &AppState, width: usize, palette: Palette) -> Vec<Line<'static>> {
+    let Some(survey) = &state.survey else {
+        let text = state.trouble.as_deref().unwrap_or("looking …");
+        return wrap(text, width, 4).into_iter().map(Line::raw).collect();
+    };
+    let mut lines = vec![
+        title(state, survey, width, palette),
+        syns(state, palette),
+        tables(survey, palette),
+        kernel(state, survey, palette),
+    ];
+    for text in [&survey.arming, &state.trouble].into_iter().flatten() {
+        lines.extend(wrap(text, width, 2).into_iter().map(|line| Line::styled(line, palette.alert())));
+    }
+    lines
+}
+
+fn title(state: &AppState, survey: &Survey, width: usize, palette: Palette) -> Line<'static> {
+    let phase = match survey.phase {
+        Phase::Attack => " ATTACK ".to_owned(),
+        phase => phase.name().to_owned(),
+    };
+    let kind = survey.kind.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
+    let about = |word: &str| {
+        let since = survey.phase_seconds.map(|seconds| format!(" {word}{}", age(seconds)));
+        kind.clone() + &since.unwrap_or_default()
+    };
+    let paused = if state.paused { " PAUSED " } else { "" };
+    let name = fit(&survey.instance, 16);
+    let places = places(survey);
+    let needed = |own: &str, about: &str| {
+        own.len() + name.width() + 2 + phase.width() + about.width() + 1 + paused.width() + 1
+    };
+    // A narrow screen does without its own name first, then without a word, and then without all interfaces.
+    let ways = [(OWN, about("for ")), ("", about("for ")), ("", about(""))];
+    let fits = |(own, about): &&(&str, String)| needed(own, about) + places.width() <= width;
+    let (own, about) = ways.iter().find(fits).unwrap_or(&ways[2]).clone();
+    let room = width.saturating_sub(needed(own, &about));
+    Line::from(vec![
+        Span::styled(own, palette.label()),
+        Span::styled(name, palette.strong()),
+        Span::raw("  "),
+        Span::styled(phase, palette.phase(survey.phase)),
+        Span::raw(about),
+        Span::raw(" "),
+        Span::styled(paused, palette.alert()),
+        Span::raw(" "),
+        Span::raw(right(&places, room)),
+    ])
+}
+
+/// Where the filter is, and whether somebody looks after it.
+fn places(survey: &Survey) -> String {
+    let place = |interface: &Interface| format!("{} {}", fit(&interface.name, 15), interface.place);
+    let places: Vec<String> = survey.interfaces.iter().map(place).collect();
+    let places = if places.is_empty() { "on no interface".to_owned() } else { places.join(", ") };
+    if survey.controller.is_none() { format!("no controller, {places}") } else { places }
+}
+
+/// Named figures in fixed columns.
+fn figures(lead: &str, figures: &[(&str, String, usize)], palette: Palette) -> Line<'static> {
+    let mut spans = vec![Span::styled(lead.to_owned(), palette.label())];
+    for (i, (name, figure, columns)) in figures.iter().enumerate() {
+        let gap = if i == 0 && lead.is_empty() { "" } else { "  " };
+        spans.push(Span::styled(format!("{gap}{name} "), palette.label()));
+        spans.push(Span::styled(right(figure, *columns), palette.strong()));
+    }
+    Line::from(spans)
+}
+
+fn syns(state: &AppState, palette: Palette) -> Line<'static> {
+    let per_second = &state.per_second;
+    let counted = &per_second.counted;
+    let figure = |count: u64| rate(per_second.of(count));
+    let [drop, answered] = [Verdict::Drop, Verdict::Transmit].map(|verdict| counted.of(verdict).packets);
+    let passed = counted.sum(|reason| reason.is_guarded_syn() && reason.verdict() == Verdict::Pass).packets;
+    figures(
+        "SYN/s",
+        &[
+            ("in", figure(counted.guarded_syns()), FIGURE),
+            ("passed", figure(passed), FIGURE),
+            ("dropped", figure(drop), FIGURE),
+            ("answered", figure(answered), FIGURE),
+        ],
+        palette,
+    )
+}
+
+fn tables(survey: &Survey, palette: Palette) -> Line<'static> {
+    let limit = match survey.distinct_limit {
+        0 => "-".to_owned(),
+        limit => short(limit),
+    };
+    let share = survey.tracked.used as f64 / survey.tracked.capacity.max(1) as f64;
+    let of = |used: u64, of: &str| format!("{}/{of}", right(&short(used), FIGURE));
+    let table = of(survey.tracked.used, &short(survey.tracked.capacity));
+    figures(
+        "",
+        &[
+            ("distinct", left(&of(survey.distinct, &limit), 11), 11),
+            ("table", format!("{} {:>4}", left(&table, 11), percent(share)), 16),
+            ("hold", short(survey.in_hold), FIGURE),
+        ],
+        palette,
+    )
+}
+
+fn kernel(state: &AppState, survey: &Survey, palette: Palette) -> Line<'static> {
+    let sysctl = |value: Option<u8>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let [cookies, timestamps] = [survey.cookies.sysctl, survey.cookies.timestamps].map(sysctl);
+    let per_second = &state.per_second;
+    let of = |count: u64| {
+        if survey.listeners.is_some() { rate(per_second.of(count)) } else { "-".to_owned() }
+    };
+    figures(
+        "",
+        &[
+            ("cookies", left(&survey.cookies.mode, 6), 6),
+            ("sysctl", format!("{cookies}/{timestamps}"), 3),
+            ("drop/s listen", of(per_second.listen_drops), FIGURE),
+            ("queue", of(per_second.queue_full), FIGURE),
+        ],
+        palette,
+    )
+}

@@ -1,0 +1,26 @@
+//! Texts of several lines.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{fit, plain};
+
+/// A text broken into lines at spaces, or where it must be; what does not fit into `height` lines says so.
+pub(crate) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in plain(text).split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let more = lines.len() > height;
+    lines.truncate(height);
+    if more && let Some(last) = lines.last_mut() {
+        // One column too many, so that it is cut and marked.
+        *last = fit(&format!("{last} {}", " ".repeat(width)), width);
+    }
+    lines.into_iter().map(|line| fit(&line, width)).collect()
+}

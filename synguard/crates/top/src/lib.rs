@@ -1,0 +1,18 @@
+//! The screen of `top`. State and drawing are pure; `terminal` has the terminal.
+
+#![forbid(unsafe_code)]
+
+mod draw;
+mod event_loop;
+pub mod format;
+mod history;
+mod keys;
+pub mod list_edit;
+pub mod palette;
+mod selection;
+pub mod sources;
+pub mod state;
+mod terminal;
+pub mod view_model;
+
+pub use self::event_loop::{Options, run};

@@ -1,0 +1,272 @@
+//! What keys do, as tables of keys and what comes of them.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use synguard_common::verdict::Reason;
+use synguard_model::{
+    list_entry::{Entry, Origin, Scope},
+    source::{Standing, key_of},
+};
+
+use super::*;
+use crate::{
+    list_edit::TIMES,
+    sources::Row,
+    view_model::{Happening, Listed},
+};
+
+fn row(address: &str, fresh: u64, dropped: u64) -> Row {
+    let key = key_of(address.parse().expect("an address"));
+    Row { key, fresh, syn_rate: fresh as f64, syn_total: 1000 + fresh, dropped, ..Row::default() }
+}
+
+fn survey() -> Survey {
+    let entry = |target: &str| Listed {
+        standing: Standing::Blocked,
+        target: target.to_owned(),
+        seconds_left: Some(90),
+        ..Listed::default()
+    };
+    Survey {
+        at_ns: 1_000_000_000,
+        v6_length: 64,
+        sources: vec![row("192.0.2.1", 30, 1), row("192.0.2.2", 20, 2), row("198.51.100.3", 10, 3)],
+        listed: vec![entry("192.0.2.2"), entry("203.0.113.0/24")],
+        happenings: vec![happening("two"), happening("one")],
+        ..Survey::default()
+    }
+}
+
+fn happening(text: &str) -> Happening {
+    Happening { at: "11-25 09:45:35".to_owned(), kind: "attack began".to_owned(), text: text.to_owned() }
+}
+
+fn made(said: &str, undo: Option<Change>) -> Result<Made, String> {
+    Ok(Made { said: said.to_owned(), undo })
+}
+
+fn remove(target: &str) -> Change {
+    Change::Remove { standing: Standing::Blocked, target: target.to_owned() }
+}
+
+fn state() -> AppState {
+    let mut state = AppState::default();
+    state.update(survey());
+    state
+}
+
+/// Presses keys: letters as they are, and words for others.
+fn press(state: &mut AppState, keys: &str) -> Effect {
+    let mut effect = Effect::Draw;
+    for word in keys.split_whitespace() {
+        let code = match word {
+            "Enter" => KeyCode::Enter,
+            "Esc" => KeyCode::Esc,
+            "Down" => KeyCode::Down,
+            "Up" => KeyCode::Up,
+            "Left" => KeyCode::Left,
+            "Right" => KeyCode::Right,
+            "Tab" => KeyCode::Tab,
+            "Back" => KeyCode::Backspace,
+            letter => KeyCode::Char(letter.chars().next().expect("a letter")),
+        };
+        effect = state.on_key(KeyEvent::new(code, KeyModifiers::NONE));
+    }
+    effect
+}
+
+fn chosen(state: &AppState) -> String {
+    state.chosen_source().map(|row| synguard_model::source::display(&row.key, 64)).unwrap_or_default()
+}
+
+#[test]
+fn a_source_is_blocked_after_it_was_confirmed_and_never_before() {
+    let mut state = state();
+    assert_eq!(press(&mut state, "Down Down b"), Effect::Draw);
+    assert_eq!(press(&mut state, "Esc"), Effect::Draw);
+    assert!(state.message.as_ref().is_some_and(|said| said.contains("nothing was changed")));
+    let block = |time| Change::Add { standing: Standing::Blocked, target: "198.51.100.3".to_owned(), time };
+    assert_eq!(press(&mut state, "b Enter"), Effect::Change(block(TIMES[1])));
+    assert_eq!(press(&mut state, "b"), Effect::Draw, "while one is under way there is no other");
+    assert_eq!(state.mode, Mode::Browse);
+    state.done(made("blocked", None));
+    assert_eq!(press(&mut state, "b Left Left Enter"), Effect::Change(block(TIMES[0])));
+    state.done(made("blocked", None));
+    assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::Change(block(None)));
+}
+
+#[test]
+fn what_was_done_can_be_undone_and_that_as_well() {
+    let mut state = state();
+    press(&mut state, "b Enter");
+    state.done(made("blocked", Some(remove("192.0.2.1"))));
+    assert!(state.message.as_ref().is_some_and(|said| said.contains("z undoes it")));
+    assert_eq!(press(&mut state, "z Enter"), Effect::Change(remove("192.0.2.1")));
+    let entry = Entry {
+        target: "192.0.2.1".parse().expect("a target"),
+        scope: Scope::All,
+        origin: Origin::Operator,
+        reason: None,
+        created_ms: 0,
+        expires_ms: None,
+    };
+    let back = Change::PutBack { standing: Standing::Blocked, entry };
+    state.done(made("taken out", Some(back.clone())));
+    // There is no time to choose: it is what was left.
+    assert_eq!(press(&mut state, "z Right Enter"), Effect::Change(back));
+    state.done(made("put back", None));
+    press(&mut state, "z");
+    assert!(state.message.is_some_and(|said| said.contains("nothing to undo")));
+    // What failed is not undone.
+    let mut failed = self::state();
+    press(&mut failed, "b Enter");
+    failed.done(Err("the list is full".to_owned()));
+    assert_eq!((failed.undo, failed.message), (None, Some("not done: the list is full".to_owned())));
+}
+
+#[test]
+fn unlisting_takes_the_entry_of_that_name_or_asks_for_it_where_the_row_is_listed() {
+    let mut state = state();
+    press(&mut state, "u");
+    assert!(state.message.as_ref().is_some_and(|said| said.contains("on no list")), "{:?}", state.message);
+    assert_eq!(press(&mut state, "Down u Enter"), Effect::Change(remove("192.0.2.2")));
+    // On the lists tab, whatever stands there.
+    let mut state = self::state();
+    assert_eq!(press(&mut state, "3 Down u y"), Effect::Change(remove("203.0.113.0/24")));
+    // A row that is blocked by an entry that is not shown: the change will say which one.
+    let mut later = survey();
+    later.sources[0].standing = Standing::Blocked;
+    let mut state = self::state();
+    state.update(later);
+    assert_eq!(press(&mut state, "u Enter"), Effect::Change(remove("192.0.2.1")));
+}
+
+#[test]
+fn of_two_entries_with_one_target_the_one_under_the_cursor_is_meant() {
+    let mut both = survey();
+    let allowed = Listed { standing: Standing::Allowed, ..both.listed[0].clone() };
+    both.listed.insert(1, Listed { hits: 7, ..allowed });
+    let mut state = state();
+    state.update(both);
+    let allowed = Change::Remove { standing: Standing::Allowed, target: "192.0.2.2".to_owned() };
+    assert_eq!(press(&mut state, "3 u Enter"), Effect::Change(allowed), "more packets come first");
+}
+
+#[test]
+fn the_cursor_stays_on_its_event_and_its_entry() {
+    let mut state = state();
+    press(&mut state, "4 Down Enter");
+    let mut later = survey();
+    later.happenings.insert(0, happening("three"));
+    state.update(later);
+    assert_eq!(state.happenings()[state.chosen[3]].text, "one");
+    press(&mut state, "Esc 3 Down");
+    assert_eq!(state.chosen_entry().map(|entry| entry.target.as_str()), Some("203.0.113.0/24"));
+    let mut later = survey();
+    later.listed[1].rate = 5.0;
+    state.update(later);
+    assert_eq!(state.chosen_entry().map(|entry| entry.target.as_str()), Some("203.0.113.0/24"));
+    assert_eq!(state.chosen[2], 0, "it went up by itself");
+}
+
+#[test]
+fn read_only_changes_nothing_and_says_why() {
+    let mut state = AppState { read_only: Some("run as root".to_owned()), ..state() };
+    for key in ["b", "a", "u", "z"] {
+        assert_eq!(press(&mut state, key), Effect::Draw);
+        assert_eq!((&state.mode, state.message.as_deref()), (&Mode::Browse, Some("run as root")), "{key}");
+    }
+}
+
+#[test]
+fn a_filter_works_as_it_is_typed() {
+    let mut state = state();
+    assert_eq!(press(&mut state, "/ 1 9 8"), Effect::Want);
+    assert_eq!((state.sources().len(), chosen(&state).as_str()), (1, "198.51.100.3"));
+    press(&mut state, "Back Back Enter");
+    assert_eq!((state.filter.as_str(), state.sources().len()), ("1", 3));
+    press(&mut state, "/ x x");
+    assert_eq!((state.sources().len(), state.chosen_source()), (0, None));
+    // q is a letter here.
+    assert_eq!(press(&mut state, "q"), Effect::Want);
+    press(&mut state, "Esc");
+    assert_eq!((state.filter.as_str(), &state.mode), ("", &Mode::Browse));
+    assert_eq!(press(&mut state, "/ a Enter Esc"), Effect::Want);
+    assert_eq!(state.filter, "");
+}
+
+#[test]
+fn the_choice_stays_with_its_source_when_the_order_changes() {
+    let mut state = state();
+    press(&mut state, "Down");
+    assert_eq!(chosen(&state), "192.0.2.2");
+    let mut later = survey();
+    later.sources[1].fresh = 99;
+    state.update(later);
+    assert_eq!((chosen(&state).as_str(), state.chosen[0]), ("192.0.2.2", 0));
+    state.update(survey());
+    assert_eq!(chosen(&state), "192.0.2.2", "it went up by itself");
+    state.update(Survey { sources: vec![row("192.0.2.9", 1, 1)], ..survey() });
+    assert_eq!(chosen(&state), "192.0.2.9");
+    // Nobody has moved: the choice stays at the top.
+    let mut state = self::state();
+    let mut later = survey();
+    later.sources[1].fresh = 99;
+    state.update(later);
+    assert_eq!(chosen(&state), "192.0.2.2");
+}
+
+#[test]
+fn sorting_goes_round_and_starts_at_the_top() {
+    let mut state = state();
+    press(&mut state, "Down");
+    assert_eq!(press(&mut state, "s"), Effect::Want);
+    assert_eq!((state.sort, state.chosen[0]), (Sort::Total, 0));
+    press(&mut state, "s");
+    assert_eq!((state.sort, chosen(&state).as_str()), (Sort::Dropped, "198.51.100.3"));
+    press(&mut state, "s");
+    assert_eq!(state.sort, Sort::Rate);
+}
+
+#[test]
+fn pausing_freezes_what_is_shown() {
+    let mut state = state();
+    press(&mut state, "p");
+    state.update(Survey { sources: Vec::new(), ..survey() });
+    assert_eq!(state.sources().len(), 3);
+    press(&mut state, "p");
+    state.update(Survey { sources: Vec::new(), ..survey() });
+    assert_eq!(state.sources().len(), 0);
+}
+
+#[test]
+fn rates_are_what_was_counted_between_two_looks() {
+    use synguard_common::abi::Counter;
+    let mut state = state();
+    let mut later = Survey { at_ns: 3_000_000_000, ..survey() };
+    later.counters.add(Reason::Hold, &Counter { packets: 500, bytes: 0 });
+    later.counters.add(Reason::SynPassed, &Counter { packets: 100, bytes: 0 });
+    state.update(later);
+    let point = state.history.columns(1, |point| point.offered);
+    assert_eq!(point.0, [Some(300)]);
+    assert_eq!(state.history.columns(1, |point| point.dropped).0, [Some(250)]);
+}
+
+#[test]
+fn quitting_and_tabs() {
+    let mut state = state();
+    assert_eq!(press(&mut state, "q"), Effect::Quit);
+    let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(state.on_key(interrupt), Effect::Quit);
+    for (i, tab) in Tab::ALL.into_iter().enumerate() {
+        press(&mut state, &(i + 1).to_string());
+        assert_eq!(state.tab, tab);
+    }
+    press(&mut state, "Tab");
+    assert_eq!(state.tab, Tab::Sources);
+    press(&mut state, "Left");
+    assert_eq!(state.tab, Tab::Help);
+    press(&mut state, "1 Enter");
+    assert_eq!(state.mode, Mode::Detail);
+    press(&mut state, "Esc");
+    assert_eq!(state.mode, Mode::Browse);
+}

@@ -1,0 +1,331 @@
+//! The command line, as types. Nothing is done here; `render` turns the types into texts.
+
+mod choices;
+mod lists;
+mod render;
+mod settings;
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+use synguard_kernel::instance::Instance;
+use synguard_model::{
+    duration,
+    settings::{MAX_LIST, MAX_SOURCES, Mode, parse_bool, parse_confirm, parse_instance, parse_interface},
+};
+use synguard_top::sources::Sort;
+
+pub use self::{
+    lists::{AddArgs, EntryArgs, ImportArgs, ListCommand},
+    render::{completions, man, usage_line},
+    settings::SettingsArgs,
+};
+use crate::config::{DEFAULT_PATH, Layer};
+
+/// A macro because `concat!` takes no constants.
+macro_rules! examples {
+    () => {
+        "\
+Examples:
+  synguard attach eth0 --monitor      watch for a while what would be dropped
+  synguard attach eth0 --confirm 60s  filter; undone unless `synguard confirm` follows in time
+  synguard status                     what is seen and dropped, and why
+  synguard set syn-rate=200           change a limit while it runs
+  synguard block add 192.0.2.0/24     stop a network altogether
+  synguard detach                     remove everything"
+    };
+}
+
+const EXAMPLES: &str = examples!();
+
+const EXAMPLES_AND_EXIT_CODES: &str = concat!(
+    examples!(),
+    "
+
+Durations (DUR) are a number and a unit: 500ms, 30s, 10m, 2h, 7d.
+
+Exit codes:
+  0  done
+  1  failed
+  2  usage, or an invalid value or file
+  3  not attached
+  4  missing privilege: run it as root
+  5  conflict: already attached, another XDP program is there, or the lock is held"
+);
+
+const ATTACH_EXAMPLES: &str = "\
+Examples:
+  synguard attach eth0
+  synguard attach eth0 eth1 --ports 80,443 --syn-rate 50 --hold 30s
+  synguard attach eth0 --confirm 60s     over SSH: undoes itself unless confirmed
+  synguard attach eth0 --no-control      attach and return; the filter works by itself
+
+A flag wins over the configuration file, and the file over the defaults.
+A flag that is true or false also takes a value: --monitor=false.";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  synguard top                              live; ? shows the keys, q quits
+  synguard top --once --limit 5             the five busiest sources, as text
+  synguard top --json --sort dropped | jq '.sources[].source'
+
+Without a terminal it prints once. Rates are measured over the interval.";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  synguard set syn-rate=200
+  synguard set syn-rate=1000 syn-burst=5000 hold=1m
+  synguard set ports=80,443,8000-8010 monitor=false
+
+Keys: syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6,
+prefix-rate, distinct-limit, cookies, answer-rate, answer-network-rate, keep-options, first-syn,
+check-acks, each with the values of the `attach` flag of that name.";
+
+/// Drops excess SYNs per source in the network driver, before they cost the server anything.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "synguard", bin_name = "synguard", version, after_help = EXAMPLES, after_long_help = EXAMPLES_AND_EXIT_CODES)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Heading of the options that every command has.
+const EVERY_COMMAND: &str = "Options of every command";
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Which synguard, where several run on one machine
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "INSTANCE", default_value = "default", value_parser = parse_instance)]
+    pub name: String,
+    /// Where lasting state is kept, in a directory for each instance
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/var/lib/synguard")]
+    pub state_dir: PathBuf,
+    /// Where locks and journals are kept, in a directory for each instance
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/run/synguard")]
+    pub run_dir: PathBuf,
+    /// Where the BPF file system is mounted; program and maps are pinned in it
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/sys/fs/bpf")]
+    pub bpffs: PathBuf,
+    /// Say more about what is done; twice for every detail
+    #[arg(short, long, global = true, help_heading = EVERY_COMMAND, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Attach the filter, and control it until Ctrl-C or SIGTERM, which detaches it
+    Attach(AttachArgs),
+    /// Remove the filter: from the named interfaces, or from all and with everything it left behind
+    #[command(
+        after_help = "Examples:\n  synguard detach eth1   from this one; the others stay\n  synguard detach        from all"
+    )]
+    Detach {
+        /// Interfaces to detach from; none: all
+        #[arg(value_name = "IFACE", value_parser = parse_interface)]
+        interfaces: Vec<String>,
+    },
+    /// Show where the filter is attached, what it has seen and dropped, and why
+    #[command(after_help = "Examples:\n  synguard status\n  synguard status --json | jq .counters")]
+    Status(Output),
+    /// Show the busiest sources and what is done about them, live or once
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(TopArgs),
+    /// Explain what would happen to a SYN from an address now, and why
+    #[command(
+        after_help = "Examples:\n  synguard why 192.0.2.7\n  synguard why 2001:db8::1 --port 443 --json | jq .verdict"
+    )]
+    Why(WhyArgs),
+    /// Change settings of the attached filter: all of those given, or on an error none
+    #[command(after_help = SET_EXAMPLES)]
+    Set {
+        /// Settings and their new values
+        #[arg(value_name = "KEY=VALUE", required = true, value_parser = Assignment::parse)]
+        assignments: Vec<Assignment>,
+    },
+    /// Show the settings in force, in the form that `set` takes
+    #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
+    Show(Output),
+    /// Have the controller read its configuration file again; if that is not valid, nothing changes
+    #[command(
+        after_help = "Example:\n  synguard reload        as SIGHUP, but it waits and says what came of it"
+    )]
+    Reload,
+    /// Block addresses and networks, whatever they send
+    #[command(after_help = lists::BLOCK_EXAMPLES)]
+    Block {
+        /// What to do with the blocklist.
+        #[command(subcommand)]
+        command: ListCommand,
+    },
+    /// Let addresses and networks pass, whatever they send
+    #[command(after_help = lists::ALLOW_EXAMPLES)]
+    Allow {
+        /// What to do with the allowlist.
+        #[command(subcommand)]
+        command: ListCommand,
+    },
+    /// Show what the controller has seen and done, the oldest first
+    #[command(
+        after_help = "Examples:\n  synguard events\n  synguard events --follow\n  synguard events --json | jq '.events[] | select(.event == \"attack_began\")'"
+    )]
+    Events {
+        /// Go on with what happens from now on
+        #[arg(short, long)]
+        follow: bool,
+        /// How it is printed; with --follow, --json is one object a line.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Keep the filter that was attached with --confirm
+    #[command(
+        after_help = "Example:\n  synguard attach eth0 --confirm 60s\n  synguard confirm        from a new connection: it proves that you are not locked out"
+    )]
+    Confirm,
+    /// Print a script that completes synguard's command line in a shell
+    #[command(after_help = "Example:\n  synguard completions bash > /etc/bash_completion.d/synguard")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  synguard man > /usr/local/share/man/man8/synguard.8")]
+    Man,
+}
+
+/// The form of what a reading command prints.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Output {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `why`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct WhyArgs {
+    /// Where the SYN comes from
+    #[arg(value_name = "IP", value_parser = parse_address)]
+    pub address: IpAddr,
+    /// The port it is for [default: one that is guarded]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "must be an IPv4 or IPv6 address, such as 192.0.2.7 or 2001:db8::1")
+}
+
+/// Arguments of `top`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TopArgs {
+    /// Print the busiest sources as text, and end
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON object, and end
+    #[arg(long)]
+    pub json: bool,
+    /// What the busiest sources are chosen by
+    #[arg(long, value_name = "BY", value_parser = choices::sort(), default_value = Sort::default().label())]
+    pub sort: Sort,
+    /// How many sources are listed at most: 1 to 10000 [default: 20 as text, 1000 live and as JSON]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: Option<u16>,
+    /// Time between two looks, which is what rates are measured over: 100ms to 1m
+    #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_interval)]
+    pub interval: Duration,
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration::parse(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_millis(100)..=Duration::from_secs(60);
+    if allowed.contains(&interval) { Ok(interval) } else { Err("must be 100ms to 1m".to_owned()) }
+}
+
+/// Arguments of `attach`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = ATTACH_EXAMPLES)]
+pub struct AttachArgs {
+    /// Interfaces to attach to; may be left out if the configuration file names some
+    #[arg(value_name = "IFACE", value_parser = parse_interface)]
+    pub interfaces: Vec<String>,
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", help = format!("Configuration file [default: {DEFAULT_PATH}, if there is one]"))]
+    pub config: Option<PathBuf>,
+    /// How to attach: in the driver (native), in the kernel's slower generic path, or native where the driver
+    /// can and else generic [default: auto]
+    #[arg(long, value_parser = choices::mode())]
+    pub mode: Option<Mode>,
+    /// Undo everything unless `synguard confirm` comes within this time (1s to 1d)
+    #[arg(long, value_name = "DUR", value_parser = parse_confirm)]
+    pub confirm: Option<Duration>,
+    /// Attach and return: the filter works by itself until `synguard detach`
+    #[arg(long)]
+    pub no_control: bool,
+    /// Leave the filter attached when the controller is stopped
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_bool)]
+    pub keep_on_exit: Option<bool>,
+    /// Capacity of the table of sources.
+    #[arg(long, value_name = "N", value_parser = |text: &str| MAX_SOURCES.parse::<u32>(text),
+        help = format!("How many sources are tracked at once: {MAX_SOURCES} [default: 262144]"))]
+    pub max_sources: Option<u32>,
+    /// Capacity of the operator's lists.
+    #[arg(long, value_name = "N", value_parser = |text: &str| MAX_LIST.parse::<u32>(text),
+        help = format!("How many entries the blocklist and the allowlist may each have: {MAX_LIST} [default: 2097152]"))]
+    pub max_list: Option<u32>,
+    /// Live settings to begin with.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// One `KEY=VALUE` of `set`; neither side is checked yet, see [`synguard_model::settings::Settings::set_all`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// What stands before the first `=`.
+    pub key: String,
+    /// What stands after it.
+    pub value: String,
+}
+
+impl Assignment {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, such as syn-rate=200")?;
+        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl Global {
+    /// Where the chosen instance keeps its things.
+    pub fn instance(&self) -> Instance {
+        Instance::new(&self.name, &self.bpffs, &self.run_dir, &self.state_dir)
+    }
+}
+
+impl AttachArgs {
+    /// What the flags say, to be laid over the configuration file.
+    pub(crate) fn layer(&self) -> Layer {
+        let Self { interfaces, mode, keep_on_exit, max_sources, max_list, settings, .. } = self;
+        Layer {
+            settings: settings.patch(),
+            interfaces: (!interfaces.is_empty()).then(|| interfaces.clone()),
+            mode: *mode,
+            max_sources: *max_sources,
+            max_list: *max_list,
+            keep_on_exit: *keep_on_exit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! What `status` tells of the controller's work: as the controller has published it, or, without one, as the counters
+//! and the journal show it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use synguard_common::answer::{ANSWER_CHECK_ACKS, ANSWER_OPTIONS, ANSWER_SECOND_SYN, Answering};
+use synguard_kernel::{
+    instance::Instance,
+    sysctl::{self, Setting},
+};
+use synguard_model::{
+    attack::{Kind, Phase},
+    duration,
+    settings::Settings,
+    snapshot::Snapshot,
+};
+
+use crate::controller::status_file::View;
+
+/// The attack, if there is one, and the cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) phase: Phase,
+    /// When it began, in nanoseconds of CLOCK_MONOTONIC, if that is known.
+    since_ns: Option<u64>,
+    pub(crate) kind: Option<Kind>,
+    kernel_cookies: bool,
+    /// How the filter answers, if it does.
+    answers: Option<Answers>,
+    pub(crate) cookies: Sysctl,
+    pub(crate) timestamps: Sysctl,
+}
+
+/// How the filter answers SYNs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answers {
+    options: bool,
+    second_syn: bool,
+    check_acks: bool,
+}
+
+/// A setting of the kernel's, if it can be read, and what it was before the controller raised it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sysctl {
+    pub(crate) now: Option<u8>,
+    original: Option<u8>,
+}
+
+impl Sysctl {
+    /// Nobody has raised it, unless `original` says so.
+    fn read(setting: Setting, original: Option<u8>) -> Self {
+        let now = setting.read();
+        Self { now, original: original.or(now) }
+    }
+
+    fn json(self) -> Value {
+        json!({ "sysctl": self.now, "original": self.original })
+    }
+
+    fn text(self, setting: Setting) -> String {
+        let name = setting.name();
+        match (self.now, self.original) {
+            (None, _) => format!("{name} cannot be read"),
+            (Some(now), Some(before)) if now != before => format!("{name} is {now}, was {before}"),
+            (Some(now), _) => format!("{name} is {now}"),
+        }
+    }
+}
+
+impl Answers {
+    /// What the program does at `now_ns`, whoever has told it.
+    fn of(answering: &Answering, now_ns: u64) -> Option<Self> {
+        answering.is_on(now_ns).then(|| Self {
+            options: answering.has(ANSWER_OPTIONS),
+            second_syn: answering.has(ANSWER_SECOND_SYN),
+            check_acks: answering.has(ANSWER_CHECK_ACKS),
+        })
+    }
+}
+
+impl Control {
+    pub(crate) fn find(
+        instance: &Instance,
+        controller: Option<u32>,
+        earlier: &Snapshot,
+        now: &Snapshot,
+        settings: &Settings,
+        answering: &Answering,
+    ) -> Self {
+        let answers = Answers::of(answering, now.at_ns);
+        let sysctls = |[cookies, timestamps]: [Option<u8>; 2]| {
+            let cookies = Sysctl::read(Setting::Syncookies, cookies);
+            (cookies, Sysctl::read(Setting::Timestamps, timestamps))
+        };
+        if let Some(view) = controller.and_then(|pid| View::of(pid, &instance.run)) {
+            let View { phase, phase_since_ns: since_ns, kind, kernel_cookies, .. } = view;
+            let (cookies, timestamps) = sysctls([view.original, view.timestamps_original]);
+            return Self { phase, since_ns, kind, kernel_cookies, answers, cookies, timestamps };
+        }
+        let kind = synguard_policy::glance(earlier, now, settings);
+        let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
+        // One that was killed may have left them raised.
+        let owed = [Setting::Syncookies, Setting::Timestamps].map(|one| sysctl::owed(&instance.run, one));
+        let kernel_cookies = owed[0].is_some();
+        let (cookies, timestamps) = sysctls(owed);
+        Self { phase, since_ns: None, kind, kernel_cookies, answers, cookies, timestamps }
+    }
+
+    /// For how many seconds the phase has lasted at `now_ns`, if that is known.
+    pub(crate) fn phase_seconds(&self, now_ns: u64) -> Option<u64> {
+        self.since_ns.map(|since_ns| now_ns.saturating_sub(since_ns) / 1_000_000_000)
+    }
+
+    /// The kind in one word: a mixed attack is a distributed one above all.
+    pub(crate) const fn kind_name(&self) -> Option<&'static str> {
+        match self.kind {
+            None => None,
+            Some(Kind::Concentrated) => Some("concentrated"),
+            Some(Kind::Distributed | Kind::Mixed) => Some("distributed"),
+        }
+    }
+
+    pub(crate) const fn kind_names(&self) -> &'static [&'static str] {
+        match self.kind {
+            None => &[],
+            Some(Kind::Concentrated) => &["concentrated"],
+            Some(Kind::Distributed) => &["distributed"],
+            Some(Kind::Mixed) => &["concentrated", "distributed"],
+        }
+    }
+
+    /// Who answers with cookies because of the filter.
+    pub(crate) const fn cookie_mode(&self) -> &'static str {
+        match (self.answers, self.kernel_cookies) {
+            (Some(_), _) => "xdp",
+            (None, true) => "kernel",
+            (None, false) => "off",
+        }
+    }
+
+    pub(crate) fn cookies_json(&self) -> Value {
+        let Sysctl { now, original } = self.cookies;
+        json!({ "mode": self.cookie_mode(), "sysctl": now, "original": original })
+    }
+
+    pub(crate) fn timestamps_json(&self) -> Value {
+        self.timestamps.json()
+    }
+
+    /// How SYNs are answered, or null.
+    pub(crate) fn answering_json(&self) -> Value {
+        let json = |Answers { options, second_syn, check_acks }| json!({ "options": options, "first_syn": second_syn, "check_acks": check_acks });
+        self.answers.map_or(Value::Null, json)
+    }
+
+    pub(crate) fn phase_text(&self, now_ns: u64) -> String {
+        let mut text = self.phase.name().to_owned();
+        if let Some(kind) = self.kind {
+            text += &format!(" ({kind})");
+        }
+        if let Some(seconds) = self.phase_seconds(now_ns) {
+            text += &format!(" for {}", duration::format(Duration::from_secs(seconds)));
+        }
+        text
+    }
+
+    pub(crate) fn cookies_text(&self) -> String {
+        let cookies = self.cookies.text(Setting::Syncookies);
+        let Some(Answers { options, second_syn, .. }) = self.answers else {
+            let who = if self.kernel_cookies {
+                "the kernel answers every SYN with one"
+            } else {
+                "as the kernel is set"
+            };
+            return if self.cookies.now.is_none() { cookies } else { format!("{who}: {cookies}") };
+        };
+        let how = if options { "keeping the options" } else { "with the MSS only" };
+        let first = if second_syn { ", when they are sent again" } else { "" };
+        let timestamps = self.timestamps.text(Setting::Timestamps);
+        format!("SYNs are answered in the driver, {how}{first}: {cookies}; {timestamps}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_what_is_so() {
+        let calm = Control {
+            phase: Phase::Calm,
+            since_ns: None,
+            kind: None,
+            kernel_cookies: false,
+            answers: None,
+            cookies: Sysctl { now: Some(1), original: Some(1) },
+            timestamps: Sysctl { now: Some(1), original: Some(1) },
+        };
+        assert_eq!((calm.phase_text(0), calm.kind_name()), ("calm".to_owned(), None));
+        assert_eq!(calm.cookies_json(), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
+        assert!(calm.cookies_text().ends_with("is 1"));
+        let mixed = Control {
+            phase: Phase::Attack,
+            since_ns: Some(1_000_000_000),
+            kind: Some(Kind::Mixed),
+            kernel_cookies: true,
+            cookies: Sysctl { now: Some(2), original: Some(0) },
+            ..calm.clone()
+        };
+        assert_eq!(mixed.phase_text(91_999_999_999), "attack (concentrated and distributed) for 1m30s");
+        assert_eq!((mixed.kind_name(), mixed.kind_names().len()), (Some("distributed"), 2));
+        assert_eq!(mixed.cookies_json(), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
+        assert!(mixed.cookies_text().ends_with("is 2, was 0"));
+        let answers = Answers { options: true, second_syn: false, check_acks: true };
+        let timestamps = Sysctl { now: Some(2), original: Some(1) };
+        let answering = Control { answers: Some(answers), timestamps, ..mixed.clone() };
+        assert_eq!(answering.cookie_mode(), "xdp");
+        assert_eq!(
+            answering.cookies_text(),
+            "SYNs are answered in the driver, keeping the options: net.ipv4.tcp_syncookies is 2, was 0; \
+             net.ipv4.tcp_timestamps is 2, was 1"
+        );
+        assert_eq!(answering.timestamps_json(), json!({ "sysctl": 2, "original": 1 }));
+        let expected = json!({ "options": true, "first_syn": false, "check_acks": true });
+        assert_eq!((answering.answering_json(), mixed.answering_json()), (expected, Value::Null));
+        let unreadable = Control { cookies: Sysctl::default(), ..calm };
+        assert!(unreadable.cookies_text().contains("cannot be read"));
+    }
+}

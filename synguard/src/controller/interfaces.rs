@@ -1,0 +1,87 @@
+//! Interfaces that go, come back – as a bond or a VLAN does when it is reconfigured – or are renamed.
+
+use anyhow::Result;
+use synguard_datapath::Attached;
+use synguard_kernel::{lock::Lock, netlink};
+use synguard_model::event::Event;
+
+use super::Options;
+
+#[derive(Debug, Default)]
+pub(super) struct Interfaces {
+    missing: Vec<String>,
+    /// Those that are back but cannot be attached to, which is said once.
+    refused: Vec<String>,
+    is_due: bool,
+}
+
+impl Interfaces {
+    /// Something was heard of an interface.
+    pub(super) fn look_soon(&mut self) {
+        self.is_due = true;
+    }
+
+    pub(super) fn are_to_be_checked(&self) -> bool {
+        self.is_due
+    }
+
+    /// Attaches again to those that have come back, and follows those that were renamed.
+    pub(super) fn check(&mut self, options: &Options<'_>) -> Result<Vec<Event>> {
+        self.is_due = false;
+        let mut events = Vec::new();
+        for link in synguard_datapath::attached(&options.instance.pins)? {
+            if link.ifindex == 0 {
+                self.check_missing(link.name, options, &mut events);
+            } else if link.place.is_some() {
+                events.extend(follow(link, options));
+            }
+        }
+        Ok(events)
+    }
+
+    fn check_missing(&mut self, interface: String, options: &Options<'_>, events: &mut Vec<Event>) {
+        if !self.missing.contains(&interface) {
+            self.missing.push(interface.clone());
+            events.push(Event::InterfaceGone { interface: interface.clone() });
+        }
+        match netlink::by_name(&interface) {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                self.refused.retain(|other| *other != interface);
+                return;
+            }
+            Err(error) => return log::warn!("{error:#}"),
+        }
+        match (options.reattach)(&interface) {
+            Ok(()) => {
+                self.missing.retain(|other| *other != interface);
+                self.refused.retain(|other| *other != interface);
+                events.push(Event::InterfaceBack { interface });
+            }
+            Err(error) if !self.refused.contains(&interface) => {
+                self.refused.push(interface.clone());
+                events.push(Event::InterfaceNotAttached { interface, why: format!("{error:#}") });
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Lets the pin of an interface follow its name, so that the filter is found under the one it has.
+fn follow(link: Attached, options: &Options<'_>) -> Option<Event> {
+    let now = netlink::by_index(link.ifindex).ok()??.name;
+    if now == link.name {
+        return None;
+    }
+    let rename = || -> Result<()> {
+        let _lock = Lock::change(options.instance)?;
+        synguard_datapath::rename(&options.instance.pins, &link.name, &now)
+    };
+    match rename() {
+        Ok(()) => Some(Event::InterfaceRenamed { interface: link.name, now }),
+        Err(error) => {
+            log::warn!("{} is called {now} now, but its pin cannot follow: {error:#}", link.name);
+            None
+        }
+    }
+}
