@@ -2,35 +2,38 @@
 //! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
 
 use crate::{
+    addr::Halves,
     admission::Admission,
-    answer::Answering,
-    first_syn::FirstSyns,
-    held::{self, Held},
-    list::{ListEntry, ListKey, Lists},
-    listed::{self, Listed},
-    listener::ListenerPair,
-    network::NetworkSketch,
-    prefix::Halves,
-    rate::Limit,
-    verdict::Reason,
+    gcra::RateLimit,
+    hold_cache::{self, HoldCache},
+    ip_list::{
+        IpLists, ListEntry, Prefix,
+        cache::{self, ListCache},
+    },
+    reason::Reason,
+    source::{SourceKey, SourceState},
+    syn_cookie::{
+        config::SynCookieConfig, listener_cache::ListenerPair, prefix_limit::PrefixRateSketch,
+        seen_syns::SeenSyns,
+    },
 };
 
 /// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
-/// [`Config::flags`]: nothing is dropped; drops are counted under [`Reason::watched`].
+/// [`Config::flags`]: nothing is dropped; drops are counted under [`Reason::monitored`].
 pub const FLAG_MONITOR: u32 = 1 << 0;
 /// [`Config::flags`]: every port is guarded, whatever [`PortSet`] says.
 pub const FLAG_ALL_PORTS: u32 = 1 << 1;
 /// [`Config::flags`]: combinations of TCP flags that no host sends are dropped.
 pub const FLAG_DROP_BAD_FLAGS: u32 = 1 << 2;
 /// [`Config::flags`]: the controller may change the kernel's timestamps so that answers keep a connection's options. The
-/// datapath reads neither this nor the next two: what it has to know of answering is in `ANSWERING`.
-pub const FLAG_KEEP_OPTIONS: u32 = 1 << 3;
+/// datapath reads neither this nor the next two: what it has to know of answering is in `SYN_COOKIES`.
+pub const FLAG_COOKIE_OPTIONS: u32 = 1 << 3;
 /// [`Config::flags`]: while SYNs are answered, ACKs that return no valid cookie are dropped.
 pub const FLAG_CHECK_ACKS: u32 = 1 << 4;
 /// [`Config::flags`]: the controller may have first SYNs dropped.
-pub const FLAG_FIRST_SYN: u32 = 1 << 5;
+pub const FLAG_DROP_FIRST_SYN: u32 = 1 << 5;
 
 /// Every live setting, at index 0 of `CONFIG`. All zeros means: nothing is limited, everything passes.
 ///
@@ -43,19 +46,19 @@ pub struct Config {
     pub abi: u32,
     /// A union of `FLAG_*`.
     pub flags: u32,
-    /// [`Limit::interval_ns`] of a source; 0 means that no rate is configured.
+    /// [`RateLimit::interval_ns`] of a source; 0 means that no rate is configured.
     pub syn_interval_ns: u64,
-    /// [`Limit::tolerance_ns`] of a source.
+    /// [`RateLimit::tolerance_ns`] of a source.
     pub syn_tolerance_ns: u64,
     /// How long a source over its limit stays in hold, in nanoseconds; 0 means that each SYN is judged.
     pub hold_ns: u64,
     /// After this moment nothing is dropped any more (an unconfirmed `attach --confirm`); 0 means never.
     pub disarm_at_ns: u64,
-    /// Mask of the part of an IPv6 address that is the source, see [`crate::prefix::mask`].
+    /// Mask of the part of an IPv6 address that is the source, see [`crate::addr::mask`].
     pub source_mask_v6: Halves,
-    /// [`Limit::interval_ns`] of a prefix; 0 means that prefixes are not limited.
+    /// [`RateLimit::interval_ns`] of a prefix; 0 means that prefixes are not limited.
     pub prefix_interval_ns: u64,
-    /// [`Limit::tolerance_ns`] of a prefix.
+    /// [`RateLimit::tolerance_ns`] of a prefix.
     pub prefix_tolerance_ns: u64,
     /// Secret that decides which addresses share cells and registers, see [`crate::hash::mix`].
     pub hash_seed: Halves,
@@ -72,9 +75,9 @@ pub struct Config {
     /// What the controller may do about a distributed flood, one of `COOKIES_*`.
     pub cookies: u32,
     /// Answers a second in all, 0 for any number: for the controller.
-    pub answer_rate: u32,
+    pub cookie_rate: u32,
     /// Answers a second to one /24 or /48, 0 for any number: for the controller.
-    pub answer_network_rate: u32,
+    pub cookie_prefix_rate: u32,
 }
 
 /// [`Config::cookies`]: nothing.
@@ -89,14 +92,14 @@ pub const COOKIES_XDP: u32 = 3;
 impl Config {
     /// The rate limit of one source.
     #[inline(always)]
-    pub const fn syn_limit(&self) -> Limit {
-        Limit { interval_ns: self.syn_interval_ns, tolerance_ns: self.syn_tolerance_ns }
+    pub const fn syn_limit(&self) -> RateLimit {
+        RateLimit { interval_ns: self.syn_interval_ns, tolerance_ns: self.syn_tolerance_ns }
     }
 
     /// The rate limit of one prefix.
     #[inline(always)]
-    pub const fn prefix_limit(&self) -> Limit {
-        Limit { interval_ns: self.prefix_interval_ns, tolerance_ns: self.prefix_tolerance_ns }
+    pub const fn prefix_limit(&self) -> RateLimit {
+        RateLimit { interval_ns: self.prefix_interval_ns, tolerance_ns: self.prefix_tolerance_ns }
     }
 
     /// Whether all bits of `flag` are set.
@@ -148,37 +151,10 @@ pub struct Counter {
     pub bytes: u64,
 }
 
-/// A source: an IPv4 address (IPv4-mapped), or an IPv6 address masked to the configured prefix.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SourceKey {
-    /// The address's halves as they lie in a packet.
-    pub address: Halves,
-}
-
-/// What is known of one source. Fields are updated on several CPUs at once, each by a single atomic
-/// operation or, where a lost update only makes a display older by one packet, a plain store.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SourceState {
-    /// The bucket, see [`crate::rate::take`].
-    pub tat_ns: u64,
-    /// The source is in hold until then; 0 if it never was.
-    pub hold_until_ns: u64,
-    /// SYNs that were within the rate.
-    pub passed: u64,
-    /// SYNs that were over the rate or in hold (in monitor mode: that would have been dropped).
-    pub dropped: u64,
-    /// First SYN.
-    pub first_seen_ns: u64,
-    /// Latest SYN.
-    pub last_seen_ns: u64,
-}
-
 /// Something rare that happened in the datapath, read by the controller from `EVENTS`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Event {
+pub struct DatapathEvent {
     /// When.
     pub at_ns: u64,
     /// Who.
@@ -195,7 +171,7 @@ pub struct Event {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuState {
-    /// The bucket that bounds events to [`EVENT_LIMIT`], see [`crate::rate::take`].
+    /// The bucket that bounds events to [`EVENT_LIMIT`], see [`crate::gcra::take`].
     pub event_tat_ns: u64,
     /// Events written to the ring buffer.
     pub events_sent: u64,
@@ -209,8 +185,8 @@ pub struct CpuState {
     pub clock_tick: u64,
     /// The clock at that tick, in nanoseconds.
     pub clock_ns: u64,
-    /// The bucket of this CPU's answers, see [`Answering::limit`].
-    pub answer_tat_ns: u64,
+    /// The bucket of this CPU's answers, see [`SynCookieConfig::limit`].
+    pub cookie_tat_ns: u64,
     /// Of no meaning: values are put here to be taken back.
     pub scratch: u64,
     /// Zero.
@@ -218,7 +194,7 @@ pub struct CpuState {
 }
 
 /// Events a CPU may emit: 20 a second, bursts of 40.
-pub const EVENT_LIMIT: Limit = Limit::new(20, 40);
+pub const EVENT_LIMIT: RateLimit = RateLimit::new(20, 40);
 
 const _: () = {
     assert!(size_of::<Config>() == 120);
@@ -226,24 +202,24 @@ const _: () = {
     assert!(size_of::<Counter>() == 16);
     assert!(size_of::<SourceKey>() == 16);
     assert!(size_of::<SourceState>() == 48);
-    assert!(size_of::<Event>() == 32);
+    assert!(size_of::<DatapathEvent>() == 32);
     assert!(size_of::<CpuState>() == 192);
-    assert!(size_of::<Answering>() == 72);
-    assert!(size_of::<Held>() == held::SLOTS * 32);
-    assert!(size_of::<Listed>() == listed::SLOTS * 80);
+    assert!(size_of::<SynCookieConfig>() == 72);
+    assert!(size_of::<HoldCache>() == hold_cache::SLOTS * 32);
+    assert!(size_of::<ListCache>() == cache::SLOTS * 80);
     assert!(size_of::<ListenerPair>() == 64);
-    assert!(size_of::<NetworkSketch>() == 32 << 10);
-    assert!(size_of::<FirstSyns>() == 4 << 20);
-    assert!(size_of::<ListKey>() == 24);
+    assert!(size_of::<PrefixRateSketch>() == 32 << 10);
+    assert!(size_of::<SeenSyns>() == 4 << 20);
+    assert!(size_of::<Prefix>() == 24);
     assert!(size_of::<ListEntry>() == 24);
-    assert!(size_of::<Lists>() == 16 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
+    assert!(size_of::<IpLists>() == 16 + 2 * (2 * (8 + 64 * (1 + 16 + 4)) + 8));
     assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
 };
 
 #[cfg(feature = "user")]
 mod user {
     use super::*;
-    use crate::distinct::Registers;
+    use crate::hyperloglog::HyperLogLog;
 
     macro_rules! pod {
         ($($type:ty),+) => {$(
@@ -259,17 +235,17 @@ mod user {
         Counter,
         SourceKey,
         SourceState,
-        Event,
+        DatapathEvent,
         CpuState,
-        Answering,
+        SynCookieConfig,
         ListenerPair,
-        NetworkSketch,
-        Registers,
-        Held,
-        Listed,
-        ListKey,
+        PrefixRateSketch,
+        HyperLogLog,
+        HoldCache,
+        ListCache,
+        Prefix,
         ListEntry,
-        Lists
+        IpLists
     );
 }
 

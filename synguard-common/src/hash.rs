@@ -1,6 +1,6 @@
 //! A seeded hash of an address, from which the sketch's cells and the distinct count's registers are chosen.
 
-use crate::prefix::Halves;
+use crate::addr::Halves;
 
 /// Mixes an address with a secret seed into 64 bits that depend on all of it. The multiply and xor-shift rounds
 /// are those of SplitMix64's finaliser (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
@@ -22,7 +22,7 @@ mod tests {
     use std::{collections::HashSet, vec, vec::Vec};
 
     use super::*;
-    use crate::prefix::v4_mapped;
+    use crate::addr::v4_mapped;
 
     #[test]
     fn neighbouring_addresses_spread_evenly() {

@@ -8,24 +8,16 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod abi;
+pub mod addr;
 pub mod admission;
-pub mod answer;
-pub mod branchless;
-pub mod distinct;
-pub mod first_syn;
+pub mod count_min;
+pub mod gcra;
 pub mod hash;
-pub mod held;
-pub mod list;
-pub mod list_table;
-pub mod listed;
-pub mod listener;
-pub mod names;
-pub mod network;
-pub mod offer;
-pub mod opaque;
-pub mod prefix;
-pub mod proven;
-pub mod rate;
-pub mod sketch;
-pub mod syn_ack;
-pub mod verdict;
+pub mod hold_cache;
+pub mod hyperloglog;
+pub mod ip_list;
+pub mod map_names;
+pub mod reason;
+pub mod source;
+pub mod syn_cookie;
+pub mod verifier;

@@ -1,15 +1,15 @@
-//! Atomic operations on fields of a map value that several CPUs update at once.
+//! Atomic operations on fields of a map value that several CPUs update at the same time.
 //!
-//! The BPF instruction set has them (version 3, kernel 5.12), but rustc declares its BPF target to have none
-//! beyond load and store, so `AtomicU64` lacks them there and the compiler's intrinsics are called instead.
-//! All are relaxed: a field orders nothing but itself.
+//! BPF has these instructions (version 3, kernel 5.12), but rustc declares its BPF target to have no atomics
+//! beyond load and store. `AtomicU64` therefore lacks them there, and this module calls the compiler's intrinsics.
+//! All operations are relaxed: they order no other memory access.
 
-/// A `u64` in a map value, shared with other CPUs and userspace. Every access through it is atomic.
+/// A `u64` field of a map value, shared with other CPUs and userspace. Every access through it is atomic.
 #[derive(Clone, Copy)]
-pub struct Shared(*mut u64);
+pub struct SharedU64(*mut u64);
 
-impl Shared {
-    /// A handle to the field.
+impl SharedU64 {
+    /// Returns a handle to the field.
     ///
     /// # Safety
     ///
@@ -21,22 +21,19 @@ impl Shared {
 }
 
 #[cfg(target_arch = "bpf")]
-impl Shared {
-    /// The field's value.
+impl SharedU64 {
     #[inline(always)]
     pub fn load(self) -> u64 {
         // SAFETY: valid by `new`; an aligned load of eight bytes is one instruction.
         unsafe { self.0.read_volatile() }
     }
 
-    /// Replaces the field's value.
     #[inline(always)]
     pub fn store(self, value: u64) {
         // SAFETY: valid by `new`; an aligned store of eight bytes is one instruction.
         unsafe { self.0.write_volatile(value) }
     }
 
-    /// Adds to the field.
     #[inline(always)]
     pub fn add(self, value: u64) {
         use core::intrinsics::{AtomicOrdering, atomic_xadd};
@@ -44,42 +41,39 @@ impl Shared {
         unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(self.0, value) };
     }
 
-    /// Replaces the field's value if it still is `seen`; otherwise returns what it is.
+    /// Replaces the field's value if it still is `expected`; otherwise returns the present value.
     #[inline(always)]
-    pub fn replace(self, seen: u64, value: u64) -> Result<(), u64> {
+    pub fn compare_exchange(self, expected: u64, value: u64) -> Result<(), u64> {
         use core::intrinsics::{AtomicOrdering, atomic_cxchg};
         const RELAXED: AtomicOrdering = AtomicOrdering::Relaxed;
         // SAFETY: valid by `new`.
-        let (found, replaced) = unsafe { atomic_cxchg::<u64, RELAXED, RELAXED>(self.0, seen, value) };
+        let (found, replaced) = unsafe { atomic_cxchg::<u64, RELAXED, RELAXED>(self.0, expected, value) };
         if replaced { Ok(()) } else { Err(found) }
     }
 }
 
 #[cfg(not(target_arch = "bpf"))]
-impl Shared {
+impl SharedU64 {
     fn atomic(&self) -> &core::sync::atomic::AtomicU64 {
         // SAFETY: valid by `new`.
         unsafe { core::sync::atomic::AtomicU64::from_ptr(self.0) }
     }
 
-    /// The field's value.
     pub fn load(self) -> u64 {
         self.atomic().load(core::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Replaces the field's value.
     pub fn store(self, value: u64) {
         self.atomic().store(value, core::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Adds to the field.
     pub fn add(self, value: u64) {
         self.atomic().fetch_add(value, core::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Replaces the field's value if it still is `seen`; otherwise returns what it is.
-    pub fn replace(self, seen: u64, value: u64) -> Result<(), u64> {
+    /// Replaces the field's value if it still is `expected`; otherwise returns the present value.
+    pub fn compare_exchange(self, expected: u64, value: u64) -> Result<(), u64> {
         use core::sync::atomic::Ordering::Relaxed;
-        self.atomic().compare_exchange(seen, value, Relaxed, Relaxed).map(drop)
+        self.atomic().compare_exchange(expected, value, Relaxed, Relaxed).map(drop)
     }
 }

@@ -1,21 +1,21 @@
-//! The XDP program's modules: `packet::parse` → `filter::judge` → `answer::judge` → `account::count`.
+//! The modules of the XDP program. `main.rs` runs them in this order: `parse`, `ip_lists`, `rate_limit`, `syn_cookie`,
+//! `counters`.
 //!
-//! They compile for the host too, where the tests drive the real parser. Only `maps` names a map.
+//! They also compile for the host, where tests run the real parser. Only `maps` names a map.
 #![no_std]
 #![cfg_attr(target_arch = "bpf", feature(core_intrinsics))]
 #![cfg_attr(target_arch = "bpf", expect(internal_features, reason = "see `atomic`"))]
 
-pub mod account;
-pub mod ack;
-pub mod answer;
 pub mod atomic;
-mod bytes;
-pub mod distinct;
+pub mod cardinality;
+pub mod clock;
+pub mod counters;
 pub mod events;
-pub mod filter;
-mod global;
-pub mod limit;
-pub mod lists;
+mod frame;
+mod globals;
+pub mod ip_lists;
 pub mod maps;
-pub mod packet;
-pub mod proven;
+pub mod parse;
+pub mod rate_limit;
+mod settings;
+pub mod syn_cookie;

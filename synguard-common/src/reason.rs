@@ -1,0 +1,225 @@
+//! Why a packet passed, was dropped or was answered. Every packet has exactly one [`Reason`], which is also the index of
+//! its counter, so the counters sum to the packets seen.
+
+/// What happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Handed on to the network stack.
+    Pass,
+    /// Discarded in the driver.
+    Drop,
+    /// Turned into its own answer, and sent back in the driver.
+    Transmit,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $index:literal, $label:literal, $verdict:ident;)+) => {
+        /// Why a packet got its verdict. The value is the index into the `COUNTERS` map.
+        #[must_use]
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name = $index,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of its counter.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The name used in JSON, metrics and tables.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label),+ }
+            }
+
+            /// What it means, in a sentence or two; as it is documented, with links and all.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+
+            /// The reason with this counter.
+            #[inline(always)]
+            pub const fn from_index(index: u32) -> Option<Self> {
+                match index { $($index => Some(Self::$name),)+ _ => None }
+            }
+
+            /// What happens to a packet for this reason.
+            #[inline(always)]
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Self::$name => Verdict::$verdict),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Neither IPv4 nor IPv6: ARP, LLDP, spanning tree, PPPoE and the like.
+    NotIp = 0, "not_ip", Pass;
+    /// Too short for its headers, inconsistent, or tagged more deeply than is followed.
+    Malformed = 1, "malformed", Pass;
+    /// IP, but not TCP: UDP, ICMP, neighbour discovery, tunnels.
+    NotTcp = 2, "not_tcp", Pass;
+    /// A fragment other than the first: it carries no ports.
+    Fragment = 3, "fragment", Pass;
+    /// TCP, but not a SYN: established traffic, SYN-ACK, ACK, RST, FIN.
+    NotSyn = 4, "not_syn", Pass;
+    /// A SYN to a port that is not guarded.
+    UnguardedPort = 5, "unguarded_port", Pass;
+    /// A SYN to a guarded port from a source within its rate.
+    SynPassed = 6, "syn_passed", Pass;
+    /// A SYN to a guarded port, or one that hides its port, while no rate is configured.
+    Unconfigured = 7, "unconfigured", Pass;
+    /// A SYN from a source without an entry in the table: too many new sources arrive and this one is not
+    /// conspicuous, or there was no room.
+    Untracked = 8, "untracked", Pass;
+    /// A SYN that took its source over its rate.
+    RateExceeded = 9, "rate_exceeded", Drop;
+    /// A SYN from a source in hold.
+    Hold = 10, "hold", Drop;
+    /// A combination of TCP flags that no host sends (only with `drop-bad-flags`).
+    BadFlags = 11, "bad_flags", Drop;
+    /// As [`RateExceeded`](Self::RateExceeded), but only watching.
+    WouldRateExceeded = 12, "would_rate_exceeded", Pass;
+    /// As [`Hold`](Self::Hold), but only watching.
+    WouldHold = 13, "would_hold", Pass;
+    /// As [`BadFlags`](Self::BadFlags), but only watching.
+    WouldBadFlags = 14, "would_bad_flags", Pass;
+    /// A SYN that took its prefix (/24 or /48) over the prefix rate.
+    PrefixExceeded = 15, "prefix_exceeded", Drop;
+    /// As [`PrefixExceeded`](Self::PrefixExceeded), but only watching.
+    WouldPrefixExceeded = 16, "would_prefix_exceeded", Pass;
+    /// From an address in the allowlist.
+    Allowed = 17, "allowed", Pass;
+    /// From an address in the blocklist.
+    Blocked = 18, "blocked", Drop;
+    /// As [`Blocked`](Self::Blocked), but only watching.
+    WouldBlocked = 19, "would_blocked", Pass;
+    /// A SYN that was answered with a SYN cookie.
+    SynCookieSent = 20, "syn_cookie_sent", Transmit;
+    /// A SYN over the rate of answers in all.
+    CookieRateExceeded = 21, "cookie_rate_exceeded", Drop;
+    /// A SYN whose network (/24 or /48) is over its rate of answers.
+    CookiePrefixRateExceeded = 22, "cookie_prefix_rate_exceeded", Drop;
+    /// A SYN seen for the first time, while only those that are sent again are answered.
+    FirstSyn = 23, "first_syn", Drop;
+    /// A SYN to a port on which this host has no listener at that address, or to an address of another host.
+    NoListener = 24, "no_listener", Pass;
+    /// A SYN for which the kernel gave no cookie: its accept queue is full, or `tcp_syncookies` is not 2.
+    CookieUnavailable = 25, "cookie_unavailable", Pass;
+    /// A SYN that is left to the kernel to answer: with IP options, extension headers or fragments, with TCP options
+    /// that cannot be read or are signatures, with FIN, from an address that no host has, or of a connection that
+    /// there is already.
+    SynUnsupported = 26, "syn_unsupported", Pass;
+    /// A SYN that would be dropped unanswered, but from a source that proved itself lately. The kernel answers it.
+    ValidatedSource = 27, "validated_source", Pass;
+    /// An ACK that returns a valid cookie.
+    CookieAck = 28, "cookie_ack", Pass;
+    /// An ACK to a listener that belongs to no connection and returns no valid cookie.
+    AckWithoutConnection = 29, "ack_without_connection", Drop;
+    /// As [`CookieRateExceeded`](Self::CookieRateExceeded), but only watching.
+    WouldCookieRateExceeded = 30, "would_cookie_rate_exceeded", Pass;
+    /// As [`CookiePrefixRateExceeded`](Self::CookiePrefixRateExceeded), but only watching.
+    WouldCookiePrefixRateExceeded = 31, "would_cookie_prefix_rate_exceeded", Pass;
+    /// As [`FirstSyn`](Self::FirstSyn), but only watching.
+    WouldFirstSyn = 32, "would_first_syn", Pass;
+    /// As [`AckWithoutConnection`](Self::AckWithoutConnection), but only watching.
+    WouldAckWithoutConnection = 33, "would_ack_without_connection", Pass;
+}
+
+impl Reason {
+    /// The reason's counter.
+    #[inline(always)]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+
+    /// The reason to record instead when nothing may be dropped (monitor mode, or a filter that was not
+    /// confirmed in time). It always passes.
+    #[inline(always)]
+    pub const fn monitored(self) -> Self {
+        match self {
+            Self::RateExceeded => Self::WouldRateExceeded,
+            Self::Hold => Self::WouldHold,
+            Self::BadFlags => Self::WouldBadFlags,
+            Self::PrefixExceeded => Self::WouldPrefixExceeded,
+            Self::Blocked => Self::WouldBlocked,
+            Self::CookieRateExceeded => Self::WouldCookieRateExceeded,
+            Self::CookiePrefixRateExceeded => Self::WouldCookiePrefixRateExceeded,
+            Self::FirstSyn => Self::WouldFirstSyn,
+            Self::AckWithoutConnection => Self::WouldAckWithoutConnection,
+            other => other,
+        }
+    }
+
+    /// Whether a packet is dropped for this reason.
+    #[inline(always)]
+    pub const fn is_drop(self) -> bool {
+        matches!(self.verdict(), Verdict::Drop)
+    }
+
+    /// Whether the packet was a SYN (or could have hidden one) to a guarded port.
+    pub const fn is_guarded_syn(self) -> bool {
+        match self {
+            Self::SynPassed
+            | Self::Unconfigured
+            | Self::Untracked
+            | Self::RateExceeded
+            | Self::Hold
+            | Self::WouldRateExceeded
+            | Self::WouldHold
+            | Self::PrefixExceeded
+            | Self::WouldPrefixExceeded
+            | Self::SynCookieSent
+            | Self::CookieRateExceeded
+            | Self::CookiePrefixRateExceeded
+            | Self::FirstSyn
+            | Self::NoListener
+            | Self::CookieUnavailable
+            | Self::SynUnsupported
+            | Self::ValidatedSource
+            | Self::WouldCookieRateExceeded
+            | Self::WouldCookiePrefixRateExceeded
+            | Self::WouldFirstSyn => true,
+            Self::NotIp
+            | Self::Malformed
+            | Self::NotTcp
+            | Self::Fragment
+            | Self::NotSyn
+            | Self::UnguardedPort
+            | Self::BadFlags
+            | Self::WouldBadFlags
+            | Self::Allowed
+            | Self::Blocked
+            | Self::WouldBlocked
+            | Self::CookieAck
+            | Self::AckWithoutConnection
+            | Self::WouldAckWithoutConnection => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::COUNTER_SLOTS;
+
+    #[test]
+    fn indexes_are_dense_and_labels_unique() {
+        for (i, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index() as usize, i);
+            assert_eq!(Reason::from_index(reason.index()), Some(*reason));
+            let same = Reason::ALL.iter().filter(|r| r.label() == reason.label()).count();
+            assert_eq!(same, 1, "{}", reason.label());
+        }
+        assert!(Reason::ALL.len() <= COUNTER_SLOTS as usize);
+        assert_eq!(Reason::from_index(Reason::ALL.len() as u32), None);
+    }
+
+    #[test]
+    fn watching_never_drops_and_changes_only_drops() {
+        for &reason in Reason::ALL {
+            assert!(!reason.monitored().is_drop(), "{reason:?}");
+            assert_eq!(reason.monitored() != reason, reason.is_drop(), "{reason:?}");
+            assert_eq!(reason.monitored().is_guarded_syn(), reason.is_guarded_syn(), "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! SYN cookies sent by the XDP program.
+
+pub mod config;
+pub mod listener_cache;
+pub mod prefix_limit;
+pub mod seen_syns;
+pub mod syn_ack;
+pub mod tcp_options;
+pub mod validated_sources;

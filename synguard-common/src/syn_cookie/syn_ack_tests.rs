@@ -1,0 +1,111 @@
+//! Answers, against a decoder and checksums written another way.
+
+extern crate std;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::addr::{is_v4_mapped, to_bytes, v4_mapped};
+
+/// RFC 1071 over bytes, with nothing clever.
+fn sum(bytes: &[u8]) -> u16 {
+    let mut sum = 0u32;
+    for pair in bytes.chunks(2) {
+        sum += u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]));
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
+fn bytes(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
+/// An address without the mapping.
+fn plain(address: Halves) -> Vec<u8> {
+    let bytes = to_bytes(address);
+    if is_v4_mapped(address) { bytes[12..].to_vec() } else { bytes.to_vec() }
+}
+
+/// The kernel's `cookie_timestamp_decode`, from its documentation: window scale, SACK, ECN.
+fn decode(stamp: u32) -> (Option<u8>, bool, bool) {
+    let scale = (stamp & 0xf) as u8;
+    ((scale != 0xf).then_some(scale), stamp & 0x10 != 0, stamp & 0x20 != 0)
+}
+
+fn offer() -> impl Strategy<Value = TcpOptions> {
+    (any::<u16>(), prop_oneof![0..=14u64, Just(15)], any::<bool>(), any::<Option<u32>>()).prop_map(
+        |(mss, scale, sack, stamp)| {
+            let flags = u64::from(sack) << 20 | u64::from(stamp.is_some()) << 21;
+            TcpOptions(u64::from(mss) | scale << 16 | flags | u64::from(stamp.unwrap_or(0)) << 32)
+        },
+    )
+}
+
+fn addresses() -> impl Strategy<Value = [Halves; 2]> {
+    let v4 = any::<[u32; 2]>().prop_map(|pair| pair.map(v4_mapped));
+    prop_oneof![v4, any::<[Halves; 2]>()]
+}
+
+proptest! {
+    #[test]
+    fn a_header_is_what_the_terms_say(
+        offer in offer(), addresses in addresses(), flags: u32, window_scale in 0u32..=14, mss: u16,
+        ports: u32, sequence: u32, ecn: bool, cookie: u32, now_ns in 1_000_000_000u64..1 << 62,
+    ) {
+        let answering = SynCookieConfig { flags, window_scale, ..SynCookieConfig::default() };
+        let syn = SynFields { ports, sequence, ecn };
+        let terms = NegotiatedOptions::new(&answering, offer, &syn, mss);
+        let header = tcp_header(&syn, &terms, cookie, now_ns);
+        let words = terms.words();
+        let header = with_checksum(header, tcp_checksum(&header, words, addresses));
+        let header = bytes(&header[..words]);
+        let pseudo = [plain(addresses[0]), plain(addresses[1]), std::vec![0, 6, 0, header.len() as u8]].concat();
+        prop_assert_eq!(sum(&[pseudo, header.clone()].concat()), 0xffff, "checksum");
+
+        let at = |range: core::ops::Range<usize>| u32::from_be_bytes(header[range].try_into().expect("four bytes"));
+        prop_assert_eq!(at(0..4), ports.rotate_right(16));
+        prop_assert_eq!((at(4..8), at(8..12)), (cookie, sequence.wrapping_add(1)));
+        prop_assert_eq!(usize::from(header[12]), words << 4);
+        prop_assert_eq!(header[13], if terms.ecn { 0x52 } else { 0x12 });
+        let seen = crate::syn_cookie::tcp_options::read_options(
+            header.len() - 20,
+            |at| Some(header[20 + at]),
+            |at| Some(u32::from_ne_bytes(header[20 + at..24 + at].try_into().expect("four bytes"))),
+            |at| at,
+        );
+        prop_assert!(!seen.is_unsupported());
+        prop_assert_eq!(seen.mss(), mss);
+        let stamped = flags & SYN_COOKIE_OPTIONS != 0 && offer.has_timestamp();
+        prop_assert_eq!(seen.has_timestamp(), stamped);
+        if stamped {
+            let scaled = offer.window_scale() != NO_WINDOW_SCALE;
+            prop_assert_eq!(seen.window_scale(), if scaled { window_scale as u8 } else { NO_WINDOW_SCALE });
+            prop_assert_eq!(seen.sack(), offer.sack());
+            prop_assert_eq!(at(32..36), offer.stamp().to_be(), "the client's timestamp comes back");
+            let (scale, sack, ecn_back) = decode(at(28..32));
+            prop_assert_eq!(scale, scaled.then_some(offer.window_scale()));
+            prop_assert_eq!((sack, ecn_back), (offer.sack(), ecn && flags & SYN_COOKIE_ECN != 0));
+        } else {
+            prop_assert_eq!((seen.window_scale(), seen.sack(), terms.ecn), (NO_WINDOW_SCALE, false, false));
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_no_more_than_128_ms_old_and_never_in_the_future(offer in offer(), now_ns in 128_000_000u64..1 << 62) {
+        let terms = NegotiatedOptions { mss: 0, window_scale: 0, offer, stamped: true, ecn: false };
+        let age = ((now_ns / 1_000_000) as u32).wrapping_sub(stamp(&terms, now_ns));
+        prop_assert!(age < 128, "{}", age);
+    }
+
+    #[test]
+    fn ip_headers_are_right(pair: [u32; 2], length in 0u32..100, hop_limit: u8) {
+        let addresses = pair.map(v4_mapped);
+        let header = [bytes(&ipv4_header(length, hop_limit, addresses)), plain(addresses[0]), plain(addresses[1])].concat();
+        prop_assert_eq!(sum(&header), 0xffff);
+        prop_assert_eq!(&header[..4], &[0x45, 0, 0, 20 + length as u8]);
+        prop_assert_eq!(&header[4..10], &[0, 0, 0x40, 0, hop_limit, 6]);
+        prop_assert_eq!(bytes(&ipv6_header(length, hop_limit)), [0x60, 0, 0, 0, 0, length as u8, 6, hop_limit]);
+    }
+}

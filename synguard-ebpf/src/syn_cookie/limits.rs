@@ -1,0 +1,88 @@
+//! The limits on SYN cookies: a rate in all, a rate per prefix, and, while those do not suffice, a required
+//! retransmission of each SYN.
+
+use synguard_common::{
+    abi::Config,
+    addr, gcra, hash,
+    reason::Reason,
+    syn_cookie::{
+        config::{SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
+        prefix_limit::{self, ROWS},
+        seen_syns::{self, WINDOWS},
+    },
+};
+
+use super::headers::SynHeaders;
+use crate::maps;
+
+/// Returns the reason against a cookie for this SYN. If there is none, charges the cookie to both rates.
+#[inline(always)]
+pub(super) fn check<const V6: bool>(
+    config: &Config,
+    cookies: &SynCookieConfig,
+    syn: &SynHeaders,
+    now_ns: u64,
+) -> Option<Reason> {
+    if cookies.has(SYN_COOKIE_REQUIRE_RETRANSMIT) && is_first(config, syn, now_ns) {
+        return Some(Reason::FirstSyn);
+    }
+    let cpu = maps::cpu_state()?;
+    let taken = match cookies.interval_ns {
+        0 => Some(0),
+        _ => gcra::take(cpu.cookie_tat_ns, cookies.limit(), now_ns),
+    };
+    // A prefix is not charged while others use up the whole rate, nor the whole rate with what a prefix is refused.
+    let Some(taken) = taken else { return Some(Reason::CookieRateExceeded) };
+    if cookies.prefix_rate != 0 && !take_from_prefix::<V6>(config, cookies, syn, now_ns) {
+        return Some(Reason::CookiePrefixRateExceeded);
+    }
+    cpu.cookie_tat_ns = taken;
+    None
+}
+
+/// Charges the prefix of a SYN's source. Returns `false` if the prefix has exceeded its rate.
+#[inline(always)]
+fn take_from_prefix<const V6: bool>(
+    config: &Config,
+    cookies: &SynCookieConfig,
+    syn: &SynHeaders,
+    now_ns: u64,
+) -> bool {
+    let Some(sketch) = maps::cookie_prefix_sketch() else { return true };
+    let mask = if V6 { addr::PREFIX_V6 } else { addr::PREFIX_V4 };
+    let hash = hash::mix(addr::apply(syn.source, mask), config.hash_seed);
+    let at: [usize; ROWS] = [prefix_limit::index(hash, 0), prefix_limit::index(hash, 1)];
+    let before = [sketch.tats[0][at[0]], sketch.tats[1][at[1]]];
+    match prefix_limit::take(before, cookies.prefix_rate, now_ns) {
+        Some(after) => {
+            sketch.tats[0][at[0]] = after[0];
+            sketch.tats[1][at[1]] = after[1];
+            true
+        }
+        None => false,
+    }
+}
+
+/// Reports whether a SYN is seen for the first time, and records it. If two CPUs write the same word at the same time,
+/// one of the two SYNs may be lost; its client then has to send it a third time.
+#[inline(always)]
+fn is_first(config: &Config, syn: &SynHeaders, now_ns: u64) -> bool {
+    let Some(filters) = maps::seen_syns() else { return false };
+    let fields = &syn.fields;
+    let hash =
+        seen_syns::syn_hash(syn.source, syn.destination, fields.ports, fields.sequence, config.hash_seed);
+    let (window, at) = (seen_syns::window(now_ns), seen_syns::index(hash));
+    let before = window.wrapping_sub(1);
+    // SAFETY: `index` stays within a window, and the window within the windows; the map's value lives as long as the
+    // program. The accesses are volatile because other CPUs make them too; each is a single instruction.
+    unsafe {
+        let word = &raw mut (*filters).windows[window as usize % WINDOWS][at];
+        let value = word.read_volatile();
+        if seen_syns::contains(value, hash, window) {
+            return false;
+        }
+        word.write_volatile(seen_syns::add(value, hash, window));
+        let last = (&raw const (*filters).windows[before as usize % WINDOWS][at]).read_volatile();
+        !seen_syns::contains(last, hash, before)
+    }
+}
