@@ -60,8 +60,8 @@ pub fn crowd(filter: &Filter, frame: &mut [u8], first: u32, cpu: usize) -> Crowd
         forge(filter, frame, next..next + STEP);
         next += STEP;
         let rate = f64::from(next - first) / begun.elapsed().as_secs_f64();
-        let is_crowded = filter.cpu_states()[cpu].sources.is_crowded(now_ns());
-        if is_crowded && rate >= FLOOD {
+        let is_under_pressure = filter.cpu_states()[cpu].sources.is_under_pressure(now_ns());
+        if is_under_pressure && rate >= FLOOD {
             return Crowd::Real;
         }
         if begun.elapsed() >= PATIENCE {

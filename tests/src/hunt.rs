@@ -12,11 +12,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use synguard_common::{
-    abi::{Config, SourceKey},
-    names::SOURCES_DEFAULT,
-    prefix,
-};
+use synguard_common::{abi::Config, addr, map_names::SOURCES_DEFAULT, source::SourceKey};
 
 use crate::{
     flood::{Flood, FloodSpec, Generator, Offenders, Totals},
@@ -122,7 +118,7 @@ pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<Hunt> {
 /// Forged sources alone, until no new one is given an entry.
 fn crowd(lab: &Lab, filter: &Filter, forged: FloodSpec) -> Result<()> {
     let flood = Flood::start(lab, forged)?;
-    while !filter.cpu_states().iter().any(|cpu| cpu.sources.is_crowded(now_ns())) {
+    while !filter.cpu_states().iter().any(|cpu| cpu.sources.is_under_pressure(now_ns())) {
         interrupt::check()?;
         if flood.is_finished() {
             bail!("{:?} of forged sources did not crowd the program: {:?}", CROWD_MAX, flood.wait()?);
@@ -148,5 +144,5 @@ fn watch(filter: &Filter, flood: &Flood, offenders: &[SourceKey], time: Duration
 }
 
 fn key(address: u32) -> SourceKey {
-    SourceKey { address: prefix::v4_mapped(address.to_be()) }
+    SourceKey { address: addr::v4_mapped(address.to_be()) }
 }

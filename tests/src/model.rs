@@ -7,9 +7,10 @@ mod frame;
 use std::{collections::HashMap, net::IpAddr};
 
 use synguard_common::{
-    abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet, SourceKey, SourceState},
-    prefix, rate,
-    verdict::Reason,
+    abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet},
+    addr, gcra,
+    reason::Reason,
+    source::{SourceKey, SourceState},
 };
 
 pub use self::frame::{Kind, Seen, see};
@@ -37,7 +38,7 @@ impl Model {
     pub fn judge(&mut self, frame: &[u8], now_ns: u64) -> Reason {
         let reason = self.unwatched(&see(frame), now_ns);
         let disarmed = self.config.disarm_at_ns != 0 && self.config.disarm_at_ns <= now_ns;
-        if disarmed || self.config.has(FLAG_MONITOR) { reason.watched() } else { reason }
+        if disarmed || self.config.has(FLAG_MONITOR) { reason.monitored() } else { reason }
     }
 
     fn unwatched(&mut self, seen: &Seen, now_ns: u64) -> Reason {
@@ -46,7 +47,7 @@ impl Model {
             Kind::Malformed => return Reason::Malformed,
             Kind::NotTcp => return Reason::NotTcp,
             Kind::Fragment => return Reason::Fragment,
-            Kind::HiddenSyn => {}
+            Kind::PossibleSyn => {}
             Kind::Tcp { port, flags } => {
                 if self.config.has(FLAG_DROP_BAD_FLAGS) && is_impossible(flags) {
                     return Reason::BadFlags;
@@ -78,7 +79,7 @@ impl Model {
             state.dropped += 1;
             return Reason::Hold;
         }
-        if let Some(tat_ns) = rate::take(state.tat_ns, config.syn_limit(), now_ns) {
+        if let Some(tat_ns) = gcra::take(state.tat_ns, config.syn_limit(), now_ns) {
             state.tat_ns = tat_ns;
             state.passed += 1;
             return Reason::SynPassed;
@@ -95,11 +96,11 @@ pub fn key(source: IpAddr, config: &Config) -> SourceKey {
     let bytes = match source {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => {
-            let mask = u128::from_be_bytes(prefix::to_bytes(config.source_mask_v6));
+            let mask = u128::from_be_bytes(addr::to_bytes(config.source_mask_v6));
             (u128::from(address) & mask).to_be_bytes()
         }
     };
-    SourceKey { address: prefix::from_bytes(bytes) }
+    SourceKey { address: addr::from_bytes(bytes) }
 }
 
 const FIN: u8 = 1;

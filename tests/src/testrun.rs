@@ -15,12 +15,14 @@ use aya::{
     programs::{TestRun as _, TestRunOptions, Xdp, XdpMode},
 };
 use synguard_common::{
-    abi::{ABI_VERSION, Config, Counter, CpuState, Event, FLAG_ALL_PORTS, PortSet, SourceKey, SourceState},
-    distinct::Registers,
-    held::Held,
-    names, prefix,
-    rate::Limit,
-    verdict::{Reason, Verdict},
+    abi::{ABI_VERSION, Config, Counter, CpuState, DatapathEvent, FLAG_ALL_PORTS, PortSet},
+    addr,
+    gcra::RateLimit,
+    hold_cache::HoldCache,
+    hyperloglog::HyperLogLog,
+    map_names,
+    reason::{Reason, Verdict},
+    source::{SourceKey, SourceState},
 };
 use synguard_datapath::OBJECT;
 use synguard_kernel::clock;
@@ -91,14 +93,14 @@ impl Outcome {
 
 /// Settings with every port guarded, a hold of [`HOLD_NS`], IPv6 sources of /64 and nothing else switched on.
 pub fn config(rate: u32, burst: u32) -> Config {
-    let limit = Limit::new(rate, burst);
+    let limit = RateLimit::new(rate, burst);
     Config {
         abi: ABI_VERSION,
         flags: FLAG_ALL_PORTS,
         syn_interval_ns: limit.interval_ns,
         syn_tolerance_ns: limit.tolerance_ns,
         hold_ns: HOLD_NS,
-        source_mask_v6: prefix::mask(64),
+        source_mask_v6: addr::mask(64),
         syn_rate: rate,
         syn_burst: burst,
         source_prefix_v6: 64,
@@ -133,9 +135,9 @@ pub struct Filter {
     ports: Array<MapData, PortSet>,
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
-    held: PerCpuArray<MapData, Held>,
+    held: PerCpuArray<MapData, HoldCache>,
     sources: HashMap<MapData, SourceKey, SourceState>,
-    distinct: Array<MapData, Registers>,
+    distinct: Array<MapData, HyperLogLog>,
     events: Mutex<RingBuf<MapData>>,
 }
 
@@ -146,7 +148,7 @@ impl Filter {
     /// Without root, or when the kernel refuses the program or a map.
     pub fn load() -> Self {
         let cpus = aya::util::nr_cpus().expect("count the CPUs");
-        Self::load_with_sources(names::SOURCES_PER_CPU_MIN * cpus as u32)
+        Self::load_with_sources(map_names::SOURCES_PER_CPU_MIN * cpus as u32)
     }
 
     /// Loads the program with room for so many sources.
@@ -156,21 +158,21 @@ impl Filter {
     pub fn load_with_sources(sources: u32) -> Self {
         require_root().expect("BPF_PROG_TEST_RUN");
         let mut loader = EbpfLoader::new();
-        loader.map_max_entries(names::SOURCES, sources);
+        loader.map_max_entries(map_names::SOURCES, sources);
         let mut ebpf = loader.load(OBJECT).expect("create the maps");
-        let program = ebpf.program_mut(names::PROGRAM).expect("find the program");
+        let program = ebpf.program_mut(map_names::PROGRAM).expect("find the program");
         let xdp: &mut Xdp = program.try_into().expect("the program is an XDP program");
         xdp.load().expect("load the program");
-        let mut map = |name| ebpf.take_map(names::in_object(name)).expect(name);
+        let mut map = |name| ebpf.take_map(map_names::in_object(name)).expect(name);
         Self {
-            config: Array::try_from(map(names::CONFIG)).expect(names::CONFIG),
-            ports: Array::try_from(map(names::PORTS)).expect(names::PORTS),
-            counters: PerCpuArray::try_from(map(names::COUNTERS)).expect(names::COUNTERS),
-            cpu_state: PerCpuArray::try_from(map(names::CPU_STATE)).expect(names::CPU_STATE),
-            held: PerCpuArray::try_from(map(names::HELD)).expect(names::HELD),
-            sources: HashMap::try_from(map(names::SOURCES)).expect(names::SOURCES),
-            distinct: Array::try_from(map(names::DISTINCT)).expect(names::DISTINCT),
-            events: Mutex::new(RingBuf::try_from(map(names::EVENTS)).expect(names::EVENTS)),
+            config: Array::try_from(map(map_names::CONFIG)).expect(map_names::CONFIG),
+            ports: Array::try_from(map(map_names::PORTS)).expect(map_names::PORTS),
+            counters: PerCpuArray::try_from(map(map_names::COUNTERS)).expect(map_names::COUNTERS),
+            cpu_state: PerCpuArray::try_from(map(map_names::CPU_STATE)).expect(map_names::CPU_STATE),
+            held: PerCpuArray::try_from(map(map_names::HOLD_CACHE)).expect(map_names::HOLD_CACHE),
+            sources: HashMap::try_from(map(map_names::SOURCES)).expect(map_names::SOURCES),
+            distinct: Array::try_from(map(map_names::CARDINALITY)).expect(map_names::CARDINALITY),
+            events: Mutex::new(RingBuf::try_from(map(map_names::EVENTS)).expect(map_names::EVENTS)),
             ebpf,
         }
     }
@@ -190,8 +192,8 @@ impl Filter {
     /// # Panics
     /// When they cannot be pinned there.
     pub fn pin_lists(&self, pins: &Path) {
-        for name in [names::LISTS, names::LISTED, names::LIST_TABLES, names::LIST_FILTER] {
-            self.ebpf.map(names::in_object(name)).expect(name).pin(pins.join(name)).expect("pin a map");
+        for name in [map_names::LISTS, map_names::LIST_CACHE, map_names::LIST_TABLES, map_names::LIST_BLOOM] {
+            self.ebpf.map(map_names::in_object(name)).expect(name).pin(pins.join(name)).expect("pin a map");
         }
     }
 
@@ -200,7 +202,7 @@ impl Filter {
     /// # Panics
     /// Never: it was found when it was loaded.
     pub fn xdp(&self) -> &Xdp {
-        let program = self.ebpf.program(names::PROGRAM).expect("find the program");
+        let program = self.ebpf.program(map_names::PROGRAM).expect("find the program");
         program.try_into().expect("the program is an XDP program")
     }
 
@@ -217,10 +219,10 @@ impl Filter {
             // The kernel cuts names off after 15 bytes.
             let cut = info.name_as_str().expect("a name").to_owned();
             let is_it = |name: &&&str| {
-                let whole = names::in_object(name);
+                let whole = map_names::in_object(name);
                 whole.get(..15).unwrap_or(whole) == cut
             };
-            if let Some(name) = names::MAPS.iter().find(is_it) {
+            if let Some(name) = map_names::MAPS.iter().find(is_it) {
                 map.pin(pins.join(name)).expect("pin a map");
             }
         }
@@ -231,7 +233,7 @@ impl Filter {
     /// # Panics
     /// When the device has a program already, or does not support native XDP.
     pub fn attach(&mut self, netns: &Netns, device: &str) {
-        let program = self.ebpf.program_mut(names::PROGRAM).expect("find the program");
+        let program = self.ebpf.program_mut(map_names::PROGRAM).expect("find the program");
         let xdp: &mut Xdp = program.try_into().expect("the program is an XDP program");
         let attached = netns.run(|| xdp.attach(device, XdpMode::Driver)).expect("enter the namespace");
         attached.expect("attach the program");
@@ -241,8 +243,8 @@ impl Filter {
     ///
     /// # Panics
     /// When the map cannot be read.
-    pub fn registers(&self) -> Box<Registers> {
-        Box::new(self.distinct.get(&0, 0).expect("read DISTINCT"))
+    pub fn registers(&self) -> Box<HyperLogLog> {
+        Box::new(self.distinct.get(&0, 0).expect("read CARDINALITY"))
     }
 
     /// Puts settings into force.
@@ -281,8 +283,8 @@ impl Filter {
     /// Ends the tick for sources found in hold: what a test changes takes effect with its next packet.
     fn forget_held(&mut self) {
         let cpus = aya::util::nr_cpus().expect("count the CPUs");
-        let empty = PerCpuValues::try_from(vec![Held::default(); cpus]).expect("a value for each CPU");
-        self.held.set(0, empty, 0).expect("write HELD");
+        let empty = PerCpuValues::try_from(vec![HoldCache::default(); cpus]).expect("a value for each CPU");
+        self.held.set(0, empty, 0).expect("write HOLD_CACHE");
     }
 
     /// What is known of a source.
@@ -302,9 +304,9 @@ impl Filter {
     /// # Panics
     /// When the map cannot be read.
     pub fn uncounted(&self, key: SourceKey) -> u64 {
-        let per_cpu = self.held.get(&0, 0).expect("read HELD");
+        let per_cpu = self.held.get(&0, 0).expect("read HOLD_CACHE");
         let slots = per_cpu.iter().flat_map(|held| &held.slots);
-        slots.filter(|slot| slot.source == key).map(|slot| slot.uncounted).sum()
+        slots.filter(|slot| slot.source == key).map(|slot| slot.pending).sum()
     }
 
     /// Every source in the table. Only while no packet is run.
@@ -344,7 +346,7 @@ impl Filter {
     /// When the map cannot be read or written.
     pub fn set_crowded(&mut self, until_ns: u64) {
         let mut cpus = self.cpu_states();
-        cpus.iter_mut().for_each(|cpu| cpu.sources.crowded_until_ns = until_ns);
+        cpus.iter_mut().for_each(|cpu| cpu.sources.pressure_until_ns = until_ns);
         let cpus = PerCpuValues::try_from(cpus).expect("a value for each CPU");
         self.cpu_state.set(0, cpus, 0).expect("write CPU_STATE");
     }
@@ -386,15 +388,15 @@ impl Filter {
     /// The events that the program has emitted since the last call.
     ///
     /// # Panics
-    /// When a record is no [`Event`].
-    pub fn events(&self) -> Vec<Event> {
+    /// When a record is no [`DatapathEvent`].
+    pub fn events(&self) -> Vec<DatapathEvent> {
         let mut ring = self.events.lock().expect("no thread panicked while it read events");
         let mut events = Vec::new();
         while let Some(item) = ring.next() {
-            assert_eq!(item.len(), size_of::<Event>(), "a record in EVENTS is no event");
-            // SAFETY: as many bytes as an Event has, every bit pattern is one, and the read does not assume
+            assert_eq!(item.len(), size_of::<DatapathEvent>(), "a record in EVENTS is no event");
+            // SAFETY: as many bytes as an DatapathEvent has, every bit pattern is one, and the read does not assume
             // alignment.
-            events.push(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+            events.push(unsafe { item.as_ptr().cast::<DatapathEvent>().read_unaligned() });
         }
         events
     }

@@ -7,8 +7,8 @@
 use std::{collections::HashMap, net::IpAddr, ptr};
 
 use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
-use synguard_common::prefix;
-use synguard_ebpf::packet::{self, Class, Family, Packet};
+use synguard_common::addr;
+use synguard_ebpf::parse::{self, Family, Packet, PacketClass};
 use synguard_tests::{
     fuzz::{self, Frames},
     model::{self, Kind, Seen},
@@ -63,7 +63,7 @@ impl Guarded {
             egress_ifindex: 0,
         };
         let ctx = XdpContext::new(&raw mut md);
-        (packet::parse(&ctx), packet::plain_ack(&ctx))
+        (parse::packet(&ctx), parse::plain_ack(&ctx))
     }
 
     /// Holds the parser's result against the model's, and says what the frame was.
@@ -71,8 +71,8 @@ impl Guarded {
         let ((parsed, plain_ack), seen) = (self.parse(frame), model::see(frame));
         assert_eq!(parsed, expected(&seen), "{} bytes: {}", frame.len(), hex(frame));
         // An ACK over IPv4 without tags, options or fragments.
-        let plain = parsed.class == Class::Tcp
-            && (parsed.family, parsed.network, parsed.transport) == (Family::V4, 14, 34)
+        let plain = parsed.class == PacketClass::Tcp
+            && (parsed.family, parsed.ip_offset, parsed.tcp_offset) == (Family::V4, 14, 34)
             && (frame[20] & 0x3f, frame[21]) == (0, 0);
         let length = (plain && parsed.is_ack()).then_some(frame.len() as u64);
         assert_eq!(plain_ack, length, "{} bytes: {}", frame.len(), hex(frame));
@@ -91,12 +91,12 @@ impl Drop for Guarded {
 /// What the parser should return for what the model saw.
 fn expected(seen: &Seen) -> Packet {
     let (class, port, flags) = match seen.kind {
-        Kind::NotIp => (Class::NotIp, 0, 0),
-        Kind::Malformed => (Class::Malformed, 0, 0),
-        Kind::NotTcp => (Class::NotTcp, 0, 0),
-        Kind::Fragment => (Class::Fragment, 0, 0),
-        Kind::Tcp { port, flags } => (Class::Tcp, port, flags),
-        Kind::HiddenSyn => (Class::HiddenSyn, 0, 0),
+        Kind::NotIp => (PacketClass::NotIp, 0, 0),
+        Kind::Malformed => (PacketClass::Malformed, 0, 0),
+        Kind::NotTcp => (PacketClass::NotTcp, 0, 0),
+        Kind::Fragment => (PacketClass::Fragment, 0, 0),
+        Kind::Tcp { port, flags } => (PacketClass::Tcp, port, flags),
+        Kind::PossibleSyn => (PacketClass::PossibleSyn, 0, 0),
     };
     let (family, bytes) = match seen.source {
         None => (Family::None, [0; 16]),
@@ -104,9 +104,9 @@ fn expected(seen: &Seen) -> Packet {
         Some(IpAddr::V6(address)) => (Family::V6, address.octets()),
     };
     // Where the headers begin is said of TCP only.
-    let whole = |offset: usize| if class == Class::Tcp { offset as u16 } else { 0 };
-    let [network, transport] = [seen.network, seen.transport].map(whole);
-    Packet { class, family, flags, port, network, transport, source: prefix::from_bytes(bytes) }
+    let whole = |offset: usize| if class == PacketClass::Tcp { offset as u16 } else { 0 };
+    let [ip_offset, tcp_offset] = [seen.network, seen.transport].map(whole);
+    Packet { class, family, flags, port, ip_offset, tcp_offset, source: addr::from_bytes(bytes) }
 }
 
 fn hex(frame: &[u8]) -> String {
@@ -121,7 +121,7 @@ fn label(kind: Kind) -> &'static str {
         Kind::NotTcp => "not TCP",
         Kind::Fragment => "fragment",
         Kind::Tcp { .. } => "TCP",
-        Kind::HiddenSyn => "hidden SYN",
+        Kind::PossibleSyn => "possible SYN",
     }
 }
 
@@ -172,12 +172,12 @@ fn random_frames_are_parsed_as_the_model_says() {
 fn every_combination_of_flags_is_classed_as_the_model_does() {
     for flags in 0..=u8::MAX {
         let packet = Packet {
-            class: Class::Tcp,
+            class: PacketClass::Tcp,
             family: Family::V4,
             flags,
             port: 1,
-            network: 14,
-            transport: 34,
+            ip_offset: 14,
+            tcp_offset: 34,
             source: [0, 0],
         };
         assert_eq!(packet.is_syn(), model::is_syn(flags), "{flags:#04x}");

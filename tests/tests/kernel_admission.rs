@@ -6,13 +6,15 @@ use std::net::Ipv4Addr;
 
 use aya::maps::{Array, Map, MapData};
 use synguard_common::{
-    abi::{Config, SourceKey, SourceState},
-    admission::{Admission, INSERT_LIMIT, PROMOTION_MARK},
-    distinct::{Registers, window},
-    names, prefix,
-    rate::{CLOCK_STEP_NS, Limit},
-    sketch,
-    verdict::Reason,
+    abi::Config,
+    addr,
+    admission::{Admission, INSERT_LIMIT, PROMOTION_THRESHOLD},
+    count_min,
+    gcra::{CLOCK_STEP_NS, RateLimit},
+    hyperloglog::{HyperLogLog, window},
+    map_names,
+    reason::Reason,
+    source::{SourceKey, SourceState},
 };
 use synguard_tests::{
     crowd::{self, Crowd, SOURCE, forge},
@@ -35,7 +37,7 @@ impl Syn {
 }
 
 fn key(source: u32) -> SourceKey {
-    SourceKey { address: prefix::v4_mapped(source.to_be()) }
+    SourceKey { address: addr::v4_mapped(source.to_be()) }
 }
 
 /// Keeps the test on one CPU: each has an admission of its own.
@@ -54,7 +56,7 @@ fn admission(filter: &Filter) -> Admission {
 
 fn filter(config: Config) -> Filter {
     pin();
-    let mut filter = Filter::load_with_sources(names::SOURCES_DEFAULT);
+    let mut filter = Filter::load_with_sources(map_names::SOURCES_DEFAULT);
     filter.set_config(Config { hash_seed: [11, 22], ..config });
     filter
 }
@@ -93,7 +95,7 @@ fn in_calm_every_source_is_counted_exactly() {
         }
     }
     let state = admission(&filter);
-    assert_eq!((state.inserts, state.skips, state.promotions), (0x400, 0, 0));
+    assert_eq!((state.inserts, state.not_admitted, state.promotions), (0x400, 0, 0));
     assert!(filter.sources().iter().all(|(_, state)| (state.passed, state.dropped) == (3, 2)));
 }
 
@@ -113,7 +115,11 @@ fn a_flood_of_new_sources_leaves_the_table_alone() {
     }
     let after = admission(&filter);
     assert!(after.inserts - before.inserts <= 5, "{} more inserts", after.inserts - before.inserts);
-    assert!(after.skips - before.skips >= 49_990, "{} skips", after.skips - before.skips);
+    assert!(
+        after.not_admitted - before.not_admitted >= 49_990,
+        "{} skips",
+        after.not_admitted - before.not_admitted
+    );
     assert!(
         filter.sources().iter().all(|(_, state)| state.hold_until_ns == 0),
         "an innocent source is in hold"
@@ -127,7 +133,7 @@ fn an_offender_in_a_crowd_is_promoted_and_held() {
     let _ = crowd(&mut filter, &mut syn);
     let offender = 0x0d00_0001;
     // A slow machine needs more than one epoch for this, and each halves the estimate.
-    let reasons: Vec<_> = (0..8 * PROMOTION_MARK)
+    let reasons: Vec<_> = (0..8 * PROMOTION_THRESHOLD)
         .map(|_| filter.run(syn.from(offender)).reason())
         .scan(false, |held, reason| {
             (!std::mem::replace(held, reason == Some(Reason::Hold))).then_some(reason)
@@ -152,7 +158,7 @@ fn a_known_offender_stays_held_when_the_crowd_comes() {
     let outcome = filter.run_repeat(syn.from(offender), 1000);
     let passed = 1000 - outcome.delta[Reason::Hold.index() as usize].packets;
     // At most the first few SYNs after the crowd began go unseen.
-    assert!(passed < u64::from(PROMOTION_MARK), "{passed} SYNs of a held source passed");
+    assert!(passed < u64::from(PROMOTION_THRESHOLD), "{passed} SYNs of a held source passed");
     assert!(filter.source(key(offender)).is_some(), "the flood evicted an offender");
 }
 
@@ -169,7 +175,7 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
     let crowd = crowd(&mut filter, &mut syn);
     let (mut hold, mut tick, mut next) = (0, ticked_ns(), 0x0f00_0000);
     // Epochs without a SYN of the offender's, in which the machine stood still: who sends nothing is forgotten.
-    let (mut latest, mut stalls) = (sketch::epoch(tick), 0);
+    let (mut latest, mut stalls) = (count_min::epoch(tick), 0);
     for _ in 0..TICKS {
         let since = tick;
         // So far apart that one SYN for each is too few for the mark.
@@ -178,7 +184,7 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
         }
         tick = ticked_ns();
         hold += filter.run_repeat(syn.from(offender), SYNS).delta[Reason::Hold.index() as usize].packets;
-        let epoch = sketch::epoch(ticked_ns());
+        let epoch = count_min::epoch(ticked_ns());
         stalls += u64::from(epoch - latest > 1);
         latest = epoch;
         // The newcomers go on, however late this machine is, or the crowd would be over. One that cannot send so many
@@ -192,15 +198,15 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
         next += newcomers;
     }
     let passed = u64::from(TICKS * SYNS) - hold;
-    let unseen = u64::from(PROMOTION_MARK) * (1 + stalls);
+    let unseen = u64::from(PROMOTION_THRESHOLD) * (1 + stalls);
     assert!(passed < unseen, "{passed} SYNs of a held source passed, {stalls} stalls");
     assert_eq!(filter.source(key(offender)).expect("an entry").dropped, hold);
-    assert!(admission(&filter).is_crowded(now_ns()), "the crowd was over");
+    assert!(admission(&filter).is_under_pressure(now_ns()), "the crowd was over");
 }
 
 #[test]
 fn a_prefix_is_limited_as_a_whole_and_its_neighbour_is_not() {
-    let prefix = Limit::new(1, 20);
+    let prefix = RateLimit::new(1, 20);
     let with_prefix = Config {
         prefix_interval_ns: prefix.interval_ns,
         prefix_tolerance_ns: prefix.tolerance_ns,
@@ -258,13 +264,13 @@ fn the_distinct_count_is_right_within_its_error() {
     }
 }
 
-fn registers(filter: &Filter) -> Box<Registers> {
+fn registers(filter: &Filter) -> Box<HyperLogLog> {
     let ids = filter.xdp().info().unwrap().map_ids().unwrap().expect("map ids");
     let id = ids.into_iter().find(|&id| {
         let info = aya::maps::MapInfo::from_id(id).unwrap();
-        info.name_as_str() == Some(names::DISTINCT)
+        info.name_as_str() == Some(map_names::CARDINALITY)
     });
-    let map = MapData::from_id(id.expect("DISTINCT")).unwrap();
-    let array: Array<MapData, Registers> = Array::try_from(Map::Array(map)).unwrap();
+    let map = MapData::from_id(id.expect("CARDINALITY")).unwrap();
+    let array: Array<MapData, HyperLogLog> = Array::try_from(Map::Array(map)).unwrap();
     Box::new(array.get(&0, 0).unwrap())
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use etherparse::{SlicedPacket, TransportSlice};
-use synguard_common::{rate, verdict::Reason};
+use synguard_common::{gcra, reason::Reason};
 use synguard_tests::{
     netns::Netns,
     packet::{Packet, protocol},
@@ -123,7 +123,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let filter = Filter::with_config(config(rate::RATE_MAX, rate::BURST_MAX));
+        let filter = Filter::with_config(config(gcra::RATE_MAX, gcra::BURST_MAX));
         Self { stack: Stack::new(), filter, answered: 0, judged: 0 }
     }
 

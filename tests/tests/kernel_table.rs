@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard_common::abi::{SourceKey, SourceState};
+use synguard_common::source::{SourceKey, SourceState};
 use synguard_datapath::{Budget, Coverage, Datapath, Way};
 use synguard_tests::{
     bpffs::Dirs,
@@ -40,7 +40,7 @@ fn table(sources: u32, capacity: u32) -> Table {
 }
 
 fn key(i: u32) -> SourceKey {
-    SourceKey { address: synguard_common::prefix::v4_mapped((0x0a00_0000 + i).to_be()) }
+    SourceKey { address: synguard_common::addr::v4_mapped((0x0a00_0000 + i).to_be()) }
 }
 
 fn read(datapath: &Datapath, time: Duration, way: Way) -> (HashMap<SourceKey, u64>, u64, Coverage) {

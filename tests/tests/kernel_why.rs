@@ -11,19 +11,22 @@ use std::{
 
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
 use synguard_common::{
-    abi::{Config, CpuState, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet, SourceKey, SourceState},
+    abi::{Config, CpuState, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet},
+    addr::Halves,
     admission::Admission,
-    answer::{ANSWER_ON, ANSWER_OPTIONS, ANSWER_SECOND_SYN, Answering},
+    count_min::{self, CountMinSketch},
+    gcra::RateLimit,
     hash,
-    held::{self, Held, HeldSlot},
-    list::{List, ListEntry, ListKey, SCOPE_ALL, SCOPE_SYN},
-    names,
-    network::{self, NetworkSketch},
-    prefix::Halves,
-    proven,
-    rate::Limit,
-    sketch::{self, Sketch},
-    verdict::Reason,
+    hold_cache::{self, HoldCache, HoldSlot},
+    ip_list::{List, ListEntry, Prefix, SCOPE_ALL, SCOPE_SYN},
+    map_names,
+    reason::Reason,
+    source::{SourceKey, SourceState},
+    syn_cookie::{
+        config::{SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
+        prefix_limit::{self, PrefixRateSketch},
+        validated_sources,
+    },
 };
 use synguard_datapath::{Datapath, Item};
 use synguard_model::{
@@ -49,19 +52,19 @@ struct Maps {
     filter: Filter,
     pins: PathBuf,
     cpus: PerCpuArray<MapData, CpuState>,
-    held: PerCpuArray<MapData, Held>,
+    held: PerCpuArray<MapData, HoldCache>,
     prefixes: HashMap<MapData, SourceKey, SourceState>,
     proven: Array<MapData, u32>,
-    answer_sketch: PerCpuArray<MapData, NetworkSketch>,
+    answer_sketch: PerCpuArray<MapData, PrefixRateSketch>,
     sketches: [Array<MapData, Cells>; 2],
     /// What is on the lists.
-    listed: [Vec<ListKey>; 2],
+    listed: [Vec<Prefix>; 2],
     _dirs: Dirs,
 }
 
 #[repr(transparent)]
 #[derive(Clone, Copy)]
-struct Cells(Sketch);
+struct Cells(CountMinSketch);
 
 // SAFETY: integers only, without padding; every bit pattern is valid.
 unsafe impl aya::Pod for Cells {}
@@ -76,12 +79,12 @@ impl Maps {
         let per_cpu = |name| Map::PerCpuArray(open(name));
         let array = |name| Array::try_from(Map::Array(open(name))).unwrap();
         let maps = Self {
-            cpus: PerCpuArray::try_from(per_cpu(names::CPU_STATE)).unwrap(),
-            held: PerCpuArray::try_from(per_cpu(names::HELD)).unwrap(),
-            prefixes: HashMap::try_from(Map::LruHashMap(open(names::PREFIXES))).unwrap(),
-            proven: Array::try_from(Map::Array(open(names::PROVEN))).unwrap(),
-            answer_sketch: PerCpuArray::try_from(per_cpu(names::ANSWER_SKETCH)).unwrap(),
-            sketches: [array(names::SOURCE_SKETCH), array(names::PREFIX_SKETCH)],
+            cpus: PerCpuArray::try_from(per_cpu(map_names::CPU_STATE)).unwrap(),
+            held: PerCpuArray::try_from(per_cpu(map_names::HOLD_CACHE)).unwrap(),
+            prefixes: HashMap::try_from(Map::LruHashMap(open(map_names::PREFIXES))).unwrap(),
+            proven: Array::try_from(Map::Array(open(map_names::VALIDATED_SOURCES))).unwrap(),
+            answer_sketch: PerCpuArray::try_from(per_cpu(map_names::COOKIE_PREFIX_SKETCH)).unwrap(),
+            sketches: [array(map_names::SOURCE_SKETCH), array(map_names::PREFIX_SKETCH)],
             listed: Default::default(),
             pins,
             filter,
@@ -121,10 +124,10 @@ impl Maps {
         let cpus = vec![state.cpu; aya::util::nr_cpus().unwrap()];
         self.cpus.set(0, PerCpuValues::try_from(cpus).unwrap(), 0).unwrap();
         for ((map, key), cell) in self.sketches.iter_mut().zip([key, network_key]).zip(state.cells) {
-            let mut cells = Box::new(Cells(Sketch::EMPTY));
+            let mut cells = Box::new(Cells(CountMinSketch::EMPTY));
             let hash = hash::mix(key.address, config.hash_seed);
             for (row, cell) in cell.into_iter().enumerate() {
-                cells.0.cells[row][sketch::index(hash, row)] = cell;
+                cells.0.cells[row][count_min::index(hash, row)] = cell;
             }
             map.set(0, *cells, 0).unwrap();
         }
@@ -137,13 +140,13 @@ impl Maps {
         let hash = hash::mix(key.address, state.config.hash_seed);
         let cell = match state.proven_until_ns {
             0 => 0,
-            until_ns => proven::cell(hash, until_ns),
+            until_ns => validated_sources::cell(hash, until_ns),
         };
-        self.proven.set(proven::index(hash), cell, 0).unwrap();
+        self.proven.set(validated_sources::index(hash), cell, 0).unwrap();
         let hash = hash::mix(network_key.address, state.config.hash_seed);
-        let mut sketch = NetworkSketch { tats: [[0; network::WIDTH]; network::ROWS] };
+        let mut sketch = PrefixRateSketch { tats: [[0; prefix_limit::WIDTH]; prefix_limit::ROWS] };
         for (row, tat) in state.network_tats.into_iter().enumerate() {
-            sketch.tats[row][network::index(hash, row)] = tat;
+            sketch.tats[row][prefix_limit::index(hash, row)] = tat;
         }
         let sketches = vec![sketch; aya::util::nr_cpus().unwrap()];
         self.answer_sketch.set(0, PerCpuValues::try_from(sketches).unwrap(), 0).unwrap();
@@ -151,10 +154,10 @@ impl Maps {
     }
 
     fn set_held(&mut self, state: &State, key: SourceKey) {
-        let mut held = Held::default();
+        let mut held = HoldCache::default();
         if let Some((ago_ns, uncounted)) = state.held {
-            let slot = &mut held.slots[held::index(hash::mix(key.address, state.config.hash_seed))];
-            *slot = HeldSlot { source: key, at_ns: ticked_ns() - ago_ns, uncounted };
+            let slot = &mut held.slots[hold_cache::index(hash::mix(key.address, state.config.hash_seed))];
+            *slot = HoldSlot { source: key, at_ns: ticked_ns() - ago_ns, pending: uncounted };
         }
         let helds = vec![held; aya::util::nr_cpus().unwrap()];
         self.held.set(0, PerCpuValues::try_from(helds).unwrap(), 0).unwrap();
@@ -176,9 +179,9 @@ struct State {
     /// How long ago a CPU last found the source in hold, in nanoseconds, and the SYNs that it dropped since without
     /// counting them.
     held: Option<(u64, u64)>,
-    answering: Answering,
+    answering: SynCookieConfig,
     proven_until_ns: u64,
-    network_tats: [u32; network::ROWS],
+    network_tats: [u32; prefix_limit::ROWS],
 }
 
 /// Random states in which every rule decides now and then. Times lie within seconds of now.
@@ -206,13 +209,16 @@ impl States {
                 // At the marks, and far from them; one row may lie.
                 let count = [0, 14, 15, 16, 40, 254, 255, 900][self.0.below(8)];
                 let age = if self.one_in(2) { 0 } else { self.0.below(3) as u32 };
-                let epoch = sketch::epoch(now) - age;
-                [sketch::cell(count, epoch), sketch::cell(if self.one_in(4) { 0 } else { count }, epoch)]
+                let epoch = count_min::epoch(now) - age;
+                [
+                    count_min::cell(count, epoch),
+                    count_min::cell(if self.one_in(4) { 0 } else { count }, epoch),
+                ]
             }),
             cpu: CpuState {
                 sources: self.admission(),
                 prefixes: self.admission(),
-                answer_tat_ns: self.moment(),
+                cookie_tat_ns: self.moment(),
                 ..CpuState::default()
             },
             answering: self.answering(),
@@ -242,10 +248,16 @@ impl States {
 
     fn config(&mut self) -> Config {
         let burst = 1 + self.0.below(20) as u32;
-        let limit =
-            if self.one_in(20) { Limit { interval_ns: 0, tolerance_ns: 0 } } else { Limit::new(10, burst) };
-        let prefix =
-            if self.one_in(2) { Limit { interval_ns: 0, tolerance_ns: 0 } } else { Limit::new(10, burst) };
+        let limit = if self.one_in(20) {
+            RateLimit { interval_ns: 0, tolerance_ns: 0 }
+        } else {
+            RateLimit::new(10, burst)
+        };
+        let prefix = if self.one_in(2) {
+            RateLimit { interval_ns: 0, tolerance_ns: 0 }
+        } else {
+            RateLimit::new(10, burst)
+        };
         Config {
             flags: if self.one_in(2) { FLAG_ALL_PORTS } else { 0 }
                 | if self.one_in(10) { FLAG_MONITOR } else { 0 },
@@ -261,27 +273,30 @@ impl States {
     }
 
     /// Mostly both rows say the same: a network is over its rate only where both do.
-    fn network_tats(&mut self) -> [u32; network::ROWS] {
-        let mut tat = || (self.moment() >> network::UNIT_SHIFT) as u32;
+    fn network_tats(&mut self) -> [u32; prefix_limit::ROWS] {
+        let mut tat = || (self.moment() >> prefix_limit::UNIT_SHIFT) as u32;
         let (first, second) = (tat(), tat());
-        if self.one_in(4) { [first, second] } else { [first; network::ROWS] }
+        if self.one_in(4) { [first, second] } else { [first; prefix_limit::ROWS] }
     }
 
-    fn answering(&mut self) -> Answering {
+    fn answering(&mut self) -> SynCookieConfig {
         if self.one_in(3) {
-            return Answering::default();
+            return SynCookieConfig::default();
         }
-        let limit =
-            if self.one_in(2) { Limit { interval_ns: 0, tolerance_ns: 0 } } else { Limit::new(10, 10) };
-        Answering {
-            flags: ANSWER_ON
-                | if self.one_in(5) { ANSWER_SECOND_SYN } else { 0 }
-                | if self.one_in(2) { ANSWER_OPTIONS } else { 0 },
-            network_rate: if self.one_in(3) { 0 } else { 10 },
+        let limit = if self.one_in(2) {
+            RateLimit { interval_ns: 0, tolerance_ns: 0 }
+        } else {
+            RateLimit::new(10, 10)
+        };
+        SynCookieConfig {
+            flags: SYN_COOKIE_ON
+                | if self.one_in(5) { SYN_COOKIE_REQUIRE_RETRANSMIT } else { 0 }
+                | if self.one_in(2) { SYN_COOKIE_OPTIONS } else { 0 },
+            prefix_rate: if self.one_in(3) { 0 } else { 10 },
             interval_ns: limit.interval_ns,
             tolerance_ns: limit.tolerance_ns,
-            proven_ns: if self.one_in(4) { 0 } else { 90 * SECOND },
-            until_ns: if self.one_in(5) { self.moment() } else { u64::MAX },
+            validated_ns: if self.one_in(4) { 0 } else { 90 * SECOND },
+            lease_until_ns: if self.one_in(5) { self.moment() } else { u64::MAX },
             ..answering()
         }
     }
@@ -297,16 +312,15 @@ impl States {
         let count = if self.one_in(3) { 1 + self.0.below(3) } else { 0 };
         (0..count)
             .map(|_| {
-                let length = if synguard_common::prefix::is_v4_mapped(address) {
+                let length = if synguard_common::addr::is_v4_mapped(address) {
                     96 + [32, 24, 17, 8][self.0.below(4)]
                 } else {
                     [128, 64, 48, 33][self.0.below(4)]
                 };
-                let mut key = ListKey::new(address, length);
+                let mut key = Prefix::new(address, length);
                 if self.one_in(4) {
                     // Another network altogether.
-                    key.address =
-                        ListKey::new(key_of("203.0.113.9".parse().unwrap()).address, length).address;
+                    key.address = Prefix::new(key_of("203.0.113.9".parse().unwrap()).address, length).address;
                 }
                 let scope = if self.one_in(2) { SCOPE_ALL } else { SCOPE_SYN };
                 (key, ListEntry { expires_at_ns: self.moment(), scope, ..ListEntry::default() })
@@ -336,8 +350,8 @@ impl States {
         Admission {
             insert_tat_ns: self.moment(),
             promotion_tat_ns: self.moment(),
-            crowded_until_ns: if self.one_in(2) { 0 } else { self.moment() },
-            raised_until_ns: self.moment(),
+            pressure_until_ns: if self.one_in(2) { 0 } else { self.moment() },
+            threshold_raised_until_ns: self.moment(),
             ..Admission::default()
         }
     }
@@ -395,7 +409,7 @@ fn compare() {
     for reason in
         Reason::ALL.iter().filter(|reason| reason.is_guarded_syn() && !reason.label().starts_with("would"))
     {
-        if [Reason::NoListener, Reason::CookieRefused, Reason::OddSyn].contains(reason) {
+        if [Reason::NoListener, Reason::CookieUnavailable, Reason::SynUnsupported].contains(reason) {
             continue;
         }
         assert!(compared.contains_key(reason.label()), "{} never occurred: {compared:?}", reason.label());

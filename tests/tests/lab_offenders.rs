@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use synguard_common::names::SOURCES_DEFAULT;
+use synguard_common::map_names::SOURCES_DEFAULT;
 use synguard_tests::{
     hunt::{self, DEADLINE, EXCESS, FORGED, Plan},
     lab::Lab,

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use clap::{CommandFactory as _, ValueEnum as _};
-use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
+use synguard_common::map_names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 use synguard_model::{
     duration,
     ports::Ports,

@@ -3,7 +3,7 @@
 use std::{fs, io};
 
 use anyhow::{Context as _, Result};
-use synguard_common::{list::List, names};
+use synguard_common::{ip_list::List, map_names};
 use synguard_datapath::{Datapath, Report, Request};
 use synguard_kernel::{clock, instance::Instance, lock::Lock, netlink::XdpPlace, preflight};
 use synguard_model::{
@@ -155,7 +155,7 @@ fn check_capacity(sources: u32) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 1,
         Err(error) => return Err(error).context("read /sys/devices/system/cpu/possible"),
     };
-    let min = possible.saturating_mul(names::SOURCES_PER_CPU_MIN);
+    let min = possible.saturating_mul(map_names::SOURCES_PER_CPU_MIN);
     if sources >= min {
         return Ok(());
     }
@@ -163,7 +163,7 @@ fn check_capacity(sources: u32) -> Result<()> {
         Kind::Invalid,
         format!(
             "max-sources = {sources}: must be at least {min} on this machine, {} for each of its {possible} possible CPUs",
-            names::SOURCES_PER_CPU_MIN
+            map_names::SOURCES_PER_CPU_MIN
         ),
     ))
 }

@@ -13,7 +13,7 @@ mod top;
 mod why;
 
 use anyhow::{Context as _, Result};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 
 use self::output::emit;
 use crate::cli::{self, Cli, Command};

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use synguard_common::verdict::{Reason, Verdict};
+use synguard_common::reason::{Reason, Verdict};
 use synguard_kernel::{clock, instance::Instance, sysctl::Setting};
 use synguard_model::source::key_of;
 use synguard_policy::explain::Explanation;

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use synguard_common::names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
+use synguard_common::map_names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 use synguard_model::settings::{Key, Mode, Settings};
 
 use super::{ConfigError, Layer, file};

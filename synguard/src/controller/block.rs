@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use synguard_common::{
-    abi::SourceKey,
-    list::{List, ListKey},
-    prefix::{self, to_bytes},
+    addr::{self, to_bytes},
+    ip_list::{List, Prefix},
+    source::SourceKey,
 };
 use synguard_datapath::Datapath;
 use synguard_kernel::{clock, instance::Instance, netlink::connections, protected};
@@ -71,7 +71,7 @@ fn allowed(instance: &Instance, suspects: &[SourceKey], prefix_v6: u8) -> Result
     let mut allowed = HashSet::new();
     for source in suspects {
         for target in Target::from_key(&list_key(*source, prefix_v6)).covering() {
-            if lists.entry(List::Allow, &target.key())?.is_some_and(|entry| entry.holds(now_ns)) {
+            if lists.entry(List::Allow, &target.key())?.is_some_and(|entry| entry.is_effective(now_ns)) {
                 allowed.insert(*source);
                 break;
             }
@@ -133,13 +133,13 @@ fn failed(sentences: &[Sentence], prefix_v6: u8, error: &anyhow::Error) -> Event
 }
 
 /// The prefix that a source is.
-fn list_key(source: SourceKey, prefix_v6: u8) -> ListKey {
-    let is_v4 = prefix::is_v4_mapped(source.address);
-    ListKey::new(source.address, if is_v4 { 128 } else { prefix_v6.into() })
+fn list_key(source: SourceKey, prefix_v6: u8) -> Prefix {
+    let is_v4 = addr::is_v4_mapped(source.address);
+    Prefix::new(source.address, if is_v4 { 128 } else { prefix_v6.into() })
 }
 
-fn is_connected(peers: &HashSet<Ipv6Addr>, key: &ListKey) -> bool {
-    let within = |peer: &Ipv6Addr| ListKey::new(prefix::from_bytes(peer.octets()), key.length as u32) == *key;
+fn is_connected(peers: &HashSet<Ipv6Addr>, key: &Prefix) -> bool {
+    let within = |peer: &Ipv6Addr| Prefix::new(addr::from_bytes(peer.octets()), key.length as u32) == *key;
     // Most are single addresses.
     match key.length {
         128 => peers.contains(&Ipv6Addr::from(to_bytes(key.address))),
@@ -153,7 +153,7 @@ mod tests {
 
     fn source(text: &str) -> SourceKey {
         let address: Ipv6Addr = text.parse().expect("an address");
-        SourceKey { address: prefix::from_bytes(address.octets()) }
+        SourceKey { address: addr::from_bytes(address.octets()) }
     }
 
     #[test]

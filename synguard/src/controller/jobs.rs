@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use synguard_common::{abi::SourceKey, list::List};
+use synguard_common::{ip_list::List, source::SourceKey};
 use synguard_kernel::{clock, instance::Instance, netlink::connections};
 use synguard_lists::transaction::Live;
 use synguard_model::event::{Event, Exemption};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use synguard_common::abi::SourceKey;
+use synguard_common::source::SourceKey;
 use synguard_datapath::Datapath;
 use synguard_kernel::{clock, lock::Lock, sysctl::Setting};
 use synguard_model::{

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use synguard_common::abi::SourceKey;
+use synguard_common::source::SourceKey;
 use synguard_datapath::{Datapath, EventStream};
 use synguard_model::{event::Event, settings::Settings, source::display};
 use synguard_policy::Offence;

@@ -4,7 +4,9 @@
 mod options;
 mod segment;
 
-use synguard_common::answer::{ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, Answering};
+use synguard_common::syn_cookie::config::{
+    SYN_COOKIE_ECN, SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SynCookieConfig,
+};
 
 pub use self::{
     options::{Offer, TcpOption},
@@ -25,7 +27,7 @@ pub const SCALE_MAX: u8 = 14;
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// The settings it was made under.
-    pub answering: Answering,
+    pub answering: SynCookieConfig,
     /// Milliseconds of CLOCK_MONOTONIC before the SYN was handed over, as of the last tick.
     pub earliest_ms: u64,
     /// The same after the answer was there.
@@ -90,7 +92,7 @@ fn addresses(syn: &Segment, answer: &Segment, faults: &mut Vec<String>) {
 /// What does not depend on the options.
 fn header(syn: &Segment, answer: &Segment, terms: &Terms, faults: &mut Vec<String>) {
     let mut expect = |holds: bool, fault: String| faults.extend((!holds).then_some(fault));
-    expect(terms.answering.has(ANSWER_ON), "nothing was to be answered".to_owned());
+    expect(terms.answering.has(SYN_COOKIE_ON), "nothing was to be answered".to_owned());
     let wanted = u16::from(flags::SYN | flags::ACK)
         | if agrees_to_ecn(syn, terms) { u16::from(flags::ECE) } else { 0 };
     // The reserved bits among them.
@@ -112,7 +114,7 @@ fn carried(syn: &Segment, answer: &Segment, options: &[TcpOption], terms: &Terms
     let settings = &terms.answering;
     let mss = if answer.source.is_ipv4() { settings.mss_v4 } else { settings.mss_v6 };
     let mut wanted = vec![TcpOption::Mss(mss as u16)];
-    if let (true, Some(echo)) = (settings.has(ANSWER_OPTIONS), offer.timestamp) {
+    if let (true, Some(echo)) = (settings.has(SYN_COOKIE_OPTIONS), offer.timestamp) {
         if offer.sack {
             wanted.push(TcpOption::SackPermitted);
         }
@@ -145,7 +147,7 @@ fn carried(syn: &Segment, answer: &Segment, options: &[TcpOption], terms: &Terms
 /// router has marked the SYN, and there is a timestamp to keep it in.
 fn agrees_to_ecn(syn: &Segment, terms: &Terms) -> bool {
     let asked = u16::from(flags::ECE | flags::CWR);
-    terms.answering.has(ANSWER_ECN | ANSWER_OPTIONS)
+    terms.answering.has(SYN_COOKIE_ECN | SYN_COOKIE_OPTIONS)
         && Offer::of(&syn.options).timestamp.is_some()
         && syn.flags & asked == asked
         && syn.ecn == 0

@@ -2,7 +2,7 @@
 //! is found.
 
 use etherparse::{Ethernet2Header, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader};
-use synguard_common::answer::ANSWER_ON;
+use synguard_common::syn_cookie::config::SYN_COOKIE_ON;
 
 use super::*;
 use crate::packet::Packet;
@@ -18,19 +18,19 @@ const ANSWER: [u8; 20] = [2, 4, 5, 0xa0, 4, 2, 8, 10, 0, 0, 0xfa, 0x19, 1, 2, 3,
 const TAGS: [u8; 8] = [0x88, 0xa8, 0x20, 7, 0x81, 0, 0, 9];
 
 fn terms(flags: u32) -> Terms {
-    let answering = Answering {
+    let answering = SynCookieConfig {
         flags,
         window_scale: 7,
         mss_v4: 1440,
         mss_v6: 1420,
         hop_limit: 64,
-        ..Answering::default()
+        ..SynCookieConfig::default()
     };
     Terms { answering, earliest_ms: NOW_MS - 4, latest_ms: NOW_MS }
 }
 
 fn kept() -> Terms {
-    terms(ANSWER_ON | ANSWER_OPTIONS | ANSWER_ECN)
+    terms(SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN)
 }
 
 fn syn(options: &[u8]) -> Packet {
@@ -97,7 +97,7 @@ fn a_right_answer_is_accepted() {
     check(&v6, &frame_v6(&tcp(&[2, 4, 5, 0x8c])), &kept()).unwrap();
     // Without options to be kept, an MSS only, whatever was offered; the frame may be filled up to 60 bytes.
     let mut bare = frame(&[], ip(), tcp(&[2, 4, 5, 0xa0]));
-    check(&syn(&LINUX).build(), &bare, &terms(ANSWER_ON)).unwrap();
+    check(&syn(&LINUX).build(), &bare, &terms(SYN_COOKIE_ON)).unwrap();
     bare.extend([0; 2]);
     check(&syn(&[]).build(), &bare, &kept()).unwrap();
 }
@@ -164,7 +164,8 @@ fn a_wrong_header_is_found_though_its_sums_are_right() {
     long.push(0);
     assert!(found(&syn(&LINUX), &long, &kept()).contains("1 bytes after"));
     assert!(
-        found(&syn(&LINUX), &frame(&[], ip(), tcp(&ANSWER)), &terms(ANSWER_OPTIONS)).contains("nothing was")
+        found(&syn(&LINUX), &frame(&[], ip(), tcp(&ANSWER)), &terms(SYN_COOKIE_OPTIONS))
+            .contains("nothing was")
     );
 }
 
@@ -199,7 +200,7 @@ fn options_must_be_those_that_were_offered() {
         assert!(found.contains(what), "{what}: {found}");
     }
     // Not to be kept, and not offered.
-    found(&syn(&LINUX), &answer(&ANSWER), &terms(ANSWER_ON));
+    found(&syn(&LINUX), &answer(&ANSWER), &terms(SYN_COOKIE_ON));
     found(&syn(&LINUX[..8]), &answer(&ANSWER), &kept());
 }
 
@@ -211,7 +212,7 @@ fn ecn_takes_both_flags_a_timestamp_and_an_unmarked_syn() {
         frame(&[], ip(), tcp)
     };
     let (agreed, refused) = (answer(0x39, true), answer(0x19, false));
-    let no_ecn = terms(ANSWER_ON | ANSWER_OPTIONS);
+    let no_ecn = terms(SYN_COOKIE_ON | SYN_COOKIE_OPTIONS);
     let marked = syn(&LINUX).ecn().patch(15, &[1]);
     for (syn, terms, agrees) in [
         (syn(&LINUX).ecn(), kept(), true),

@@ -119,7 +119,7 @@ pub(super) fn synproxy(bench: &Bench) -> Result<Vec<Line>> {
 
 /// Rounds of: floor, ours, the peer's, floor. The floor is a flood that is dropped as soon as it is delivered.
 fn compare(row: &'static str, pace: Pace, peer: &Side) -> Result<Vec<Line>> {
-    let ours = Side::new("synguard", pace, Subject::Answering, |_| Ok(()))?;
+    let ours = Side::new("synguard", pace, Subject::SynCookieConfig, |_| Ok(()))?;
     let floor = || ours.sample(pace, Subject::Lab(Program::DropEmpty)).map(|sample| sample.offered);
     let (mut rates, mut costs) = (Rounds::new(pace.rounds), Rounds::new(pace.rounds));
     let mut before = floor()?;

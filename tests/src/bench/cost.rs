@@ -1,7 +1,7 @@
 //! Rows about what a SYN costs: one known source, and forged ones.
 
 use anyhow::Result;
-use synguard_common::{abi::Config, rate::Limit, verdict::Reason};
+use synguard_common::{abi::Config, gcra::RateLimit, reason::Reason};
 
 use crate::{
     bench::{
@@ -20,15 +20,15 @@ use crate::{
 };
 
 /// The default limit.
-pub(super) const DEFAULT_LIMIT: Limit = Limit::new(RATE, 2 * RATE);
+pub(super) const DEFAULT_LIMIT: RateLimit = RateLimit::new(RATE, 2 * RATE);
 /// A limit that nothing here exceeds: 50 M SYNs a second, which is beyond what can be configured.
-const GENEROUS: Limit = Limit { interval_ns: 20, tolerance_ns: 20_000_000 };
+const GENEROUS: RateLimit = RateLimit { interval_ns: 20, tolerance_ns: 20_000_000 };
 /// The default limit, in SYNs a second; its burst is twice that.
 const RATE: u32 = 100;
 /// Seed of the sketch.
 pub(super) const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
 
-pub(super) fn settings(limit: Limit) -> Config {
+pub(super) fn settings(limit: RateLimit) -> Config {
     Config {
         hash_seed: SEED,
         syn_interval_ns: limit.interval_ns,

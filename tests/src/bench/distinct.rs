@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Result, ensure};
 use synguard_common::{
     abi::Config,
-    distinct::{Registers, WINDOW_SHIFT, window},
-    rate::Limit,
+    gcra::RateLimit,
+    hyperloglog::{HyperLogLog, WINDOW_SHIFT, window},
 };
 use synguard_kernel::clock;
 use synguard_model::cardinality::estimate;
@@ -75,7 +75,7 @@ fn one(bench: &Bench, row: &'static str, family: Family, sources: u32) -> Result
 
 /// Floods until every source has sent, within whole windows, and estimates how many they were.
 fn count(bench: &Bench, family: Family, sources: u32, seed: [u64; 2]) -> Result<Count> {
-    let limit = Limit::new(1, 2);
+    let limit = RateLimit::new(1, 2);
     let mut filter = Filter::load();
     // What the prefix limit drops goes no further, so that more of the flood gets here.
     filter.set_config(Config {
@@ -98,7 +98,7 @@ fn count(bench: &Bench, family: Family, sources: u32, seed: [u64; 2]) -> Result<
     sleep_to_window(window(clock::now_ns()).wrapping_add(1));
     let packets = |filter: &Filter| filter.counters().iter().map(|counter| counter.packets).sum::<u64>();
     let before = packets(&filter);
-    let mut merged = Box::new(Registers::EMPTY);
+    let mut merged = Box::new(HyperLogLog::EMPTY);
     let first = window(clock::now_ns());
     let mut windows = 0;
     let start = Instant::now();

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData};
 use synguard_common::{
-    abi::{SourceKey, SourceState},
-    names, prefix,
+    addr, map_names,
+    source::{SourceKey, SourceState},
 };
 use synguard_datapath::{Budget, Datapath};
 
@@ -32,14 +32,14 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let mut filter = Filter::load_with_sources(CAPACITY);
     filter.set_config(config(100, 200));
     for i in 0..SOURCES {
-        let key = SourceKey { address: prefix::v4_mapped(i.to_be()) };
+        let key = SourceKey { address: addr::v4_mapped(i.to_be()) };
         filter.set_source(key, SourceState { passed: 1, ..SourceState::default() });
     }
     let dirs = Dirs::new()?;
     let pins = dirs.bpffs().join("pins");
     filter.pin(&pins);
     let datapath = Datapath::open(&pins)?.context("the maps just pinned are not there")?;
-    let map = MapData::from_pin(pins.join(names::SOURCES)).context("open SOURCES")?;
+    let map = MapData::from_pin(pins.join(map_names::SOURCES)).context("open SOURCES")?;
     let map = HashMap::try_from(Map::LruHashMap(map)).context("open SOURCES")?;
     let mut rounds = Rounds::new(bench.pace.rounds);
     let mut entries = 0;

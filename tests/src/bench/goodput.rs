@@ -109,7 +109,7 @@ impl Side {
 
 /// The flood that halves goodput, with answers in the driver and with the kernel's cookies alone.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
-    let ours = Side::new("synguard", bench, Subject::Answering)?;
+    let ours = Side::new("synguard", bench, Subject::SynCookieConfig)?;
     let kernel = Side::new("kernel cookies (2)", bench, Subject::Lab(Program::Pass))?;
     let mut rounds = Rounds::new(bench.pace.hunts as usize);
     while rounds.wants_more() {

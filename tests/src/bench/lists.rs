@@ -4,9 +4,9 @@ use std::{net::Ipv4Addr, path::Path as FilePath};
 
 use anyhow::{Context as _, Result};
 use synguard_common::{
-    list::{List, ListEntry, ListKey},
-    prefix,
-    verdict::Reason,
+    addr,
+    ip_list::{List, ListEntry, Prefix},
+    reason::Reason,
 };
 use synguard_datapath::{Item, ListMaps};
 
@@ -61,8 +61,8 @@ impl Blocklist {
 }
 
 fn item(address: u32, length: u32) -> Item {
-    let mapped = prefix::from_bytes(Ipv4Addr::from(address).to_ipv6_mapped().octets());
-    (ListKey::new(mapped, 96 + length), ListEntry::default())
+    let mapped = addr::from_bytes(Ipv4Addr::from(address).to_ipv6_mapped().octets());
+    (Prefix::new(mapped, 96 + length), ListEntry::default())
 }
 
 /// Lengths as they occur in published lists: mostly single addresses and /24, some of every other.

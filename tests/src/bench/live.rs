@@ -10,7 +10,7 @@ use aya::{
     programs::ProgramFd,
     sys::{Stats, enable_stats},
 };
-use synguard_common::{abi::Config, answer::Answering};
+use synguard_common::{abi::Config, syn_cookie::config::SynCookieConfig};
 
 use crate::{
     bench::{
@@ -41,7 +41,7 @@ pub(super) enum Subject {
     /// synguard with these settings and list, and room for as many sources as by default.
     Synguard(Config, Blocklist),
     /// synguard, answering every SYN to the server.
-    Answering,
+    SynCookieConfig,
     /// xdp-filter with these features, and a source that it drops.
     XdpFilter { features: &'static str, deny: Option<Ipv4Addr> },
 }
@@ -92,10 +92,10 @@ impl Running {
                 deny.map_or(Ok(()), |source| filter.deny(source))?;
                 Ok(Self::XdpFilter(filter))
             }
-            Subject::Answering => {
-                let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);
+            Subject::SynCookieConfig => {
+                let mut filter = Filter::load_with_sources(synguard_common::map_names::SOURCES_DEFAULT);
                 filter.set_config(cost::settings(cost::DEFAULT_LIMIT));
-                filter.answer_for_lab(Answering { proven_ns: PROVEN_NS, ..answering_in(lab) });
+                filter.answer_for_lab(SynCookieConfig { validated_ns: PROVEN_NS, ..answering_in(lab) });
                 filter.attach(&lab.server, DEVICE);
                 Ok(Self::Synguard(Box::new(filter)))
             }
@@ -115,7 +115,7 @@ impl Running {
         match subject {
             Subject::Lab(program) => Loaded::new(program).map(Self::Lab),
             Subject::Synguard(config, list) => filter(config, list).map(Self::Synguard),
-            Subject::Answering | Subject::XdpFilter { .. } => bail!("{subject:?} is made on a device"),
+            Subject::SynCookieConfig | Subject::XdpFilter { .. } => bail!("{subject:?} is made on a device"),
         }
     }
 
@@ -159,7 +159,7 @@ impl Running {
 
 /// synguard with room for as many sources as by default, on no device yet.
 fn filter(config: Config, list: Blocklist) -> Result<Box<Filter>> {
-    let mut filter = Filter::load_with_sources(synguard_common::names::SOURCES_DEFAULT);
+    let mut filter = Filter::load_with_sources(synguard_common::map_names::SOURCES_DEFAULT);
     filter.set_config(config);
     if list != Blocklist::Empty {
         // The program keeps the maps when they are unpinned again.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::maps::MapInfo;
-use synguard_common::names::SOURCES_DEFAULT;
+use synguard_common::map_names::SOURCES_DEFAULT;
 
 use crate::{
     bench::{
@@ -92,7 +92,8 @@ impl Memory {
             let bytes = locked(&map)?;
             memory.all += bytes;
             // The kernel cuts names off after 15 bytes.
-            if ["SOURCE_SKETCH", "PREFIX_SKETCH", "DISTINCT"].contains(&map.name_as_str().unwrap_or_default())
+            if ["SOURCE_SKETCH", "PREFIX_SKETCH", "CARDINALITY"]
+                .contains(&map.name_as_str().unwrap_or_default())
             {
                 memory.admission += bytes;
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use synguard_common::{admission, verdict::Reason};
+use synguard_common::{admission, reason::Reason};
 
 use crate::{bench::live::Running, testrun::REASONS};
 

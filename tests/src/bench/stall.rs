@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_datapath::{Item, ListMaps};
 
 use crate::{

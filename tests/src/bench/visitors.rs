@@ -34,7 +34,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let pace = bench.pace;
     let lab = Lab::with_uplink(Program::Sink)?;
     let _web = Web::start(&lab)?;
-    let _running = Running::start(&lab, Subject::Answering)?;
+    let _running = Running::start(&lab, Subject::SynCookieConfig)?;
     let flood = answer::flood(pace.sample_max() + pace.hunt);
     lab.receive_on(flood.cpu)?;
     let generator = Arc::new(Generator::new(&lab, &flood)?);

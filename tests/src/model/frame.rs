@@ -26,7 +26,7 @@ pub enum Kind {
         flags: u8,
     },
     /// What may become a SYN that cannot be seen here.
-    HiddenSyn,
+    PossibleSyn,
 }
 
 /// What a frame is, and who sent it.
@@ -121,7 +121,7 @@ fn see_extensions(rest: &mut &[u8], mut next: u8) -> Kind {
         }
         extensions += 1;
         if extensions > EXTENSIONS_MAX {
-            return Kind::HiddenSyn;
+            return Kind::PossibleSyn;
         }
         let Some(&[following, units, ..]) = rest.first_chunk::<8>() else {
             return cut_short(first_fragment);
@@ -156,5 +156,5 @@ fn see_tcp(bytes: &[u8], first_fragment: bool) -> Kind {
 
 /// Another fragment may bring what is missing.
 fn cut_short(first_fragment: bool) -> Kind {
-    if first_fragment { Kind::HiddenSyn } else { Kind::Malformed }
+    if first_fragment { Kind::PossibleSyn } else { Kind::Malformed }
 }

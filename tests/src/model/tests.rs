@@ -1,6 +1,6 @@
 //! The model itself, on frames whose meaning is plain.
 
-use synguard_common::{abi::ABI_VERSION, rate::Limit};
+use synguard_common::{abi::ABI_VERSION, gcra::RateLimit};
 
 use super::*;
 use crate::packet::{Packet, flags, protocol};
@@ -16,13 +16,13 @@ fn v6() -> Packet {
 }
 
 fn config() -> Config {
-    let limit = Limit::new(1, 2);
+    let limit = RateLimit::new(1, 2);
     Config {
         abi: ABI_VERSION,
         syn_interval_ns: limit.interval_ns,
         syn_tolerance_ns: limit.tolerance_ns,
         hold_ns: 5_000_000_000,
-        source_mask_v6: prefix::mask(64),
+        source_mask_v6: addr::mask(64),
         ..Config::default()
     }
 }
@@ -91,15 +91,15 @@ fn fragments_are_told_apart_and_may_hide_a_syn() {
     let cases = [
         (v4().fragment(1, true).tcp(1, 443).syn(), Kind::Fragment),
         (v4().fragment(1, false).udp(1, 443), Kind::Fragment),
-        (v4().fragment(0, true).tcp(1, 443).syn().truncate(53), Kind::HiddenSyn),
+        (v4().fragment(0, true).tcp(1, 443).syn().truncate(53), Kind::PossibleSyn),
         (v4().fragment(0, true).tcp(1, 443).data_offset(4), Kind::Malformed),
         (v4().fragment(0, true).udp(1, 443).truncate(34), Kind::NotTcp),
         (v6().ipv6_fragment(1, false).tcp(1, 443).syn(), Kind::Fragment),
-        (v6().ipv6_fragment(0, true).tcp(1, 443).syn().truncate(81), Kind::HiddenSyn),
-        (v6().ipv6_fragment(0, true).dest_opts().truncate(69), Kind::HiddenSyn),
+        (v6().ipv6_fragment(0, true).tcp(1, 443).syn().truncate(81), Kind::PossibleSyn),
+        (v6().ipv6_fragment(0, true).dest_opts().truncate(69), Kind::PossibleSyn),
         (v6().ipv6_fragment(0, false).dest_opts().truncate(69), Kind::Malformed),
-        ((0..9).fold(v6(), |packet, _| packet.routing()).tcp(1, 443), Kind::HiddenSyn),
-        ((0..9).fold(v6(), |packet, _| packet.routing()).truncate(118), Kind::HiddenSyn),
+        ((0..9).fold(v6(), |packet, _| packet.routing()).tcp(1, 443), Kind::PossibleSyn),
+        ((0..9).fold(v6(), |packet, _| packet.routing()).truncate(118), Kind::PossibleSyn),
         ((0..9).fold(v6(), |packet, _| packet.routing()).truncate(117), Kind::Malformed),
     ];
     for (packet, expected) in cases {
@@ -166,8 +166,7 @@ fn a_source_is_an_ipv4_address_or_an_ipv6_network() {
         assert_eq!(model.judge(&syn, NOW), Reason::SynPassed);
     }
     assert_eq!(model.judge(&v4().tcp(1, 443).syn().build(), NOW), Reason::SynPassed);
-    let mut keys: Vec<IpAddr> =
-        model.sources.keys().map(|key| prefix::to_bytes(key.address).into()).collect();
+    let mut keys: Vec<IpAddr> = model.sources.keys().map(|key| addr::to_bytes(key.address).into()).collect();
     keys.sort();
     let expected = ["::ffff:192.0.2.1", "2001:db8::", "2001:db8:0:1::"];
     assert_eq!(keys, expected.map(|text| text.parse::<IpAddr>().unwrap()));

@@ -11,10 +11,12 @@ use aya::{
 };
 use synguard_common::{
     abi::{Counter, CpuState},
-    answer::{ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, Answering},
-    names,
-    network::{self, NetworkSketch},
-    prefix::{self, Halves},
+    addr::{self, Halves},
+    map_names,
+    syn_cookie::{
+        config::{SYN_COOKIE_ECN, SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SynCookieConfig},
+        prefix_limit::{self, PrefixRateSketch},
+    },
 };
 
 use super::{Filter, Outcome, PACKET_MIN};
@@ -24,19 +26,19 @@ use crate::lab::{Lab, SERVER_V4, SERVER_V6};
 const ROOM: usize = 64;
 
 /// Settings that answer every SYN to a listener, with options kept and without any limit.
-pub const fn answering() -> Answering {
-    Answering {
-        flags: ANSWER_ON | ANSWER_OPTIONS | ANSWER_ECN,
+pub const fn answering() -> SynCookieConfig {
+    SynCookieConfig {
+        flags: SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN,
         window_scale: 7,
         mss_v4: 1460,
         mss_v6: 1440,
         hop_limit: 64,
-        network_rate: 0,
+        prefix_rate: 0,
         interval_ns: 0,
         tolerance_ns: 0,
-        proven_ns: 0,
+        validated_ns: 0,
         listener_ns: 100_000_000,
-        until_ns: u64::MAX,
+        lease_until_ns: u64::MAX,
         reserved: 0,
     }
 }
@@ -45,10 +47,10 @@ pub const fn answering() -> Answering {
 ///
 /// # Panics
 /// When a sysctl is missing.
-pub fn answering_in(lab: &Lab) -> Answering {
+pub fn answering_in(lab: &Lab) -> SynCookieConfig {
     lab.set_syncookies(2).expect("SYN cookies");
     lab.server.set_sysctl("net.ipv4.tcp_timestamps", "2").expect("timestamps");
-    Answering { window_scale: window_scale(lab), ..answering() }
+    SynCookieConfig { window_scale: window_scale(lab), ..answering() }
 }
 
 /// The greatest window scale that the server's kernel would announce.
@@ -66,7 +68,7 @@ impl Filter {
     ///
     /// # Panics
     /// When a map cannot be written.
-    pub fn answer_for_lab(&mut self, answering: Answering) {
+    pub fn answer_for_lab(&mut self, answering: SynCookieConfig) {
         self.set_locals(&[SERVER_V4.into(), SERVER_V6.into()]);
         self.set_answering(answering);
     }
@@ -75,10 +77,11 @@ impl Filter {
     ///
     /// # Panics
     /// When the map cannot be written.
-    pub fn set_answering(&mut self, answering: Answering) {
-        let map = self.ebpf.map_mut(names::in_object(names::ANSWERING)).expect(names::ANSWERING);
-        let mut map = Array::<&mut MapData, Answering>::try_from(map).expect(names::ANSWERING);
-        map.set(0, answering, 0).expect("write ANSWERING");
+    pub fn set_answering(&mut self, answering: SynCookieConfig) {
+        let map =
+            self.ebpf.map_mut(map_names::in_object(map_names::SYN_COOKIES)).expect(map_names::SYN_COOKIES);
+        let mut map = Array::<&mut MapData, SynCookieConfig>::try_from(map).expect(map_names::SYN_COOKIES);
+        map.set(0, answering, 0).expect("write SYN_COOKIES");
     }
 
     /// Says which addresses are this host's.
@@ -86,14 +89,14 @@ impl Filter {
     /// # Panics
     /// When the map cannot be written.
     pub fn set_locals(&mut self, addresses: &[IpAddr]) {
-        let map = self.ebpf.map_mut(names::LOCALS).expect(names::LOCALS);
-        let mut map = LpmTrie::<&mut MapData, Halves, u64>::try_from(map).expect(names::LOCALS);
+        let map = self.ebpf.map_mut(map_names::LOCAL_ADDRS).expect(map_names::LOCAL_ADDRS);
+        let mut map = LpmTrie::<&mut MapData, Halves, u64>::try_from(map).expect(map_names::LOCAL_ADDRS);
         for address in addresses {
             let bytes = match address {
                 IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
                 IpAddr::V6(v6) => v6.octets(),
             };
-            map.insert(&Key::new(128, prefix::from_bytes(bytes)), 0, 0).expect("write LOCALS");
+            map.insert(&Key::new(128, addr::from_bytes(bytes)), 0, 0).expect("write LOCAL_ADDRS");
         }
     }
 
@@ -103,15 +106,16 @@ impl Filter {
     /// When a map cannot be written.
     pub fn reset_answers(&mut self) {
         let states: Vec<CpuState> =
-            self.cpu_states().iter().map(|&state| CpuState { answer_tat_ns: 0, ..state }).collect();
+            self.cpu_states().iter().map(|&state| CpuState { cookie_tat_ns: 0, ..state }).collect();
         let cpus = states.len();
         let states = PerCpuValues::try_from(states).expect("a value for each CPU");
         self.cpu_state.set(0, states, 0).expect("write CPU_STATE");
-        let map = self.ebpf.map_mut(names::ANSWER_SKETCH).expect(names::ANSWER_SKETCH);
-        let mut map = PerCpuArray::<&mut MapData, NetworkSketch>::try_from(map).expect(names::ANSWER_SKETCH);
-        let empty = NetworkSketch { tats: [[0; network::WIDTH]; network::ROWS] };
+        let map = self.ebpf.map_mut(map_names::COOKIE_PREFIX_SKETCH).expect(map_names::COOKIE_PREFIX_SKETCH);
+        let mut map = PerCpuArray::<&mut MapData, PrefixRateSketch>::try_from(map)
+            .expect(map_names::COOKIE_PREFIX_SKETCH);
+        let empty = PrefixRateSketch { tats: [[0; prefix_limit::WIDTH]; prefix_limit::ROWS] };
         let sketches = PerCpuValues::try_from(vec![empty; cpus]).expect("a value for each CPU");
-        map.set(0, sketches, 0).expect("write ANSWER_SKETCH");
+        map.set(0, sketches, 0).expect("write COOKIE_PREFIX_SKETCH");
     }
 
     /// As [`Filter::run`], with the frame as the program left it. Listeners are those of the calling thread's network

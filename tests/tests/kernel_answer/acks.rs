@@ -9,9 +9,9 @@ use std::{
 
 use synguard_common::{
     abi::{Config, FLAG_MONITOR},
-    answer::{ANSWER_CHECK_ACKS, ANSWER_SECOND_SYN, Answering},
-    rate::Limit,
-    verdict::Reason,
+    gcra::RateLimit,
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
 };
 use synguard_tests::packet::{Packet, flags};
 
@@ -23,7 +23,7 @@ use crate::{
 const MINUTE_NS: u64 = 60_000_000_000;
 
 fn checking(stand: &mut Stand) {
-    stand.set(Answering { flags: stand.answering.flags | ANSWER_CHECK_ACKS, ..stand.answering });
+    stand.set(SynCookieConfig { flags: stand.answering.flags | SYN_COOKIE_CHECK_ACKS, ..stand.answering });
 }
 
 #[test]
@@ -44,12 +44,12 @@ fn an_ack_must_return_a_cookie() {
                     ("zero", 0),
                 ] {
                     let forged = reply(&syn, next, answer.timestamp());
-                    stand.row(&format!("{name}, {what}"), &forged, Reason::BadAck);
+                    stand.row(&format!("{name}, {what}"), &forged, Reason::AckWithoutConnection);
                 }
                 // Right, but not this client's.
                 let other = stand.syn(family, options);
                 let stolen = reply(&other, next, answer.timestamp());
-                stand.row(&format!("{name}, another's"), &stolen, Reason::BadAck);
+                stand.row(&format!("{name}, another's"), &stolen, Reason::AckWithoutConnection);
                 stand.row(&format!("{name}, valid"), &ack_of(&syn, &answer), Reason::CookieAck);
                 let data = ack_of(&syn, &answer).psh().payload(b"GET / HTTP/1.0\r\n\r\n");
                 stand.row(&format!("{name}, with data"), &data, Reason::CookieAck);
@@ -70,7 +70,7 @@ fn a_cookie_in_tags_is_valid_too() {
             let syn = stand.client_under(outer, family).tcp(FROM, PORT).syn().tcp_options(&LINUX);
             let Some(answer) = stand.answered(&format!("{family:?}"), &syn) else { continue };
             let forged = reply(&syn, answer.segment.sequence ^ 0x0080_0000, answer.timestamp());
-            stand.row(&format!("{family:?}, forged"), &forged, Reason::BadAck);
+            stand.row(&format!("{family:?}, forged"), &forged, Reason::AckWithoutConnection);
             stand.row(&format!("{family:?}, valid"), &ack_of(&syn, &answer), Reason::CookieAck);
         }
     });
@@ -88,8 +88,8 @@ fn only_acks_to_listeners_are_looked_at() {
                 ("RST and ACK", PORT, flags::RST | flags::ACK, Reason::NotSyn),
                 ("SYN and ACK", PORT, flags::SYN | flags::ACK, Reason::NotSyn),
                 ("FIN and ACK", PORT, flags::FIN | flags::ACK, Reason::NotSyn),
-                ("ACK to a listener", PORT, flags::ACK, Reason::BadAck),
-                ("ACK and PSH to a listener", PORT, flags::ACK | flags::PSH, Reason::BadAck),
+                ("ACK to a listener", PORT, flags::ACK, Reason::AckWithoutConnection),
+                ("ACK and PSH to a listener", PORT, flags::ACK | flags::PSH, Reason::AckWithoutConnection),
             ];
             for (name, port, flags, reason) in rows {
                 let packet = to(stand, port).flags(flags);
@@ -116,7 +116,7 @@ fn acks_of_connections_pass_whatever_they_acknowledge() {
             let mut stranger = from_client(&client).ack().build();
             let port = if address == V4_TO { 14 + 20 } else { 14 + 40 };
             stranger[port] ^= 1;
-            stand.row_frame(&format!("another port, {address}"), &stranger, Reason::BadAck);
+            stand.row_frame(&format!("another port, {address}"), &stranger, Reason::AckWithoutConnection);
         }
     });
 }
@@ -128,17 +128,17 @@ fn acks_are_dropped_only_when_that_was_asked_for() {
             let forged = stand.client_under(Packet::eth(), family).tcp(FROM, PORT).ack();
             stand.row(&format!("unchecked, {family:?}"), &forged, Reason::NotSyn);
             checking(stand);
-            stand.row(&format!("checked, {family:?}"), &forged, Reason::BadAck);
+            stand.row(&format!("checked, {family:?}"), &forged, Reason::AckWithoutConnection);
             let config = stand.config;
             stand.set_config(Config { flags: config.flags | FLAG_MONITOR, ..config });
-            stand.row(&format!("watched, {family:?}"), &forged, Reason::WouldBadAck);
+            stand.row(&format!("watched, {family:?}"), &forged, Reason::WouldAckWithoutConnection);
             stand.set_config(Config { disarm_at_ns: 1, ..config });
-            stand.row(&format!("disarmed, {family:?}"), &forged, Reason::WouldBadAck);
+            stand.row(&format!("disarmed, {family:?}"), &forged, Reason::WouldAckWithoutConnection);
             // Nothing is guarded.
             stand.set_config(Config { flags: 0, ..config });
             stand.row(&format!("unguarded, {family:?}"), &forged, Reason::NotSyn);
             stand.set_config(config);
-            stand.set(Answering { flags: 0, ..stand.answering });
+            stand.set(SynCookieConfig { flags: 0, ..stand.answering });
             stand.row(&format!("answering is off, {family:?}"), &forged, Reason::NotSyn);
             stand.set(synguard_tests::testrun::answering());
         }
@@ -153,11 +153,11 @@ fn handshake(stand: &mut Stand, name: &str, syn: &Packet) {
 }
 
 /// Budgets that nobody is within.
-fn used_up(stand: &mut Stand) -> Answering {
+fn used_up(stand: &mut Stand) -> SynCookieConfig {
     let before = stand.answering;
-    let limit = Limit { interval_ns: 10 * MINUTE_NS, tolerance_ns: 0 };
+    let limit = RateLimit { interval_ns: 10 * MINUTE_NS, tolerance_ns: 0 };
     stand.filter.reset_answers();
-    stand.set(Answering { interval_ns: limit.interval_ns, tolerance_ns: limit.tolerance_ns, ..before });
+    stand.set(SynCookieConfig { interval_ns: limit.interval_ns, tolerance_ns: limit.tolerance_ns, ..before });
     let last = stand.syn(Family::V4, &LINUX);
     stand.answered("the last one within the budget", &last);
     before
@@ -167,20 +167,24 @@ fn used_up(stand: &mut Stand) -> Answering {
 fn a_source_that_has_proved_itself_is_not_dropped_unanswered() {
     Stand::check("proven", |stand| {
         checking(stand);
-        stand.set(Answering { proven_ns: 10 * MINUTE_NS, ..stand.answering });
+        stand.set(SynCookieConfig { validated_ns: 10 * MINUTE_NS, ..stand.answering });
         for family in FAMILIES {
             let (syn, other) = (stand.syn(family, &LINUX), stand.syn(family, &LINUX));
             handshake(stand, &format!("{family:?}"), &syn);
             let again = syn.numbers(0x7777, 0);
             // What has never been acknowledged proves nothing, nor does a forged acknowledgement.
             stand.answered(&format!("another source, {family:?}"), &other);
-            stand.row(&format!("its forged ACK, {family:?}"), &reply(&other, 1, None), Reason::BadAck);
+            stand.row(
+                &format!("its forged ACK, {family:?}"),
+                &reply(&other, 1, None),
+                Reason::AckWithoutConnection,
+            );
             let within = used_up(stand);
-            stand.row(&format!("over the budget, {family:?}"), &again, Reason::Proven);
-            stand.row(&format!("another source, {family:?}"), &other, Reason::AnswerBudget);
-            stand.set(Answering { flags: within.flags | ANSWER_SECOND_SYN, ..within });
+            stand.row(&format!("over the budget, {family:?}"), &again, Reason::ValidatedSource);
+            stand.row(&format!("another source, {family:?}"), &other, Reason::CookieRateExceeded);
+            stand.set(SynCookieConfig { flags: within.flags | SYN_COOKIE_REQUIRE_RETRANSMIT, ..within });
             let again = again.numbers(0x8888, 0);
-            stand.row(&format!("for the first time, {family:?}"), &again, Reason::Proven);
+            stand.row(&format!("for the first time, {family:?}"), &again, Reason::ValidatedSource);
             let first = other.numbers(0x8888, 0);
             stand.row(&format!("another source for the first time, {family:?}"), &first, Reason::FirstSyn);
             stand.set(within);
@@ -197,7 +201,7 @@ fn nothing_is_proved_where_that_is_off() {
             let syn = stand.syn(family, &LINUX);
             handshake(stand, &format!("{family:?}"), &syn);
             let within = used_up(stand);
-            stand.row(&format!("over the budget, {family:?}"), &syn, Reason::AnswerBudget);
+            stand.row(&format!("over the budget, {family:?}"), &syn, Reason::CookieRateExceeded);
             stand.set(within);
         }
     });
@@ -208,16 +212,16 @@ fn proof_is_forgotten_after_its_time() {
     Stand::check("proof's end", |stand| {
         checking(stand);
         // More than the time for which what comes right behind an ACK passes.
-        stand.set(Answering { proven_ns: 2_300_000_000, ..stand.answering });
+        stand.set(SynCookieConfig { validated_ns: 2_300_000_000, ..stand.answering });
         let syn = stand.syn(Family::V4, &LINUX);
         handshake(stand, "source", &syn);
         let begun = Instant::now();
         used_up(stand);
-        stand.row("at once", &syn, Reason::Proven);
+        stand.row("at once", &syn, Reason::ValidatedSource);
         // It is kept in units of about a second, rounded up.
         while begun.elapsed() < Duration::from_millis(3_500) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        stand.row("later", &syn, Reason::AnswerBudget);
+        stand.row("later", &syn, Reason::CookieRateExceeded);
     });
 }

@@ -1,16 +1,19 @@
-//! Answering only what is sent again: a first SYN is dropped, its repetition answered.
+//! SynCookieConfig only what is sent again: a first SYN is dropped, its repetition answered.
 
 use std::time::{Duration, Instant};
 
 use synguard_common::{
-    answer::{ANSWER_SECOND_SYN, Answering},
-    verdict::Reason,
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
 };
 
 use crate::stand::{FAMILIES, Family, LINUX, Stand};
 
 fn second(stand: &mut Stand) {
-    stand.set(Answering { flags: stand.answering.flags | ANSWER_SECOND_SYN, ..stand.answering });
+    stand.set(SynCookieConfig {
+        flags: stand.answering.flags | SYN_COOKIE_REQUIRE_RETRANSMIT,
+        ..stand.answering
+    });
 }
 
 #[test]
@@ -43,7 +46,7 @@ fn what_is_not_answered_anyway_is_not_dropped_for_being_first() {
         second(stand);
         for family in FAMILIES {
             let odd = stand.syn(family, &[8, 0, 0, 0]);
-            stand.row(&format!("odd, {family:?}"), &odd, Reason::OddSyn);
+            stand.row(&format!("odd, {family:?}"), &odd, Reason::SynUnsupported);
         }
     });
 }

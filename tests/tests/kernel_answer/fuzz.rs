@@ -7,8 +7,10 @@ use std::{
 };
 
 use synguard_common::{
-    answer::{ANSWER_CHECK_ACKS, ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, Answering},
-    verdict::Reason,
+    reason::Reason,
+    syn_cookie::config::{
+        SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_ECN, SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SynCookieConfig,
+    },
 };
 use synguard_tests::{
     answer::Offer,
@@ -113,10 +115,16 @@ fn syn(random: &mut Random) -> Packet {
 }
 
 /// Settings at random, of those that answer.
-fn settings(random: &mut Random, usual: Answering) -> Answering {
-    let flags = [ANSWER_OPTIONS | ANSWER_ECN, ANSWER_OPTIONS, ANSWER_OPTIONS | ANSWER_ECN, ANSWER_ECN, 0];
-    Answering {
-        flags: ANSWER_ON | ANSWER_CHECK_ACKS | flags[random.below(flags.len())],
+fn settings(random: &mut Random, usual: SynCookieConfig) -> SynCookieConfig {
+    let flags = [
+        SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN,
+        SYN_COOKIE_OPTIONS,
+        SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN,
+        SYN_COOKIE_ECN,
+        0,
+    ];
+    SynCookieConfig {
+        flags: SYN_COOKIE_ON | SYN_COOKIE_CHECK_ACKS | flags[random.below(flags.len())],
         window_scale: random.below(15) as u32,
         mss_v4: 536 + random.below(9000) as u32,
         mss_v6: 1220 + random.below(9000) as u32,
@@ -129,7 +137,7 @@ fn settings(random: &mut Random, usual: Answering) -> Answering {
 fn expected(options: &[u8]) -> Reason {
     let offer = Offer::of(options);
     let odd = offer.broken || offer.signed || Offer::items(options) > ITEMS_MAX;
-    if odd { Reason::OddSyn } else { Reason::Answered }
+    if odd { Reason::SynUnsupported } else { Reason::SynCookieSent }
 }
 
 fn frame_count() -> usize {
@@ -182,7 +190,7 @@ fn a_million_random_syns_are_answered_rightly_or_left_alone() {
             }
             done += BATCH.min(count - done);
         }
-        for reason in [Reason::Answered, Reason::OddSyn, Reason::CookieAck] {
+        for reason in [Reason::SynCookieSent, Reason::SynUnsupported, Reason::CookieAck] {
             let total = totals[reason.index() as usize];
             println!("{:>12} {total}", reason.label());
             assert!(total > 0, "{} never occurred", reason.label());

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use synguard_common::{answer::Answering, verdict::Reason};
+use synguard_common::{reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::{client::connect, packet::Packet};
 
 use crate::stand::{CLOSED, FAMILIES, FROM, Family, LINUX, PORT, Stand, V4_OTHER, V4_TO, V6_OTHER, V6_TO};
@@ -87,11 +87,11 @@ fn a_listener_is_answered_for_at_its_address_and_port() {
 fn a_listener_that_comes_or_goes_is_noticed() {
     Stand::check("comings and goings", |stand| {
         for family in FAMILIES {
-            stand.soon(&format!("{family:?}, open"), family, Reason::Answered);
+            stand.soon(&format!("{family:?}, open"), family, Reason::SynCookieSent);
             stand.close();
             stand.soon(&format!("{family:?}, closed"), family, Reason::NoListener);
             stand.listen(PORT);
-            stand.soon(&format!("{family:?}, opened again"), family, Reason::Answered);
+            stand.soon(&format!("{family:?}, opened again"), family, Reason::SynCookieSent);
         }
     });
 }
@@ -99,7 +99,7 @@ fn a_listener_that_comes_or_goes_is_noticed() {
 #[test]
 fn a_listener_is_asked_for_each_time_if_it_is_not_to_be_remembered() {
     Stand::check("not remembered", |stand| {
-        stand.set(Answering { listener_ns: 0, ..stand.answering });
+        stand.set(SynCookieConfig { listener_ns: 0, ..stand.answering });
         for family in FAMILIES {
             for number in 0..3 {
                 let syn = stand.syn(family, &LINUX);
@@ -116,8 +116,8 @@ fn a_listener_is_asked_for_each_time_if_it_is_not_to_be_remembered() {
 #[test]
 fn the_kernel_must_be_ready_to_take_the_connection() {
     Stand::check("refusals", |stand| {
-        stand.set(Answering { listener_ns: 0, ..stand.answering });
-        for (cookies, reason) in [("1", Reason::CookieRefused), ("0", Reason::CookieRefused)] {
+        stand.set(SynCookieConfig { listener_ns: 0, ..stand.answering });
+        for (cookies, reason) in [("1", Reason::CookieUnavailable), ("0", Reason::CookieUnavailable)] {
             stand.sysctl("net.ipv4.tcp_syncookies", cookies);
             for family in FAMILIES {
                 let syn = stand.syn(family, &LINUX);
@@ -185,7 +185,7 @@ fn a_syn_of_a_connection_that_there_is_goes_to_the_kernel() {
     Stand::check("connections", |stand| {
         // Whether the listener is remembered or not: these sources are known.
         for listener_ns in [0, 1_000_000_000] {
-            stand.set(Answering { listener_ns, ..stand.answering });
+            stand.set(SynCookieConfig { listener_ns, ..stand.answering });
             for address in [V4_TO, V6_TO] {
                 let name = format!("{address}, remembered for {listener_ns} ns");
                 let listener = TcpListener::bind((address, 1000)).unwrap();
@@ -195,13 +195,13 @@ fn a_syn_of_a_connection_that_there_is_goes_to_the_kernel() {
                 let syn = from_client(&client).syn().tcp_options(&LINUX);
                 let family = if address == V4_TO { Family::V4 } else { Family::V6 };
                 stand.answered(&format!("another source, {name}"), &to(family, address, 1000, 77));
-                stand.row(&format!("established, {name}"), &syn, Reason::OddSyn);
+                stand.row(&format!("established, {name}"), &syn, Reason::SynUnsupported);
                 // The server closes first, so it is the one that waits.
                 server.shutdown(Shutdown::Both).unwrap();
                 drop(server);
                 assert_eq!(client.read(&mut [0]).unwrap(), 0);
                 drop(client);
-                stand.row(&format!("in time-wait, {name}"), &syn, Reason::OddSyn);
+                stand.row(&format!("in time-wait, {name}"), &syn, Reason::SynUnsupported);
             }
         }
     });

@@ -3,7 +3,7 @@
 
 use synguard_common::{
     abi::{Config, FLAG_DROP_BAD_FLAGS},
-    verdict::Reason,
+    reason::Reason,
 };
 use synguard_tests::packet::Packet;
 
@@ -41,7 +41,7 @@ fn options_that_cannot_be_read_are_the_kernels_business() {
         for family in FAMILIES {
             for (name, options) in odd {
                 let syn = stand.syn(family, options);
-                stand.row(&format!("{name}, {family:?}"), &syn, Reason::OddSyn);
+                stand.row(&format!("{name}, {family:?}"), &syn, Reason::SynUnsupported);
             }
             for (name, options) in even {
                 let syn = stand.syn(family, options);
@@ -56,7 +56,7 @@ fn a_syn_that_ends_a_connection_as_well_is_not_answered() {
     Stand::check("SYN and FIN", |stand| {
         for family in FAMILIES {
             let syn = stand.syn(family, &LINUX).fin();
-            stand.row(&format!("SYN and FIN, {family:?}"), &syn, Reason::OddSyn);
+            stand.row(&format!("SYN and FIN, {family:?}"), &syn, Reason::SynUnsupported);
         }
         let strict = Config { flags: stand.config.flags | FLAG_DROP_BAD_FLAGS, ..stand.config };
         stand.set_config(strict);
@@ -73,17 +73,29 @@ fn a_syn_that_ends_a_connection_as_well_is_not_answered() {
 fn fragments_and_what_hides_a_syn_are_not_answered() {
     Stand::check("fragments", |stand| {
         let fragment = stand.client_under(Packet::eth(), Family::V4).fragment(0, true);
-        stand.row("first fragment", &fragment.tcp(FROM, PORT).syn().tcp_options(&LINUX), Reason::OddSyn);
+        stand.row(
+            "first fragment",
+            &fragment.tcp(FROM, PORT).syn().tcp_options(&LINUX),
+            Reason::SynUnsupported,
+        );
         let tiny = stand.client_under(Packet::eth(), Family::V4).fragment(0, true);
-        stand.row("tiny fragment", &tiny.protocol(6).payload(&[0; 8]), Reason::OddSyn);
+        stand.row("tiny fragment", &tiny.protocol(6).payload(&[0; 8]), Reason::SynUnsupported);
         let later = stand.client_under(Packet::eth(), Family::V4).fragment(3, false);
         stand.row("later fragment", &later.tcp(FROM, PORT).syn(), Reason::Fragment);
         let first = stand.client_under(Packet::eth(), Family::V6).ipv6_fragment(0, true);
-        stand.row("first fragment, V6", &first.tcp(FROM, PORT).syn().tcp_options(&LINUX), Reason::OddSyn);
+        stand.row(
+            "first fragment, V6",
+            &first.tcp(FROM, PORT).syn().tcp_options(&LINUX),
+            Reason::SynUnsupported,
+        );
         let whole = stand.client_under(Packet::eth(), Family::V6).ipv6_fragment(0, false);
-        stand.row("only fragment, V6", &whole.tcp(FROM, PORT).syn().tcp_options(&LINUX), Reason::OddSyn);
+        stand.row(
+            "only fragment, V6",
+            &whole.tcp(FROM, PORT).syn().tcp_options(&LINUX),
+            Reason::SynUnsupported,
+        );
         let many = (0..9).fold(stand.client_under(Packet::eth(), Family::V6), |packet, _| packet.dest_opts());
-        stand.row("nine extension headers", &many.tcp(FROM, PORT).syn(), Reason::OddSyn);
+        stand.row("nine extension headers", &many.tcp(FROM, PORT).syn(), Reason::SynUnsupported);
         for family in FAMILIES {
             let syn = stand.syn(family, &LINUX);
             stand.answered(&format!("whole, {family:?}"), &syn);
@@ -106,7 +118,7 @@ fn what_stands_between_ip_and_tcp_is_left_to_the_kernel() {
             ("eight headers", (0..8).fold(v6.clone(), |packet, _| packet.dest_opts())),
         ] {
             let syn = packet.tcp(FROM, PORT).syn().tcp_options(&LINUX);
-            stand.row(name, &syn, Reason::OddSyn);
+            stand.row(name, &syn, Reason::SynUnsupported);
         }
         stand.answered("neither, V4", &v4.tcp(FROM, PORT).syn().tcp_options(&LINUX));
         stand.answered("neither, V6", &v6.tcp(FROM, PORT).syn().tcp_options(&LINUX));
@@ -121,23 +133,23 @@ fn syns_from_or_to_addresses_that_cannot_talk_are_not_answered() {
         let v6 =
             |from: &str, to: &str| Packet::eth().ipv6(from, to).tcp(FROM, PORT).syn().tcp_options(&LINUX);
         for from in ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "239.1.2.3", "255.255.255.255", V4_TO] {
-            stand.row(&format!("from {from}"), &v4(from, V4_TO), Reason::OddSyn);
+            stand.row(&format!("from {from}"), &v4(from, V4_TO), Reason::SynUnsupported);
         }
         for to in ["224.0.0.1", "255.255.255.255"] {
-            stand.row(&format!("to {to}"), &v4("192.0.2.1", to), Reason::OddSyn);
+            stand.row(&format!("to {to}"), &v4("192.0.2.1", to), Reason::SynUnsupported);
         }
         // Of link-local addresses there may be the same ones on every device.
         for from in ["::", "::1", "::ffff:192.0.2.1", "ff02::1", "ff0e::1:2", "fe80::1", "febf::1", V6_TO] {
-            stand.row(&format!("from {from}"), &v6(from, V6_TO), Reason::OddSyn);
+            stand.row(&format!("from {from}"), &v6(from, V6_TO), Reason::SynUnsupported);
         }
-        stand.row("to ff02::1", &v6("2001:db8::1", "ff02::1"), Reason::OddSyn);
+        stand.row("to ff02::1", &v6("2001:db8::1", "ff02::1"), Reason::SynUnsupported);
         for family in FAMILIES {
             // Broadcast, multicast; and from such an address.
             for (at, what) in [(0, "to"), (6, "from")] {
                 let syn = stand.syn(family, &LINUX).patch(at, &[0xff; 6]);
-                stand.row(&format!("{what} everybody's MAC, {family:?}"), &syn, Reason::OddSyn);
+                stand.row(&format!("{what} everybody's MAC, {family:?}"), &syn, Reason::SynUnsupported);
                 let syn = stand.syn(family, &LINUX).patch(at, &[0x01, 0, 0x5e, 0, 0, 1]);
-                stand.row(&format!("{what} a group's MAC, {family:?}"), &syn, Reason::OddSyn);
+                stand.row(&format!("{what} a group's MAC, {family:?}"), &syn, Reason::SynUnsupported);
             }
         }
         stand.answered("from 1.0.0.1", &v4("1.0.0.1", V4_TO));

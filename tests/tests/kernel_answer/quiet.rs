@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synguard_common::{
     abi::{Config, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet},
-    answer::{ANSWER_ON, ANSWER_SECOND_SYN, Answering},
-    list::{List, ListEntry, ListKey, SCOPE_ALL, SCOPE_SYN},
-    prefix,
-    rate::Limit,
-    verdict::Reason,
+    addr,
+    gcra::RateLimit,
+    ip_list::{List, ListEntry, Prefix, SCOPE_ALL, SCOPE_SYN},
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_ON, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
 };
 use synguard_datapath::ListMaps;
 use synguard_tests::{bpffs::Dirs, packet::Packet, testrun::now_ns};
@@ -20,10 +20,10 @@ fn nothing_is_answered_before_it_is_said_and_after_it_is_over() {
     Stand::check("off", |stand| {
         let on = stand.answering;
         for (name, answering) in [
-            ("all zeros", Answering::default()),
-            ("without the flag", Answering { flags: on.flags & !ANSWER_ON, ..on }),
-            ("over", Answering { until_ns: now_ns() - 1_000_000_000, ..on }),
-            ("over since ever", Answering { until_ns: 0, ..on }),
+            ("all zeros", SynCookieConfig::default()),
+            ("without the flag", SynCookieConfig { flags: on.flags & !SYN_COOKIE_ON, ..on }),
+            ("over", SynCookieConfig { lease_until_ns: now_ns() - 1_000_000_000, ..on }),
+            ("over since ever", SynCookieConfig { lease_until_ns: 0, ..on }),
         ] {
             stand.set(answering);
             for family in FAMILIES {
@@ -31,7 +31,7 @@ fn nothing_is_answered_before_it_is_said_and_after_it_is_over() {
                 stand.row(&format!("{name}, {family:?}"), &syn, Reason::SynPassed);
             }
         }
-        stand.set(Answering { until_ns: now_ns() + 3_600_000_000_000, ..on });
+        stand.set(SynCookieConfig { lease_until_ns: now_ns() + 3_600_000_000_000, ..on });
         for family in FAMILIES {
             let syn = stand.syn(family, &LINUX);
             stand.answered(&format!("for an hour, {family:?}"), &syn);
@@ -43,7 +43,7 @@ fn nothing_is_answered_before_it_is_said_and_after_it_is_over() {
 fn watching_answers_nothing_and_drops_nothing() {
     Stand::check("watching", |stand| {
         let (config, on) = (stand.config, stand.answering);
-        let none = Limit { interval_ns: 100_000_000_000, tolerance_ns: 0 };
+        let none = RateLimit { interval_ns: 100_000_000_000, tolerance_ns: 0 };
         for (name, watching) in [
             ("monitor", Config { flags: config.flags | FLAG_MONITOR, ..config }),
             ("not confirmed", Config { disarm_at_ns: 1, ..config }),
@@ -53,10 +53,10 @@ fn watching_answers_nothing_and_drops_nothing() {
                 stand.set(on);
                 let syn = stand.syn(family, &LINUX);
                 stand.passed(&format!("{name}, {family:?}"), &syn);
-                stand.set(Answering { flags: on.flags | ANSWER_SECOND_SYN, ..on });
+                stand.set(SynCookieConfig { flags: on.flags | SYN_COOKIE_REQUIRE_RETRANSMIT, ..on });
                 let syn = stand.syn(family, &LINUX);
                 stand.passed(&format!("{name}, first SYN, {family:?}"), &syn);
-                stand.set(Answering { interval_ns: none.interval_ns, network_rate: 1, ..on });
+                stand.set(SynCookieConfig { interval_ns: none.interval_ns, prefix_rate: 1, ..on });
                 for _ in 0..3 {
                     let syn = stand.syn(family, &LINUX);
                     stand.passed(&format!("{name}, over budget, {family:?}"), &syn);
@@ -92,7 +92,7 @@ fn unguarded_ports_and_a_filter_without_a_rate_answer_nothing() {
 fn sources_over_their_limit_are_not_answered() {
     Stand::check("limits", |stand| {
         let config = stand.config;
-        let one = Limit { interval_ns: 100_000_000_000, tolerance_ns: 0 };
+        let one = RateLimit { interval_ns: 100_000_000_000, tolerance_ns: 0 };
         for family in FAMILIES {
             stand.set_config(Config { syn_interval_ns: one.interval_ns, syn_tolerance_ns: 0, ..config });
             let syn = stand.syn(family, &LINUX);
@@ -111,10 +111,10 @@ fn sources_over_their_limit_are_not_answered() {
     });
 }
 
-fn listed(address: IpAddr) -> ListKey {
+fn listed(address: IpAddr) -> Prefix {
     match address {
-        IpAddr::V4(v4) => ListKey::new(prefix::from_bytes(v4.to_ipv6_mapped().octets()), 128),
-        IpAddr::V6(v6) => ListKey::new(prefix::from_bytes(v6.octets()), 128),
+        IpAddr::V4(v4) => Prefix::new(addr::from_bytes(v4.to_ipv6_mapped().octets()), 128),
+        IpAddr::V6(v6) => Prefix::new(addr::from_bytes(v6.octets()), 128),
     }
 }
 

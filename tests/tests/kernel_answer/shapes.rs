@@ -1,8 +1,8 @@
 //! Which SYNs are answered: of every shape, with all the options there are.
 
 use synguard_common::{
-    answer::{ANSWER_ON, Answering},
-    verdict::Reason,
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_ON, SynCookieConfig},
 };
 use synguard_tests::{answer::TcpOption, packet::Packet};
 
@@ -83,7 +83,7 @@ fn every_offer_gets_its_answer() {
 #[test]
 fn without_timestamps_of_ours_nothing_is_offered_but_a_size() {
     Stand::check("no options", |stand| {
-        stand.set(Answering { flags: ANSWER_ON, ..stand.answering });
+        stand.set(SynCookieConfig { flags: SYN_COOKIE_ON, ..stand.answering });
         for family in FAMILIES {
             for options in [&[][..], &LINUX] {
                 let syn = stand.syn(family, options).ecn();
@@ -99,7 +99,7 @@ fn without_timestamps_of_ours_nothing_is_offered_but_a_size() {
 fn settings_of_answers_are_followed() {
     Stand::check("settings", |stand| {
         for (window_scale, mss, hop_limit) in [(0, 536, 1), (14, 9000, 255), (3, 1200, 128)] {
-            stand.set(Answering {
+            stand.set(SynCookieConfig {
                 window_scale,
                 mss_v4: mss,
                 mss_v6: mss - 20,

@@ -7,8 +7,8 @@ use std::{
 
 use synguard_common::{
     abi::Config,
-    answer::Answering,
-    verdict::{Reason, Verdict},
+    reason::{Reason, Verdict},
+    syn_cookie::config::SynCookieConfig,
 };
 use synguard_tests::{
     answer::{self, Answer, Terms},
@@ -54,7 +54,7 @@ pub(crate) enum Family {
 pub(crate) struct Stand {
     pub(crate) filter: Filter,
     pub(crate) config: Config,
-    pub(crate) answering: Answering,
+    pub(crate) answering: SynCookieConfig,
     netns: Netns,
     listeners: Vec<TcpListener>,
     clients: u32,
@@ -127,7 +127,7 @@ impl Stand {
     }
 
     /// Puts other settings of answers into force.
-    pub(crate) fn set(&mut self, answering: Answering) {
+    pub(crate) fn set(&mut self, answering: SynCookieConfig) {
         self.answering = answering;
         self.filter.set_answering(answering);
     }
@@ -166,7 +166,7 @@ impl Stand {
         let earliest_ms = (ticked_ns() / 1_000_000).saturating_sub(TICKS_MS);
         let (outcome, frame) = self.filter.run_to_frame(syn);
         let terms = Terms { answering: self.answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
-        let result = if outcome == Outcome::of(Reason::Answered, 1, syn.len()) {
+        let result = if outcome == Outcome::of(Reason::SynCookieSent, 1, syn.len()) {
             answer::check(syn, &frame, &terms)
         } else {
             Err(format!("not answered: {}", outcome.describe()))

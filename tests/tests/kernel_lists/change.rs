@@ -7,8 +7,8 @@ use std::{
 };
 
 use synguard_common::{
-    list::{List, ListEntry},
-    verdict::Reason,
+    ip_list::{List, ListEntry},
+    reason::Reason,
 };
 use synguard_datapath::Item;
 use synguard_tests::testrun::action;

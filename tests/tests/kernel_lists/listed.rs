@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use synguard_common::{
-    abi::{Config, FLAG_MONITOR, SourceKey, SourceState},
-    list::{List, ListEntry, ORIGIN_AUTO, SCOPE_SYN},
-    prefix,
-    verdict::Reason,
+    abi::{Config, FLAG_MONITOR},
+    addr,
+    ip_list::{List, ListEntry, ORIGIN_AUTO, SCOPE_SYN},
+    reason::Reason,
+    source::{SourceKey, SourceState},
 };
 use synguard_tests::{
     packet::Packet,
@@ -98,7 +99,7 @@ fn the_allowlist_comes_first() {
         let in_hold = SourceState { hold_until_ns: now_ns() + 50 * SECOND, ..SourceState::default() };
         for address in [address, neighbour] {
             let IpAddr::V4(v4) = address.parse().unwrap() else { continue };
-            let source = SourceKey { address: prefix::from_bytes(v4.to_ipv6_mapped().octets()) };
+            let source = SourceKey { address: addr::from_bytes(v4.to_ipv6_mapped().octets()) };
             listed.filter.set_source(source, in_hold);
         }
         let (wide, narrow) = if address.contains(':') {

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synguard_common::{
-    list::{LENGTHS_MAX, List, ListEntry, ListKey},
-    prefix,
-    verdict::Reason,
+    addr,
+    ip_list::{LENGTHS_MAX, List, ListEntry, Prefix},
+    reason::Reason,
 };
 use synguard_datapath::Item;
 
@@ -18,8 +18,8 @@ fn mapped(address: IpAddr) -> u128 {
     }
 }
 
-fn key(address: u128, length: u32) -> ListKey {
-    ListKey::new(prefix::from_bytes(address.to_be_bytes()), length)
+fn key(address: u128, length: u32) -> Prefix {
+    Prefix::new(addr::from_bytes(address.to_be_bytes()), length)
 }
 
 fn address(bits: u128) -> IpAddr {

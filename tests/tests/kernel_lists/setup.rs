@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use synguard_common::{
     abi::Config,
-    list::{List, ListEntry, ListKey, SCOPE_ALL},
-    prefix,
-    verdict::Reason,
+    addr,
+    ip_list::{List, ListEntry, Prefix, SCOPE_ALL},
+    reason::Reason,
 };
 use synguard_datapath::{Item, ListMaps};
 use synguard_tests::{
@@ -61,22 +61,22 @@ impl Listed {
         self.filter.run(&packet.build()).reason().expect("one reason")
     }
 
-    pub(crate) fn hits(&self, list: List, key: &ListKey) -> u64 {
+    pub(crate) fn hits(&self, list: List, key: &Prefix) -> u64 {
         self.change(|lists| lists.entry(list, key)).unwrap().expect("an entry").hits
     }
 }
 
 /// A prefix written `ADDRESS/LENGTH`, or an address.
-pub(crate) fn key(text: &str) -> ListKey {
+pub(crate) fn key(text: &str) -> Prefix {
     let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
     let address: IpAddr = address.parse().unwrap();
     let length: Option<u32> = length.map(|length| length.parse().unwrap());
     match address {
         IpAddr::V4(v4) => {
-            let mapped = prefix::from_bytes(v4.to_ipv6_mapped().octets());
-            ListKey::new(mapped, 96 + length.unwrap_or(32))
+            let mapped = addr::from_bytes(v4.to_ipv6_mapped().octets());
+            Prefix::new(mapped, 96 + length.unwrap_or(32))
         }
-        IpAddr::V6(v6) => ListKey::new(prefix::from_bytes(v6.octets()), length.unwrap_or(128)),
+        IpAddr::V6(v6) => Prefix::new(addr::from_bytes(v6.octets()), length.unwrap_or(128)),
     }
 }
 

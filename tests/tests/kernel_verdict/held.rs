@@ -1,9 +1,10 @@
 //! The short memory of sources in hold: it drops what the table would drop, for a tick, and loses no count.
 
 use synguard_common::{
-    abi::{Config, SourceKey, SourceState},
-    hash, held,
-    verdict::Reason,
+    abi::Config,
+    hash, hold_cache,
+    reason::Reason,
+    source::{SourceKey, SourceState},
 };
 use synguard_tests::{
     packet::Packet,
@@ -23,7 +24,7 @@ fn syn(source: &str) -> Vec<u8> {
 }
 
 fn slot(key: SourceKey) -> usize {
-    held::index(hash::mix(key.address, SEED))
+    hold_cache::index(hash::mix(key.address, SEED))
 }
 
 /// What a source's own entry counts, without what is to be added to it.

@@ -1,6 +1,6 @@
 //! IPv4: options, fragments, other protocols, and headers that are none.
 
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_tests::packet::Packet;
 
 use crate::table::{PORT, Table, V4, V4_TO, key};

@@ -1,6 +1,6 @@
 //! IPv6: extension headers in any order, fragments, other protocols, and headers that are none.
 
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_tests::packet::{Packet, protocol};
 
 use crate::table::{PORT, Table, V6, V6_TO, key};

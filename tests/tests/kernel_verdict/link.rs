@@ -1,6 +1,6 @@
 //! Frames that carry no IP, and bytes that are nothing.
 
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_tests::{
     packet::Packet,
     testrun::{Filter, PACKET_MIN, action},

@@ -7,8 +7,8 @@ use std::{
 };
 
 use synguard_common::{
-    abi::Config, admission::PROMOTION_MARK, distinct::window, names::SOURCES_DEFAULT, rate::CLOCK_STEP_NS,
-    verdict::Reason,
+    abi::Config, admission::PROMOTION_THRESHOLD, gcra::CLOCK_STEP_NS, hyperloglog::window,
+    map_names::SOURCES_DEFAULT, reason::Reason,
 };
 use synguard_tests::{
     command::pin_to_cpu,
@@ -159,7 +159,7 @@ fn an_offender_on_two_crowded_cpus_is_noticed() {
     println!("{unseen} SYNs of {} were not charged", 2 * REPEAT);
     // Each that both count at once raises its estimate by one at least, so it reaches the mark soon; that happens
     // once for each CPU if the crowd of one ends meanwhile.
-    assert!(unseen <= 4 * u64::from(PROMOTION_MARK), "{unseen} SYNs were not charged");
+    assert!(unseen <= 4 * u64::from(PROMOTION_THRESHOLD), "{unseen} SYNs were not charged");
     let state = filter.source(key(OFFENDER)).expect("an entry");
     assert_eq!(state.passed + state.dropped + unseen, 2 * u64::from(REPEAT), "{state:?}");
     assert!(state.passed <= 3 + 1 + cpus() as u64 && state.hold_until_ns > 0, "{state:?}");

@@ -1,8 +1,9 @@
 //! Sequences: a burst, then drops, then hold; and the events that tell of it.
 
 use synguard_common::{
-    abi::{Config, Counter, EVENT_LIMIT, FLAG_MONITOR, SourceKey, SourceState},
-    verdict::Reason,
+    abi::{Config, Counter, EVENT_LIMIT, FLAG_MONITOR},
+    reason::Reason,
+    source::{SourceKey, SourceState},
 };
 use synguard_tests::{
     command::pin_to_cpu,

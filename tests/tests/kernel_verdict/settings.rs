@@ -1,8 +1,9 @@
 //! The live settings: monitor mode, disarming, hold, ports, flags that are dropped, and none at all.
 
 use synguard_common::{
-    abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, SourceState},
-    verdict::Reason,
+    abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR},
+    reason::Reason,
+    source::SourceState,
 };
 use synguard_tests::{
     packet::Packet,
@@ -27,7 +28,7 @@ fn hidden_syn() -> Packet {
 /// Runs every kind of packet that may be dropped: `drops` says whether it is, or only counted as if.
 fn dangers(table: &mut Table, name: &str, config: Config, drops: bool) {
     let named = |what| format!("{name}: {what}");
-    let outcome = |reason: Reason| if drops { reason } else { reason.watched() };
+    let outcome = |reason: Reason| if drops { reason } else { reason.monitored() };
     let setup = Setup::new(config).flags(FLAG_DROP_BAD_FLAGS);
     let packet6 = Packet::eth().vlan(1).ipv6(V6, V6_TO).dest_opts().tcp(40_000, PORT).syn();
     for (packet, source) in [(syn(), key(V4)), (packet6, key(V6)), (hidden_syn(), key(V4))] {

@@ -2,12 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use synguard_common::{
-    abi::{Config, SourceKey},
-    names::SOURCES_PER_CPU_MIN,
-    prefix,
-    verdict::Reason,
-};
+use synguard_common::{abi::Config, addr, map_names::SOURCES_PER_CPU_MIN, reason::Reason, source::SourceKey};
 use synguard_tests::{
     packet::Packet,
     testrun::{Filter, Outcome, config},
@@ -20,7 +15,7 @@ fn v6(source: &str) -> Packet {
 }
 
 fn masked(length: u32) -> Config {
-    Config { source_mask_v6: prefix::mask(length), source_prefix_v6: length, ..strict() }
+    Config { source_mask_v6: addr::mask(length), source_prefix_v6: length, ..strict() }
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use synguard_common::{
-    abi::{Config, PortSet, SourceKey, SourceState},
-    prefix,
-    verdict::Reason,
+    abi::{Config, PortSet},
+    addr,
+    reason::Reason,
+    source::{SourceKey, SourceState},
 };
 use synguard_tests::{
     packet::Packet,
@@ -35,7 +36,7 @@ pub(crate) fn key(address: &str) -> SourceKey {
 
 /// The source that is exactly one address.
 pub(crate) fn exact(address: Ipv6Addr) -> SourceKey {
-    SourceKey { address: prefix::from_bytes(address.octets()) }
+    SourceKey { address: addr::from_bytes(address.octets()) }
 }
 
 /// A set of ports.

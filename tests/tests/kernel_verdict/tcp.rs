@@ -1,6 +1,6 @@
 //! TCP: which flags make a SYN, and what does not keep one from being one.
 
-use synguard_common::{abi::FLAG_DROP_BAD_FLAGS, verdict::Reason};
+use synguard_common::{abi::FLAG_DROP_BAD_FLAGS, reason::Reason};
 use synguard_tests::packet::{Packet, flags};
 
 use crate::table::{PORT, Setup, Table, V4, V4_TO, V6, V6_TO, key, strict};

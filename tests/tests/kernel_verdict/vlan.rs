@@ -1,6 +1,6 @@
 //! VLAN tags: a SYN behind up to four of them, of any kind, is a SYN.
 
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_tests::packet::Packet;
 
 use crate::table::{PORT, Table, V4, V4_TO, V6, V6_TO, key};

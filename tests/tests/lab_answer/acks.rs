@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use synguard_common::{
-    answer::{ANSWER_CHECK_ACKS, Answering},
-    verdict::Reason,
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_CHECK_ACKS, SynCookieConfig},
 };
 use synguard_tests::{
     client::{self, ClientSpec},
@@ -25,7 +25,10 @@ fn forged_acks_are_dropped_and_connections_go_on() {
             let listener = stand.listen();
             let (mut client, mut server) = stand.connected(&listener, family.visitor(1));
             if checking {
-                stand.set(Answering { flags: stand.answering.flags | ANSWER_CHECK_ACKS, ..stand.answering });
+                stand.set(SynCookieConfig {
+                    flags: stand.answering.flags | SYN_COOKIE_CHECK_ACKS,
+                    ..stand.answering
+                });
             }
             let losses = stand.lab.ring_losses().unwrap();
             let failed = stand.lab.tcp_ext("SyncookiesFailed").unwrap();
@@ -43,14 +46,14 @@ fn forged_acks_are_dropped_and_connections_go_on() {
             let totals = flood.wait().unwrap();
             assert_eq!(visits.failed, 0, "{visits:?}");
             let arrived = totals.offered - (stand.lab.ring_losses().unwrap() - losses);
-            let bad = stand.count(Reason::BadAck);
+            let bad = stand.count(Reason::AckWithoutConnection);
             let failed = stand.lab.tcp_ext("SyncookiesFailed").unwrap() - failed;
             println!(
                 "{family:?}, checking {checking}: {bad} bad of {arrived}, {failed} refused by the kernel"
             );
             if checking {
-                stand.wait_for(Reason::BadAck, arrived);
-                assert_eq!(stand.count(Reason::BadAck), arrived, "a visitor's was among them");
+                stand.wait_for(Reason::AckWithoutConnection, arrived);
+                assert_eq!(stand.count(Reason::AckWithoutConnection), arrived, "a visitor's was among them");
                 assert_eq!(failed, 0, "the kernel has seen some");
                 assert!(stand.count(Reason::CookieAck) >= visits.served as u64);
             } else {

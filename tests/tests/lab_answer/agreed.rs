@@ -7,8 +7,8 @@ use std::{
 };
 
 use synguard_common::{
-    answer::{ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, Answering},
-    verdict::Reason,
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_ECN, SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SynCookieConfig},
 };
 use synguard_tests::{lab::Family, tcp_info::Agreed};
 
@@ -18,13 +18,13 @@ use crate::stand::{FAMILIES, Stand, accepted, agreed, talk};
 fn visit(stand: &mut Stand, listener: &TcpListener, family: Family, visitor: u16, answered: bool) -> Agreed {
     let on = stand.answering;
     if !answered {
-        stand.set(Answering::default());
+        stand.set(SynCookieConfig::default());
     }
-    let (answers, sent) = (stand.count(Reason::Answered), stand.lab.tcp_ext("SyncookiesSent").unwrap());
+    let (answers, sent) = (stand.count(Reason::SynCookieSent), stand.lab.tcp_ext("SyncookiesSent").unwrap());
     let received = stand.lab.tcp_ext("SyncookiesRecv").unwrap();
     let (mut client, mut server) = stand.connected(listener, family.visitor(visitor));
     talk(&mut client, &mut server);
-    assert_eq!(stand.count(Reason::Answered) - answers, u64::from(answered));
+    assert_eq!(stand.count(Reason::SynCookieSent) - answers, u64::from(answered));
     if answered {
         assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), sent, "the kernel answered");
         assert_eq!(stand.lab.tcp_ext("SyncookiesRecv").unwrap(), received + 1);
@@ -86,7 +86,7 @@ fn a_client_gets_no_more_than_it_offers() {
 fn without_options_to_be_kept_connections_are_made_without() {
     let mut stand = Stand::new();
     let listener = stand.listen();
-    stand.set(Answering { flags: ANSWER_ON | ANSWER_ECN, ..stand.answering });
+    stand.set(SynCookieConfig { flags: SYN_COOKIE_ON | SYN_COOKIE_ECN, ..stand.answering });
     // As they are when nobody has raised them.
     stand.lab.server.set_sysctl("net.ipv4.tcp_timestamps", "1").unwrap();
     for family in FAMILIES {
@@ -100,7 +100,7 @@ fn a_server_without_ecn_does_not_agree_to_it() {
     let listener = stand.listen();
     stand.lab.server.set_sysctl("net.ipv4.tcp_ecn", "0").unwrap();
     stand.lab.client.set_sysctl("net.ipv4.tcp_ecn", "1").unwrap();
-    stand.set(Answering { flags: ANSWER_ON | ANSWER_OPTIONS, ..stand.answering });
+    stand.set(SynCookieConfig { flags: SYN_COOKIE_ON | SYN_COOKIE_OPTIONS, ..stand.answering });
     for family in FAMILIES {
         let answered = visit(&mut stand, &listener, family, 6, true);
         assert!(!answered.ecn && answered.sack, "{answered:?}");
@@ -118,7 +118,7 @@ fn clients_that_ask_for_fast_open_connect_without_it() {
         set(&listener, libc::TCP_FASTOPEN, queue);
         // Usually: the first connection gets a cookie, which the next one uses.
         let on = stand.answering;
-        stand.set(Answering::default());
+        stand.set(SynCookieConfig::default());
         stand.lab.set_syncookies(1).unwrap();
         fast_open(&stand, &listener, family);
         let opened = stand.lab.tcp_ext("TCPFastOpenPassive").unwrap();
@@ -130,14 +130,14 @@ fn clients_that_ask_for_fast_open_connect_without_it() {
         );
         stand.lab.set_syncookies(2).unwrap();
         stand.set(on);
-        let answered = stand.count(Reason::Answered);
+        let answered = stand.count(Reason::SynCookieSent);
         // With a cookie and data; the data has to be sent again.
         fast_open(&stand, &listener, family);
-        assert_eq!(stand.count(Reason::Answered), answered + 1);
+        assert_eq!(stand.count(Reason::SynCookieSent), answered + 1);
         assert_eq!(stand.lab.tcp_ext("TCPFastOpenPassive").unwrap(), opened + 1);
         // From an address that knows no cookie, so that it asks for one.
         fast_open_from(&stand, &listener, family, 40);
-        assert_eq!(stand.count(Reason::Answered), answered + 2);
+        assert_eq!(stand.count(Reason::SynCookieSent), answered + 2);
     }
 }
 

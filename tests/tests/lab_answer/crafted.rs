@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use synguard_common::{answer::Answering, verdict::Reason};
+use synguard_common::{reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::{
     answer::{self, Answer, Segment, Terms},
     command::run,
@@ -85,7 +85,7 @@ impl Crafted {
     }
 
     /// Sends a SYN with these options and checks the answer.
-    fn open(&self, stand: &Stand, answering: Answering, options: &[u8]) -> Answer {
+    fn open(&self, stand: &Stand, answering: SynCookieConfig, options: &[u8]) -> Answer {
         let mut syn = self.to_server(&self.tags).syn().tcp_options(options).build();
         // Room for the answer to be longer: a frame that comes from a socket may have none behind it, and then it is
         // the kernel that answers.
@@ -141,7 +141,7 @@ fn the_kernels_own_cookies_are_what_the_reader_expects() {
     let mut stand = Stand::new();
     let _listener = stand.listen();
     let expected = stand.answering;
-    stand.set(Answering::default());
+    stand.set(SynCookieConfig::default());
     for family in FAMILIES {
         for (name, options) in OFFERS {
             println!("{name}, {family:?}");
@@ -174,10 +174,10 @@ fn odd_options_are_answered_by_the_kernel() {
     for family in FAMILIES {
         let client = Crafted::new(&stand.lab, family, &[]);
         let syn = client.to_server(&[]).syn().tcp_options(&[2, 4, 5, 0xb4, 3, 9, 1, 1]).build();
-        let before = stand.count(Reason::OddSyn);
+        let before = stand.count(Reason::SynUnsupported);
         client.wire.send(&syn).unwrap();
         let frame = client.receive(&stand, "answer", |_| true);
-        assert_eq!(stand.count(Reason::OddSyn), before + 1);
+        assert_eq!(stand.count(Reason::SynUnsupported), before + 1);
         let segment = Segment::read(&frame).unwrap();
         assert_eq!(segment.acknowledgement, SEQUENCE + 1);
         client.talk(&stand, &Answer { segment, options: Vec::new() }, &listener);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard_common::{answer::Answering, verdict::Reason};
+use synguard_common::{reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::lab::Family;
 
 use crate::stand::{FAMILIES, Stand};
@@ -50,13 +50,13 @@ fn a_download_is_as_fast_as_over_any_connection() {
         let (mut answered, mut usual) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS as u16 {
             stand.set(on);
-            let before = stand.count(Reason::Answered);
+            let before = stand.count(Reason::SynCookieSent);
             answered.push(download(&stand, family, round));
-            assert_eq!(stand.count(Reason::Answered), before + 1);
-            stand.set(Answering::default());
+            assert_eq!(stand.count(Reason::SynCookieSent), before + 1);
+            stand.set(SynCookieConfig::default());
             stand.lab.set_syncookies(1).unwrap();
             usual.push(download(&stand, family, round));
-            assert_eq!(stand.count(Reason::Answered), before + 1);
+            assert_eq!(stand.count(Reason::SynCookieSent), before + 1);
             stand.lab.set_syncookies(2).unwrap();
         }
         answered.sort_unstable();

@@ -3,9 +3,9 @@
 use std::{thread, time::Duration};
 
 use synguard_common::{
-    answer::{ANSWER_CHECK_ACKS, ANSWER_SECOND_SYN, Answering},
-    rate::Limit,
-    verdict::Reason,
+    gcra::RateLimit,
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
 };
 use synguard_tests::{
     client::{self, ClientSpec, Summary},
@@ -61,7 +61,7 @@ fn visitors_are_served_and_the_kernel_answers_nobody() {
             assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), sent, "the kernel answered SYNs");
             let cookies = stand.lab.tcp_ext("SyncookiesRecv").unwrap() - received;
             assert_eq!(cookies, visits.served as u64, "connections by another way");
-            stand.wait_for(Reason::Answered, arrived + visits.served as u64);
+            stand.wait_for(Reason::SynCookieSent, arrived + visits.served as u64);
         }
     }
 }
@@ -92,9 +92,9 @@ fn a_connection_made_under_a_flood_has_its_options() {
 #[test]
 fn those_who_proved_themselves_are_served_when_the_budget_is_used_up() {
     let mut stand = Stand::new();
-    stand.set(Answering {
-        flags: stand.answering.flags | ANSWER_CHECK_ACKS,
-        proven_ns: 60_000_000_000,
+    stand.set(SynCookieConfig {
+        flags: stand.answering.flags | SYN_COOKIE_CHECK_ACKS,
+        validated_ns: 60_000_000_000,
         ..stand.answering
     });
     let _web = Web::start(&stand.lab).unwrap();
@@ -105,16 +105,17 @@ fn those_who_proved_themselves_are_served_when_the_budget_is_used_up() {
         assert!(stand.count(Reason::CookieAck) - before >= visits.served as u64);
     }
     // None but them gets an answer any more.
-    let Limit { interval_ns, tolerance_ns } = Limit::new(1, 1);
-    stand.set(Answering { interval_ns, tolerance_ns, ..stand.answering });
+    let RateLimit { interval_ns, tolerance_ns } = RateLimit::new(1, 1);
+    stand.set(SynCookieConfig { interval_ns, tolerance_ns, ..stand.answering });
     for family in FAMILIES {
-        let (dropped, proven) = (stand.count(Reason::AnswerBudget), stand.count(Reason::Proven));
+        let (dropped, proven) =
+            (stand.count(Reason::CookieRateExceeded), stand.count(Reason::ValidatedSource));
         let (_, arrived, visits) = flooded(&stand, spec(family));
         println!("{}", brief(&visits));
         assert_eq!(visits.failed, 0, "{}", brief(&visits));
-        let proven = stand.count(Reason::Proven) - proven;
+        let proven = stand.count(Reason::ValidatedSource) - proven;
         assert!(proven >= visits.served as u64 - 10, "{proven} times proven");
-        stand.wait_for(Reason::AnswerBudget, dropped + arrived - 10);
+        stand.wait_for(Reason::CookieRateExceeded, dropped + arrived - 10);
     }
 }
 
@@ -122,12 +123,15 @@ fn those_who_proved_themselves_are_served_when_the_budget_is_used_up() {
 fn with_only_repetitions_answered_every_visitor_is_served_a_second_later() {
     for family in FAMILIES {
         let mut stand = Stand::new();
-        stand.set(Answering { flags: stand.answering.flags | ANSWER_SECOND_SYN, ..stand.answering });
+        stand.set(SynCookieConfig {
+            flags: stand.answering.flags | SYN_COOKIE_REQUIRE_RETRANSMIT,
+            ..stand.answering
+        });
         let _web = Web::start(&stand.lab).unwrap();
         let (_, arrived, visits) = flooded(&stand, spec(family));
         println!("{}", brief(&visits));
         assert_eq!(visits.failed, 0, "{}", brief(&visits));
-        let (first, answered) = (stand.count(Reason::FirstSyn), stand.count(Reason::Answered));
+        let (first, answered) = (stand.count(Reason::FirstSyn), stand.count(Reason::SynCookieSent));
         println!("{first} first SYNs, {answered} answered, of {arrived} and {} visits", visits.served);
         // All but what the filter takes for seen before; this one shares words with the flood.
         assert!(first >= arrived * 95 / 100, "{first} of {arrived}");
@@ -139,22 +143,22 @@ fn with_only_repetitions_answered_every_visitor_is_served_a_second_later() {
 fn no_more_is_answered_than_the_budget_allows() {
     let mut stand = Stand::new();
     let (rate, burst) = (10_000, 1_000);
-    let Limit { interval_ns, tolerance_ns } = Limit::new(rate, burst);
-    stand.set(Answering { interval_ns, tolerance_ns, ..stand.answering });
+    let RateLimit { interval_ns, tolerance_ns } = RateLimit::new(rate, burst);
+    stand.set(SynCookieConfig { interval_ns, tolerance_ns, ..stand.answering });
     let listener = stand.listen();
     // Whoever is not over a budget now is answered.
     let (mut client, mut server) = stand.connected(&listener, Family::V4.visitor(1));
     talk(&mut client, &mut server);
-    let before = stand.count(Reason::Answered);
+    let before = stand.count(Reason::SynCookieSent);
     let flood = Flood::start(&stand.lab, FloodSpec { port: crate::stand::PORT, ..spec(Family::V4) }).unwrap();
     let totals = flood.wait().unwrap();
-    let answered = stand.count(Reason::Answered) - before;
+    let answered = stand.count(Reason::SynCookieSent) - before;
     // One CPU's, and its flood's: some more for the last moments and the visitor's.
     let most = (totals.elapsed.as_secs_f64() + 0.2) * f64::from(rate) + f64::from(burst);
     println!("{answered} of {totals:?}, at most {most}");
     assert!((answered as f64) <= most, "{answered} answers, not {most}");
     assert!(answered as f64 >= 0.9 * totals.elapsed.as_secs_f64() * f64::from(rate), "{answered} answers");
-    assert!(stand.count(Reason::AnswerBudget) >= totals.offered / 2);
+    assert!(stand.count(Reason::CookieRateExceeded) >= totals.offered / 2);
     // A connection that there is goes on.
     talk(&mut client, &mut server);
 }

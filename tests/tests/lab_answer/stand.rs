@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard_common::{abi::Config, answer::Answering, verdict::Reason};
+use synguard_common::{abi::Config, reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::{
     client::connect,
     lab::{DEVICE, Family, Lab},
@@ -27,7 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Stand {
     pub(crate) lab: Lab,
     pub(crate) filter: Filter,
-    pub(crate) answering: Answering,
+    pub(crate) answering: SynCookieConfig,
 }
 
 impl Stand {
@@ -45,7 +45,7 @@ impl Stand {
     }
 
     /// Puts other settings of answers into force.
-    pub(crate) fn set(&mut self, answering: Answering) {
+    pub(crate) fn set(&mut self, answering: SynCookieConfig) {
         self.answering = answering;
         self.filter.set_answering(answering);
     }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use synguard_common::{
-    answer::{ANSWER_CHECK_ACKS, Answering},
-    verdict::Reason,
+    reason::Reason,
+    syn_cookie::config::{SYN_COOKIE_CHECK_ACKS, SynCookieConfig},
 };
 use synguard_tests::{client::connect, testrun::now_ns};
 
@@ -24,7 +24,7 @@ fn try_to_connect(stand: &Stand, from: IpAddr) -> std::io::Result<TcpStream> {
 #[test]
 fn a_closed_port_is_refused_and_a_closed_listener_soon_is() {
     let mut stand = Stand::new();
-    stand.set(Answering { listener_ns: 500_000_000, ..stand.answering });
+    stand.set(SynCookieConfig { listener_ns: 500_000_000, ..stand.answering });
     for family in FAMILIES {
         let refused = try_to_connect(&stand, family.visitor(1)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
@@ -64,9 +64,9 @@ fn close(client: TcpStream, server: TcpStream) {
 #[test]
 fn a_client_that_proved_itself_may_use_its_port_again_at_once() {
     let mut stand = Stand::new();
-    stand.set(Answering {
-        flags: stand.answering.flags | ANSWER_CHECK_ACKS,
-        proven_ns: 60_000_000_000,
+    stand.set(SynCookieConfig {
+        flags: stand.answering.flags | SYN_COOKIE_CHECK_ACKS,
+        validated_ns: 60_000_000_000,
         ..stand.answering
     });
     for family in FAMILIES {
@@ -89,10 +89,10 @@ fn when_its_time_is_over_the_kernel_answers() {
     let mut stand = Stand::new();
     let listener = stand.listen();
     let second = 1_000_000_000;
-    stand.set(Answering { until_ns: now_ns() + second, ..stand.answering });
+    stand.set(SynCookieConfig { lease_until_ns: now_ns() + second, ..stand.answering });
     stand.connected(&listener, FAMILIES[0].visitor(1));
-    assert_eq!(stand.count(Reason::Answered), 1);
-    let until = stand.answering.until_ns;
+    assert_eq!(stand.count(Reason::SynCookieSent), 1);
+    let until = stand.answering.lease_until_ns;
     while now_ns() < until + second / 10 {
         thread::sleep(Duration::from_millis(10));
     }
@@ -101,6 +101,6 @@ fn when_its_time_is_over_the_kernel_answers() {
         talk(&mut client, &mut server);
         println!("{:?}", agreed(&client, &server));
     }
-    assert_eq!(stand.count(Reason::Answered), 1);
+    assert_eq!(stand.count(Reason::SynCookieSent), 1);
     assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2);
 }

@@ -45,7 +45,7 @@ fn visits_after(lab: &Lab, synguard: &Synguard, port: u16) -> (Summary, Option<u
     assert!(
         event(synguard, "answering_ended")["why"].as_str().unwrap().contains("does not lead to connections")
     );
-    let dropped_acks = status(synguard)["counters"]["reasons"]["bad_ack"].as_u64();
+    let dropped_acks = status(synguard)["counters"]["reasons"]["ack_without_connection"].as_u64();
     running.terminate().unwrap();
     (visits, dropped_acks)
 }

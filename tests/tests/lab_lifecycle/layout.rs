@@ -9,8 +9,8 @@ use aya::{
 };
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter},
-    names,
-    verdict::Reason,
+    map_names,
+    reason::Reason,
 };
 use synguard_tests::{lab::DEVICE, program::Synguard};
 
@@ -25,7 +25,7 @@ fn pins(synguard: &Synguard) -> PathBuf {
 }
 
 fn config(synguard: &Synguard) -> Array<MapData, Config> {
-    let map = MapData::from_pin(pins(synguard).join(names::CONFIG)).unwrap();
+    let map = MapData::from_pin(pins(synguard).join(map_names::CONFIG)).unwrap();
     Array::try_from(Map::Array(map)).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn layout(synguard: &Synguard) -> u32 {
 /// The ids of the pinned maps, in the order of their names' list.
 fn map_ids(synguard: &Synguard) -> Vec<u32> {
     let id = |name| MapData::from_pin(pins(synguard).join(name)).unwrap().info().unwrap().id();
-    names::MAPS.into_iter().map(id).collect()
+    map_names::MAPS.into_iter().map(id).collect()
 }
 
 /// The ids of the maps that a program uses.
@@ -62,7 +62,7 @@ struct Counters(PerCpuArray<MapData, Counter>);
 
 impl Counters {
     fn open(synguard: &Synguard) -> Self {
-        let map = MapData::from_pin(pins(synguard).join(names::COUNTERS)).unwrap();
+        let map = MapData::from_pin(pins(synguard).join(map_names::COUNTERS)).unwrap();
         Self(PerCpuArray::try_from(Map::PerCpuArray(map)).unwrap())
     }
 
@@ -90,7 +90,7 @@ fn a_filter_of_another_layout_is_taken_over_without_a_gap() {
     age(&synguard);
     // A map that this version does not have.
     let stale = pins(&synguard).join("FORMER");
-    fs::hard_link(pins(&synguard).join(names::PORTS), &stale).unwrap();
+    fs::hard_link(pins(&synguard).join(map_names::PORTS), &stale).unwrap();
     for verb in [&["status"][..], &["set", "syn-rate=9"]] {
         let refused = synguard.run(verb).unwrap();
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
@@ -160,8 +160,8 @@ fn what_a_killed_takeover_leaves_is_cleared_up() {
         age(&synguard);
         let stage = pins(&synguard).join("staged");
         fs::create_dir(&stage).unwrap();
-        fs::rename(pins(&synguard).join(names::CPU_STATE), stage.join(names::CPU_STATE)).unwrap();
-        fs::remove_file(pins(&synguard).join(names::SOURCES)).unwrap();
+        fs::rename(pins(&synguard).join(map_names::CPU_STATE), stage.join(map_names::CPU_STATE)).unwrap();
+        fs::remove_file(pins(&synguard).join(map_names::SOURCES)).unwrap();
         stage
     };
     let stage = leave();

@@ -20,7 +20,7 @@ use std::{
 };
 
 use serde_json::Value;
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_kernel::clock;
 use synguard_lists::store::Store;
 use synguard_tests::{

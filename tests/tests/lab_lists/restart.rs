@@ -2,7 +2,7 @@
 
 use std::{fs, num::NonZeroU64};
 
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_kernel::clock;
 use synguard_lists::store::Store;
 use synguard_model::{

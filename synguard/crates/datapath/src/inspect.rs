@@ -5,15 +5,17 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use aya::maps::{Map, PerCpuArray};
 use synguard_common::{
-    abi::SourceKey,
-    answer::Answering,
-    hash, held,
-    list::List,
-    names,
-    network::{self, NetworkSketch},
-    prefix::Halves,
-    proven,
-    sketch::{self, ROWS, Sketch},
+    addr::Halves,
+    count_min::{self, CountMinSketch, ROWS},
+    hash, hold_cache,
+    ip_list::List,
+    map_names,
+    source::SourceKey,
+    syn_cookie::{
+        config::SynCookieConfig,
+        prefix_limit::{self, PrefixRateSketch},
+        validated_sources,
+    },
 };
 use synguard_model::inspection::{CpuView, Read, network_key, source_key};
 
@@ -39,8 +41,8 @@ impl Datapath {
         let cpus = cpus.iter().zip(&held).zip(tats).map(|((cpu, held), network_tats)| CpuView {
             sources: cpu.sources,
             networks: cpu.prefixes,
-            held: held.slots[held::index(hash)],
-            answer_tat_ns: cpu.answer_tat_ns,
+            held: held.slots[hold_cache::index(hash)],
+            cookie_tat_ns: cpu.cookie_tat_ns,
             network_tats,
         });
         let lists = self.lists()?;
@@ -49,9 +51,9 @@ impl Datapath {
             allow: lists.covering(List::Allow, address)?,
             block: lists.covering(List::Block, address)?,
             source: self.maps.source(&source)?,
-            source_cells: cells(&self.pins, names::SOURCE_SKETCH, &source, config.hash_seed)?,
+            source_cells: cells(&self.pins, map_names::SOURCE_SKETCH, &source, config.hash_seed)?,
             network: self.maps.prefix(&network)?,
-            network_cells: cells(&self.pins, names::PREFIX_SKETCH, &network, config.hash_seed)?,
+            network_cells: cells(&self.pins, map_names::PREFIX_SKETCH, &network, config.hash_seed)?,
             answering,
             proven_cell: self.proven_cell(hash)?,
             cpus: cpus.collect(),
@@ -64,36 +66,40 @@ impl Datapath {
 impl Datapath {
     /// The cell that says whether a source with this hash counts as proven.
     fn proven_cell(&self, hash: u64) -> Result<u32> {
-        let map = open_map(&self.pins, names::PROVEN)?.context("PROVEN is not pinned")?;
-        Ok(bpf_syscall::lookup(map.fd(), &proven::index(hash)).context("read PROVEN")?.unwrap_or(0))
+        let map =
+            open_map(&self.pins, map_names::VALIDATED_SOURCES)?.context("VALIDATED_SOURCES is not pinned")?;
+        Ok(bpf_syscall::lookup(map.fd(), &validated_sources::index(hash))
+            .context("read VALIDATED_SOURCES")?
+            .unwrap_or(0))
     }
 
     /// The buckets of a network's answers on each CPU. They are large, and not read while there are none.
     fn network_tats(
         &self,
         hash: u64,
-        answering: &Answering,
-    ) -> Result<impl Iterator<Item = [u32; network::ROWS]> + use<>> {
+        answering: &SynCookieConfig,
+    ) -> Result<impl Iterator<Item = [u32; prefix_limit::ROWS]> + use<>> {
         let mut tats = Vec::new();
         if answering.flags != 0 {
-            let map = open_map(&self.pins, names::ANSWER_SKETCH)?.context("ANSWER_SKETCH is not pinned")?;
-            let map: PerCpuArray<_, NetworkSketch> =
-                PerCpuArray::try_from(Map::PerCpuArray(map)).context("open ANSWER_SKETCH")?;
-            let sketches = map.get(&0, 0).context("read ANSWER_SKETCH")?;
-            let cells = |sketch: &NetworkSketch| {
-                std::array::from_fn(|row| sketch.tats[row][network::index(hash, row)])
+            let map = open_map(&self.pins, map_names::COOKIE_PREFIX_SKETCH)?
+                .context("COOKIE_PREFIX_SKETCH is not pinned")?;
+            let map: PerCpuArray<_, PrefixRateSketch> =
+                PerCpuArray::try_from(Map::PerCpuArray(map)).context("open COOKIE_PREFIX_SKETCH")?;
+            let sketches = map.get(&0, 0).context("read COOKIE_PREFIX_SKETCH")?;
+            let cells = |sketch: &PrefixRateSketch| {
+                std::array::from_fn(|row| sketch.tats[row][prefix_limit::index(hash, row)])
             };
             tats.extend(sketches.iter().map(cells));
         }
-        Ok(tats.into_iter().chain(std::iter::repeat([0; network::ROWS])))
+        Ok(tats.into_iter().chain(std::iter::repeat([0; prefix_limit::ROWS])))
     }
 }
 
 /// The cells of a key in a sketch. The kernel hands a sketch out only whole.
 fn cells(pins: &Path, name: &str, key: &SourceKey, seed: Halves) -> Result<[u16; ROWS]> {
     let map = open_map(pins, name)?.with_context(|| format!("{name} is not pinned"))?;
-    let mut sketch = Box::new(Sketch::EMPTY);
+    let mut sketch = Box::new(CountMinSketch::EMPTY);
     bpf_syscall::lookup_into(map.fd(), &0u32, &mut *sketch).with_context(|| format!("read {name}"))?;
     let hash = hash::mix(key.address, seed);
-    Ok(std::array::from_fn(|row| sketch.cells[row][sketch::index(hash, row)]))
+    Ok(std::array::from_fn(|row| sketch.cells[row][count_min::index(hash, row)]))
 }

@@ -21,10 +21,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use synguard_common::{
-    abi::{Config, CpuState, PortSet, SourceKey, SourceState},
-    distinct::Registers,
-    list::List,
-    names,
+    abi::{Config, CpuState, PortSet},
+    hyperloglog::HyperLogLog,
+    ip_list::List,
+    map_names,
+    source::{SourceKey, SourceState},
 };
 use synguard_kernel::netlink::XdpPlace;
 use synguard_model::{
@@ -214,7 +215,7 @@ impl Datapath {
     /// # Errors
     ///
     /// If they cannot be read.
-    pub fn registers(&self) -> Result<Box<Registers>> {
+    pub fn registers(&self) -> Result<Box<HyperLogLog>> {
         self.maps.registers()
     }
 
@@ -313,7 +314,7 @@ pub fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
 
 /// Whether anything of an instance is pinned in `pins`.
 pub fn is_pinned(pins: &Path) -> bool {
-    pins.join(names::CONFIG).exists()
+    pins.join(map_names::CONFIG).exists()
 }
 
 /// Detaches one interface; nothing happens if the filter is not on it.

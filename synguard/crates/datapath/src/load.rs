@@ -12,7 +12,7 @@ use aya::{
     programs::{ProgramError, Xdp},
 };
 use aya_obj::programs::XdpAttachType;
-use synguard_common::{abi::ABI_VERSION, names};
+use synguard_common::{abi::ABI_VERSION, map_names};
 
 use crate::{
     OBJECT,
@@ -40,9 +40,9 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<Loaded> {
     let stage = compatible.is_none();
     let kept = compatible.unwrap_or_default();
     let mut loader = EbpfLoader::new();
-    loader.verifier_log_level(VerifierLogLevel::STATS).map_max_entries(names::SOURCES, sources);
+    loader.verifier_log_level(VerifierLogLevel::STATS).map_max_entries(map_names::SOURCES, sources);
     for name in &kept {
-        loader.map_pin_path(names::in_object(name), pin_path(pins, name));
+        loader.map_pin_path(map_names::in_object(name), pin_path(pins, name));
     }
     // The loader fills every section that the program reads, also one that lives on in a map.
     let told = told(pins, &kept)?;
@@ -58,7 +58,7 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<Loaded> {
 impl Loaded {
     pub(super) fn program(&mut self) -> Result<&mut Xdp> {
         let program =
-            self.ebpf.program_mut(names::PROGRAM).context("the object has no program of that name")?;
+            self.ebpf.program_mut(map_names::PROGRAM).context("the object has no program of that name")?;
         Ok(program.try_into()?)
     }
 
@@ -70,13 +70,13 @@ impl Loaded {
         let to = if self.stage { self.pins.join(STAGE) } else { self.pins.clone() };
         clear_stage(&self.pins)?;
         fs::create_dir_all(&to).with_context(|| format!("create {}", to.display()))?;
-        for name in names::MAPS.iter().filter(|name| !self.kept.contains(name)) {
-            let map = self.ebpf.map(names::in_object(name));
+        for name in map_names::MAPS.iter().filter(|name| !self.kept.contains(name)) {
+            let map = self.ebpf.map(map_names::in_object(name));
             let map = map.with_context(|| format!("the object has no map {name}"))?;
             let path = pin_path(&to, name);
             replace_pin(&path, |path| map.pin(path).map_err(anyhow::Error::from))?;
         }
-        let path = pin_path(&to, names::PROGRAM);
+        let path = pin_path(&to, map_names::PROGRAM);
         let program = self.program()?;
         replace_pin(&path, |path| program.pin(path).map_err(anyhow::Error::from))?;
         Ok(to)
@@ -92,10 +92,10 @@ impl Loaded {
         }
         let stage = self.pins.join(STAGE);
         let (last, others): (Vec<_>, Vec<_>) =
-            entries(&stage)?.into_iter().partition(|name| name == names::CONFIG);
+            entries(&stage)?.into_iter().partition(|name| name == map_names::CONFIG);
         for old in entries(&self.pins)? {
             let is_link = old.to_str().is_some_and(is_link);
-            if !is_link && old != STAGE && old != names::CONFIG && !others.contains(&old) {
+            if !is_link && old != STAGE && old != map_names::CONFIG && !others.contains(&old) {
                 let path = self.pins.join(old);
                 remove_if_there(&path).with_context(|| format!("remove {}", path.display()))?;
             }
@@ -128,14 +128,14 @@ fn entries(folder: &Path) -> Result<Vec<OsString>> {
 
 /// Opens the pinned program.
 pub(super) fn open_program(pins: &Path) -> Result<Xdp> {
-    let path = pin_path(pins, names::PROGRAM);
+    let path = pin_path(pins, map_names::PROGRAM);
     Xdp::from_pin(&path, XdpAttachType::Interface).with_context(|| format!("open {}", path.display()))
 }
 
 /// The pinned maps that this program can go on using: those of a loader with the same layouts; `None` if there
 /// are such of another. The version in CONFIG speaks for all of them.
 fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
-    let Some(config) = open_map(pins, names::CONFIG)? else { return Ok(Some(Vec::new())) };
+    let Some(config) = open_map(pins, map_names::CONFIG)? else { return Ok(Some(Vec::new())) };
     if let Err(Layout(found)) = check_layout(config) {
         log::warn!(
             "the pinned maps are of layout {found}, this program's is {ABI_VERSION}: counters and sources begin anew"
@@ -143,7 +143,7 @@ fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
         return Ok(None);
     }
     let mut kept = Vec::new();
-    for name in names::MAPS {
+    for name in map_names::MAPS {
         if open_map(pins, name)?.is_some() {
             kept.push(name);
         }
@@ -155,7 +155,7 @@ fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
 /// locks, so it holds still.
 fn told(pins: &Path, kept: &[&'static str]) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut told = Vec::new();
-    for (name, _) in names::GLOBALS.into_iter().filter(|(name, _)| kept.contains(name)) {
+    for (name, _) in map_names::GLOBALS.into_iter().filter(|(name, _)| kept.contains(name)) {
         if let Some(map) = open_map(pins, name)? {
             told.push((name, only_value(&map).with_context(|| format!("read {name}"))?));
         }

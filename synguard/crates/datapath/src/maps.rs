@@ -5,13 +5,14 @@ use std::{collections::HashMap, io, path::Path};
 use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
 use synguard_common::{
-    abi::{ABI_VERSION, Config, Counter, CpuState, Event, PortSet, SourceKey, SourceState},
+    abi::{ABI_VERSION, Config, Counter, CpuState, DatapathEvent, PortSet},
     admission::Admission,
-    answer::Answering,
-    distinct::Registers,
-    held::Held,
-    names,
-    verdict::Reason,
+    hold_cache::HoldCache,
+    hyperloglog::HyperLogLog,
+    map_names,
+    reason::Reason,
+    source::{SourceKey, SourceState},
+    syn_cookie::config::SynCookieConfig,
 };
 use synguard_model::{
     error::{Kind, failure},
@@ -30,11 +31,11 @@ pub(super) struct Maps {
     ports: Array<MapData, PortSet>,
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
-    held: PerCpuArray<MapData, Held>,
+    held: PerCpuArray<MapData, HoldCache>,
     sources: MapData,
     prefixes: MapData,
-    distinct: Array<MapData, Registers>,
-    answering: Array<MapData, Answering>,
+    distinct: Array<MapData, HyperLogLog>,
+    answering: Array<MapData, SynCookieConfig>,
 }
 
 impl Maps {
@@ -44,7 +45,7 @@ impl Maps {
     ///
     /// If they cannot be opened, or are not synguard's.
     pub(super) fn open(pins: &Path) -> Result<Option<Self>> {
-        let Some(config) = open_map(pins, names::CONFIG)? else { return Ok(None) };
+        let Some(config) = open_map(pins, map_names::CONFIG)? else { return Ok(None) };
         // Before any other map is read as what it may not be.
         let config = check_layout(config).map_err(|Layout(found)| {
             let what = format!("the filter in {} is another version's", pins.display());
@@ -58,16 +59,19 @@ impl Maps {
         };
         Ok(Some(Self {
             config,
-            ports: Array::try_from(Map::Array(rest(names::PORTS)?)).context("open PORTS")?,
-            counters: PerCpuArray::try_from(Map::PerCpuArray(rest(names::COUNTERS)?))
+            ports: Array::try_from(Map::Array(rest(map_names::PORTS)?)).context("open PORTS")?,
+            counters: PerCpuArray::try_from(Map::PerCpuArray(rest(map_names::COUNTERS)?))
                 .context("open COUNTERS")?,
-            cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(names::CPU_STATE)?))
+            cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(map_names::CPU_STATE)?))
                 .context("open CPU_STATE")?,
-            held: PerCpuArray::try_from(Map::PerCpuArray(rest(names::HELD)?)).context("open HELD")?,
-            sources: rest(names::SOURCES)?,
-            prefixes: rest(names::PREFIXES)?,
-            distinct: Array::try_from(Map::Array(rest(names::DISTINCT)?)).context("open DISTINCT")?,
-            answering: Array::try_from(Map::Array(rest(names::ANSWERING)?)).context("open ANSWERING")?,
+            held: PerCpuArray::try_from(Map::PerCpuArray(rest(map_names::HOLD_CACHE)?))
+                .context("open HOLD_CACHE")?,
+            sources: rest(map_names::SOURCES)?,
+            prefixes: rest(map_names::PREFIXES)?,
+            distinct: Array::try_from(Map::Array(rest(map_names::CARDINALITY)?))
+                .context("open CARDINALITY")?,
+            answering: Array::try_from(Map::Array(rest(map_names::SYN_COOKIES)?))
+                .context("open SYN_COOKIES")?,
         }))
     }
 
@@ -98,8 +102,8 @@ impl Maps {
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub(super) fn answering(&self) -> Result<Answering> {
-        self.answering.get(&0, 0).context("read ANSWERING")
+    pub(super) fn answering(&self) -> Result<SynCookieConfig> {
+        self.answering.get(&0, 0).context("read SYN_COOKIES")
     }
 
     /// Changes how SYNs are answered.
@@ -107,8 +111,8 @@ impl Maps {
     /// # Errors
     ///
     /// If the map cannot be written.
-    pub(super) fn set_answering(&mut self, answering: &Answering) -> Result<()> {
-        self.answering.set(0, answering, 0).context("write ANSWERING")
+    pub(super) fn set_answering(&mut self, answering: &SynCookieConfig) -> Result<()> {
+        self.answering.set(0, answering, 0).context("write SYN_COOKIES")
     }
 
     /// The counters of each CPU.
@@ -174,8 +178,8 @@ impl Maps {
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub(super) fn registers(&self) -> Result<Box<Registers>> {
-        Ok(Box::new(self.distinct.get(&0, 0).context("read DISTINCT")?))
+    pub(super) fn registers(&self) -> Result<Box<HyperLogLog>> {
+        Ok(Box::new(self.distinct.get(&0, 0).context("read CARDINALITY")?))
     }
 
     /// How many prefixes the table has room for.
@@ -223,8 +227,8 @@ impl Maps {
     /// SYNs dropped in the last tick or so that the entries of their sources do not count yet.
     fn uncounted(&self) -> Result<HashMap<SourceKey, u64>> {
         let mut uncounted = HashMap::new();
-        for slot in self.held()?.iter().flat_map(|held| &held.slots).filter(|slot| slot.uncounted != 0) {
-            *uncounted.entry(slot.source).or_default() += slot.uncounted;
+        for slot in self.held()?.iter().flat_map(|held| &held.slots).filter(|slot| slot.pending != 0) {
+            *uncounted.entry(slot.source).or_default() += slot.pending;
         }
         Ok(uncounted)
     }
@@ -234,8 +238,8 @@ impl Maps {
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub(super) fn held(&self) -> Result<Vec<Held>> {
-        Ok(self.held.get(&0, 0).context("read HELD")?.to_vec())
+    pub(super) fn held(&self) -> Result<Vec<HoldCache>> {
+        Ok(self.held.get(&0, 0).context("read HOLD_CACHE")?.to_vec())
     }
 
     /// Passes the sources in the table to `visit`, as [`table_scan::for_each`] does.
@@ -275,11 +279,11 @@ fn add(sum: Admission, cpu: &Admission) -> Admission {
     Admission {
         insert_tat_ns: 0,
         promotion_tat_ns: 0,
-        crowded_until_ns: sum.crowded_until_ns.max(cpu.crowded_until_ns),
-        raised_until_ns: sum.raised_until_ns.max(cpu.raised_until_ns),
+        pressure_until_ns: sum.pressure_until_ns.max(cpu.pressure_until_ns),
+        threshold_raised_until_ns: sum.threshold_raised_until_ns.max(cpu.threshold_raised_until_ns),
         inserts: sum.inserts + cpu.inserts,
         promotions: sum.promotions + cpu.promotions,
-        skips: sum.skips + cpu.skips,
+        not_admitted: sum.not_admitted + cpu.not_admitted,
     }
 }
 
@@ -293,20 +297,20 @@ impl EventStream {
     ///
     /// If it is not there.
     pub fn open(pins: &Path) -> Result<Self> {
-        let map = open_map(pins, names::EVENTS)?.context("EVENTS is not pinned")?;
+        let map = open_map(pins, map_names::EVENTS)?.context("EVENTS is not pinned")?;
         Ok(Self(RingBuf::try_from(Map::RingBuf(map)).context("open EVENTS")?))
     }
 
     /// The next event, if one is waiting.
-    pub fn read(&mut self) -> Option<Event> {
+    pub fn read(&mut self) -> Option<DatapathEvent> {
         loop {
             let item = self.0.next()?;
             // What is not an event of ours is skipped: the map is only as trustworthy as who else may write
             // to bpffs.
-            if item.len() == size_of::<Event>() {
-                // SAFETY: as many bytes as an Event has, every bit pattern is one, and the read does not
+            if item.len() == size_of::<DatapathEvent>() {
+                // SAFETY: as many bytes as an DatapathEvent has, every bit pattern is one, and the read does not
                 // assume alignment.
-                return Some(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+                return Some(unsafe { item.as_ptr().cast::<DatapathEvent>().read_unaligned() });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Takes a [`Snapshot`]: reads the filter's maps and the kernel's counts of TCP.
 
 use anyhow::Result;
-use synguard_common::distinct::window;
+use synguard_common::hyperloglog::window;
 use synguard_kernel::tcp_counters;
 use synguard_model::{cardinality, snapshot::Snapshot};
 

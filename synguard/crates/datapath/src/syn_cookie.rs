@@ -9,10 +9,10 @@ use aya::maps::{
 };
 use ipnet::IpNet;
 use synguard_common::{
-    answer::Answering,
-    list::ListKey,
-    names,
-    prefix::{Halves, from_bytes},
+    addr::{Halves, from_bytes},
+    ip_list::Prefix,
+    map_names,
+    syn_cookie::config::SynCookieConfig,
 };
 use synguard_model::snapshot::Counters;
 
@@ -24,7 +24,7 @@ impl Datapath {
     /// # Errors
     ///
     /// If it cannot be read.
-    pub fn answering(&self) -> Result<Answering> {
+    pub fn answering(&self) -> Result<SynCookieConfig> {
         self.maps.answering()
     }
 
@@ -34,13 +34,13 @@ impl Datapath {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn set_answering(&mut self, answering: &Answering) -> Result<()> {
+    pub fn set_answering(&mut self, answering: &SynCookieConfig) -> Result<()> {
         let before = self.maps.answering()?;
         // The map is not written as a whole at once: nothing is answered by half of the old and half of the new.
         if answering.flags == 0 {
-            self.maps.set_answering(&Answering { flags: 0, ..before })?;
+            self.maps.set_answering(&SynCookieConfig { flags: 0, ..before })?;
         } else if before.flags == 0 {
-            self.maps.set_answering(&Answering { flags: 0, ..*answering })?;
+            self.maps.set_answering(&SynCookieConfig { flags: 0, ..*answering })?;
         }
         self.maps.set_answering(answering)
     }
@@ -51,25 +51,26 @@ impl Datapath {
     ///
     /// If the map cannot be written, or there are more than it has room for.
     pub fn set_locals(&mut self, locals: &[IpNet]) -> Result<()> {
-        let map = open_map(&self.pins, names::LOCALS)?.context("LOCALS is not pinned")?;
-        let mut map: LpmTrie<_, Halves, u64> = LpmTrie::try_from(Map::LpmTrie(map)).context("open LOCALS")?;
+        let map = open_map(&self.pins, map_names::LOCAL_ADDRS)?.context("LOCAL_ADDRS is not pinned")?;
+        let mut map: LpmTrie<_, Halves, u64> =
+            LpmTrie::try_from(Map::LpmTrie(map)).context("open LOCAL_ADDRS")?;
         let wanted: BTreeSet<(u32, Halves)> = locals.iter().map(key).collect();
         ensure!(
-            wanted.len() <= names::LOCALS_MAX as usize,
+            wanted.len() <= map_names::LOCAL_ADDRS_MAX as usize,
             "this host has {} addresses, more than the {} there is room for",
             wanted.len(),
-            names::LOCALS_MAX
+            map_names::LOCAL_ADDRS_MAX
         );
         let mut there = BTreeSet::new();
         for key in map.keys() {
-            let key = key.context("read LOCALS")?;
+            let key = key.context("read LOCAL_ADDRS")?;
             there.insert((key.prefix_len(), key.data()));
         }
         for &(length, address) in there.difference(&wanted) {
-            map.remove(&Key::new(length, address)).context("write LOCALS")?;
+            map.remove(&Key::new(length, address)).context("write LOCAL_ADDRS")?;
         }
         for &(length, address) in wanted.difference(&there) {
-            map.insert(&Key::new(length, address), 0, 0).context("write LOCALS")?;
+            map.insert(&Key::new(length, address), 0, 0).context("write LOCAL_ADDRS")?;
         }
         Ok(())
     }
@@ -90,5 +91,5 @@ fn key(net: &IpNet) -> (u32, Halves) {
         IpNet::V4(net) => (net.addr().to_ipv6_mapped().octets(), 96 + u32::from(net.prefix_len())),
         IpNet::V6(net) => (net.addr().octets(), u32::from(net.prefix_len())),
     };
-    (length, ListKey::new(from_bytes(octets), length).address)
+    (length, Prefix::new(from_bytes(octets), length).address)
 }

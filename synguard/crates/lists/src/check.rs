@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
-use synguard_common::list::{List, ListEntry, ListKey};
+use synguard_common::ip_list::{List, ListEntry, Prefix};
 use synguard_model::{
     ip_prefix::Target,
     list_entry::{Entry, Origin, Reason, Scope},
@@ -32,7 +32,7 @@ pub struct View {
 
 impl View {
     /// What the filter's table has.
-    pub fn from_abi(key: &ListKey, entry: &ListEntry) -> Self {
+    pub fn from_abi(key: &Prefix, entry: &ListEntry) -> Self {
         Self {
             target: Target::from_key(key),
             scope: Scope::from_abi(entry.scope),

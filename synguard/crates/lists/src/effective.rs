@@ -1,7 +1,7 @@
 //! What is in force and what the files know of it, brought together.
 
 use anyhow::Result;
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_datapath::ListMaps;
 use synguard_model::{list_entry::Entry, time::Now};
 

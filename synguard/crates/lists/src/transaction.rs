@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, bail};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_datapath::{Datapath, ListMaps, ListSize};
 use synguard_kernel::{clock, instance::Instance, lock::Lock, preflight};
 use synguard_model::{
@@ -239,7 +239,7 @@ impl Live {
         let mut maps = self.maps()?;
         let mut over = Vec::new();
         maps.for_each(list, |key, entry| {
-            if !entry.holds(now.monotonic_ns) {
+            if !entry.is_effective(now.monotonic_ns) {
                 over.push(*key);
             }
         })?;

@@ -1,12 +1,12 @@
 //! From the registers of the distinct count to an estimate. Pure.
 
-use synguard_common::distinct::{RANK_MAX, REGISTERS, Registers};
+use synguard_common::hyperloglog::{HyperLogLog, RANK_MAX, REGISTERS};
 
 /// How many distinct sources sent SYNs in `window`, within 1.6 % (one standard deviation).
 ///
 /// Ertl's improved raw estimator (New cardinality estimation algorithms for HyperLogLog sketches, 2017,
 /// algorithm 4): unbiased from one source to far more than there are addresses to forge.
-pub fn estimate(registers: &Registers, window: u32) -> f64 {
+pub fn estimate(registers: &HyperLogLog, window: u32) -> f64 {
     const ALPHA_INF: f64 = 0.721_347_520_444_481_7; // 1 / (2 ln 2)
     let counts = registers.multiplicities(window);
     let m = REGISTERS as f64;
@@ -54,14 +54,14 @@ fn tau(mut x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use synguard_common::{hash::mix, prefix};
+    use synguard_common::{addr, hash::mix};
 
     use super::*;
 
     const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 
     fn counted(sources: u32, address: impl Fn(u32) -> [u64; 2]) -> f64 {
-        let mut registers = Box::new(Registers::EMPTY);
+        let mut registers = Box::new(HyperLogLog::EMPTY);
         for i in 0..sources {
             registers.add(mix(address(i), SEED), 7);
         }
@@ -69,11 +69,11 @@ mod tests {
     }
 
     fn v4(i: u32) -> [u64; 2] {
-        prefix::v4_mapped(i.wrapping_add(0x0a00_0000).to_be())
+        addr::v4_mapped(i.wrapping_add(0x0a00_0000).to_be())
     }
 
     fn v6(i: u32) -> [u64; 2] {
-        prefix::from_bytes((0x2001_0db8_u128 << 96 | u128::from(i) << 64).to_be_bytes())
+        addr::from_bytes((0x2001_0db8_u128 << 96 | u128::from(i) << 64).to_be_bytes())
     }
 
     #[test]
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn nobody_is_nobody_and_the_same_source_counts_once() {
-        assert_eq!(estimate(&Registers::EMPTY, 7), 0.0);
-        let mut registers = Box::new(Registers::EMPTY);
+        assert_eq!(estimate(&HyperLogLog::EMPTY, 7), 0.0);
+        let mut registers = Box::new(HyperLogLog::EMPTY);
         for _ in 0..1000 {
             registers.add(mix(v4(1), SEED), 7);
         }

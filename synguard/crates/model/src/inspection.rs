@@ -1,14 +1,14 @@
 //! What was read from the maps about one address.
 
 use synguard_common::{
-    abi::{Config, PortSet, SourceKey, SourceState},
+    abi::{Config, PortSet},
+    addr::{self, Halves},
     admission::Admission,
-    answer::Answering,
-    held::HeldSlot,
-    list::{ListEntry, ListKey},
-    network,
-    prefix::{self, Halves},
-    sketch::ROWS,
+    count_min::ROWS,
+    hold_cache::HoldSlot,
+    ip_list::{ListEntry, Prefix},
+    source::{SourceKey, SourceState},
+    syn_cookie::{config::SynCookieConfig, prefix_limit},
 };
 
 /// What was read about one address.
@@ -21,9 +21,9 @@ pub struct Read {
     /// The guarded ports.
     pub ports: PortSet,
     /// The entries of the allowlist that cover the address, in the order in which they are asked.
-    pub allow: Vec<(ListKey, ListEntry)>,
+    pub allow: Vec<(Prefix, ListEntry)>,
     /// The entries of the blocklist that cover it, likewise.
-    pub block: Vec<(ListKey, ListEntry)>,
+    pub block: Vec<(Prefix, ListEntry)>,
     /// Its source's entry, if there is one.
     pub source: Option<SourceState>,
     /// The sketch's cells of its source.
@@ -33,7 +33,7 @@ pub struct Read {
     /// The sketch's cells of its network.
     pub network_cells: [u16; ROWS],
     /// How SYNs are answered.
-    pub answering: Answering,
+    pub answering: SynCookieConfig,
     /// The cell that says whether its source counts as proven.
     pub proven_cell: u32,
     /// What each CPU has to say.
@@ -48,21 +48,21 @@ pub struct CpuView {
     /// Who gets one among the networks.
     pub networks: Admission,
     /// Its memory of sources in hold, where this one would be.
-    pub held: HeldSlot,
+    pub held: HoldSlot,
     /// The bucket of its answers.
-    pub answer_tat_ns: u64,
+    pub cookie_tat_ns: u64,
     /// The buckets of its answers to the network.
-    pub network_tats: [u32; network::ROWS],
+    pub network_tats: [u32; prefix_limit::ROWS],
 }
 
 /// The key of an address among the sources.
 pub const fn source_key(address: Halves, config: &Config) -> SourceKey {
-    let mask = if prefix::is_v4_mapped(address) { prefix::mask(128) } else { config.source_mask_v6 };
-    SourceKey { address: prefix::apply(address, mask) }
+    let mask = if addr::is_v4_mapped(address) { addr::mask(128) } else { config.source_mask_v6 };
+    SourceKey { address: addr::apply(address, mask) }
 }
 
 /// The key of an address among the prefixes.
 pub const fn network_key(address: Halves) -> SourceKey {
-    let mask = if prefix::is_v4_mapped(address) { prefix::NETWORK_V4 } else { prefix::NETWORK_V6 };
-    SourceKey { address: prefix::apply(address, mask) }
+    let mask = if addr::is_v4_mapped(address) { addr::PREFIX_V4 } else { addr::PREFIX_V6 };
+    SourceKey { address: addr::apply(address, mask) }
 }

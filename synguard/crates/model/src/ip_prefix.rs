@@ -10,7 +10,7 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use synguard_common::{list::ListKey, prefix};
+use synguard_common::{addr, ip_list::Prefix};
 
 /// Bits that the IPv4-mapped form of an address has before the IPv4 address.
 const MAPPED_BITS: u8 = 96;
@@ -125,18 +125,18 @@ impl Target {
     }
 
     /// The target of a key of the filter's tables. A length of more than 128 counts as 128.
-    pub fn from_key(key: &ListKey) -> Self {
-        let address = Ipv6Addr::from(prefix::to_bytes(key.address));
+    pub fn from_key(key: &Prefix) -> Self {
+        let address = Ipv6Addr::from(addr::to_bytes(key.address));
         Written::new(IpAddr::V6(address), key.length.min(128) as u8).target
     }
 
     /// Its key in the filter's tables.
-    pub fn key(self) -> ListKey {
+    pub fn key(self) -> Prefix {
         let (address, before) = match self.0.network() {
             IpAddr::V4(v4) => (v4.to_ipv6_mapped(), MAPPED_BITS),
             IpAddr::V6(v6) => (v6, 0),
         };
-        ListKey::new(prefix::from_bytes(address.octets()), u32::from(before + self.0.prefix_len()))
+        Prefix::new(addr::from_bytes(address.octets()), u32::from(before + self.0.prefix_len()))
     }
 
     /// Its address, or the first one of the network.

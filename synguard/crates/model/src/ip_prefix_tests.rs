@@ -96,7 +96,7 @@ proptest! {
     fn a_key_leads_back_to_its_target(target in any_target()) {
         let key = target.key();
         prop_assert_eq!(key.is_v4(), target.address().is_ipv4());
-        prop_assert_eq!(ListKey::new(key.address, key.length as u32), key);
+        prop_assert_eq!(Prefix::new(key.address, key.length as u32), key);
         prop_assert_eq!(Target::from_key(&key), target);
     }
 

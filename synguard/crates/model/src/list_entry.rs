@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU64, sync::Arc, time::Duration};
 
-use synguard_common::list::{self, ListEntry, ListKey};
+use synguard_common::ip_list::{self, ListEntry, Prefix};
 
 use crate::{ip_prefix::Target, settings::Lengths, time::Now};
 
@@ -47,14 +47,14 @@ impl Scope {
     /// The scope as the filter has it.
     pub const fn to_abi(self) -> u32 {
         match self {
-            Self::All => list::SCOPE_ALL,
-            Self::Syn => list::SCOPE_SYN,
+            Self::All => ip_list::SCOPE_ALL,
+            Self::Syn => ip_list::SCOPE_SYN,
         }
     }
 
     /// The scope that the filter acts on; what it does not know counts as all.
     pub const fn from_abi(scope: u32) -> Self {
-        if scope == list::SCOPE_SYN { Self::Syn } else { Self::All }
+        if scope == ip_list::SCOPE_SYN { Self::Syn } else { Self::All }
     }
 }
 
@@ -74,9 +74,9 @@ impl Origin {
     /// The origin as the filter has it.
     pub const fn to_abi(self) -> u32 {
         match self {
-            Self::Operator => list::ORIGIN_OPERATOR,
-            Self::Auto => list::ORIGIN_AUTO,
-            Self::Feed => list::ORIGIN_FEED,
+            Self::Operator => ip_list::ORIGIN_OPERATOR,
+            Self::Auto => ip_list::ORIGIN_AUTO,
+            Self::Feed => ip_list::ORIGIN_FEED,
         }
     }
 
@@ -164,7 +164,7 @@ impl Entry {
     }
 
     /// The entry as the filter has it, without hits.
-    pub fn to_abi(&self, now: Now) -> (ListKey, ListEntry) {
+    pub fn to_abi(&self, now: Now) -> (Prefix, ListEntry) {
         let entry = ListEntry {
             expires_at_ns: self.expires_ns(now),
             hits: 0,

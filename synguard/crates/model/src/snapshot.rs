@@ -1,8 +1,9 @@
 //! What the datapath knows at one instant, as plain data. Every display is made from it. No I/O.
 
 use synguard_common::{
-    abi::{Counter, CpuState, SourceState},
-    verdict::{Reason, Verdict},
+    abi::{Counter, CpuState},
+    reason::{Reason, Verdict},
+    source::SourceState,
 };
 
 use crate::tcp_counters::TcpExt;
@@ -58,7 +59,7 @@ impl Counters {
     /// SYNs to guarded ports that were dropped or, when only watching, would have been.
     pub fn unwanted_syns(&self) -> u64 {
         let unwanted = [Reason::RateExceeded, Reason::Hold, Reason::PrefixExceeded];
-        self.sum(|reason| unwanted.iter().any(|&drop| reason == drop || reason == drop.watched())).packets
+        self.sum(|reason| unwanted.iter().any(|&drop| reason == drop || reason == drop.monitored())).packets
     }
 
     /// SYNs that were answered.

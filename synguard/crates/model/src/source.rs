@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use synguard_common::{
-    abi::{SourceKey, SourceState},
-    prefix::{from_bytes, to_bytes},
+    addr::{from_bytes, to_bytes},
+    source::{SourceKey, SourceState},
 };
 
 /// What is being done about a source.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use synguard_common::abi::SourceKey;
+use synguard_common::source::SourceKey;
 use synguard_model::event::Exemption;
 
 /// Strikes of a source that was never blocked, and of one that was.

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use synguard_common::prefix;
+use synguard_common::addr;
 
 use super::*;
 
@@ -7,7 +7,7 @@ const SECOND: u64 = 1_000_000_000;
 const TERMS: Terms = Terms { syn_rate: 100, hold: Duration::from_secs(10) };
 
 fn source(number: u32) -> SourceKey {
-    SourceKey { address: prefix::v4_mapped((0x0a00_0000 + number).to_be()) }
+    SourceKey { address: addr::v4_mapped((0x0a00_0000 + number).to_be()) }
 }
 
 /// Offends at `at` seconds with so many SYNs dropped by then, and is judged if it is suspected.

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_model::{
     attack::Kind, event::Numbers, settings::Settings, snapshot::Snapshot, tcp_counters::TcpExt,
 };
@@ -101,8 +101,8 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
         unreturned_cookies_rate: tcp
             .map(|tcp| rate((tcp.cookies_sent + answered).saturating_sub(tcp.cookies_received))),
         answered_rate: rate(answered),
-        over_budget_rate: of_reason(Reason::AnswerBudget),
-        over_network_budget_rate: of_reason(Reason::AnswerNetworkBudget),
+        over_budget_rate: of_reason(Reason::CookieRateExceeded),
+        over_network_budget_rate: of_reason(Reason::CookiePrefixRateExceeded),
         first_syn_rate: of_reason(Reason::FirstSyn),
     }
 }

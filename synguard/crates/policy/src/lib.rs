@@ -12,7 +12,7 @@ mod syn_retransmit;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use synguard_common::abi::SourceKey;
+use synguard_common::source::SourceKey;
 use synguard_model::{
     attack::{Kind, Phase},
     event::{Event, Exemption, Numbers},

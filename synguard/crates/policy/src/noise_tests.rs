@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use synguard_common::prefix;
+use synguard_common::addr;
 
 use super::*;
 use crate::tests::{CONCENTRATED, DISTRIBUTED, PEOPLE, SECOND, TICK, Traffic, World};
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn the_exempt_are_never_blocked(exempt in prop::collection::vec(0u8..4, 1..40)) {
         let mut world = World::new();
-        let key = |i: usize| SourceKey { address: prefix::v4_mapped((0x0a00_0000 + i as u32).to_be()) };
+        let key = |i: usize| SourceKey { address: addr::v4_mapped((0x0a00_0000 + i as u32).to_be()) };
         let exemptions: BTreeMap<_, _> = exempt.iter().enumerate().map(|(i, why)| (key(i), match why {
             0 => None,
             1 => Some(Exemption::Protected),

@@ -1,7 +1,7 @@
 //! Who answers SYNs with cookies while a distributed flood lasts, the kernel or the filter, and what the kernel has to
 //! be told for that. Pure.
 
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_model::{
     attack::Phase,
     event::{Event, Numbers},

@@ -1,4 +1,4 @@
-use synguard_common::{abi::Counter, verdict::Reason};
+use synguard_common::{abi::Counter, reason::Reason};
 use synguard_model::tcp_counters::TcpExt;
 
 use super::*;
@@ -82,8 +82,8 @@ impl World {
         let count = |packets| Counter { packets, bytes: 60 * packets };
         self.snapshot.counters.add(Reason::SynPassed, &count(traffic.passed));
         self.snapshot.counters.add(Reason::Hold, &count(traffic.unwanted));
-        self.snapshot.counters.add(Reason::Answered, &count(traffic.answered));
-        self.snapshot.counters.add(Reason::AnswerBudget, &count(traffic.over_budget));
+        self.snapshot.counters.add(Reason::SynCookieSent, &count(traffic.answered));
+        self.snapshot.counters.add(Reason::CookieRateExceeded, &count(traffic.over_budget));
         self.snapshot.counters.add(Reason::FirstSyn, &count(traffic.first_syn));
         self.snapshot.counters.add(Reason::CookieAck, &count(traffic.cookie_acks));
         self.snapshot.distinct_sources = traffic.distinct;

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use synguard_common::{abi::SourceKey, verdict::Reason};
+use synguard_common::{reason::Reason, source::SourceKey};
 
 use crate::{
     draw::help,

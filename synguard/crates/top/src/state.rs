@@ -1,6 +1,6 @@
 //! What is on the screen and what keys do to it. Pure: surveys and keys come in, effects go out.
 
-use synguard_common::verdict::Verdict;
+use synguard_common::reason::Verdict;
 use synguard_model::snapshot::Counters;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! What keys do, as tables of keys and what comes of them.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_model::{
     list_entry::{Entry, Origin, Scope},
     source::{Standing, key_of},

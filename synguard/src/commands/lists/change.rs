@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use log::Level;
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_datapath::ListSize;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{check::View, transaction::Live};

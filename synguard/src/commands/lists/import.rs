@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{
     aggregate,

@@ -6,7 +6,7 @@ mod restore;
 mod show;
 
 use anyhow::Result;
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance, protected};
 use synguard_lists::transaction::Live;
 use synguard_model::ip_prefix::{Target, Written};

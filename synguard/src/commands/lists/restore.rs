@@ -1,7 +1,7 @@
 //! What the lists of a filter begin with when it is attached: what the instance's files hold.
 
 use anyhow::Result;
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_datapath::{Datapath, Item};
 use synguard_kernel::{clock, instance::Instance, protected};
 use synguard_lists::{effective, store::Store};

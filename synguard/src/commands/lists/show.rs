@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{
     check::{Decision, Verdict, View, decide},

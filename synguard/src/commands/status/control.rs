@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use synguard_common::answer::{ANSWER_CHECK_ACKS, ANSWER_OPTIONS, ANSWER_SECOND_SYN, Answering};
+use synguard_common::syn_cookie::config::{
+    SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig,
+};
 use synguard_kernel::{
     instance::Instance,
     sysctl::{self, Setting},
@@ -70,11 +72,11 @@ impl Sysctl {
 
 impl Answers {
     /// What the program does at `now_ns`, whoever has told it.
-    fn of(answering: &Answering, now_ns: u64) -> Option<Self> {
+    fn of(answering: &SynCookieConfig, now_ns: u64) -> Option<Self> {
         answering.is_on(now_ns).then(|| Self {
-            options: answering.has(ANSWER_OPTIONS),
-            second_syn: answering.has(ANSWER_SECOND_SYN),
-            check_acks: answering.has(ANSWER_CHECK_ACKS),
+            options: answering.has(SYN_COOKIE_OPTIONS),
+            second_syn: answering.has(SYN_COOKIE_REQUIRE_RETRANSMIT),
+            check_acks: answering.has(SYN_COOKIE_CHECK_ACKS),
         })
     }
 }
@@ -86,7 +88,7 @@ impl Control {
         earlier: &Snapshot,
         now: &Snapshot,
         settings: &Settings,
-        answering: &Answering,
+        answering: &SynCookieConfig,
     ) -> Self {
         let answers = Answers::of(answering, now.at_ns);
         let sysctls = |[cookies, timestamps]: [Option<u8>; 2]| {

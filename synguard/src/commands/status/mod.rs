@@ -7,8 +7,8 @@ use std::{fmt::Write as _, thread, time::Duration};
 use anyhow::Result;
 use serde_json::{Value, json};
 use synguard_common::{
-    list::List,
-    verdict::{Reason, Verdict},
+    ip_list::List,
+    reason::{Reason, Verdict},
 };
 use synguard_datapath::{Attached, Budget, Datapath, ListSize};
 use synguard_kernel::{clock, instance::Instance, lock, netlink::XdpPlace};
@@ -158,16 +158,16 @@ impl Status {
                 "capacity": self.capacity,
                 "in_hold": self.sources.in_hold,
                 "inserts": cpus.sources.inserts,
-                "insert_skips": cpus.sources.skips,
+                "insert_skips": cpus.sources.not_admitted,
                 "promotions": cpus.sources.promotions,
-                "crowded": cpus.sources.is_crowded(self.snapshot.at_ns),
+                "crowded": cpus.sources.is_under_pressure(self.snapshot.at_ns),
             },
             "prefixes": {
                 "capacity": self.prefixes_capacity,
                 "inserts": cpus.prefixes.inserts,
-                "insert_skips": cpus.prefixes.skips,
+                "insert_skips": cpus.prefixes.not_admitted,
                 "promotions": cpus.prefixes.promotions,
-                "crowded": cpus.prefixes.is_crowded(self.snapshot.at_ns),
+                "crowded": cpus.prefixes.is_under_pressure(self.snapshot.at_ns),
             },
             "events": {
                 "sent": cpus.events_sent,
@@ -216,7 +216,7 @@ impl Status {
             "sources     {distinct:.0} in the last second; {tracked} of {} entries in use, {in_hold} in hold",
             self.capacity
         )?;
-        if self.snapshot.cpus.sources.is_crowded(self.snapshot.at_ns) {
+        if self.snapshot.cpus.sources.is_under_pressure(self.snapshot.at_ns) {
             writeln!(out, "            crowded: only conspicuous sources are given an entry")?;
         }
         for list in List::ALL {

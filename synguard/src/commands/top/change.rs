@@ -1,7 +1,7 @@
 //! Makes the changes that somebody asks for on the screen, the same way as `block` and `allow` do.
 
 use anyhow::{Result, bail};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_kernel::instance::Instance;
 use synguard_model::{
     ip_prefix::Written,

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Result;
 use synguard_common::{
-    abi::{SourceKey, SourceState},
-    list::{List, ListKey},
-    prefix::is_v4_mapped,
+    addr::is_v4_mapped,
+    ip_list::{List, Prefix},
+    source::{SourceKey, SourceState},
 };
 use synguard_datapath::{Budget, Coverage, Datapath, ListSize};
 use synguard_kernel::{clock, instance::Instance, tcp_counters};
@@ -178,7 +178,7 @@ impl Gatherer {
         let networks = found.networks.iter_mut().map(|row| (row, NETWORK_LENGTHS));
         for (row, [v4, v6]) in rows.chain(networks) {
             let length = if is_v4_mapped(row.key.address) { v4 } else { v6 };
-            let listed = standings.of_prefix(&ListKey::new(row.key.address, length), now_ns)?;
+            let listed = standings.of_prefix(&Prefix::new(row.key.address, length), now_ns)?;
             row.standing = listed.unwrap_or(row.standing);
         }
         Ok(())
@@ -232,7 +232,7 @@ fn survey(status: &Status, found: Found) -> Survey {
             .map(|counts| Listeners { drops: counts.listen_drops, queue_full: counts.queue_full_drops }),
         tracked: Gauge { used: status.sources.tracked, capacity: status.capacity.into() },
         in_hold: status.sources.in_hold,
-        crowded: status.snapshot.cpus.sources.is_crowded(status.snapshot.at_ns),
+        crowded: status.snapshot.cpus.sources.is_under_pressure(status.snapshot.at_ns),
         allowlist: gauge(status.lists[List::Allow.index()]),
         blocklist: gauge(status.lists[List::Block.index()]),
         v6_length: status.settings.source_prefix_v6,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use synguard_common::{
-    abi::SourceKey,
-    list::{List, ListEntry, ListKey},
+    ip_list::{List, ListEntry, Prefix},
+    source::SourceKey,
 };
 use synguard_datapath::{Datapath, Finder};
 use synguard_kernel::{clock, instance::Instance, lock::Lock};
@@ -32,7 +32,7 @@ const PAUSE_FACTOR: u64 = 50;
 #[derive(Clone, Copy)]
 pub(super) struct Shown {
     list: List,
-    pub(super) key: ListKey,
+    pub(super) key: Prefix,
     entry: ListEntry,
     /// Hits since the reading before.
     pub(super) fresh: u64,
@@ -42,7 +42,7 @@ pub(super) struct Shown {
 #[derive(Default)]
 pub(super) struct Lists {
     shown: Vec<Shown>,
-    hits: HashMap<(List, ListKey), u64>,
+    hits: HashMap<(List, Prefix), u64>,
     /// When the tables were read, and the time before; 0 before the first.
     at_ns: u64,
     before_ns: u64,
@@ -73,7 +73,7 @@ impl Lists {
         let mut shown = Vec::new();
         for list in List::ALL {
             maps.for_each(list, |key, entry| {
-                if !entry.holds(now.monotonic_ns) {
+                if !entry.is_effective(now.monotonic_ns) {
                     return;
                 }
                 let before = former.get(&(list, *key)).copied().unwrap_or(0);
@@ -141,7 +141,7 @@ impl Lists {
                 reason: self.reason(*list, target),
             }
         };
-        self.shown.iter().filter(|shown| shown.entry.holds(now.monotonic_ns)).map(one).collect()
+        self.shown.iter().filter(|shown| shown.entry.is_effective(now.monotonic_ns)).map(one).collect()
     }
 
     fn reason(&self, list: List, target: Target) -> String {
@@ -202,10 +202,10 @@ impl Standings {
     }
 
     /// What the lists say of the SYNs of a prefix, if anything.
-    pub(super) fn of_prefix(&self, prefix: &ListKey, now_ns: u64) -> Result<Option<Standing>> {
+    pub(super) fn of_prefix(&self, prefix: &Prefix, now_ns: u64) -> Result<Option<Standing>> {
         for (list, finder) in &self.0 {
             let Some(finder) = finder else { continue };
-            let decides = |entry: &ListEntry| entry.holds(now_ns) && entry.speaks_of(true);
+            let decides = |entry: &ListEntry| entry.is_effective(now_ns) && entry.applies_to(true);
             if finder.covering(prefix).iter().any(|(_, entry)| decides(entry)) {
                 return Ok(Some(standing(*list)));
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use synguard_common::verdict::Verdict;
+use synguard_common::reason::Verdict;
 use synguard_kernel::clock;
 use synguard_model::source::display;
 use synguard_top::{

@@ -1,7 +1,8 @@
 //! What the program is told about answering, made of the settings and of how the kernel would answer. Pure.
 
-use synguard_common::answer::{
-    ANSWER_CHECK_ACKS, ANSWER_ECN, ANSWER_ON, ANSWER_OPTIONS, ANSWER_SECOND_SYN, Answering,
+use synguard_common::syn_cookie::config::{
+    SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_ECN, SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT,
+    SynCookieConfig,
 };
 use synguard_kernel::sysctl::Stack;
 use synguard_model::settings::Settings;
@@ -39,33 +40,33 @@ pub(super) struct Host {
 }
 
 /// What to tell the program at `now_ns`.
-pub(super) fn answering(orders: Orders, settings: &Settings, host: &Host, now_ns: u64) -> Answering {
+pub(super) fn answering(orders: Orders, settings: &Settings, host: &Host, now_ns: u64) -> SynCookieConfig {
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let mss = |headers: u32| host.mtu.saturating_sub(headers).clamp(MSS_MIN, MSS_MAX);
     let interval_ns = match settings.answer_rate {
         0 => 0,
         rate => (1e9 / (f64::from(rate) * host.share)).ceil() as u64,
     };
-    let network_rate = match settings.answer_network_rate {
+    let prefix_rate = match settings.answer_network_rate {
         0 => 0,
         rate => (f64::from(rate) * host.share).max(1.0) as u32,
     };
-    Answering {
-        flags: ANSWER_ON
-            | flag(orders.options && host.stack.takes_options, ANSWER_OPTIONS)
-            | flag(orders.second_syn, ANSWER_SECOND_SYN)
-            | flag(settings.check_acks && !host.redirects, ANSWER_CHECK_ACKS)
-            | flag(host.stack.takes_ecn, ANSWER_ECN),
+    SynCookieConfig {
+        flags: SYN_COOKIE_ON
+            | flag(orders.options && host.stack.takes_options, SYN_COOKIE_OPTIONS)
+            | flag(orders.second_syn, SYN_COOKIE_REQUIRE_RETRANSMIT)
+            | flag(settings.check_acks && !host.redirects, SYN_COOKIE_CHECK_ACKS)
+            | flag(host.stack.takes_ecn, SYN_COOKIE_ECN),
         window_scale: host.stack.window_scale.into(),
         mss_v4: mss(HEADERS_V4),
         mss_v6: mss(HEADERS_V6),
         hop_limit: host.stack.hop_limit.into(),
-        network_rate,
+        prefix_rate,
         interval_ns,
         tolerance_ns: if interval_ns == 0 { 0 } else { BURST_NS },
-        proven_ns: PROVEN_NS,
+        validated_ns: PROVEN_NS,
         listener_ns: LISTENER_NS,
-        until_ns: now_ns + LEASE_NS,
+        lease_until_ns: now_ns + LEASE_NS,
         reserved: 0,
     }
 }
@@ -105,10 +106,10 @@ mod tests {
     fn an_answer_is_what_the_kernels_would_be() {
         let settings = Settings::default();
         let told = answering(Orders { options: true, second_syn: false }, &settings, &HOST, 7);
-        assert!(told.has(ANSWER_ON | ANSWER_OPTIONS | ANSWER_CHECK_ACKS | ANSWER_ECN));
-        assert!(!told.has(ANSWER_SECOND_SYN));
+        assert!(told.has(SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_CHECK_ACKS | SYN_COOKIE_ECN));
+        assert!(!told.has(SYN_COOKIE_REQUIRE_RETRANSMIT));
         assert_eq!((told.mss_v4, told.mss_v6, told.window_scale, told.hop_limit), (1460, 1440, 7, 64));
-        assert_eq!((told.interval_ns, told.network_rate), (1_000, 10_000));
+        assert_eq!((told.interval_ns, told.prefix_rate), (1_000, 10_000));
         assert!(told.is_on(7 + LEASE_NS - 1) && !told.is_on(7 + LEASE_NS));
     }
 
@@ -119,9 +120,9 @@ mod tests {
             [(true, HOST, true), (false, HOST, false), (true, strict, false), (false, strict, false)]
         {
             let told = answering(Orders { options, second_syn: true }, &Settings::default(), &host, 0);
-            assert_eq!(told.has(ANSWER_OPTIONS), expected);
-            assert!(told.has(ANSWER_SECOND_SYN));
-            assert_eq!(told.has(ANSWER_ECN), host.stack.takes_ecn);
+            assert_eq!(told.has(SYN_COOKIE_OPTIONS), expected);
+            assert!(told.has(SYN_COOKIE_REQUIRE_RETRANSMIT));
+            assert_eq!(told.has(SYN_COOKIE_ECN), host.stack.takes_ecn);
         }
     }
 
@@ -133,7 +134,7 @@ mod tests {
         {
             settings.check_acks = check_acks;
             let told = answering(Orders::default(), &settings, &Host { redirects, ..HOST }, 0);
-            assert_eq!(told.has(ANSWER_CHECK_ACKS), expected);
+            assert_eq!(told.has(SYN_COOKIE_CHECK_ACKS), expected);
         }
     }
 
@@ -150,12 +151,12 @@ mod tests {
         let mut settings = Settings { answer_rate: 1_000, answer_network_rate: 10, ..Settings::default() };
         let half = Host { share: 0.5, ..HOST };
         let told = answering(Orders::default(), &settings, &half, 0);
-        assert_eq!((told.interval_ns, told.network_rate), (2_000_000, 5));
+        assert_eq!((told.interval_ns, told.prefix_rate), (2_000_000, 5));
         let tiny = answering(Orders::default(), &settings, &Host { share: 0.01, ..HOST }, 0);
-        assert_eq!(tiny.network_rate, 1);
+        assert_eq!(tiny.prefix_rate, 1);
         (settings.answer_rate, settings.answer_network_rate) = (0, 0);
         let told = answering(Orders::default(), &settings, &half, 0);
-        assert_eq!((told.interval_ns, told.tolerance_ns, told.network_rate), (0, 0, 0));
+        assert_eq!((told.interval_ns, told.tolerance_ns, told.prefix_rate), (0, 0, 0));
     }
 
     #[test]

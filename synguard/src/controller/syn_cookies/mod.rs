@@ -5,7 +5,7 @@ mod config;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use synguard_common::answer::{ANSWER_OPTIONS, Answering};
+use synguard_common::syn_cookie::config::{SYN_COOKIE_OPTIONS, SynCookieConfig};
 use synguard_datapath::{Attached, Datapath};
 use synguard_kernel::{
     clock,
@@ -48,7 +48,7 @@ struct Running {
     since_ns: u64,
     answered: u64,
     returned: Option<u64>,
-    told: Answering,
+    told: SynCookieConfig,
 }
 
 impl Answers {
@@ -148,14 +148,14 @@ impl Answers {
                     returned: counted(|snapshot| snapshot.tcp.map(|tcp| tcp.cookies_received)),
                     told,
                 });
-                Ok(vec![Event::AnsweringBegan { options: told.has(ANSWER_OPTIONS), numbers }])
+                Ok(vec![Event::AnsweringBegan { options: told.has(SYN_COOKIE_OPTIONS), numbers }])
             }
         }
     }
 
     fn cease(&mut self, datapath: &mut Datapath, why: &str) -> Result<Vec<Event>> {
         let Some(running) = &self.running else { return Ok(Vec::new()) };
-        datapath.set_answering(&Answering::default())?;
+        datapath.set_answering(&SynCookieConfig::default())?;
         let answered = datapath.counters()?.answered().saturating_sub(running.answered);
         let received = synguard_kernel::tcp_counters::read().ok().map(|tcp| tcp.cookies_received);
         let returned = received.zip(running.returned).map(|(now, then)| now.saturating_sub(then));
@@ -200,7 +200,7 @@ pub(super) fn settle(pins: &Path) {
     let settle = || -> Result<()> {
         // One of another layout is not to be understood. It ends by itself.
         let Ok(Some(mut datapath)) = Datapath::open(pins) else { return Ok(()) };
-        datapath.set_answering(&Answering::default())
+        datapath.set_answering(&SynCookieConfig::default())
     };
     if let Err(error) = settle() {
         log::warn!("the filter may answer SYNs for a few seconds more: {error:#}");

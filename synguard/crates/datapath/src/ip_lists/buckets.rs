@@ -1,12 +1,14 @@
-//! Entries in the buckets of a list's table, see `synguard_common::list_table`: pure, on any memory of that layout,
+//! Entries in the buckets of a list's table, see `synguard_common::ip_list::table`: pure, on any memory of that layout,
 //! while somebody else reads it. There is one writer at a time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use synguard_common::{
-    list::{ListEntry, ListKey},
-    list_table::{self, Bucket, SLOTS},
-    prefix::Halves,
+    addr::Halves,
+    ip_list::{
+        ListEntry, Prefix,
+        table::{self, Bucket, SLOTS},
+    },
 };
 
 /// A [`Bucket`] in memory that others access too.
@@ -50,7 +52,7 @@ impl<'a> Buckets<'a> {
 
     /// Makes an empty table of memory that is all zeros.
     pub(super) fn format(self) -> Self {
-        self.all[list_table::HEAD as usize].mask.store(self.mask(), Ordering::Release);
+        self.all[table::HEAD as usize].mask.store(self.mask(), Ordering::Release);
         self
     }
 
@@ -60,12 +62,12 @@ impl<'a> Buckets<'a> {
     }
 
     /// What is known of a prefix.
-    pub(super) fn find(self, key: &ListKey) -> Option<ListEntry> {
-        self.slot_of(key, list_table::hash(key, self.seed)).map(|slot| self.entry(slot))
+    pub(super) fn find(self, key: &Prefix) -> Option<ListEntry> {
+        self.slot_of(key, table::hash(key, self.seed)).map(|slot| self.entry(slot))
     }
 
     /// Passes every entry to `visit`, in no order.
-    pub(super) fn for_each(self, mut visit: impl FnMut(&ListKey, &ListEntry)) {
+    pub(super) fn for_each(self, mut visit: impl FnMut(&Prefix, &ListEntry)) {
         for slot in self.slots() {
             let meta = self.meta(slot).load(Ordering::Acquire);
             if meta != 0 {
@@ -77,9 +79,9 @@ impl<'a> Buckets<'a> {
     /// Adds an entry, or puts it in the place of the one that is there, whose hits go on. `false` if there is no place
     /// for it, in which case nothing was changed.
     #[must_use]
-    pub(super) fn insert(self, key: &ListKey, entry: &ListEntry) -> bool {
-        let hash = list_table::hash(key, self.seed);
-        let meta = list_table::meta(key, hash, entry);
+    pub(super) fn insert(self, key: &Prefix, entry: &ListEntry) -> bool {
+        let hash = table::hash(key, self.seed);
+        let meta = table::meta(key, hash, entry);
         if let Some(slot) = self.slot_of(key, hash) {
             self.expiry(slot).store(entry.expires_at_ns, Ordering::Relaxed);
             self.meta(slot).store(meta, Ordering::Release);
@@ -91,8 +93,8 @@ impl<'a> Buckets<'a> {
     }
 
     /// Removes an entry; whether it was there.
-    pub(super) fn remove(self, key: &ListKey) -> bool {
-        let slot = self.slot_of(key, list_table::hash(key, self.seed));
+    pub(super) fn remove(self, key: &Prefix) -> bool {
+        let slot = self.slot_of(key, table::hash(key, self.seed));
         if let Some(slot) = slot {
             self.meta(slot).store(0, Ordering::Release);
         }
@@ -107,18 +109,18 @@ impl<'a> Buckets<'a> {
         (1..self.all.len()).flat_map(|bucket| (0..SLOTS).map(move |place| Slot(bucket, place)))
     }
 
-    fn slot_of(self, key: &ListKey, hash: u64) -> Option<Slot> {
-        let places = list_table::buckets(hash, self.mask()).into_iter();
+    fn slot_of(self, key: &Prefix, hash: u64) -> Option<Slot> {
+        let places = table::buckets(hash, self.mask()).into_iter();
         let mut slots = places.flat_map(|bucket| (0..SLOTS).map(move |place| Slot(bucket as usize, place)));
         slots.find(|&slot| {
             let meta = self.meta(slot).load(Ordering::Acquire);
-            meta != 0 && list_table::may_be(meta, key, hash) && self.address(slot) == key.address
+            meta != 0 && table::may_match(meta, key, hash) && self.address(slot) == key.address
         })
     }
 
     /// A free slot in the emptier of the two buckets, which keeps them evenly full.
     fn free_slot(self, hash: u64) -> Option<Slot> {
-        let free = list_table::buckets(hash, self.mask()).map(|bucket| {
+        let free = table::buckets(hash, self.mask()).map(|bucket| {
             let bucket = bucket as usize;
             let mut free = (0..SLOTS).filter(|&place| self.is_free(Slot(bucket, place)));
             (free.next().map(|place| Slot(bucket, place)), 1 + free.count())
@@ -131,12 +133,12 @@ impl<'a> Buckets<'a> {
 
     /// Frees a slot in one of the two buckets by moving what is there from its first bucket to its second.
     fn make_room(self, hash: u64) -> Option<Slot> {
-        for bucket in list_table::buckets(hash, self.mask()) {
+        for bucket in table::buckets(hash, self.mask()) {
             for place in 0..SLOTS {
                 let from = Slot(bucket as usize, place);
                 let meta = self.meta(from).load(Ordering::Relaxed);
                 let key = self.key(from, meta);
-                let [first, second] = list_table::buckets(list_table::hash(&key, self.seed), self.mask());
+                let [first, second] = table::buckets(table::hash(&key, self.seed), self.mask());
                 let mut places = (0..SLOTS).map(|place| Slot(second as usize, place));
                 if first == bucket
                     && second != bucket
@@ -151,7 +153,7 @@ impl<'a> Buckets<'a> {
         None
     }
 
-    fn put(self, slot: Slot, key: &ListKey, entry: &ListEntry, meta: u64) {
+    fn put(self, slot: Slot, key: &Prefix, entry: &ListEntry, meta: u64) {
         let Slot(bucket, place) = slot;
         for (half, value) in self.all[bucket].addresses[place].iter().zip(key.address) {
             half.store(value, Ordering::Relaxed);
@@ -178,18 +180,14 @@ impl<'a> Buckets<'a> {
         [high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)]
     }
 
-    fn key(self, slot: Slot, meta: u64) -> ListKey {
-        ListKey { address: self.address(slot), length: list_table::length(meta) }
+    fn key(self, slot: Slot, meta: u64) -> Prefix {
+        Prefix { address: self.address(slot), length: table::length(meta) }
     }
 
     fn entry(self, slot: Slot) -> ListEntry {
         let Slot(bucket, place) = slot;
         let hits = self.all[bucket].hits[place].load(Ordering::Relaxed);
-        list_table::entry(
-            self.meta(slot).load(Ordering::Relaxed),
-            self.expiry(slot).load(Ordering::Relaxed),
-            hits,
-        )
+        table::entry(self.meta(slot).load(Ordering::Relaxed), self.expiry(slot).load(Ordering::Relaxed), hits)
     }
 }
 
@@ -207,8 +205,8 @@ mod tests {
         (0..=buckets).map(|_| SharedBucket::default()).collect()
     }
 
-    fn key(number: u64) -> ListKey {
-        ListKey::new([0, number], 128)
+    fn key(number: u64) -> Prefix {
+        Prefix::new([0, number], 128)
     }
 
     fn entry(hits: u64) -> ListEntry {

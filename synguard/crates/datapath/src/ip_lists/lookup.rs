@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use synguard_common::{
-    list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey},
-    prefix::{self, Halves},
+    addr::{self, Halves},
+    ip_list::{LENGTHS_MAX, List, ListEntry, ListInfo, Prefix},
 };
 
 use super::{ListMaps, Table, Uncounted, prefix_entry::Item, with_hits};
@@ -18,11 +18,11 @@ pub struct Finder {
 impl Finder {
     /// The entries that cover a prefix, in the order in which the datapath asks for them; whether they hold, or
     /// speak of a packet, is for the caller to say.
-    pub fn covering(&self, prefix: &ListKey) -> Vec<Item> {
-        let lengths = if prefix::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
+    pub fn covering(&self, prefix: &Prefix) -> Vec<Item> {
+        let lengths = if addr::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
         let mut items = Vec::new();
         for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
-            let key = lengths.key(place, prefix.address);
+            let key = lengths.prefix(place, prefix.address);
             if key.length <= prefix.length {
                 let entry = self.table.buckets().find(&key);
                 items.extend(entry.map(|entry| (key, with_hits(&key, &entry, &self.uncounted))));
@@ -38,13 +38,13 @@ impl ListMaps<'_> {
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub fn for_each(&self, list: List, mut visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
+    pub fn for_each(&self, list: List, mut visit: impl FnMut(&Prefix, &ListEntry)) -> Result<()> {
         let uncounted = self.uncounted(list)?;
         self.for_each_written(list, |key, entry| visit(key, &with_hits(key, entry, &uncounted)))
     }
 
     /// Passes every entry to `visit` as it is in the table.
-    pub(super) fn for_each_written(&self, list: List, visit: impl FnMut(&ListKey, &ListEntry)) -> Result<()> {
+    pub(super) fn for_each_written(&self, list: List, visit: impl FnMut(&Prefix, &ListEntry)) -> Result<()> {
         if let Some(table) = self.table(list)? {
             table.buckets().for_each(visit);
         }
@@ -72,7 +72,7 @@ impl ListMaps<'_> {
     ///
     /// If a map cannot be read.
     pub fn covering(&self, list: List, address: Halves) -> Result<Vec<Item>> {
-        let address = ListKey::new(address, 128);
+        let address = Prefix::new(address, 128);
         Ok(self.finder(list)?.map_or_else(Vec::new, |finder| finder.covering(&address)))
     }
 }

@@ -19,10 +19,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use synguard_common::{
-    list::{LENGTHS_MAX, List, ListEntry, ListInfo, ListKey, Lists},
-    listed::Listed,
-    names,
-    prefix::Halves,
+    addr::Halves,
+    ip_list::{IpLists, LENGTHS_MAX, List, ListEntry, ListInfo, Prefix, cache::ListCache},
+    map_names,
 };
 
 use self::{bloom::Filter, table::Table};
@@ -44,8 +43,8 @@ pub struct ListSize {
 
 /// The maps of both lists.
 pub struct ListMaps<'a> {
-    lists: Array<MapData, Lists>,
-    listed: PerCpuArray<MapData, Listed>,
+    lists: Array<MapData, IpLists>,
+    listed: PerCpuArray<MapData, ListCache>,
     tables: MapData,
     filter: MapData,
     seed: Halves,
@@ -67,10 +66,11 @@ impl<'a> ListMaps<'a> {
             })
         };
         Ok(Self {
-            lists: Array::try_from(Map::Array(open(names::LISTS)?)).context("open LISTS")?,
-            listed: PerCpuArray::try_from(Map::PerCpuArray(open(names::LISTED)?)).context("open LISTED")?,
-            tables: open(names::LIST_TABLES)?,
-            filter: open(names::LIST_FILTER)?,
+            lists: Array::try_from(Map::Array(open(map_names::LISTS)?)).context("open LISTS")?,
+            listed: PerCpuArray::try_from(Map::PerCpuArray(open(map_names::LIST_CACHE)?))
+                .context("open LIST_CACHE")?,
+            tables: open(map_names::LIST_TABLES)?,
+            filter: open(map_names::LIST_BLOOM)?,
             seed,
             pins,
         })
@@ -104,7 +104,7 @@ impl<'a> ListMaps<'a> {
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub fn entry(&self, list: List, key: &ListKey) -> Result<Option<ListEntry>> {
+    pub fn entry(&self, list: List, key: &Prefix) -> Result<Option<ListEntry>> {
         let (uncounted, Some(table)) = (self.uncounted(list)?, self.table(list)?) else { return Ok(None) };
         Ok(table.buckets().find(key).map(|entry| with_hits(key, &entry, &uncounted)))
     }
@@ -148,7 +148,7 @@ impl<'a> ListMaps<'a> {
     /// # Errors
     ///
     /// If a map cannot be written.
-    pub fn remove(&mut self, list: List, keys: &[ListKey]) -> Result<u64> {
+    pub fn remove(&mut self, list: List, keys: &[Prefix]) -> Result<u64> {
         let Some(table) = self.table(list)? else { return Ok(0) };
         let mut lists = self.read()?;
         let mut removed = 0;
@@ -172,7 +172,7 @@ impl<'a> ListMaps<'a> {
         let mut items = unique(items);
         let mut lists = self.read()?;
         let before = lists.info[list.index()];
-        let mut fresh = ListInfo { capacity: before.capacity, ..Lists::EMPTY.info[0] };
+        let mut fresh = ListInfo { capacity: before.capacity, ..IpLists::EMPTY.info[0] };
         items.iter().try_for_each(|(key, _)| note(&mut fresh, key))?;
         let need = check_room(&fresh)?;
         self.carry_hits(list, &mut items)?;
@@ -200,24 +200,24 @@ impl<'a> ListMaps<'a> {
     }
 
     /// Writes what the datapath asks first, after entries are gone.
-    fn narrow(&mut self, list: List, lists: &mut Lists) -> Result<()> {
+    fn narrow(&mut self, list: List, lists: &mut IpLists) -> Result<()> {
         if lists.info[list.index()].entries() == 0 {
             lists.used &= !u64::from(list.bit());
         }
         self.write(lists)
     }
 
-    fn read(&self) -> Result<Lists> {
+    fn read(&self) -> Result<IpLists> {
         self.lists.get(&0, 0).context("read LISTS")
     }
 
-    fn write(&mut self, lists: &mut Lists) -> Result<()> {
+    fn write(&mut self, lists: &mut IpLists) -> Result<()> {
         lists.version += 1;
         self.lists.set(0, *lists, 0).context("write LISTS")
     }
 
     fn mapped_filter(&self, list: List) -> Result<Filter> {
-        Filter::map(&self.filter, list).context("map LIST_FILTER into memory")
+        Filter::map(&self.filter, list).context("map LIST_BLOOM into memory")
     }
 
     /// A new table with these entries. One that is too crowded for them all is made again, twice as large.
@@ -263,10 +263,10 @@ impl<'a> ListMaps<'a> {
     /// Packets that entries of a list decided about in the last tick or so, and that their hits do not count yet.
     fn uncounted(&self, list: List) -> Result<Uncounted> {
         let mut uncounted = Uncounted::new();
-        let cpus = self.listed.get(&0, 0).context("read LISTED")?;
+        let cpus = self.listed.get(&0, 0).context("read LIST_CACHE")?;
         for slot in cpus.iter().flat_map(|listed| &listed.slots) {
-            if slot.uncounted > 0 && slot.list == list as u64 {
-                *uncounted.entry(slot.key).or_default() += slot.uncounted;
+            if slot.pending > 0 && slot.list == list as u64 {
+                *uncounted.entry(slot.key).or_default() += slot.pending;
             }
         }
         Ok(uncounted)
@@ -285,17 +285,17 @@ impl<'a> ListMaps<'a> {
 }
 
 /// Packets by the entry that decided about them.
-type Uncounted = std::collections::HashMap<ListKey, u64>;
+type Uncounted = std::collections::HashMap<Prefix, u64>;
 
-fn with_hits(key: &ListKey, entry: &ListEntry, uncounted: &Uncounted) -> ListEntry {
+fn with_hits(key: &Prefix, entry: &ListEntry, uncounted: &Uncounted) -> ListEntry {
     ListEntry { hits: entry.hits + uncounted.get(key).copied().unwrap_or(0), ..*entry }
 }
 
 /// Name of the pin of a list's table.
 fn pin_name(list: List) -> &'static str {
     match list {
-        List::Allow => names::ALLOW,
-        List::Block => names::BLOCK,
+        List::Allow => map_names::ALLOW,
+        List::Block => map_names::BLOCK,
     }
 }
 
@@ -313,7 +313,7 @@ fn unique(mut items: Vec<Item>) -> Vec<Item> {
 }
 
 /// Takes note of one more entry.
-fn note(info: &mut ListInfo, key: &ListKey) -> Result<()> {
+fn note(info: &mut ListInfo, key: &Prefix) -> Result<()> {
     if !info.lengths_mut(key).add(key.length as u8, 1) {
         bail!(
             "the list would have IPv6 prefixes of more than {LENGTHS_MAX} different lengths: \

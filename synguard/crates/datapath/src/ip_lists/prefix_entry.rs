@@ -1,6 +1,6 @@
 //! A prefix of a list with its entry.
 
-use synguard_common::list::{ListEntry, ListKey};
+use synguard_common::ip_list::{ListEntry, Prefix};
 
 /// A prefix, and what is known of it.
-pub type Item = (ListKey, ListEntry);
+pub type Item = (Prefix, ListEntry);

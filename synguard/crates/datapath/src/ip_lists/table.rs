@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::maps::MapData;
-use synguard_common::{list_table::Bucket, prefix::Halves};
+use synguard_common::{addr::Halves, ip_list::table::Bucket};
 
 use super::buckets::{Buckets, SharedBucket};
 use crate::bpf_syscall;

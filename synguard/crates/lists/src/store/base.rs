@@ -17,7 +17,7 @@ use std::{
 };
 
 use crc32fast::Hasher;
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_model::list_entry::{Entry, Origin, Scope};
 
 use crate::format::{

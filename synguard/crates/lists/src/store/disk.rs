@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_model::error::{Kind, failure};
 
 const BUFFER: usize = 256 * 1024;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use crc32fast::Hasher;
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_model::{ip_prefix::Target, list_entry::Entry};
 
 use super::base;

@@ -13,7 +13,7 @@ mod log;
 use std::{collections::BTreeMap, io, path::Path};
 
 use anyhow::{Context as _, Result, bail};
-use synguard_common::list::List;
+use synguard_common::ip_list::List;
 use synguard_model::{ip_prefix::Target, list_entry::Entry, time::Now};
 
 use self::disk::Files;

@@ -93,7 +93,7 @@ pub enum Event {
     CookiesRefused { sent: u64, received: u64, failed: u64 },
     /// Valid cookies came back to the driver, but did not lead to connections: the kernel answers in its stead.
     AnswersLost { returned: u64, received: u64, failed: u64 },
-    /// Answering in the driver was asked for, but cannot be done.
+    /// SynCookieConfig in the driver was asked for, but cannot be done.
     AnsweringUnavailable { why: String },
     /// SYNs are answered in the driver from now on, with a connection's `options` or with the MSS only.
     AnsweringBegan {

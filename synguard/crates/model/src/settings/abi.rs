@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use synguard_common::{
     abi::{
-        ABI_VERSION, Config, FLAG_ALL_PORTS, FLAG_CHECK_ACKS, FLAG_DROP_BAD_FLAGS, FLAG_FIRST_SYN,
-        FLAG_KEEP_OPTIONS, FLAG_MONITOR, PortSet,
+        ABI_VERSION, Config, FLAG_ALL_PORTS, FLAG_CHECK_ACKS, FLAG_COOKIE_OPTIONS, FLAG_DROP_BAD_FLAGS,
+        FLAG_DROP_FIRST_SYN, FLAG_MONITOR, PortSet,
     },
-    prefix,
-    rate::Limit,
+    addr,
+    gcra::RateLimit,
 };
 
 use super::{
@@ -36,10 +36,10 @@ pub enum AbiError {
 impl Settings {
     /// The maps' form. `disarm_at_ns` and `hash_seed` are 0, for the caller to fill in.
     pub fn to_abi(&self) -> (Config, PortSet) {
-        let limit = Limit::new(self.syn_rate, self.syn_burst);
+        let limit = RateLimit::new(self.syn_rate, self.syn_burst);
         let prefix = match self.prefix_rate {
-            0 => Limit { interval_ns: 0, tolerance_ns: 0 },
-            rate => Limit::new(rate, 2 * rate),
+            0 => RateLimit { interval_ns: 0, tolerance_ns: 0 },
+            rate => RateLimit::new(rate, 2 * rate),
         };
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
         let source_prefix_v6 = u32::from(self.source_prefix_v6);
@@ -48,14 +48,14 @@ impl Settings {
             flags: flag(self.monitor, FLAG_MONITOR)
                 | flag(self.ports == Ports::All, FLAG_ALL_PORTS)
                 | flag(self.drop_bad_flags, FLAG_DROP_BAD_FLAGS)
-                | flag(self.keep_options, FLAG_KEEP_OPTIONS)
+                | flag(self.keep_options, FLAG_COOKIE_OPTIONS)
                 | flag(self.check_acks, FLAG_CHECK_ACKS)
-                | flag(self.first_syn == FirstSyn::Auto, FLAG_FIRST_SYN),
+                | flag(self.first_syn == FirstSyn::Auto, FLAG_DROP_FIRST_SYN),
             syn_interval_ns: limit.interval_ns,
             syn_tolerance_ns: limit.tolerance_ns,
             hold_ns: u64::try_from(self.hold.as_nanos()).unwrap_or(u64::MAX),
             disarm_at_ns: 0,
-            source_mask_v6: prefix::mask(source_prefix_v6),
+            source_mask_v6: addr::mask(source_prefix_v6),
             syn_rate: self.syn_rate,
             syn_burst: self.syn_burst,
             source_prefix_v6,
@@ -65,8 +65,8 @@ impl Settings {
             hash_seed: [0; 2],
             distinct_limit: self.distinct_limit,
             cookies: self.cookies.to_abi(),
-            answer_rate: self.answer_rate,
-            answer_network_rate: self.answer_network_rate,
+            cookie_rate: self.answer_rate,
+            cookie_prefix_rate: self.answer_network_rate,
         };
         (config, self.ports.to_set())
     }
@@ -98,14 +98,14 @@ impl Settings {
             distinct_limit: number(Key::DistinctLimit, DISTINCT_LIMIT, config.distinct_limit)?,
             cookies: Cookies::from_abi(config.cookies)
                 .ok_or_else(|| damaged(Key::Cookies, config.cookies, ValueError::Cookies))?,
-            answer_rate: number(Key::AnswerRate, ANSWER_RATE, config.answer_rate)?,
+            answer_rate: number(Key::AnswerRate, ANSWER_RATE, config.cookie_rate)?,
             answer_network_rate: number(
                 Key::AnswerNetworkRate,
                 ANSWER_NETWORK_RATE,
-                config.answer_network_rate,
+                config.cookie_prefix_rate,
             )?,
-            keep_options: config.has(FLAG_KEEP_OPTIONS),
-            first_syn: if config.has(FLAG_FIRST_SYN) { FirstSyn::Auto } else { FirstSyn::Off },
+            keep_options: config.has(FLAG_COOKIE_OPTIONS),
+            first_syn: if config.has(FLAG_DROP_FIRST_SYN) { FirstSyn::Auto } else { FirstSyn::Off },
             check_acks: config.has(FLAG_CHECK_ACKS),
         };
         Ok(settings.checked()?)
@@ -142,7 +142,7 @@ mod tests {
             (Config { source_prefix_v6: 129, ..good }, "source-prefix-v6 = 129: must be 1 to 128 bits"),
             (Config { cookies: 4, ..good }, "cookies = 4: must be auto, kernel, xdp or off"),
             (
-                Config { answer_rate: 100_000_001, ..good },
+                Config { cookie_rate: 100_000_001, ..good },
                 "answer-rate = 100000001: must be 0 to 100000000 answers",
             ),
             (Config { syn_rate: 1_000_000, ..good }, "syn-burst = 200: must be 10001 to"),
@@ -161,8 +161,8 @@ mod tests {
         fn settings_survive_the_maps(settings in any_settings()) {
             let (config, ports) = settings.to_abi();
             prop_assert_eq!(Settings::from_abi(&config, &ports), Ok(settings.clone()));
-            prop_assert_eq!(config.syn_limit(), Limit::new(settings.syn_rate, settings.syn_burst));
-            prop_assert_eq!(config.source_mask_v6, prefix::mask(settings.source_prefix_v6.into()));
+            prop_assert_eq!(config.syn_limit(), RateLimit::new(settings.syn_rate, settings.syn_burst));
+            prop_assert_eq!(config.source_mask_v6, addr::mask(settings.source_prefix_v6.into()));
             prop_assert_eq!(config.disarm_at_ns, 0);
             for port in 1..=u16::MAX {
                 let guarded = config.has(FLAG_ALL_PORTS) || ports.contains(port);

@@ -11,7 +11,7 @@ mod value;
 use std::{fmt::Display, time::Duration};
 
 use serde::{Serialize, Serializer};
-use synguard_common::rate::burst_min;
+use synguard_common::gcra::burst_min;
 
 use self::{cookies::parse_cookies, syn_cookies::parse_first_syn};
 use crate::{duration, ports::Ports};

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use synguard_common::rate::{BURST_MAX, RATE_MAX};
+use synguard_common::gcra::{BURST_MAX, RATE_MAX};
 
 use super::{HOLD, *};
 

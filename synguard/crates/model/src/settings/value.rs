@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use synguard_common::rate::{BURST_MAX, RATE_MAX, burst_min};
+use synguard_common::gcra::{BURST_MAX, RATE_MAX, burst_min};
 
 use crate::{
     duration::{self, DurationError},

@@ -1,10 +1,10 @@
 //! What a table of limits would say to one SYN, without charging it.
 
 use synguard_common::{
-    abi::SourceState,
     admission::Admission,
-    rate::{self, Limit},
-    sketch::{self, ROWS},
+    count_min::{self, ROWS},
+    gcra::{self, RateLimit},
+    source::SourceState,
 };
 use synguard_model::inspection::{CpuView, Read, source_key};
 
@@ -38,28 +38,28 @@ impl View {
     /// What a CPU knows of the source that an address belongs to.
     pub(crate) fn of_source(read: &Read, cpu: &CpuView) -> Self {
         let mut held = cpu.held;
-        let uncounted = held.take_uncounted(&source_key(read.address, &read.config));
+        let uncounted = held.take_pending(&source_key(read.address, &read.config));
         Self { entry: read.source, cells: read.source_cells, admission: cpu.sources, uncounted }
     }
 
     /// The estimate that the sketch would have, this SYN included.
     pub fn estimate(&self, now_ns: u64) -> u32 {
-        sketch::update(self.cells, sketch::epoch(now_ns), self.uncounted + 1).1
+        count_min::update(self.cells, count_min::epoch(now_ns), self.uncounted + 1).1
     }
 
     /// What the table would say at `now_ns`. `hold_ns` is how long who exceeds stays in hold.
-    pub fn charge(&self, limit: Limit, hold_ns: u64, now_ns: u64) -> Charged {
+    pub fn charge(&self, limit: RateLimit, hold_ns: u64, now_ns: u64) -> Charged {
         let mut admission = self.admission;
-        let crowded = admission.is_crowded(now_ns);
-        if crowded && self.estimate(now_ns) < admission.mark(now_ns) {
+        let crowded = admission.is_under_pressure(now_ns);
+        if crowded && self.estimate(now_ns) < admission.promotion_threshold(now_ns) {
             return Charged::Untracked;
         }
         match self.entry {
-            Some(entry) if rate::is_held(entry.hold_until_ns, hold_ns, now_ns) => Charged::Held,
-            Some(entry) if rate::take(entry.tat_ns, limit, now_ns).is_none() => Charged::Exceeds,
+            Some(entry) if gcra::is_held(entry.hold_until_ns, hold_ns, now_ns) => Charged::Held,
+            Some(entry) if gcra::take(entry.tat_ns, limit, now_ns).is_none() => Charged::Exceeds,
             Some(_) => Charged::Conforms,
             None => {
-                let admitted = if crowded { admission.promote(now_ns) } else { admission.newcomer(now_ns) };
+                let admitted = if crowded { admission.promote(now_ns) } else { admission.admit_new(now_ns) };
                 // A burst is at least one SYN, so the first always conforms.
                 if admitted { Charged::Conforms } else { Charged::Untracked }
             }

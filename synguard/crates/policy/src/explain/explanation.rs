@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use synguard_common::{
-    abi::{FLAG_MONITOR, SourceState},
-    answer::{ANSWER_OPTIONS, ANSWER_SECOND_SYN},
-    list::{ListEntry, ListKey, ORIGIN_AUTO, ORIGIN_FEED, SCOPE_SYN},
-    rate::{self, Limit},
-    verdict::Reason,
+    abi::FLAG_MONITOR,
+    gcra::{self, RateLimit},
+    ip_list::{ListEntry, ORIGIN_AUTO, ORIGIN_FEED, Prefix, SCOPE_SYN},
+    reason::Reason,
+    source::SourceState,
+    syn_cookie::config::{SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT},
 };
 use synguard_model::{
     duration,
@@ -88,16 +89,16 @@ impl Explanation {
             Reason::Untracked => "sketch",
             Reason::Hold | Reason::WouldHold => "hold",
             Reason::PrefixExceeded | Reason::WouldPrefixExceeded => "prefix",
-            Reason::Answered
-            | Reason::AnswerBudget
-            | Reason::AnswerNetworkBudget
+            Reason::SynCookieSent
+            | Reason::CookieRateExceeded
+            | Reason::CookiePrefixRateExceeded
             | Reason::FirstSyn
             | Reason::NoListener
-            | Reason::CookieRefused
-            | Reason::OddSyn
-            | Reason::Proven
-            | Reason::WouldAnswerBudget
-            | Reason::WouldAnswerNetworkBudget
+            | Reason::CookieUnavailable
+            | Reason::SynUnsupported
+            | Reason::ValidatedSource
+            | Reason::WouldCookieRateExceeded
+            | Reason::WouldCookiePrefixRateExceeded
             | Reason::WouldFirstSyn => "answer",
             // Nothing else stands in the way of a SYN.
             _ => "bucket",
@@ -106,8 +107,8 @@ impl Explanation {
 }
 
 /// How much a bucket has left: SYNs that would conform at this moment.
-pub(super) const fn left(tat_ns: u64, limit: Limit, now_ns: u64) -> u64 {
-    match rate::take(tat_ns, limit, now_ns) {
+pub(super) const fn left(tat_ns: u64, limit: RateLimit, now_ns: u64) -> u64 {
+    match gcra::take(tat_ns, limit, now_ns) {
         None => 0,
         // What the state becomes tells what it counted as: full, or as it was.
         Some(after_ns) => {
@@ -121,8 +122,8 @@ fn seconds(ns: u64) -> f64 {
     (ns as f64 / 1e8).round() / 10.0
 }
 
-fn listed(name: &'static str, entries: &[(ListKey, ListEntry)], now_ns: u64) -> Rule {
-    let holding: Vec<_> = entries.iter().filter(|(_, entry)| entry.holds(now_ns)).collect();
+fn listed(name: &'static str, entries: &[(Prefix, ListEntry)], now_ns: u64) -> Rule {
+    let holding: Vec<_> = entries.iter().filter(|(_, entry)| entry.is_effective(now_ns)).collect();
     let texts: Vec<String> = holding.iter().map(|(key, entry)| entry_text(key, entry, now_ns)).collect();
     let figures = holding.iter().map(|(key, entry)| {
         json!({
@@ -137,7 +138,7 @@ fn listed(name: &'static str, entries: &[(ListKey, ListEntry)], now_ns: u64) -> 
     Rule { name, text, figures: figures.collect() }
 }
 
-fn entry_text(key: &ListKey, entry: &ListEntry, now_ns: u64) -> String {
+fn entry_text(key: &Prefix, entry: &ListEntry, now_ns: u64) -> String {
     let time = match entry.expires_at_ns {
         0 => "for good".to_owned(),
         at_ns => {
@@ -149,8 +150,9 @@ fn entry_text(key: &ListKey, entry: &ListEntry, now_ns: u64) -> String {
     format!("{}, {what}, by {}, {time}, {} packets so far", target(key), origin(entry), entry.hits)
 }
 
-fn target(key: &ListKey) -> String {
-    let address = synguard_model::source::address(&synguard_common::abi::SourceKey { address: key.address });
+fn target(key: &Prefix) -> String {
+    let address =
+        synguard_model::source::address(&synguard_common::source::SourceKey { address: key.address });
     let length = if key.is_v4() { key.length - 96 } else { key.length };
     let whole = if address.is_ipv4() { 32 } else { 128 };
     if length == whole { address.to_string() } else { format!("{address}/{length}") }
@@ -185,11 +187,12 @@ fn sketch(read: &Read, now_ns: u64) -> Rule {
         .cpus
         .iter()
         .enumerate()
-        .filter(|(_, cpu)| cpu.sources.is_crowded(now_ns))
+        .filter(|(_, cpu)| cpu.sources.is_under_pressure(now_ns))
         .map(|(i, _)| i)
         .collect();
     let estimate = read.cpus.first().map_or(0, |cpu| View::of_source(read, cpu).estimate(now_ns));
-    let marks = crowded.iter().filter_map(|&i| read.cpus.get(i)).map(|cpu| cpu.sources.mark(now_ns));
+    let marks =
+        crowded.iter().filter_map(|&i| read.cpus.get(i)).map(|cpu| cpu.sources.promotion_threshold(now_ns));
     let mark = marks.max().unwrap_or(0);
     let text = if crowded.is_empty() {
         "calm: every source is looked up, and a new one is given an entry".to_owned()
@@ -209,7 +212,7 @@ fn sketch(read: &Read, now_ns: u64) -> Rule {
 
 fn entry(name: &'static str, read: &Read, now_ns: u64) -> Rule {
     let hold_ns = read.config.hold_ns;
-    let held = |state: &SourceState| rate::is_held(state.hold_until_ns, hold_ns, now_ns);
+    let held = |state: &SourceState| gcra::is_held(state.hold_until_ns, hold_ns, now_ns);
     let left = read.source.filter(|state| held(state)).map(|state| seconds(state.hold_until_ns - now_ns));
     let text = match (&read.source, left) {
         (None, _) => "it has no entry in the table".to_owned(),
@@ -230,7 +233,7 @@ fn entry(name: &'static str, read: &Read, now_ns: u64) -> Rule {
     }
 }
 
-fn bucket(name: &'static str, state: Option<&SourceState>, limit: Limit, now_ns: u64) -> Rule {
+fn bucket(name: &'static str, state: Option<&SourceState>, limit: RateLimit, now_ns: u64) -> Rule {
     if limit.interval_ns == 0 {
         return Rule { name, text: "no rate is configured".to_owned(), figures: Value::Null };
     }
@@ -262,10 +265,11 @@ fn answer(read: &Read, now_ns: u64) -> Rule {
         let text = "SYNs are not answered in the driver".to_owned();
         return Rule { name, text, figures: json!({ "on": false }) };
     }
-    let [options, second_syn] = [ANSWER_OPTIONS, ANSWER_SECOND_SYN].map(|flag| answering.has(flag));
+    let [options, second_syn] =
+        [SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT].map(|flag| answering.has(flag));
     let proven = super::syn_cookie::is_proven(read, now_ns);
     let limit = answering.limit();
-    let lefts = read.cpus.iter().map(|cpu| left(cpu.answer_tat_ns, limit, now_ns));
+    let lefts = read.cpus.iter().map(|cpu| left(cpu.cookie_tat_ns, limit, now_ns));
     let left = if limit.interval_ns == 0 { None } else { lefts.min() };
     let how = if options { "keeping its options" } else { "with the MSS only" };
     let mut text = format!("a SYN to a listener of this host is answered with a cookie, {how}");

@@ -4,10 +4,12 @@ use proptest::prelude::*;
 use synguard_common::{
     abi::{Config, PortSet},
     admission::Admission,
-    answer::{ANSWER_ON, Answering},
-    hash,
-    list::SCOPE_ALL,
-    proven, sketch,
+    count_min, hash,
+    ip_list::SCOPE_ALL,
+    syn_cookie::{
+        config::{SYN_COOKIE_ON, SynCookieConfig},
+        validated_sources,
+    },
 };
 use synguard_model::{inspection::CpuView, source::key_of};
 
@@ -17,7 +19,7 @@ const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1000 * SECOND;
 
 fn read() -> Read {
-    let limit = Limit::new(100, 200);
+    let limit = RateLimit::new(100, 200);
     Read {
         address: key_of("192.0.2.7".parse().expect("an address")).address,
         config: Config {
@@ -34,7 +36,7 @@ fn read() -> Read {
         source_cells: [0; 2],
         network: None,
         network_cells: [0; 2],
-        answering: Answering::default(),
+        answering: SynCookieConfig::default(),
         proven_cell: 0,
         cpus: vec![CpuView::default(); 2],
     }
@@ -79,7 +81,7 @@ fn a_hold_lasts_no_longer_than_the_setting_allows() {
 #[test]
 fn the_allowlist_comes_before_the_blocklist_and_what_has_expired_is_not_there() {
     let listed = |length: u32, expires_at_ns| {
-        let key = ListKey::new(read().address, 96 + length);
+        let key = Prefix::new(read().address, 96 + length);
         (key, ListEntry { expires_at_ns, scope: SCOPE_ALL, ..ListEntry::default() })
     };
     let block = Read { block: vec![listed(32, NOW), listed(24, NOW + 90 * SECOND)], ..read() };
@@ -96,11 +98,11 @@ fn the_allowlist_comes_before_the_blocklist_and_what_has_expired_is_not_there() 
 #[test]
 fn cpus_may_disagree() {
     let mut read = Read { source: held(NOW + SECOND), ..read() };
-    read.cpus[1].sources = Admission { crowded_until_ns: NOW + SECOND, ..Admission::default() };
+    read.cpus[1].sources = Admission { pressure_until_ns: NOW + SECOND, ..Admission::default() };
     assert_eq!(reasons(&read), [(Reason::Untracked, vec![1]), (Reason::Hold, vec![0])]);
     assert!(text(&read, "sketch").starts_with("crowded on CPU 1: only"), "{}", text(&read, "sketch"));
     // An offender is looked up in the crowd, too.
-    read.source_cells = [sketch::cell(500, sketch::epoch(NOW)); 2];
+    read.source_cells = [count_min::cell(500, count_min::epoch(NOW)); 2];
     assert_eq!(reasons(&read), [(Reason::Hold, vec![0, 1])]);
 }
 
@@ -119,16 +121,16 @@ fn monitor_and_a_missing_confirmation_drop_nothing() {
 
 #[test]
 fn what_would_pass_is_answered_while_that_is_on() {
-    let answering = Answering {
-        flags: ANSWER_ON | ANSWER_OPTIONS,
+    let answering = SynCookieConfig {
+        flags: SYN_COOKIE_ON | SYN_COOKIE_OPTIONS,
         interval_ns: SECOND / 100,
         tolerance_ns: SECOND / 10,
-        proven_ns: 90 * SECOND,
-        until_ns: NOW + 1,
-        ..Answering::default()
+        validated_ns: 90 * SECOND,
+        lease_until_ns: NOW + 1,
+        ..SynCookieConfig::default()
     };
     let on = Read { answering, ..read() };
-    assert_eq!(reasons(&on), [(Reason::Answered, vec![0, 1])]);
+    assert_eq!(reasons(&on), [(Reason::SynCookieSent, vec![0, 1])]);
     assert_eq!(
         text(&on, "answer"),
         "a SYN to a listener of this host is answered with a cookie, keeping its options; 11 answers left on the \
@@ -137,14 +139,14 @@ fn what_would_pass_is_answered_while_that_is_on() {
     let held = Read { source: held(NOW + SECOND), ..on.clone() };
     assert_eq!(reasons(&held), [(Reason::Hold, vec![0, 1])]);
     let mut spent = on.clone();
-    spent.cpus[1].answer_tat_ns = NOW + SECOND / 5;
-    assert_eq!(reasons(&spent), [(Reason::Answered, vec![0]), (Reason::AnswerBudget, vec![1])]);
+    spent.cpus[1].cookie_tat_ns = NOW + SECOND / 5;
+    assert_eq!(reasons(&spent), [(Reason::SynCookieSent, vec![0]), (Reason::CookieRateExceeded, vec![1])]);
     let mut first = on.clone();
-    first.answering.flags |= ANSWER_SECOND_SYN;
+    first.answering.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);
     let hash = hash::mix(read().address, first.config.hash_seed);
-    let proven = Read { proven_cell: proven::cell(hash, NOW + 3 * SECOND), ..first.clone() };
-    assert_eq!(reasons(&proven), [(Reason::Proven, vec![0, 1])]);
+    let proven = Read { proven_cell: validated_sources::cell(hash, NOW + 3 * SECOND), ..first.clone() };
+    assert_eq!(reasons(&proven), [(Reason::ValidatedSource, vec![0, 1])]);
     assert!(text(&proven, "answer").ends_with("lately, and passes where others are dropped"));
     // When only watching, nothing is answered and nothing dropped.
     for (read, expected) in [(on.clone(), Reason::SynPassed), (first, Reason::WouldFirstSyn)] {
@@ -153,7 +155,7 @@ fn what_would_pass_is_answered_while_that_is_on() {
         assert_eq!(reasons(&monitor), [(expected, vec![0, 1])]);
     }
     let mut over = on;
-    over.answering.until_ns = NOW;
+    over.answering.lease_until_ns = NOW;
     assert_eq!(reasons(&over), [(Reason::SynPassed, vec![0, 1])]);
     assert_eq!(text(&over, "answer"), "SYNs are not answered in the driver");
 }
@@ -171,11 +173,11 @@ proptest! {
     fn what_is_left_is_what_conforms_one_after_the_other(
         rate in 1u32..2000, burst in 1u32..300, ahead in -3_000_000_000i64..3_000_000_000,
     ) {
-        let limit = Limit::new(rate, burst);
+        let limit = RateLimit::new(rate, burst);
         let mut tat = NOW.saturating_add_signed(ahead);
         let said = left(tat, limit, NOW);
         let mut conforming = 0;
-        while let Some(next) = rate::take(tat, limit, NOW) {
+        while let Some(next) = gcra::take(tat, limit, NOW) {
             tat = next;
             conforming += 1;
         }

@@ -8,8 +8,8 @@ mod syn_cookie;
 
 use synguard_common::{
     abi::{FLAG_ALL_PORTS, FLAG_MONITOR},
-    list::{ListEntry, ListKey},
-    verdict::Reason,
+    ip_list::{ListEntry, Prefix},
+    reason::Reason,
 };
 use synguard_model::inspection::{CpuView, Read, source_key};
 
@@ -25,7 +25,7 @@ pub struct Decision {
     /// The reason it would be counted under.
     pub reason: Reason,
     /// The entry of a list that decided.
-    pub entry: Option<(ListKey, ListEntry)>,
+    pub entry: Option<(Prefix, ListEntry)>,
     /// What the table of sources said.
     pub source: Option<Charged>,
     /// What the table of prefixes said.
@@ -49,19 +49,19 @@ pub fn decide(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Dec
     let reason = match decision.reason {
         passing @ (Reason::SynPassed | Reason::Untracked) if read.answering.is_on(now_ns) => {
             match syn_cookie::judge(read, cpu, now_ns) {
-                Reason::Answered if watched => passing,
+                Reason::SynCookieSent if watched => passing,
                 answered => answered,
             }
         }
         other => other,
     };
-    Decision { reason: if watched { reason.watched() } else { reason }, ..decision }
+    Decision { reason: if watched { reason.monitored() } else { reason }, ..decision }
 }
 
 fn undisguised(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Decision {
     let config = &read.config;
     for (entries, reason) in [(&read.allow, Reason::Allowed), (&read.block, Reason::Blocked)] {
-        let decides = |entry: &&(ListKey, ListEntry)| entry.1.holds(now_ns) && entry.1.speaks_of(true);
+        let decides = |entry: &&(Prefix, ListEntry)| entry.1.is_effective(now_ns) && entry.1.applies_to(true);
         if let Some(&entry) = entries.iter().find(decides) {
             return Decision { entry: Some(entry), ..Decision::of(reason) };
         }
@@ -75,7 +75,7 @@ fn undisguised(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> De
     }
     let key = source_key(read.address, config);
     let mut held = cpu.held;
-    if held.repeats(&key, now_ns) {
+    if held.hit(&key, now_ns) {
         return Decision { source: Some(Charged::Held), ..Decision::of(Reason::Hold) };
     }
     let source = View::of_source(read, cpu).charge(config.syn_limit(), config.hold_ns, now_ns);

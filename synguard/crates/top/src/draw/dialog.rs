@@ -8,7 +8,7 @@ use ratatui::{
     text::{Line, Span, Text},
     widgets::{Block, Clear},
 };
-use synguard_common::verdict::Reason;
+use synguard_common::reason::Reason;
 use synguard_model::{
     source::{Standing, display, display_network},
     time,

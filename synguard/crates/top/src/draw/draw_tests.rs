@@ -2,7 +2,7 @@
 //! harm.
 
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
-use synguard_common::{abi::Counter, verdict::Reason};
+use synguard_common::{abi::Counter, reason::Reason};
 use synguard_model::{
     attack::Phase,
     source::{Standing, key_of},

@@ -1,7 +1,7 @@
 //! The lines at the top: are we attacked, by how many, what is being done, and does it work.
 
 use ratatui::text::{Line, Span};
-use synguard_common::verdict::Verdict;
+use synguard_common::reason::Verdict;
 use synguard_model::attack::Phase;
 use unicode_width::UnicodeWidthStr as _;
 

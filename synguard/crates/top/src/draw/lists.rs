@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ratatui::style::Style;
-use synguard_common::verdict::{Reason, Verdict};
+use synguard_common::reason::{Reason, Verdict};
 use synguard_model::time;
 
 use super::{

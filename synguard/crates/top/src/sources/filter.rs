@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use synguard_common::{
-    abi::SourceKey,
-    prefix::{Halves, apply, mask},
+    addr::{Halves, apply, mask},
+    source::SourceKey,
 };
 use synguard_model::source::{Standing, display, key_of};
 

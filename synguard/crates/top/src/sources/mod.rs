@@ -6,7 +6,7 @@ mod networks;
 mod rank;
 mod rates;
 
-use synguard_common::abi::{SourceKey, SourceState};
+use synguard_common::source::{SourceKey, SourceState};
 use synguard_model::source::{Standing, total};
 
 pub use self::{

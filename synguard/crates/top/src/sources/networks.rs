@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use synguard_common::{
-    abi::SourceKey,
-    prefix::{NETWORK_V4, NETWORK_V6, apply, is_v4_mapped},
+    addr::{PREFIX_V4, PREFIX_V6, apply, is_v4_mapped},
+    source::SourceKey,
 };
 use synguard_model::source::Standing;
 
@@ -19,7 +19,7 @@ pub struct Networks {
 impl Networks {
     /// Adds a source to its network.
     pub fn add(&mut self, row: &Row) {
-        let mask = if is_v4_mapped(row.key.address) { NETWORK_V4 } else { NETWORK_V6 };
+        let mask = if is_v4_mapped(row.key.address) { PREFIX_V4 } else { PREFIX_V6 };
         let key = SourceKey { address: apply(row.key.address, mask) };
         let fresh = Row { key, first_seen_ns: u64::MAX, ..Row::default() };
         let sum = self.rows.entry(key).or_insert(fresh);

@@ -123,7 +123,7 @@ impl Busiest {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use synguard_common::abi::SourceKey;
+    use synguard_common::source::SourceKey;
 
     use super::*;
 

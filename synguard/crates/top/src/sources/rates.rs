@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use synguard_common::{
-    abi::{SourceKey, SourceState},
-    rate::CLOCK_STEP_NS,
+    gcra::CLOCK_STEP_NS,
+    source::{SourceKey, SourceState},
 };
 use synguard_model::source::total;
 
