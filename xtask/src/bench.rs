@@ -5,12 +5,12 @@ use anyhow::Result;
 use crate::{
     build,
     process::{Privilege, cargo, run as run_command},
-    setup::{self, Scope},
+    setup::{self, SetupScope},
 };
 
 /// What to measure.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BenchArgs {
     /// Only the rows whose names begin so; separated by commas, or given several times
     #[arg(long, value_name = "ROW,…")]
     only: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     strict: bool,
 }
 
-impl Args {
+impl BenchArgs {
     /// As the bench itself takes them.
     fn passed_on(&self) -> Vec<&str> {
         let mut arguments = Vec::new();
@@ -40,9 +40,9 @@ impl Args {
 }
 
 /// Sets up, builds, and starts the bench as root.
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let as_root = Privilege::get().cargo_runner()?;
-    setup::run(Scope::Bench)?;
+    setup::run(SetupScope::Bench)?;
     // The row about importing measures the program itself.
     build::release()?;
     let mut bench = cargo();
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn every_argument_reaches_the_bench() {
-        let args = Args { only: vec!["a,b".into(), "c".into()], quick: true, list: false, strict: true };
+        let args = BenchArgs { only: vec!["a,b".into(), "c".into()], quick: true, list: false, strict: true };
         assert_eq!(args.passed_on(), ["--only", "a,b", "--only", "c", "--quick", "--strict"]);
     }
 }

@@ -4,12 +4,12 @@ use anyhow::Result;
 
 use crate::{
     process::{cargo, run as run_command},
-    setup::{self, Scope},
+    setup::{self, SetupScope},
 };
 
 /// Sets up what the build needs, and builds.
 pub(crate) fn run() -> Result<()> {
-    setup::run(Scope::Build)?;
+    setup::run(SetupScope::Build)?;
     release()
 }
 

@@ -38,29 +38,29 @@ enum Command {
     /// Show a flood, and the filter against it, in network namespaces (root)
     Demo,
     /// Measure the filter against its peers, in network namespaces (root)
-    Bench(bench::Args),
+    Bench(bench::BenchArgs),
     /// Make the picture of top and a recorded session, in network namespaces (root)
     Picture,
     /// Run the test ladder from the bottom up (root from rung 3 on)
-    Test(test::Args),
+    Test(test::TestArgs),
     /// Boot other kernels in emulated machines and run the tests of the kernel there
-    Vm(vm::Args),
-    /// Check formatting, lints, documentation, and what dependencies may be
-    Lint,
+    Vm(vm::VmArgs),
+    /// Check everything that can be judged without running it: style, layers, spelling, commits
+    Lint(lint::LintArgs),
     /// Everything that must hold before a merge: the lints and every test
     Ci,
 }
 
 fn main() -> ExitCode {
     let all_is_well = match Cli::parse().command {
-        Command::Setup => setup::run(setup::Scope::Everything).map(|()| true),
+        Command::Setup => setup::run(setup::SetupScope::Everything).map(|()| true),
         Command::Build => build::run().map(|()| true),
         Command::Demo => demo::run().map(|()| true),
         Command::Bench(args) => bench::run(&args).map(|()| true),
         Command::Picture => picture::run().map(|()| true),
         Command::Test(args) => test::run(&args),
         Command::Vm(args) => vm::run(&args),
-        Command::Lint => lint::run().map(|()| true),
+        Command::Lint(args) => lint::run(&args).map(|()| true),
         Command::Ci => ci::run(),
     };
     match all_is_well {

@@ -5,13 +5,13 @@ use anyhow::Result;
 use crate::{
     build,
     process::{Privilege, cargo, run as run_command},
-    setup::{self, Scope},
+    setup::{self, SetupScope},
 };
 
 /// Sets up, builds, and makes both as root.
 pub(crate) fn run() -> Result<()> {
     let as_root = Privilege::get().cargo_runner()?;
-    setup::run(Scope::Everything)?;
+    setup::run(SetupScope::Everything)?;
     build::release()?;
     let mut picture = cargo();
     picture.args(as_root).args([

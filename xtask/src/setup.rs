@@ -13,7 +13,7 @@ use crate::{
 
 /// How much of it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub(crate) enum SetupScope {
     /// To build the program.
     Build,
     /// To test and to show it on this kernel, too.
@@ -24,7 +24,7 @@ pub(crate) enum Scope {
     Bench,
 }
 
-impl Scope {
+impl SetupScope {
     /// The programs that it takes.
     fn tools(self) -> impl Iterator<Item = Tool> {
         let (lab, others): (&[Tool], &[Tool]) = match self {
@@ -48,7 +48,7 @@ struct Found {
 
 impl Found {
     /// Looks, and says what is there.
-    fn look(scope: Scope) -> Self {
+    fn look(scope: SetupScope) -> Self {
         let mut missing_tools = Vec::new();
         for tool in scope.tools() {
             if tool.is_installed() {
@@ -84,7 +84,7 @@ impl Found {
 }
 
 /// Finds or installs everything in the scope. Goes on as far as it can, and fails if something stays missing.
-pub(crate) fn run(scope: Scope) -> Result<()> {
+pub(crate) fn run(scope: SetupScope) -> Result<()> {
     let found = Found::look(scope);
     let rustup_delivered = found.compiler || fetch_compiler();
     let mut packages = found.packages(rustup_delivered);
@@ -153,10 +153,10 @@ mod tests {
 
     #[test]
     fn only_the_bench_takes_the_peers() {
-        let takes = |scope: Scope, program| scope.tools().any(|tool| tool.program == program);
-        assert!(takes(Scope::Bench, "xdp-filter") && takes(Scope::Bench, "nginx"));
-        assert!(!takes(Scope::Everything, "xdp-filter") && takes(Scope::Everything, "nginx"));
-        assert_eq!(Scope::Build.tools().count(), 0);
+        let takes = |scope: SetupScope, program| scope.tools().any(|tool| tool.program == program);
+        assert!(takes(SetupScope::Bench, "xdp-filter") && takes(SetupScope::Bench, "nginx"));
+        assert!(!takes(SetupScope::Everything, "xdp-filter") && takes(SetupScope::Everything, "nginx"));
+        assert_eq!(SetupScope::Build.tools().count(), 0);
     }
 
     #[test]

@@ -8,28 +8,28 @@ use crate::{
     process::{Privilege, cargo, run as run_command, tee, workspace_root},
     results::{Outcome, summary, table},
     rungs::{Rung, test_targets},
-    setup::{self, Scope},
+    setup::{self, SetupScope},
     vm,
 };
 
 /// Which tests to run.
 #[derive(clap::Args, Default)]
-pub(crate) struct Args {
+pub(crate) struct TestArgs {
     /// Only this rung; may be given several times
     #[arg(long = "rung", value_name = "N")]
     rungs: Vec<Rung>,
 }
 
-impl Args {
+impl TestArgs {
     fn wants(&self, rung: Rung) -> bool {
         self.rungs.is_empty() || self.rungs.contains(&rung)
     }
 }
 
 /// Sets up, and runs every rung whatever became of the one below. Returns whether all is well.
-pub(crate) fn run(args: &Args) -> Result<bool> {
+pub(crate) fn run(args: &TestArgs) -> Result<bool> {
     let targets = test_targets(&workspace_root().join("tests/tests"))?;
-    setup::run(if args.wants(Rung::Machines) { Scope::Machines } else { Scope::Everything })?;
+    setup::run(if args.wants(Rung::Machines) { SetupScope::Machines } else { SetupScope::Everything })?;
     let in_ci = env::var("CI").is_ok_and(|value| value == "true");
     let wanted = Rung::ALL.into_iter().filter(|&rung| args.wants(rung));
     let outcomes: Vec<Outcome> = wanted.flat_map(|rung| run_rung(rung, &targets)).collect();
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 /// Runs a rung, which is one row of the table or, on other kernels, one for each.
 fn run_rung(rung: Rung, targets: &[String]) -> Vec<Outcome> {
     if rung == Rung::Machines {
-        return vm::outcomes(&vm::Args::default());
+        return vm::outcomes(&vm::VmArgs::default());
     }
     let title = rung.title().to_owned();
     println!("\n=== rung {title}");

@@ -26,7 +26,7 @@ use crate::{
     process::{find, workspace_root},
     results::{Outcome, summary, table},
     rungs::{Rung, test_targets},
-    setup::{self, Scope},
+    setup::{self, SetupScope},
 };
 
 /// The test of the lab that needs no more than is in the machine.
@@ -41,7 +41,7 @@ const AT_A_TIME: usize = 2;
 
 /// What to boot.
 #[derive(clap::Args, Default)]
-pub(crate) struct Args {
+pub(crate) struct VmArgs {
     /// Only this line of kernels, such as 6.1 or 6.12; may be given several times
     #[arg(long = "kernel", value_name = "VERSION")]
     kernels: Vec<Series>,
@@ -51,8 +51,8 @@ pub(crate) struct Args {
 }
 
 /// Sets up, boots every kernel, and says how it went. Returns whether all is well.
-pub(crate) fn run(args: &Args) -> Result<bool> {
-    setup::run(Scope::Machines)?;
+pub(crate) fn run(args: &VmArgs) -> Result<bool> {
+    setup::run(SetupScope::Machines)?;
     let outcomes = outcomes(args);
     println!("\n{}", table(&outcomes, false));
     println!("{}", summary(&outcomes));
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 
 /// Builds the tests and runs them on every kernel, two at a time, for a machine uses one processor of the
 /// host's; everything must have been set up.
-pub(crate) fn outcomes(args: &Args) -> Vec<Outcome> {
+pub(crate) fn outcomes(args: &VmArgs) -> Vec<Outcome> {
     let kernels = if args.kernels.is_empty() { &Series::TESTED[..] } else { &args.kernels };
     let built = build();
     let prepare = |&series: &Series| match &built {

@@ -1,0 +1,120 @@
+//! `cargo xtask lint`: everything about the code that a program can judge without running it.
+
+mod breach;
+mod installed;
+mod lexer;
+mod metadata;
+mod paths;
+mod rust_tools;
+mod source_file;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use self::source_file::SourceFile;
+use crate::setup::{self, SetupScope};
+
+/// Options of `cargo xtask lint`.
+#[derive(clap::Args, Default)]
+pub(crate) struct LintArgs {
+    /// Only this check; may be given several times
+    #[arg(long = "only", value_name = "CHECK")]
+    only: Vec<LintCheck>,
+    /// LintCheck the messages of the commits after this one
+    #[arg(long, value_name = "BASE")]
+    commits: Option<String>,
+}
+
+/// A check, which prints the breaches that it finds, and fails if there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LintCheck {
+    /// Licences and sources of dependencies
+    Deny,
+    /// rustfmt
+    Formatting,
+    /// Clippy, for the host
+    Clippy,
+    /// Clippy, for the BPF target
+    BpfTarget,
+    /// rustdoc
+    Documentation,
+}
+
+impl LintCheck {
+    /// Reports whether the check compiles the workspace, and so needs what building it needs.
+    const fn compiles(self) -> bool {
+        matches!(self, Self::Clippy | Self::BpfTarget | Self::Documentation)
+    }
+
+    fn run(self, files: &[SourceFile], args: &LintArgs) -> Result<()> {
+        match self {
+            Self::Deny => installed::deny(),
+            Self::Formatting => rust_tools::formatting(),
+            Self::Clippy => rust_tools::clippy(),
+            Self::BpfTarget => rust_tools::bpf_target(),
+            Self::Documentation => rust_tools::documentation(),
+        }
+    }
+}
+
+/// Runs every wanted check, also after one has failed, and fails if any did.
+pub(crate) fn run(args: &LintArgs) -> Result<()> {
+    let wanted: Vec<LintCheck> = wanted(args);
+    if wanted.iter().any(|check| check.compiles()) {
+        setup::run(SetupScope::Build)?;
+    }
+    let files = source_file::read_all()?;
+    let mut failed = Vec::new();
+    for check in wanted {
+        let name = name(check);
+        let start = Instant::now();
+        println!("=== lint: {name}");
+        match check.run(&files, args) {
+            Ok(()) => println!("--- lint: {name}: ok, {:.1} s", start.elapsed().as_secs_f64()),
+            Err(error) => {
+                println!("--- lint: {name}: {error:#}");
+                failed.push(name);
+            }
+        }
+    }
+    if failed.is_empty() {
+        println!("all checks passed");
+        return Ok(());
+    }
+    bail!("failed checks: {}", failed.join(", "))
+}
+
+/// Returns the checks to run: all unless some are named.
+fn wanted(args: &LintArgs) -> Vec<LintCheck> {
+    if !args.only.is_empty() {
+        args.only.clone()
+    } else {
+        LintCheck::value_variants().to_vec()
+    }
+}
+
+/// Returns the check's name, as `--only` takes it.
+fn name(check: LintCheck) -> String {
+    check.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_checks_run_unless_some_are_named() {
+        let default = wanted(&LintArgs::default());
+        assert_eq!(default.len(), LintCheck::value_variants().len());
+        let only = LintArgs { only: vec![LintCheck::Prose], ..LintArgs::default() };
+        assert_eq!(wanted(&only), [LintCheck::Prose]);
+    }
+
+    #[test]
+    fn text_checks_need_no_compiler() {
+        let needing = LintCheck::value_variants().iter().filter(|check| check.compiles());
+        assert_eq!(needing.copied().map(name).collect::<Vec<_>>(), ["clippy", "bpf-target", "documentation"]);
+    }
+}
