@@ -5,6 +5,7 @@ mod installed;
 mod lexer;
 mod metadata;
 mod paths;
+mod prose;
 mod rust_tools;
 mod source_file;
 
@@ -30,6 +31,8 @@ pub(crate) struct LintArgs {
 /// A check, which prints the breaches that it finds, and fails if there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LintCheck {
+    /// The first words of doc comments
+    Prose,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -50,6 +53,7 @@ impl LintCheck {
 
     fn run(self, files: &[SourceFile], args: &LintArgs) -> Result<()> {
         match self {
+            Self::Prose => prose::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
