@@ -8,6 +8,7 @@ mod paths;
 mod prose;
 mod rust_tools;
 mod source_file;
+mod type_names;
 
 use std::time::Instant;
 
@@ -33,6 +34,8 @@ pub(crate) struct LintArgs {
 enum LintCheck {
     /// The first words of doc comments
     Prose,
+    /// Types with the same name
+    TypeNames,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -54,6 +57,7 @@ impl LintCheck {
     fn run(self, files: &[SourceFile], args: &LintArgs) -> Result<()> {
         match self {
             Self::Prose => prose::check(files),
+            Self::TypeNames => type_names::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
