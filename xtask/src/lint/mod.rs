@@ -2,6 +2,7 @@
 
 mod breach;
 mod installed;
+mod lengths;
 mod lexer;
 mod metadata;
 mod paths;
@@ -36,6 +37,8 @@ enum LintCheck {
     Prose,
     /// Types with the same name
     TypeNames,
+    /// Files that are too long
+    Lengths,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -58,6 +61,7 @@ impl LintCheck {
         match self {
             Self::Prose => prose::check(files),
             Self::TypeNames => type_names::check(files),
+            Self::Lengths => lengths::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
