@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: everything about the code that a program can judge without running it.
 
 mod breach;
+mod import_cycles;
 mod installed;
 mod lengths;
 mod lexer;
@@ -37,6 +38,8 @@ enum LintCheck {
     Prose,
     /// Types with the same name
     TypeNames,
+    /// Circles of imports between files
+    ImportCycles,
     /// Files that are too long
     Lengths,
     /// Licences and sources of dependencies
@@ -61,6 +64,7 @@ impl LintCheck {
         match self {
             Self::Prose => prose::check(files),
             Self::TypeNames => type_names::check(files),
+            Self::ImportCycles => import_cycles::check(files),
             Self::Lengths => lengths::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
