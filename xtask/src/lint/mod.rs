@@ -11,6 +11,7 @@ mod prose;
 mod rust_tools;
 mod source_file;
 mod type_names;
+mod walls;
 
 use std::time::Instant;
 
@@ -42,6 +43,8 @@ enum LintCheck {
     ImportCycles,
     /// Files that are too long
     Lengths,
+    /// Crates that depend on what they must not
+    Walls,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -66,6 +69,7 @@ impl LintCheck {
             Self::TypeNames => type_names::check(files),
             Self::ImportCycles => import_cycles::check(files),
             Self::Lengths => lengths::check(files),
+            Self::Walls => walls::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
