@@ -3,6 +3,7 @@
 mod breach;
 mod import_cycles;
 mod installed;
+mod invariants;
 mod lengths;
 mod lexer;
 mod metadata;
@@ -45,6 +46,8 @@ enum LintCheck {
     Lengths,
     /// Crates that depend on what they must not
     Walls,
+    /// Calls and paths that are for some files only
+    Invariants,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -70,6 +73,7 @@ impl LintCheck {
             Self::ImportCycles => import_cycles::check(files),
             Self::Lengths => lengths::check(files),
             Self::Walls => walls::check(files),
+            Self::Invariants => invariants::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
