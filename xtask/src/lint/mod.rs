@@ -12,6 +12,7 @@ mod prose;
 mod rust_tools;
 mod source_file;
 mod type_names;
+mod unused_dependencies;
 mod walls;
 
 use std::time::Instant;
@@ -48,6 +49,8 @@ enum LintCheck {
     Walls,
     /// Calls and paths that are for some files only
     Invariants,
+    /// Dependencies that no code names
+    UnusedDependencies,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -74,6 +77,7 @@ impl LintCheck {
             Self::Lengths => lengths::check(files),
             Self::Walls => walls::check(files),
             Self::Invariants => invariants::check(files),
+            Self::UnusedDependencies => unused_dependencies::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
