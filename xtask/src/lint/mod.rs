@@ -10,6 +10,7 @@ mod metadata;
 mod paths;
 mod prose;
 mod rust_tools;
+mod settings;
 mod source_file;
 mod type_names;
 mod unused_dependencies;
@@ -49,6 +50,8 @@ enum LintCheck {
     Walls,
     /// Calls and paths that are for some files only
     Invariants,
+    /// Settings that are written in many places
+    Settings,
     /// Dependencies that no code names
     UnusedDependencies,
     /// Licences and sources of dependencies
@@ -77,6 +80,7 @@ impl LintCheck {
             Self::Lengths => lengths::check(files),
             Self::Walls => walls::check(files),
             Self::Invariants => invariants::check(files),
+            Self::Settings => settings::check(files),
             Self::UnusedDependencies => unused_dependencies::check(files),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
