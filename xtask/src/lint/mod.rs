@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: everything about the code that a program can judge without running it.
 
 mod breach;
+mod commits;
 mod import_cycles;
 mod installed;
 mod invariants;
@@ -54,6 +55,8 @@ enum LintCheck {
     Settings,
     /// Dependencies that no code names
     UnusedDependencies,
+    /// Commit messages
+    Commits,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -82,6 +85,7 @@ impl LintCheck {
             Self::Invariants => invariants::check(files),
             Self::Settings => settings::check(files),
             Self::UnusedDependencies => unused_dependencies::check(files),
+            Self::Commits => commits::check(args.commits.as_deref()),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
@@ -118,10 +122,12 @@ pub(crate) fn run(args: &LintArgs) -> Result<()> {
     bail!("failed checks: {}", failed.join(", "))
 }
 
-/// Returns the checks to run: all unless some are named.
+/// Returns the checks to run: `--commits` alone checks the commits alone.
 fn wanted(args: &LintArgs) -> Vec<LintCheck> {
     if !args.only.is_empty() {
         args.only.clone()
+    } else if args.commits.is_some() {
+        vec![LintCheck::Commits]
     } else {
         LintCheck::value_variants().to_vec()
     }
@@ -140,7 +146,9 @@ mod tests {
     fn all_checks_run_unless_some_are_named() {
         let default = wanted(&LintArgs::default());
         assert_eq!(default.len(), LintCheck::value_variants().len());
-        let only = LintArgs { only: vec![LintCheck::Prose], ..LintArgs::default() };
+        let commits = LintArgs { commits: Some("HEAD~3".into()), ..LintArgs::default() };
+        assert_eq!(wanted(&commits), [LintCheck::Commits]);
+        let only = LintArgs { only: vec![LintCheck::Prose], ..commits };
         assert_eq!(wanted(&only), [LintCheck::Prose]);
     }
 
