@@ -57,6 +57,8 @@ enum LintCheck {
     UnusedDependencies,
     /// Commit messages
     Commits,
+    /// Spelling
+    Typos,
     /// Licences and sources of dependencies
     Deny,
     /// rustfmt
@@ -86,6 +88,7 @@ impl LintCheck {
             Self::Settings => settings::check(files),
             Self::UnusedDependencies => unused_dependencies::check(files),
             Self::Commits => commits::check(args.commits.as_deref()),
+            Self::Typos => installed::typos(),
             Self::Deny => installed::deny(),
             Self::Formatting => rust_tools::formatting(),
             Self::Clippy => rust_tools::clippy(),
