@@ -2,13 +2,9 @@
 
 use anyhow::Result;
 
-use crate::{
-    build,
-    process::{Privilege, cargo, run as run_command},
-    setup::{self, SetupScope},
-};
+use crate::{run_bin::run_bin, setup::SetupScope};
 
-/// What to measure.
+/// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct BenchArgs {
     /// Only the rows whose names begin so; separated by commas, or given several times
@@ -26,7 +22,7 @@ pub(crate) struct BenchArgs {
 }
 
 impl BenchArgs {
-    /// As the bench itself takes them.
+    /// Returns the arguments of the bench program.
     fn passed_on(&self) -> Vec<&str> {
         let mut arguments = Vec::new();
         for rows in &self.only {
@@ -39,24 +35,8 @@ impl BenchArgs {
     }
 }
 
-/// Sets up, builds, and starts the bench as root.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
-    let as_root = Privilege::get().cargo_runner()?;
-    setup::run(SetupScope::Bench)?;
-    // The row about importing measures the program itself.
-    build::release()?;
-    let mut bench = cargo();
-    bench.args(as_root).args([
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "synguard-tests",
-        "--bin",
-        "bench",
-        "--",
-    ]);
-    run_command(bench.args(args.passed_on()))
+    run_bin("bench", SetupScope::Bench, &args.passed_on())
 }
 
 #[cfg(test)]

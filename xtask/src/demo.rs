@@ -2,18 +2,8 @@
 
 use anyhow::Result;
 
-use crate::{
-    build,
-    process::{Privilege, cargo, run as run_command},
-    setup::{self, SetupScope},
-};
+use crate::{run_bin::run_bin, setup::SetupScope};
 
-/// Sets up, builds, and starts the demo as root.
 pub(crate) fn run() -> Result<()> {
-    let as_root = Privilege::get().cargo_runner()?;
-    setup::run(SetupScope::Everything)?;
-    build::release()?;
-    let mut demo = cargo();
-    demo.args(as_root).args(["run", "--quiet", "--release", "--package", "synguard-tests", "--bin", "demo"]);
-    run_command(&mut demo)
+    run_bin("demo", SetupScope::Everything, &[])
 }

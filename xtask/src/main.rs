@@ -1,6 +1,6 @@
-//! `cargo xtask`: every task a person needs. It must build on a machine that has nothing but a stable Rust,
-//! for `setup` is what installs the rest.
-#![allow(clippy::print_stdout, reason = "telling a person what happens is this program's job")]
+//! `cargo xtask`: every task of synguard's developers. It builds on a machine that has only a stable Rust, since
+//! `setup` installs the rest.
+#![allow(clippy::print_stdout, reason = "a person reads what this program does on its standard output")]
 
 mod artifacts;
 mod bench;
@@ -12,6 +12,7 @@ mod packages;
 mod picture;
 mod process;
 mod results;
+mod run_bin;
 mod rungs;
 mod setup;
 mod test;
@@ -24,14 +25,14 @@ use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The tasks of synguard's developers")]
-struct Cli {
+struct XtaskCli {
     #[command(subcommand)]
-    command: Command,
+    command: XtaskCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    /// Find or install what building, testing and the demo need
+enum XtaskCommand {
+    /// Find or install everything that building, testing and the demo need
     Setup,
     /// Build the release binary
     Build,
@@ -52,16 +53,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let all_is_well = match Cli::parse().command {
-        Command::Setup => setup::run(setup::SetupScope::Everything).map(|()| true),
-        Command::Build => build::run().map(|()| true),
-        Command::Demo => demo::run().map(|()| true),
-        Command::Bench(args) => bench::run(&args).map(|()| true),
-        Command::Picture => picture::run().map(|()| true),
-        Command::Test(args) => test::run(&args),
-        Command::Vm(args) => vm::run(&args),
-        Command::Lint(args) => lint::run(&args).map(|()| true),
-        Command::Ci => ci::run(),
+    let all_is_well = match XtaskCli::parse().command {
+        XtaskCommand::Setup => setup::run(setup::SetupScope::Everything).map(|()| true),
+        XtaskCommand::Build => build::run().map(|()| true),
+        XtaskCommand::Demo => demo::run().map(|()| true),
+        XtaskCommand::Bench(args) => bench::run(&args).map(|()| true),
+        XtaskCommand::Picture => picture::run().map(|()| true),
+        XtaskCommand::Test(args) => test::run(&args),
+        XtaskCommand::Vm(args) => vm::run(&args),
+        XtaskCommand::Lint(args) => lint::run(&args).map(|()| true),
+        XtaskCommand::Ci => ci::run(),
     };
     match all_is_well {
         Ok(true) => ExitCode::SUCCESS,

@@ -2,26 +2,8 @@
 
 use anyhow::Result;
 
-use crate::{
-    build,
-    process::{Privilege, cargo, run as run_command},
-    setup::{self, SetupScope},
-};
+use crate::{run_bin::run_bin, setup::SetupScope};
 
-/// Sets up, builds, and makes both as root.
 pub(crate) fn run() -> Result<()> {
-    let as_root = Privilege::get().cargo_runner()?;
-    setup::run(SetupScope::Everything)?;
-    build::release()?;
-    let mut picture = cargo();
-    picture.args(as_root).args([
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "synguard-tests",
-        "--bin",
-        "picture",
-    ]);
-    run_command(&mut picture)
+    run_bin("picture", SetupScope::Everything, &[])
 }
