@@ -7,12 +7,10 @@ use serde_json::Value;
 
 use crate::process::{cargo, output_or_error};
 
-/// Where the compiler's results are.
 #[derive(Clone, Debug)]
 pub(crate) struct Artifacts {
-    /// The synguard binary.
     pub(crate) program: PathBuf,
-    /// Names and files of the test programs.
+    /// Names and executables of the test programs.
     pub(crate) tests: Vec<(String, PathBuf)>,
 }
 
@@ -26,7 +24,7 @@ pub(crate) fn build(tests: Vec<String>) -> Result<Artifacts> {
     for name in &tests {
         command.args(["--test", name]);
     }
-    ensure!(!tests.is_empty(), "there are no tests of the kernel yet");
+    ensure!(!tests.is_empty(), "no test programs to build");
     let messages = output_or_error(&mut command)?;
     let find = |name: String| match executable(&messages, "test", &name) {
         Some(file) => Ok((name, file)),
@@ -35,7 +33,7 @@ pub(crate) fn build(tests: Vec<String>) -> Result<Artifacts> {
     Ok(Artifacts { program, tests: tests.into_iter().map(find).collect::<Result<_>>()? })
 }
 
-/// The executable of a target, as cargo's messages name it.
+/// Finds a target's executable in cargo's JSON messages.
 fn executable(messages: &str, kind: &str, name: &str) -> Option<PathBuf> {
     messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
@@ -50,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn executables_are_found_by_name_and_kind() {
+    fn executable_is_found_by_name_and_kind() {
         let messages = r#"   Compiling something
 {"reason":"compiler-artifact","target":{"kind":["lib"],"name":"synguard"},"executable":null}
 {"reason":"compiler-artifact","target":{"kind":["test"],"name":"kernel_load"},"executable":"/t/kernel_load-1"}

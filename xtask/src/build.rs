@@ -7,7 +7,6 @@ use crate::{
     setup::{self, SetupScope},
 };
 
-/// Sets up what the build needs, and builds.
 pub(crate) fn run() -> Result<()> {
     setup::run(SetupScope::Build)?;
     release()

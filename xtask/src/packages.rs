@@ -1,4 +1,4 @@
-//! Debian's packages, as far as setup needs them.
+//! Debian packages that setup installs.
 
 use std::path::Path;
 
@@ -6,16 +6,15 @@ use anyhow::{Result, bail};
 
 use crate::process::{Privilege, find, run_quietly};
 
-/// A program that the tests, the demo or the bench start, and where Debian has it.
+/// A program that the tests, the demo or the bench start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tool {
-    /// As it is called.
     pub(crate) program: &'static str,
-    /// Its package.
+    /// The Debian package that contains it.
     pub(crate) package: &'static str,
 }
 
-/// What the lab starts.
+/// Programs that the lab starts.
 pub(crate) const TOOLS: [Tool; 6] = [
     Tool { program: "nginx", package: "nginx-light" },
     Tool { program: "ip", package: "iproute2" },
@@ -25,36 +24,33 @@ pub(crate) const TOOLS: [Tool; 6] = [
     Tool { program: "nft", package: "nftables" },
 ];
 
-/// What boots other kernels.
+/// Programs that boot other kernels.
 pub(crate) const MACHINE_TOOLS: [Tool; 2] = [
     Tool { program: "qemu-system-x86_64", package: "qemu-system-x86" },
     Tool { program: "busybox", package: "busybox-static" },
 ];
 
-/// What the bench compares with.
+/// Other filters, which the bench compares with.
 pub(crate) const PEERS: [Tool; 2] =
     [Tool { program: "iptables", package: "iptables" }, Tool { program: "xdp-filter", package: "xdp-tools" }];
 
 impl Tool {
-    /// Whether it is there.
     pub(crate) fn is_installed(self) -> bool {
         find(self.program).is_some()
     }
 }
 
-/// How packages can be installed here.
+/// The way to install packages on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Installer {
-    /// With apt-get.
     Apt(Privilege),
-    /// There is no apt-get.
+    /// No apt-get on this machine.
     Unknown,
-    /// There is, but we may not use it.
+    /// Neither root nor sudo.
     NotAllowed,
 }
 
 impl Installer {
-    /// The one of this machine.
     pub(crate) fn get() -> Self {
         match (find("apt-get"), Privilege::get()) {
             (None, _) => Self::Unknown,
@@ -63,7 +59,7 @@ impl Installer {
         }
     }
 
-    /// Brings the lists of packages up to date.
+    /// Updates the package lists.
     pub(crate) fn update(self) -> Result<()> {
         match self {
             Self::Apt(privilege) => apt(privilege, &["update", "-qq"]),
@@ -72,7 +68,7 @@ impl Installer {
         }
     }
 
-    /// Installs the packages, of which at least one is missing.
+    /// Installs the packages; call it only if at least one is missing, since it updates the package lists first.
     pub(crate) fn install(self, packages: &[&str]) -> Result<()> {
         let list = packages.join(" ");
         let privilege = match self {
@@ -95,7 +91,7 @@ fn apt(privilege: Privilege, arguments: &[&str]) -> Result<()> {
     run_quietly(&mut command)
 }
 
-/// The package starts a web server on port 80, now and at each boot; the lab only wants the program.
+/// The package starts a web server on port 80, now and at each boot; the lab needs the program only.
 fn stop_nginx(privilege: Privilege) -> Result<()> {
     if Path::new("/run/systemd/system").exists() {
         run_quietly(privilege.command("systemctl")?.args(["--quiet", "disable", "--now", "nginx.service"]))

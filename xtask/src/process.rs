@@ -1,4 +1,4 @@
-//! Running other programs: where they are, with which privilege, and what they said.
+//! Other programs: finding them, running them with the privilege they need, reading their output.
 
 use std::{
     env,
@@ -12,26 +12,26 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// The workspace's root. Found at run time, so that a checkout that was moved still works.
+/// Returns the workspace's root. Found at run time, so that a checkout that was moved still works.
 pub(crate) fn workspace_root() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let manifest = manifest.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     manifest.parent().map_or_else(|| manifest.clone(), Path::to_path_buf)
 }
 
-/// A command that runs in the workspace's root.
+/// Returns a command that runs in the workspace's root.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(workspace_root());
     command
 }
 
-/// The cargo that started us.
+/// Returns a command for the cargo that started xtask.
 pub(crate) fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// The first executable of that name on PATH or where Debian keeps what only root runs.
+/// Finds the first executable of that name on PATH or in Debian's folders for root's programs.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -42,19 +42,17 @@ fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// How privileged commands are to be started.
+/// The way to run a command as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Privilege {
-    /// We are root.
+    /// This process is root already.
     Root,
-    /// Through sudo.
     Sudo,
-    /// Not at all.
+    /// Neither root nor sudo.
     None,
 }
 
 impl Privilege {
-    /// What this process can do.
     pub(crate) fn get() -> Self {
         if fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0) {
             Self::Root
@@ -65,7 +63,7 @@ impl Privilege {
         }
     }
 
-    /// A command that runs as root, if that is possible.
+    /// Returns a command that runs as root.
     pub(crate) fn command(self, program: &str) -> Result<Command> {
         match self {
             Self::Root => Ok(command(program)),
@@ -78,8 +76,8 @@ impl Privilege {
         }
     }
 
-    /// Arguments that make cargo start what it built as root: it still builds as the user, so that no file
-    /// of root's stays in `target`.
+    /// Returns arguments that make `cargo run` and `cargo test` start their programs as root. Cargo itself still runs
+    /// as the user, so that no file in `target` belongs to root.
     pub(crate) fn cargo_runner(self) -> Result<Vec<String>> {
         match self {
             Self::Root => Ok(Vec::new()),
@@ -97,31 +95,31 @@ impl Privilege {
     }
 }
 
-/// Runs the command; anything but success is an error that names it.
+/// Runs the command; an exit status other than 0 is an error that names the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("start {}", line(command)))?;
     ensure!(status.success(), "{} failed ({status})", line(command));
     Ok(())
 }
 
-/// Runs the command; what it writes is shown only if it fails.
+/// Runs the command, and shows its output only if it fails.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     let output =
         command.stdin(Stdio::inherit()).output().with_context(|| format!("start {}", line(command)))?;
     if !output.status.success() {
-        let [said, complained] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-        bail!("{} failed ({})\n{said}{complained}", line(command), output.status);
+        let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        bail!("{} failed ({})\n{stdout}{stderr}", line(command), output.status);
     }
     Ok(())
 }
 
-/// What the command wrote to its standard output, if it succeeded; what it complains about is not shown.
+/// Returns the command's standard output if it succeeded. Its standard error is discarded.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What the command wrote to its standard output; it is an error if it failed, and it says itself why.
+/// Returns the command's standard output. Its standard error is passed on, so that a failure explains itself.
 pub(crate) fn output_or_error(command: &mut Command) -> Result<String> {
     let child = command.stderr(Stdio::inherit()).output();
     let output = child.with_context(|| format!("start {}", line(command)))?;
@@ -129,7 +127,7 @@ pub(crate) fn output_or_error(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs the command, passes its standard output on as it comes, and returns it.
+/// Runs the command, prints its standard output line by line, and returns it.
 pub(crate) fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("start {}", line(command)))?;
@@ -145,7 +143,7 @@ pub(crate) fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
     Ok((child.wait()?, text))
 }
 
-/// The command as one would type it.
+/// Returns the command line as typed in a shell, without quoting.
 pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

@@ -1,15 +1,13 @@
-//! What tests said: counts from libtest's output, and the table and last line made of them. Pure.
+//! Test results: counts from libtest's output, and the table and last line made from them. Pure.
 
 use std::{fmt::Write as _, ops::AddAssign};
 
-/// Tests by outcome.
+/// Numbers of tests by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Succeeded.
     pub(crate) passed: u64,
-    /// Failed, or a test program that ended without saying how its tests went.
+    /// Failed tests, and 1 for a test program that ended without printing its results.
     pub(crate) failed: u64,
-    /// Ignored.
     pub(crate) skipped: u64,
 }
 
@@ -22,7 +20,7 @@ impl AddAssign for Counts {
 }
 
 impl Counts {
-    /// The sum of every `test result:` line in the output of `cargo test`.
+    /// Adds up every `test result:` line in the output of `cargo test`.
     pub(crate) fn parse(output: &str) -> Self {
         let mut sum = Self::default();
         for line in output.lines().filter_map(|line| line.trim().strip_prefix("test result:")) {
@@ -35,47 +33,45 @@ impl Counts {
         sum
     }
 
-    /// How many tests there were.
     pub(crate) fn total(self) -> u64 {
         self.passed + self.failed + self.skipped
     }
 }
 
-/// The number before `word` in `ok. 12 passed; 0 failed; …`, or 0.
+/// Returns the number before `word` in `ok. 12 passed; 0 failed; …`, or 0.
 fn number(line: &str, word: &str) -> u64 {
     let words: Vec<&str> = line.split([' ', ';']).filter(|word| !word.is_empty()).collect();
     words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
 }
 
-/// How a rung went.
+/// The result of a rung.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// The rung's number and name.
     pub(crate) title: String,
-    /// Its tests.
     pub(crate) counts: Counts,
-    /// Why it did not run to its end, if it did not.
+    /// The reason if the rung did not run to its end.
     pub(crate) broken: Option<String>,
 }
 
 impl Outcome {
-    /// The outcome of a `cargo test` that printed `output` and succeeded or not.
+    /// Returns the outcome of a `cargo test` from its output and exit status.
     pub(crate) fn of(title: String, output: &str, succeeded: bool) -> Self {
         let mut counts = Counts::parse(output);
         let mut broken = None;
         if !succeeded && counts.failed == 0 {
             counts.failed = 1;
-            broken = Some("it did not build, or ended before its tests did".to_owned());
+            broken = Some("the build failed, or a test program ended early".to_owned());
         }
         Self { title, counts, broken }
     }
 
-    /// A rung that could not be started.
+    /// Returns the outcome of a rung that could not be started.
     pub(crate) fn not_run(title: String, why: String) -> Self {
         Self { title, counts: Counts { failed: 1, ..Counts::default() }, broken: Some(why) }
     }
 
-    /// What is wrong with it. In CI a rung without tests and a test that was skipped are faults as well.
+    /// Returns the outcome's fault, if it has one. In CI, a rung without tests and a skipped test are faults as well.
     pub(crate) fn fault(&self, in_ci: bool) -> Option<String> {
         if let Some(why) = &self.broken {
             return Some(why.clone());
@@ -93,7 +89,7 @@ impl Outcome {
     }
 }
 
-/// A row a rung, and their sum.
+/// Returns a table with one row a rung, and their sum.
 pub(crate) fn table(outcomes: &[Outcome], in_ci: bool) -> String {
     let sum = sum(outcomes);
     let width = outcomes.iter().map(|outcome| outcome.title.len()).max().unwrap_or(0).max("rung".len());
@@ -108,7 +104,7 @@ pub(crate) fn table(outcomes: &[Outcome], in_ci: bool) -> String {
     text
 }
 
-/// The last line, for people and programs: `N passed, M failed`, and `, K skipped` if any were.
+/// Returns the last line of the output, for people and programs: `N passed, M failed`, then `, K skipped` if any were.
 pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     let Counts { passed, failed, skipped } = sum(outcomes);
     let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
@@ -145,7 +141,7 @@ test result: FAILED. 10 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out;
     }
 
     #[test]
-    fn a_run_that_broke_counts_as_a_failure() {
+    fn broken_run_counts_as_a_failure() {
         let broken = Outcome::of("x".into(), "error: could not compile", false);
         assert_eq!(broken.counts.failed, 1);
         assert!(broken.fault(false).is_some());
@@ -155,7 +151,7 @@ test result: FAILED. 10 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out;
     }
 
     #[test]
-    fn only_ci_minds_skipped_and_missing_tests() {
+    fn skipped_and_missing_tests_are_faults_in_ci_only() {
         for (outcome, here, in_ci) in [
             (outcome(5, 0, 0), false, false),
             (outcome(5, 0, 1), false, true),
@@ -171,13 +167,13 @@ test result: FAILED. 10 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out;
     }
 
     #[test]
-    fn the_last_line_is_the_sum() {
+    fn last_line_is_the_sum() {
         assert_eq!(summary(&[outcome(5, 0, 0), outcome(7, 1, 0)]), "12 passed, 1 failed");
         assert_eq!(summary(&[outcome(5, 0, 2)]), "5 passed, 0 failed, 2 skipped");
     }
 
     #[test]
-    fn the_table_says_what_is_wrong() {
+    fn table_names_the_fault() {
         let table = table(&[outcome(5, 0, 0), Outcome::not_run("4 lab".into(), "no sudo".into())], false);
         let lines: Vec<&str> = table.lines().map(str::trim_end).collect();
         assert_eq!(lines[0], "rung    passed  failed  skipped");

@@ -1,10 +1,10 @@
-//! The test ladder: which tests are on which rung, and how cargo runs them. Pure but for [`test_targets`].
+//! The test ladder: the tests of each rung, and the cargo command that runs them. Pure but for [`test_targets`].
 
 use std::{ffi::OsStr, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 
-/// A rung of the ladder. The lower it is, the less its tests need and the closer they look.
+/// A rung of the ladder. Lower rungs need less, and their tests look at smaller pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Rung {
     /// Arithmetic, policy, settings, lists, rendering: no kernel, no privilege
@@ -28,7 +28,6 @@ impl Rung {
     /// From the bottom up.
     pub(crate) const ALL: [Self; 5] = [Self::Pure, Self::Host, Self::Kernel, Self::Lab, Self::Machines];
 
-    /// Number and name.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Pure => "1 pure",
@@ -39,12 +38,12 @@ impl Rung {
         }
     }
 
-    /// Whether its tests load BPF programs or make network namespaces.
+    /// Reports whether the rung's tests load BPF programs or make network namespaces.
     pub(crate) const fn needs_root(self) -> bool {
         matches!(self, Self::Kernel | Self::Lab)
     }
 
-    /// The rung of a test file in `tests/tests`, which its name begins with.
+    /// Returns the rung that the name of a file in `tests/tests` begins with.
     fn of(target: &str) -> Option<Self> {
         match target.split_once('_')?.0 {
             "host" => Some(Self::Host),
@@ -54,7 +53,7 @@ impl Rung {
         }
     }
 
-    /// Arguments of the `cargo` that runs the rung; none if it has no tests yet, or cargo cannot run it.
+    /// Returns the arguments of the `cargo` that runs the rung. `None` if the rung has no tests, or runs in machines.
     pub(crate) fn cargo_arguments(self, targets: &[String]) -> Option<Vec<String>> {
         let mut arguments = words(&["test", "--no-fail-fast"]);
         match self {
@@ -63,15 +62,15 @@ impl Rung {
             Self::Machines => return None,
             Self::Host | Self::Kernel | Self::Lab => {
                 arguments.extend(words(&["--package", "synguard-tests"]));
-                let mine: Vec<&String> = targets.iter().filter(|name| Self::of(name) == Some(self)).collect();
-                if mine.is_empty() {
+                let own: Vec<&String> = targets.iter().filter(|name| Self::of(name) == Some(self)).collect();
+                if own.is_empty() {
                     return None;
                 }
                 if self == Self::Kernel {
                     // The unit tests of the lab's own code: they have no file of their own in `tests/tests`.
                     arguments.push("--lib".into());
                 }
-                for name in mine {
+                for name in own {
                     arguments.extend(["--test".into(), name.clone()]);
                 }
                 if self == Self::Lab {
@@ -88,8 +87,8 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// The names of the test programs in `tests/tests`, sorted; none if there is no such folder. One that is on
-/// no rung is an error, so that no test is left out unnoticed.
+/// Returns the names of the test programs in `tests/tests`, sorted; none if there is no such folder. A name without
+/// a rung is an error, so that no test is left out unnoticed.
 pub(crate) fn test_targets(folder: &Path) -> Result<Vec<String>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_decides_the_rung() {
+    fn name_decides_the_rung() {
         for (name, rung) in [
             ("host_parser", Some(Rung::Host)),
             ("kernel_load", Some(Rung::Kernel)),
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rung_without_tests_runs_nothing() {
+    fn rung_without_tests_runs_nothing() {
         assert_eq!(arguments(Rung::Lab, &["kernel_load"]), None);
         assert_eq!(arguments(Rung::Kernel, &[]), None);
     }

@@ -1,6 +1,6 @@
-//! `cargo xtask setup`: finds or installs what building, testing and the demo need.
+//! `cargo xtask setup`: finds or installs everything that building, testing and the demo need.
 //!
-//! It looks first and touches only what is missing; with everything there it starts neither apt nor cargo.
+//! Only missing parts are installed; if nothing is missing, neither apt nor cargo is started.
 
 use std::path::Path;
 
@@ -11,21 +11,20 @@ use crate::{
     toolchain::{self, LINKED, LLVM, Toolchain},
 };
 
-/// How much of it is needed.
+/// The tasks to set up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SetupScope {
-    /// To build the program.
+    /// Building the program.
     Build,
-    /// To test and to show it on this kernel, too.
+    /// Also testing and showing it on this kernel.
     Everything,
-    /// To test it on other kernels, too.
+    /// Also testing it on other kernels.
     Machines,
-    /// To compare it with others, too.
+    /// Also comparing it with other filters.
     Bench,
 }
 
 impl SetupScope {
-    /// The programs that it takes.
     fn tools(self) -> impl Iterator<Item = Tool> {
         let (lab, others): (&[Tool], &[Tool]) = match self {
             Self::Build => (&[], &[]),
@@ -37,18 +36,18 @@ impl SetupScope {
     }
 }
 
-/// What there is.
+/// The parts of the setup that this machine has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Found {
+struct SetupState {
     missing_tools: Vec<Tool>,
     compiler: bool,
     linker: bool,
     llvm: bool,
 }
 
-impl Found {
-    /// Looks, and says what is there.
-    fn look(scope: SetupScope) -> Self {
+impl SetupState {
+    /// Looks for each part, and prints those that it finds.
+    fn find(scope: SetupScope) -> Self {
         let mut missing_tools = Vec::new();
         for tool in scope.tools() {
             if tool.is_installed() {
@@ -69,7 +68,7 @@ impl Found {
         Self { missing_tools, compiler: compiler.is_some(), linker, llvm }
     }
 
-    /// The packages to install, given whether rustup could fetch a compiler if there was none.
+    /// Returns the packages to install. `rustup_delivered`: there is a compiler from rustup.
     fn packages(&self, rustup_delivered: bool) -> Vec<&'static str> {
         let mut packages: Vec<&str> = self.missing_tools.iter().map(|tool| tool.package).collect();
         if !self.compiler && !rustup_delivered {
@@ -83,9 +82,9 @@ impl Found {
     }
 }
 
-/// Finds or installs everything in the scope. Goes on as far as it can, and fails if something stays missing.
+/// Finds or installs everything in the scope. Goes on after an error, and fails if something stays missing.
 pub(crate) fn run(scope: SetupScope) -> Result<()> {
-    let found = Found::look(scope);
+    let found = SetupState::find(scope);
     let rustup_delivered = found.compiler || fetch_compiler();
     let mut packages = found.packages(rustup_delivered);
     if !rustup_delivered && toolchain::debian_is_complete() {
@@ -130,29 +129,29 @@ fn install_linker() -> Result<()> {
 mod tests {
     use super::*;
 
-    fn found() -> Found {
-        Found { missing_tools: Vec::new(), compiler: true, linker: true, llvm: true }
+    fn found() -> SetupState {
+        SetupState { missing_tools: Vec::new(), compiler: true, linker: true, llvm: true }
     }
 
     #[test]
-    fn nothing_is_installed_when_all_is_there() {
+    fn complete_setup_installs_nothing() {
         assert!(found().packages(true).is_empty());
     }
 
     #[test]
-    fn only_what_is_missing_is_installed() {
-        let tmux = Found {
+    fn only_missing_parts_are_installed() {
+        let tmux = SetupState {
             missing_tools: TOOLS.iter().copied().filter(|tool| tool.program == "tmux").collect(),
             ..found()
         };
         assert_eq!(tmux.packages(true), ["tmux"]);
-        let linker = Found { linker: false, llvm: false, ..found() };
+        let linker = SetupState { linker: false, llvm: false, ..found() };
         assert_eq!(linker.packages(true), ["llvm-22-dev", "g++"]);
-        assert!(Found { linker: false, ..found() }.packages(true).is_empty());
+        assert!(SetupState { linker: false, ..found() }.packages(true).is_empty());
     }
 
     #[test]
-    fn only_the_bench_takes_the_peers() {
+    fn peers_are_for_the_bench_only() {
         let takes = |scope: SetupScope, program| scope.tools().any(|tool| tool.program == program);
         assert!(takes(SetupScope::Bench, "xdp-filter") && takes(SetupScope::Bench, "nginx"));
         assert!(!takes(SetupScope::Everything, "xdp-filter") && takes(SetupScope::Everything, "nginx"));
@@ -160,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn debians_compiler_is_taken_only_when_rustup_has_none() {
-        let bare = Found { compiler: false, ..found() };
+    fn debians_compiler_is_used_only_without_rustups() {
+        let bare = SetupState { compiler: false, ..found() };
         assert!(bare.packages(true).is_empty());
         assert_eq!(bare.packages(false), ["rustc-web", "rust-web-src"]);
     }

@@ -12,7 +12,7 @@ use crate::{
     vm,
 };
 
-/// Which tests to run.
+/// Options of `cargo xtask test`.
 #[derive(clap::Args, Default)]
 pub(crate) struct TestArgs {
     /// Only this rung; may be given several times
@@ -26,7 +26,7 @@ impl TestArgs {
     }
 }
 
-/// Sets up, and runs every rung whatever became of the one below. Returns whether all is well.
+/// Sets up, and runs every wanted rung, also after one has failed. Reports whether all passed.
 pub(crate) fn run(args: &TestArgs) -> Result<bool> {
     let targets = test_targets(&workspace_root().join("tests/tests"))?;
     setup::run(if args.wants(Rung::Machines) { SetupScope::Machines } else { SetupScope::Everything })?;
@@ -34,14 +34,14 @@ pub(crate) fn run(args: &TestArgs) -> Result<bool> {
     let wanted = Rung::ALL.into_iter().filter(|&rung| args.wants(rung));
     let outcomes: Vec<Outcome> = wanted.flat_map(|rung| run_rung(rung, &targets)).collect();
 
-    let all_is_well = outcomes.iter().all(|outcome| outcome.fault(in_ci).is_none());
+    let all_passed = outcomes.iter().all(|outcome| outcome.fault(in_ci).is_none());
     println!("\n{}", table(&outcomes, in_ci));
     // Nothing may follow: programs read the last line.
     println!("{}", summary(&outcomes));
-    Ok(all_is_well)
+    Ok(all_passed)
 }
 
-/// Runs a rung, which is one row of the table or, on other kernels, one for each.
+/// Runs a rung: one row of the table, or one for each kernel of the last rung.
 fn run_rung(rung: Rung, targets: &[String]) -> Vec<Outcome> {
     if rung == Rung::Machines {
         return vm::outcomes(&vm::VmArgs::default());
@@ -60,10 +60,10 @@ fn run_rung(rung: Rung, targets: &[String]) -> Vec<Outcome> {
     vec![outcome]
 }
 
-/// What the rung's tests wrote, and whether cargo was content; `None` if it has no tests.
+/// Runs the rung's tests. Returns their output and whether cargo succeeded; `None` if the rung has no tests.
 fn try_rung(rung: Rung, targets: &[String]) -> Result<Option<(String, bool)>> {
     let Some(arguments) = rung.cargo_arguments(targets) else {
-        println!("it has no tests yet");
+        println!("no tests on this rung");
         return Ok(None);
     };
     if rung == Rung::Lab {

@@ -8,8 +8,8 @@ use crate::lint::{
     source_file::{Area, SourceFile},
 };
 
-/// First words that begin a riddle.
-const RIDDLES: [&str; 15] = [
+/// Question words, pronouns and the like.
+const WEAK_STARTS: [&str; 15] = [
     "what", "whether", "who", "how", "it", "that", "those", "when", "why", "where", "whom", "which", "so",
     "for", "of",
 ];
@@ -22,7 +22,7 @@ pub(crate) fn check(files: &[SourceFile]) -> Result<()> {
     for area in [Area::Product, Area::Tests, Area::Xtask] {
         let survey = ProseSurvey::of(files.iter().filter(|file| file.area() == area));
         let (bad, all, percent) = (survey.offenders.len(), survey.all, survey.percent());
-        println!("{}: {bad} of {all} doc comments begin with a riddle's word, {percent:.1} %", area.name());
+        println!("{}: {bad} of {all} doc comments begin with a question word or pronoun, {percent:.1} %", area.name());
         if !survey.is_within_limit() {
             breaches.extend(survey.offenders);
         }
@@ -58,7 +58,7 @@ impl ProseSurvey {
             }
             self.all += 1;
             let word = first_word(prose);
-            if RIDDLES.contains(&word.as_str()) {
+            if WEAK_STARTS.contains(&word.as_str()) {
                 let remedy =
                     format!("begins with \"{word}\": begin with a noun or a third-person verb: {prose}");
                 self.offenders.push(Breach::new(&file.path, comment.line, remedy));
@@ -107,14 +107,14 @@ mod tests {
 
     #[test]
     fn contractions_and_capitals_are_seen_through() {
-        for (prose, is_riddle) in [
+        for (prose, is_weak) in [
             ("It's so.", true),
             ("WHEN done", true),
             ("Whatever comes", false),
             ("Item of it", false),
             ("`what` is a field", false),
         ] {
-            assert_eq!(survey(&format!("/// {prose}\n")).offenders.len(), usize::from(is_riddle), "{prose}");
+            assert_eq!(survey(&format!("/// {prose}\n")).offenders.len(), usize::from(is_weak), "{prose}");
         }
     }
 

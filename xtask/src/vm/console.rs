@@ -1,15 +1,15 @@
-//! What a test machine says on its serial lines: how its tests went, and whether its kernel complained. Pure.
+//! A test machine's serial lines: the results of its tests, and the errors of its kernel. Pure.
 
 use std::time::Duration;
 
 use crate::results::{Counts, Outcome};
 
-/// Begins the lines that init writes for us.
+/// The beginning of lines that init writes for xtask.
 const MARK: &str = "@vm ";
-/// The line of the test of loading that says how much the verifier examined.
+/// The beginning of the line in which the load test prints how much the verifier examined.
 const EXAMINED: &str = "instructions examined by the verifier: ";
-/// What a kernel writes when something is wrong with it, and not with us.
-const COMPLAINTS: [&str; 9] = [
+/// Parts of kernel messages that show a fault of the kernel itself, not of a test.
+const KERNEL_FAULTS: [&str; 9] = [
     "BUG:",
     "WARNING:",
     "Oops",
@@ -18,20 +18,20 @@ const COMPLAINTS: [&str; 9] = [
     "general protection fault",
     "UBSAN:",
     "blocked for more than",
-    // The image does not fit into half of the memory: its last programs are cut short.
+    // The image does not fit into half of the memory, and its last programs are cut short.
     "nitramfs unpacking failed",
 ];
 
-/// A line that init wrote for us.
+/// A line that init wrote for xtask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Mark<'a> {
-    /// The machine is up; the kernel's release.
+    /// The machine has booted; the kernel's release.
     Booted(&'a str),
-    /// A test program is started.
+    /// A test program starts; its name.
     Begin(&'a str),
-    /// It has ended, with this exit code.
+    /// A test program has ended; its name and exit code.
     End(&'a str, &'a str),
-    /// Something init itself failed at.
+    /// A step of init itself failed; its description.
     Broken(&'a str),
     /// All programs have ended.
     Finished,
@@ -52,26 +52,25 @@ impl<'a> Mark<'a> {
     }
 }
 
-/// What became of a machine.
+/// The events of a machine's run, so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Report {
-    /// The kernel's release.
+pub(super) struct MachineReport {
     pub(super) release: Option<String>,
-    /// From power-on until its first process ran.
+    /// Time from power-on until init ran.
     pub(super) boot: Option<Duration>,
-    /// Instructions that the verifier examined.
+    /// Number of instructions that the verifier examined.
     pub(super) examined: Option<u64>,
-    /// The tests of the programs that have ended.
+    /// Tests of the programs that have ended.
     counts: Counts,
-    /// The program that runs.
+    /// The test program that is running.
     running: Option<String>,
-    /// Everything that went wrong besides failed tests.
+    /// Faults other than failed tests.
     faults: Vec<String>,
     finished: bool,
 }
 
-impl Report {
-    /// Takes notice of a line of the tests', that came at this time after power-on.
+impl MachineReport {
+    /// Takes a line of the second serial line, which came this long after power-on.
     pub(super) fn line(&mut self, line: &str, at: Duration) {
         match Mark::of(line) {
             Some(Mark::Booted(release)) => {
@@ -80,7 +79,7 @@ impl Report {
             Some(Mark::Begin(name)) => self.running = Some(name.to_owned()),
             Some(Mark::End(name, code)) => {
                 self.running = None;
-                // A program that says itself what failed ends with 101; any other way it did not come to it.
+                // libtest exits with 101 after it has printed which tests failed; any other code means it did not.
                 if code != "0" && code != "101" {
                     self.faults.push(format!("{name} ended with {code}"));
                 }
@@ -96,28 +95,28 @@ impl Report {
         }
     }
 
-    /// Takes notice of all that the kernel wrote.
+    /// Takes the kernel's whole log.
     pub(super) fn kernel_log(&mut self, log: &str) {
-        let complaints = log.lines().filter(|line| COMPLAINTS.iter().any(|sign| line.contains(sign)));
-        // The first is the cause of the others; all are in the file.
-        self.faults.extend(complaints.take(3).map(|line| format!("the kernel: {}", line.trim())));
+        let faults = log.lines().filter(|line| KERNEL_FAULTS.iter().any(|sign| line.contains(sign)));
+        // The first are likely to be the cause of the others; the file has them all.
+        self.faults.extend(faults.take(3).map(|line| format!("the kernel: {}", line.trim())));
     }
 
-    /// Whether all tests have ended and the machine is about to switch itself off.
+    /// Reports whether all tests have ended, and the machine is about to switch itself off.
     pub(super) const fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// How the rung went on this machine.
+    /// Returns the rung's outcome on this machine.
     pub(super) fn outcome(&self, title: String) -> Outcome {
         let mut faults = self.faults.clone();
         if !self.finished {
             faults.insert(
                 0,
                 match (&self.release, &self.running) {
-                    (None, _) => "it did not boot in time".to_owned(),
+                    (None, _) => "the machine did not boot in time".to_owned(),
                     (Some(_), Some(name)) => format!("{name} did not end in time"),
-                    (Some(_), None) => "it did not finish in time".to_owned(),
+                    (Some(_), None) => "the machine did not finish in time".to_owned(),
                 },
             );
         }
@@ -150,21 +149,21 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
 @vm finished\r
 ";
 
-    /// A report of the first lines of a run.
-    fn report(text: &str, lines: usize) -> Report {
-        let mut report = Report::default();
+    /// Returns the report of the first lines of a run.
+    fn report(text: &str, lines: usize) -> MachineReport {
+        let mut report = MachineReport::default();
         for (line, second) in text.lines().take(lines).zip(4..) {
             report.line(line, Duration::from_secs(second));
         }
         report
     }
 
-    fn broken(report: &Report) -> Option<String> {
+    fn broken(report: &MachineReport) -> Option<String> {
         report.outcome("5 vm".into()).broken
     }
 
     #[test]
-    fn a_whole_run_is_counted() {
+    fn whole_run_is_counted() {
         let report = report(RUN, usize::MAX);
         assert_eq!(report.release.as_deref(), Some("6.1.0-56-cloud-amd64"));
         assert_eq!((report.boot, report.examined), (Some(Duration::from_secs(4)), Some(25_713)));
@@ -174,13 +173,13 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn a_machine_that_stops_in_the_middle_has_failed() {
+    fn machine_that_stops_early_has_failed() {
         for (lines, why) in [
-            (0, "it did not boot in time"),
-            (1, "it did not finish in time"),
+            (0, "the machine did not boot in time"),
+            (1, "the machine did not finish in time"),
             (2, "kernel_load did not end in time"),
             (8, "lab_small did not end in time"),
-            (9, "it did not finish in time"),
+            (9, "the machine did not finish in time"),
         ] {
             let report = report(RUN, lines);
             assert_eq!(broken(&report).as_deref(), Some(why), "{lines} lines");
@@ -189,7 +188,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn a_program_that_dies_has_failed() {
+    fn program_that_dies_has_failed() {
         let report = report("@vm booted 6.1\n@vm begin a\n@vm end a 139\n@vm finished\n", 4);
         assert_eq!(broken(&report).as_deref(), Some("a ended with 139; no test ran"));
         let module = self::report("@vm broken: module veth\n@vm finished\n", 2);
@@ -197,7 +196,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn what_the_kernel_complains_of_is_a_fault() {
+    fn kernel_faults_are_faults_of_the_run() {
         for (line, is_fault) in [
             ("[    9.1] WARNING: CPU: 1 PID: 99 at kernel/bpf/verifier.c:1 check+0x1/0x2", true),
             ("[    9.1] BUG: unable to handle page fault for address: 0", true),

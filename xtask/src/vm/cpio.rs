@@ -1,12 +1,12 @@
-//! An archive in cpio's `newc` format, which is what the kernel unpacks as its first file system. Pure.
+//! A cpio archive in `newc` format, the format in which the kernel takes its first file system. Pure.
 
-/// The file types, as in `stat`.
+/// File types, as in `stat`.
 const DIRECTORY: u32 = 0o040_000;
 const FILE: u32 = 0o100_000;
 const LINK: u32 = 0o120_000;
 const TRAILER: &str = "TRAILER!!!";
 
-/// An archive that is being written. A directory has to come before what is in it.
+/// An archive in the making. Add a directory before its contents.
 #[derive(Debug, Default)]
 pub(super) struct Archive {
     bytes: Vec<u8>,
@@ -14,22 +14,20 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Adds a directory.
     pub(super) fn directory(&mut self, path: &str) {
         self.entry(path, DIRECTORY | 0o755, &[]);
     }
 
-    /// Adds a file that everybody may execute.
+    /// Adds an executable file.
     pub(super) fn program(&mut self, path: &str, data: &[u8]) {
         self.entry(path, FILE | 0o755, data);
     }
 
-    /// Adds a symbolic link.
     pub(super) fn link(&mut self, path: &str, to: &str) {
         self.entry(path, LINK | 0o777, to.as_bytes());
     }
 
-    /// The archive.
+    /// Ends the archive, and returns its bytes.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.entry(TRAILER, 0, &[]);
         self.bytes
@@ -53,7 +51,7 @@ impl Archive {
         self.pad();
     }
 
-    /// Names and data end on multiples of four.
+    /// Pads to a multiple of four, on which names and data end.
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
@@ -64,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bytes_are_those_of_the_format() {
+    fn bytes_are_those_of_the_format() {
         let mut archive = Archive::default();
         archive.program("/bin/x", b"hello");
         let bytes = archive.finish();
@@ -77,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_begins_on_a_multiple_of_four_and_the_last_is_the_trailer() {
+    fn entries_are_aligned_and_end_with_the_trailer() {
         let mut archive = Archive::default();
         archive.directory("/a");
         archive.link("/a/b", "../somewhere");

@@ -1,5 +1,4 @@
-//! The test machine's file system: programs of this machine with the libraries that they need, the tests, and
-//! the kernel's modules.
+//! The test machine's file system: programs of this machine with their libraries, the tests, and kernel modules.
 
 use std::{
     collections::BTreeSet,
@@ -11,25 +10,25 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     process::{command, find, output},
-    vm::{cpio::Archive, module::Module},
+    vm::{cpio::Archive, module::KernelModule},
 };
 
 /// The first process.
 const INIT: &str = include_str!("init.sh");
-/// What init mounts on, and where tests look.
+/// Mount points of init, and folders that tests use.
 const DIRECTORIES: [&str; 11] =
     ["/bin", "/dev", "/etc", "/lib", "/modules", "/proc", "/run", "/sbin", "/sys", "/tests", "/tmp"];
 
-/// A file system that is being put together.
-pub(super) struct Image {
+/// A file system in the making.
+pub(super) struct MachineImage {
     archive: Archive,
     /// Files and directories that are in it.
     paths: BTreeSet<PathBuf>,
 }
 
-impl Image {
-    /// One that boots: busybox as its shell, and these modules.
-    pub(super) fn new(modules: &[Module]) -> Result<Self> {
+impl MachineImage {
+    /// Returns a file system that boots: busybox as its shell, and these modules.
+    pub(super) fn new(modules: &[KernelModule]) -> Result<Self> {
         let mut image = Self { archive: Archive::default(), paths: BTreeSet::from(["/".into()]) };
         for directory in DIRECTORIES {
             image.directory(Path::new(directory));
@@ -45,10 +44,10 @@ impl Image {
         Ok(image)
     }
 
-    /// Adds a program of this machine under a path of the image's, and the libraries that it needs.
+    /// Adds a program of this machine at a path in the image, with the libraries that it needs.
     pub(super) fn program(&mut self, file: &Path, path: &str) -> Result<()> {
         self.file(file, Path::new(path))?;
-        // It fails for a program without libraries.
+        // `ldd` fails for a static program.
         let listed = output(command("ldd").arg(file)).unwrap_or_default();
         for library in libraries(&listed).with_context(|| format!("libraries of {}", file.display()))? {
             if !self.paths.contains(&library) {
@@ -58,7 +57,7 @@ impl Image {
         Ok(())
     }
 
-    /// The file system, as the kernel unpacks it.
+    /// Returns the file system as the archive that the kernel unpacks.
     pub(super) fn finish(self) -> Vec<u8> {
         self.archive.finish()
     }
@@ -73,7 +72,7 @@ impl Image {
         Ok(())
     }
 
-    /// Adds a directory and those above it.
+    /// Adds a directory and its parents.
     fn directory(&mut self, path: &Path) {
         if self.paths.contains(path) {
             return;
@@ -86,7 +85,7 @@ impl Image {
     }
 }
 
-/// The files that `ldd` lists: libraries, and the loader.
+/// Returns the files that `ldd` lists: libraries, and the loader.
 fn libraries(listed: &str) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for line in listed.lines() {
@@ -104,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libraries_and_the_loader_are_read_from_what_ldd_prints() {
+    fn libraries_and_loader_are_read_from_ldd() {
         let listed = "\
 \tlinux-vdso.so.1 (0x00007fbffb0a3000)
 \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007fbffaa1e000)
@@ -119,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_comes_once_and_after_those_above_it() {
-        let mut image = Image { archive: Archive::default(), paths: BTreeSet::from(["/".into()]) };
+    fn directories_come_once_and_after_their_parents() {
+        let mut image = MachineImage { archive: Archive::default(), paths: BTreeSet::from(["/".into()]) };
         image.directory(Path::new("/a/b"));
         image.directory(Path::new("/a/c"));
         let archive = String::from_utf8_lossy(&image.finish()).into_owned();

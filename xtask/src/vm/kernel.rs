@@ -1,4 +1,4 @@
-//! The kernels: the newest package of each series, unpacked under `target`. None is ever installed here.
+//! Kernels to test on: the newest package of each series, unpacked under `target` and never installed.
 
 use std::{
     fmt, fs,
@@ -13,57 +13,57 @@ use crate::{
     process::{command, output, run_quietly},
 };
 
-/// A line of kernels, as `6.12`.
+/// A kernel series, as `6.12`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Series {
+pub(crate) struct KernelSeries {
     major: u32,
     minor: u32,
 }
 
-impl Series {
-    /// Those that every test runs on: the oldest that is supported, and the latest that Debian has for long.
+impl KernelSeries {
+    /// The series that tests run on by default: the oldest supported, and Debian's latest with long-term support.
     pub(crate) const TESTED: [Self; 2] = [Self { major: 6, minor: 1 }, Self { major: 6, minor: 12 }];
 
-    /// The package's name, without the version that is part of it.
+    /// Returns the beginning of the package's name, up to the version.
     fn prefix(self) -> String {
         format!("linux-image-{self}.")
     }
 }
 
-impl fmt::Display for Series {
+impl fmt::Display for KernelSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
     }
 }
 
-impl FromStr for Series {
+impl FromStr for KernelSeries {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('.').map(|(major, minor)| (major.parse(), minor.parse()));
         match parts {
             Some((Ok(major), Ok(minor))) => Ok(Self { major, minor }),
-            _ => Err("not a line of kernels such as 6.1 or 6.12".to_owned()),
+            _ => Err("not a kernel series such as 6.1 or 6.12".to_owned()),
         }
     }
 }
 
-/// Debian's kernel for virtual machines: small, and with all that is needed to boot in one built in.
+/// Debian's kernel for virtual machines: small, with all drivers to boot in one built in.
 const FLAVOUR: &str = "-cloud-amd64";
 
-/// A kernel that was unpacked.
+/// An unpacked kernel package.
 #[derive(Clone, Debug)]
-pub(super) struct Kernel {
-    /// What the boot loader would load.
+pub(super) struct TestKernel {
+    /// The compressed kernel, `vmlinuz`.
     pub(super) image: PathBuf,
-    /// The directory with its modules.
+    /// The folder of its modules.
     pub(super) modules: PathBuf,
 }
 
-impl Kernel {
-    /// The newest of a series: downloads it into `cache` unless it is there. What is there will do if nothing
-    /// is to be had, as without a network.
-    pub(super) fn get(series: Series, cache: &Path) -> Result<Self> {
+impl TestKernel {
+    /// Returns the newest kernel of a series, and downloads it into `cache` if needed. Without a network, the newest
+    /// kernel in `cache` will do.
+    pub(super) fn get(series: KernelSeries, cache: &Path) -> Result<Self> {
         fs::create_dir_all(cache).with_context(|| format!("make {}", cache.display()))?;
         let package = offered(series).or_else(|_| cached(series, cache))?;
         let dir = cache.join(&package);
@@ -71,7 +71,7 @@ impl Kernel {
             println!("downloading {package}");
             download(&package, cache).with_context(|| format!("download {package}"))?;
         }
-        Self::unpacked(&dir).with_context(|| format!("{} is no kernel's package: remove it", dir.display()))
+        Self::unpacked(&dir).with_context(|| format!("{} holds no kernel: remove it", dir.display()))
     }
 
     fn unpacked(dir: &Path) -> Option<Self> {
@@ -85,8 +85,8 @@ impl Kernel {
     }
 }
 
-/// The newest package that apt knows of.
-fn offered(series: Series) -> Result<String> {
+/// Returns the newest package that apt offers.
+fn offered(series: KernelSeries) -> Result<String> {
     let find = || newest(&search(series).unwrap_or_default(), series);
     if let Some(package) = find() {
         return Ok(package);
@@ -95,13 +95,13 @@ fn offered(series: Series) -> Result<String> {
     find().with_context(|| format!("apt offers no kernel {series} for virtual machines"))
 }
 
-fn search(series: Series) -> Option<String> {
+fn search(series: KernelSeries) -> Option<String> {
     let pattern = format!("^linux-image-{}\\.{}\\..*{FLAVOUR}$", series.major, series.minor);
     output(command("apt-cache").args(["search", "--names-only", &pattern]))
 }
 
-/// The newest that was unpacked before.
-fn cached(series: Series, cache: &Path) -> Result<String> {
+/// Returns the newest package that was unpacked before.
+fn cached(series: KernelSeries, cache: &Path) -> Result<String> {
     let names: Vec<String> = fs::read_dir(cache)
         .with_context(|| format!("read {}", cache.display()))?
         .flatten()
@@ -116,25 +116,25 @@ fn cached(series: Series, cache: &Path) -> Result<String> {
     }
 }
 
-/// The newest kernel among lines that begin with a package's name.
-fn newest(lines: &str, series: Series) -> Option<String> {
+/// Returns the newest kernel among lines that begin with a package's name.
+fn newest(lines: &str, series: KernelSeries) -> Option<String> {
     let names = lines.lines().filter_map(|line| line.split_whitespace().next());
     let wanted = names.filter(|name| name.starts_with(&series.prefix()) && name.ends_with(FLAVOUR));
     wanted.max_by_key(|name| numbers(name)).map(str::to_owned)
 }
 
-/// The numbers in a name, in their order: those of a version.
+/// Returns the numbers in a name, in order; they compare as the version does.
 fn numbers(name: &str) -> Vec<u64> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// Downloads and unpacks a package. Only a complete one gets its name.
+/// Downloads and unpacks a package into a folder that gets the package's name only once it is complete.
 fn download(package: &str, cache: &Path) -> Result<()> {
     let partial = cache.join(format!("{package}.partial"));
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir_all(&partial)?;
     let fetch = || run_quietly(command("apt-get").args(["download", "-qq", package]).current_dir(&partial));
-    // The lists may be older than what the mirror still has.
+    // Old package lists may name a version that the mirror no longer has.
     fetch().or_else(|_| Installer::get().update().and_then(|()| fetch()))?;
     let entries = fs::read_dir(&partial)?.flatten();
     let archive = entries.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "deb"));
@@ -161,7 +161,7 @@ linux-image-6.12.43+deb13-cloud-amd64 - Linux 6.12 for x86-64 cloud (signed)
 ";
 
     #[test]
-    fn the_newest_of_a_series_is_chosen_by_number() {
+    fn newest_of_a_series_is_chosen_by_number() {
         for (series, package) in [
             ("6.1", Some("linux-image-6.1.0-56-cloud-amd64")),
             ("6.12", Some("linux-image-6.12.100+deb12-cloud-amd64")),
@@ -171,15 +171,15 @@ linux-image-6.12.43+deb13-cloud-amd64 - Linux 6.12 for x86-64 cloud (signed)
             let series = series.parse().expect("a series");
             assert_eq!(newest(OFFERED, series).as_deref(), package, "{series}");
         }
-        assert_eq!(newest("", Series::TESTED[0]), None);
+        assert_eq!(newest("", KernelSeries::TESTED[0]), None);
     }
 
     #[test]
-    fn a_series_is_two_numbers() {
-        assert_eq!("6.12".parse(), Ok(Series::TESTED[1]));
+    fn series_is_two_numbers() {
+        assert_eq!("6.12".parse(), Ok(KernelSeries::TESTED[1]));
         for text in ["6", "6.", "6.12.3", "six", "", "6.x"] {
-            assert!(text.parse::<Series>().is_err(), "{text}");
+            assert!(text.parse::<KernelSeries>().is_err(), "{text}");
         }
-        assert_eq!(Series::TESTED.map(|series| series.to_string()), ["6.1", "6.12"]);
+        assert_eq!(KernelSeries::TESTED.map(|series| series.to_string()), ["6.1", "6.12"]);
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask vm`: boots other kernels in emulated machines and runs the tests there that need nothing but a
-//! kernel: the verifier's opinion, the tables of verdicts, and a small lab.
+//! `cargo xtask vm`: boots other kernels in emulated machines, and runs the tests there that need nothing but a
+//! kernel: the verifier, the tables of verdicts, and a small lab.
 
 mod console;
 mod cpio;
@@ -19,8 +19,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
-pub(crate) use self::kernel::Series;
-use self::{console::Report, image::Image, kernel::Kernel, machine::Machine};
+pub(crate) use self::kernel::KernelSeries;
+use self::{console::MachineReport, image::MachineImage, kernel::TestKernel, machine::TestMachine};
 use crate::{
     artifacts::{self, Artifacts},
     process::{find, workspace_root},
@@ -29,28 +29,28 @@ use crate::{
     setup::{self, SetupScope},
 };
 
-/// The test of the lab that needs no more than is in the machine.
+/// The one lab test whose tools are all in the machine.
 const LAB: &str = "lab_small";
-/// What the devices of tests need that is a module in Debian's kernels.
+/// Modules of Debian's kernels that the devices of tests need.
 const MODULES: [&str; 3] = ["veth", "bridge", "tun"];
-/// What tests start. A test that misses one says so.
+/// Programs that tests start. A test names the one that it misses.
 const TOOLS: [&str; 5] = ["ip", "bridge", "ethtool", "nsenter", "bpftool"];
 
-/// How many machines run side by side.
+/// Number of machines that run side by side.
 const AT_A_TIME: usize = 2;
 
-/// What to boot.
+/// Options of `cargo xtask vm`.
 #[derive(clap::Args, Default)]
 pub(crate) struct VmArgs {
-    /// Only this line of kernels, such as 6.1 or 6.12; may be given several times
+    /// Only this kernel series, such as 6.1 or 6.12; may be given several times
     #[arg(long = "kernel", value_name = "VERSION")]
-    kernels: Vec<Series>,
+    kernels: Vec<KernelSeries>,
     /// Keep the machine's file system, and say how to boot it by hand
     #[arg(long)]
     keep: bool,
 }
 
-/// Sets up, boots every kernel, and says how it went. Returns whether all is well.
+/// Sets up, boots every kernel, and prints the results. Reports whether all passed.
 pub(crate) fn run(args: &VmArgs) -> Result<bool> {
     setup::run(SetupScope::Machines)?;
     let outcomes = outcomes(args);
@@ -59,17 +59,17 @@ pub(crate) fn run(args: &VmArgs) -> Result<bool> {
     Ok(outcomes.iter().all(|outcome| outcome.fault(false).is_none()))
 }
 
-/// Builds the tests and runs them on every kernel, two at a time, for a machine uses one processor of the
-/// host's; everything must have been set up.
+/// Builds the tests and runs them on every kernel, two at a time, since a machine uses one CPU of the host. Call it
+/// after setup.
 pub(crate) fn outcomes(args: &VmArgs) -> Vec<Outcome> {
-    let kernels = if args.kernels.is_empty() { &Series::TESTED[..] } else { &args.kernels };
+    let kernels = if args.kernels.is_empty() { &KernelSeries::TESTED[..] } else { &args.kernels };
     let built = build();
-    let prepare = |&series: &Series| match &built {
+    let prepare = |&series: &KernelSeries| match &built {
         Ok(built) => (series, machine(series, built)),
         Err(error) => (series, Err(anyhow!("{error:#}"))),
     };
     let machines: Vec<_> = kernels.iter().map(prepare).collect();
-    let boot = |(series, machine): &(Series, Result<Machine>)| {
+    let boot = |(series, machine): &(KernelSeries, Result<TestMachine>)| {
         let title = format!("{} {series}", Rung::Machines.title());
         let report = match machine {
             Ok(machine) => boot(machine, args.keep),
@@ -84,7 +84,7 @@ pub(crate) fn outcomes(args: &VmArgs) -> Vec<Outcome> {
     for machines in machines.chunks(AT_A_TIME) {
         thread::scope(|scope| {
             let running: Vec<_> = machines.iter().map(|machine| scope.spawn(move || boot(machine))).collect();
-            // A panic has been reported by its thread, and the row would be missing: it goes on here.
+            // The thread has printed the panic; without it the row would silently be missing.
             outcomes
                 .extend(running.into_iter().map(|thread| thread.join().unwrap_or_else(|p| resume_unwind(p))));
         });
@@ -98,7 +98,7 @@ pub(crate) fn outcomes(args: &VmArgs) -> Vec<Outcome> {
     outcomes
 }
 
-/// The programs that go into every machine.
+/// Builds the programs that go into every machine.
 fn build() -> Result<Artifacts> {
     ensure!(consts::ARCH == "x86_64", "the kernels are for x86_64, and this machine is not");
     let targets = test_targets(&workspace_root().join("tests/tests"))?;
@@ -106,19 +106,19 @@ fn build() -> Result<Artifacts> {
     artifacts::build(wanted)
 }
 
-/// A machine with the newest kernel of a series, ready to be booted.
-fn machine(series: Series, built: &Artifacts) -> Result<Machine> {
+/// Returns a machine with the newest kernel of a series, ready to boot.
+fn machine(series: KernelSeries, built: &Artifacts) -> Result<TestMachine> {
     let dir = workspace_root().join("target/vm");
-    let kernel = Kernel::get(series, &dir.join("kernels"))?;
+    let kernel = TestKernel::get(series, &dir.join("kernels"))?;
     let dir = dir.join(series.to_string());
     fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
     let initramfs = dir.join("initramfs");
     fs::write(&initramfs, image(&kernel, built)?).context("write the machine's file system")?;
-    Ok(Machine { name: series.to_string(), kernel: kernel.image, initramfs, log: dir.join("kernel.log") })
+    Ok(TestMachine { name: series.to_string(), kernel: kernel.image, initramfs, log: dir.join("kernel.log") })
 }
 
-/// Boots a machine and says what it was like.
-fn boot(machine: &Machine, keep: bool) -> Result<Report> {
+/// Boots a machine, and prints a line about its run.
+fn boot(machine: &TestMachine, keep: bool) -> Result<MachineReport> {
     println!("=== booting Linux {}", machine.name);
     let start = Instant::now();
     let report = machine.run();
@@ -132,8 +132,8 @@ fn boot(machine: &Machine, keep: bool) -> Result<Report> {
     Ok(report)
 }
 
-fn image(kernel: &Kernel, built: &Artifacts) -> Result<Vec<u8>> {
-    let mut image = Image::new(&module::with_dependencies(&kernel.modules, &MODULES)?)?;
+fn image(kernel: &TestKernel, built: &Artifacts) -> Result<Vec<u8>> {
+    let mut image = MachineImage::new(&module::with_dependencies(&kernel.modules, &MODULES)?)?;
     let tools = TOOLS.iter().filter_map(|tool| Some((find(tool)?, format!("/sbin/{tool}"))));
     let tests = built.tests.iter().map(|(name, file)| (file.clone(), format!("/tests/{name}")));
     let program = (built.program.clone(), "/bin/synguard".to_owned());
@@ -144,8 +144,8 @@ fn image(kernel: &Kernel, built: &Artifacts) -> Result<Vec<u8>> {
     Ok(image.finish())
 }
 
-/// The machine in a line, for people.
-fn describe(machine: &Machine, report: &Report, start: Instant) -> String {
+/// Describes a run in one line, for people.
+fn describe(machine: &TestMachine, report: &MachineReport, start: Instant) -> String {
     let release = report.release.clone().unwrap_or_else(|| format!("{}, which did not boot", machine.name));
     let boot = report.boot.map(|boot| format!(", up after {:.1} s", boot.as_secs_f64())).unwrap_or_default();
     let examined = report.examined.map(|count| format!(", the verifier examined {count} instructions"));

@@ -1,5 +1,5 @@
-//! Kernel modules: where they lie in a package, and which others they need. Debian's packages have no list of
-//! dependencies – it is made when they are installed – so the modules themselves are asked.
+//! Kernel modules of an unpacked package, and their dependencies. The package has no list of dependencies, since
+//! `depmod` makes it at installation, so they are read from the modules themselves.
 
 use std::{
     fs,
@@ -10,18 +10,16 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::process::{command, find};
 
-/// A module, as the kernel takes it.
+/// A module, ready for `insmod`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Module {
-    /// Its name.
+pub(super) struct KernelModule {
     pub(super) name: String,
-    /// Its bytes, uncompressed.
+    /// The uncompressed file.
     pub(super) bytes: Vec<u8>,
 }
 
-/// The named modules of the kernel whose modules are in `dir`, in an order in which they can be loaded: each
-/// after those that it needs.
-pub(super) fn with_dependencies(dir: &Path, names: &[&str]) -> Result<Vec<Module>> {
+/// Returns the named modules and their dependencies from the modules in `dir`, each after those that it needs.
+pub(super) fn with_dependencies(dir: &Path, names: &[&str]) -> Result<Vec<KernelModule>> {
     let mut order = Vec::new();
     for name in names {
         add(dir, name, &mut order)?;
@@ -29,17 +27,17 @@ pub(super) fn with_dependencies(dir: &Path, names: &[&str]) -> Result<Vec<Module
     Ok(order)
 }
 
-fn add(dir: &Path, name: &str, order: &mut Vec<Module>) -> Result<()> {
+fn add(dir: &Path, name: &str, order: &mut Vec<KernelModule>) -> Result<()> {
     if order.iter().any(|module| module.name == name) || is_built_in(dir, name) {
         return Ok(());
     }
     let path = search(dir, name).with_context(|| format!("no module {name} in {}", dir.display()))?;
     let bytes = read(&path).with_context(|| format!("read {}", path.display()))?;
-    // The kernel's build makes sure that there are no circles.
+    // The kernel's build rules out circles.
     for needed in dependencies(&bytes) {
         add(dir, &needed, order)?;
     }
-    order.push(Module { name: name.to_owned(), bytes });
+    order.push(KernelModule { name: name.to_owned(), bytes });
     Ok(())
 }
 
@@ -50,7 +48,7 @@ fn is_built_in(dir: &Path, name: &str) -> bool {
         .any(|file| module_name(file) == name)
 }
 
-/// The file of a module, anywhere below `dir`.
+/// Finds the file of a module anywhere below `dir`.
 fn search(dir: &Path, name: &str) -> Option<PathBuf> {
     for entry in fs::read_dir(dir).ok()?.flatten() {
         let path = entry.path();
@@ -65,7 +63,7 @@ fn search(dir: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
-/// `nf_tables` of `nf-tables.ko.xz`; nothing of what is no module.
+/// Returns the `nf_tables` of `nf-tables.ko.xz`; empty for a file that is no module.
 fn module_name(file: &str) -> String {
     file.split_once(".ko").map(|(name, _)| name.replace('-', "_")).unwrap_or_default()
 }
@@ -80,7 +78,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(unpacked.stdout)
 }
 
-/// What a module says it needs: `depends=a,b` among the strings, each ended by a NUL, that describe it.
+/// Returns a module's dependencies: `depends=a,b` in its NUL-terminated description.
 fn dependencies(bytes: &[u8]) -> Vec<String> {
     let mut strings = bytes.split(|&byte| byte == 0);
     let Some(list) = strings.find_map(|string| string.strip_prefix(b"depends=")) else { return Vec::new() };
@@ -93,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_module_says_what_it_needs() {
+    fn dependencies_are_read_from_the_module() {
         let describe = |depends: &str| format!("\x7fELF\0license=GPL\0{depends}\0retpoline=Y\0").into_bytes();
         assert_eq!(dependencies(&describe("depends=stp,llc")), ["stp", "llc"]);
         assert_eq!(dependencies(&describe("depends=nf-tables")), ["nf_tables"]);
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_by_the_modules_name() {
+    fn file_name_gives_the_modules_name() {
         assert_eq!(module_name("veth.ko"), "veth");
         assert_eq!(module_name("nf-tables.ko.xz"), "nf_tables");
         assert_eq!(module_name("modules.order"), "");
