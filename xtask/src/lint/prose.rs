@@ -22,7 +22,10 @@ pub(crate) fn check(files: &[SourceFile]) -> Result<()> {
     for area in [Area::Product, Area::Tests, Area::Xtask] {
         let survey = ProseSurvey::of(files.iter().filter(|file| file.area() == area));
         let (bad, all, percent) = (survey.offenders.len(), survey.all, survey.percent());
-        println!("{}: {bad} of {all} doc comments begin with a question word or pronoun, {percent:.1} %", area.name());
+        println!(
+            "{}: {bad} of {all} doc comments begin with a question word or pronoun, {percent:.1} %",
+            area.name()
+        );
         if !survey.is_within_limit() {
             breaches.extend(survey.offenders);
         }
