@@ -99,16 +99,16 @@ pub const GLOBALS: [(&str, &str); 4] = [
 
 /// The pins of ABI version 2 whose maps have another name now, and that name. The layouts are the same.
 pub const FORMER_NAMES: [(&str, &str); 10] = [
-    ("CARDINALITY", CARDINALITY),
-    ("HOLD_CACHE", HOLD_CACHE),
-    ("LIST_CACHE", LIST_CACHE),
-    ("LIST_BLOOM", LIST_BLOOM),
-    ("SYN_COOKIES", SYN_COOKIES),
-    ("LOCAL_ADDRS", LOCAL_ADDRS),
-    ("LISTENER_CACHE", LISTENER_CACHE),
-    ("VALIDATED_SOURCES", VALIDATED_SOURCES),
-    ("COOKIE_PREFIX_SKETCH", COOKIE_PREFIX_SKETCH),
-    ("SEEN_SYNS", SEEN_SYNS),
+    ("DISTINCT", CARDINALITY),
+    ("HELD", HOLD_CACHE),
+    ("LISTED", LIST_CACHE),
+    ("LIST_FILTER", LIST_BLOOM),
+    ("ANSWERING", SYN_COOKIES),
+    ("LOCALS", LOCAL_ADDRS),
+    ("LISTENERS", LISTENER_CACHE),
+    ("PROVEN", VALIDATED_SOURCES),
+    ("ANSWER_SKETCH", COOKIE_PREFIX_SKETCH),
+    ("FIRST_SYNS", SEEN_SYNS),
 ];
 
 /// What a map is called in the object, and by the kernel.
@@ -129,3 +129,17 @@ pub const SOURCES_PER_CPU_MIN: u32 = 1_024;
 pub const LIST_CAPACITY_DEFAULT: u32 = 2_097_152;
 /// Size of [`EVENTS`] in bytes; a power of two and a multiple of the page size.
 pub const EVENTS_BYTES: u32 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn former_names_lead_to_maps_and_are_free() {
+        for (old, new) in FORMER_NAMES {
+            assert!(MAPS.contains(&new), "{new}");
+            assert!(!MAPS.contains(&old) && ![ALLOW, BLOCK, PROGRAM].contains(&old), "{old}");
+            assert_eq!(FORMER_NAMES.iter().filter(|pair| pair.0 == old || pair.1 == new).count(), 1, "{old}");
+        }
+    }
+}
