@@ -1,4 +1,4 @@
-//! Rebuilds the program when the linker that makes it changes, which cargo does not track.
+//! Rebuilds the program when its linker changes, which cargo does not track.
 
 use std::env;
 

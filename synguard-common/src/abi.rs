@@ -1,4 +1,4 @@
-//! Keys and values of the BPF maps. Every type is plain bytes of a fixed size; all times are nanoseconds of
+//! Keys and values of the BPF maps. Every type is plain bytes of a fixed size. All times are nanoseconds of
 //! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
 
 use crate::{
@@ -11,132 +11,129 @@ use crate::{
         cache::{self, ListCache},
     },
     reason::Reason,
-    source::{SourceKey, SourceState},
+    source::SourceKey,
     syn_cookie::{
         config::SynCookieConfig, listener_cache::ListenerPair, prefix_limit::PrefixRateSketch,
         seen_syns::SeenSyns,
     },
 };
 
-/// Version of these layouts. A loader takes over the pinned maps of another synguard only if it is the same.
+/// Version of these layouts and of the names of the pins. A loader takes over the pinned maps of another version only if
+/// it knows how to.
 pub const ABI_VERSION: u32 = 3;
 
-/// [`Config::flags`]: nothing is dropped; drops are counted under [`Reason::monitored`].
+/// [`Config::flags`]: drop nothing, and count each would-be drop under [`Reason::monitored`].
 pub const FLAG_MONITOR: u32 = 1 << 0;
-/// [`Config::flags`]: every port is guarded, whatever [`PortSet`] says.
+/// [`Config::flags`]: guard every port and ignore [`PortSet`].
 pub const FLAG_ALL_PORTS: u32 = 1 << 1;
-/// [`Config::flags`]: combinations of TCP flags that no host sends are dropped.
+/// [`Config::flags`]: drop packets with combinations of TCP flags that no host sends.
 pub const FLAG_DROP_BAD_FLAGS: u32 = 1 << 2;
-/// [`Config::flags`]: the controller may change the kernel's timestamps so that answers keep a connection's options. The
-/// datapath reads neither this nor the next two: what it has to know of answering is in `SYN_COOKIES`.
+/// [`Config::flags`]: the controller may change the kernel's timestamp setting so that SYN cookies keep a connection's
+/// options. The datapath reads neither this flag nor the next two: its SYN cookie settings are in `SYN_COOKIES`.
 pub const FLAG_COOKIE_OPTIONS: u32 = 1 << 3;
-/// [`Config::flags`]: while SYNs are answered, ACKs that return no valid cookie are dropped.
+/// [`Config::flags`]: while XDP sends SYN cookies, drop ACKs to a listener that return no valid cookie.
 pub const FLAG_CHECK_ACKS: u32 = 1 << 4;
-/// [`Config::flags`]: the controller may have first SYNs dropped.
+/// [`Config::flags`]: the controller may make XDP drop first SYNs.
 pub const FLAG_DROP_FIRST_SYN: u32 = 1 << 5;
 
-/// Every live setting, at index 0 of `CONFIG`. All zeros means: nothing is limited, everything passes.
+/// All live settings, at index 0 of `CONFIG`. All zeros: no limits, every packet passes.
 ///
-/// An update is not atomic as a whole, but each field of eight bytes or fewer is; no two fields depend on
-/// each other in a way that a packet between two writes could suffer from.
+/// An update as a whole is not atomic, but the update of each field of eight bytes or fewer is. No two fields depend on
+/// each other in such a way that a packet between the two writes could be harmed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// [`ABI_VERSION`] of the loader that wrote this.
+    /// [`ABI_VERSION`] of the loader that wrote this value.
     pub abi: u32,
-    /// A union of `FLAG_*`.
+    /// Union of `FLAG_*`.
     pub flags: u32,
-    /// [`RateLimit::interval_ns`] of a source; 0 means that no rate is configured.
+    /// [`RateLimit::interval_ns`] of a source; 0: no rate is configured.
     pub syn_interval_ns: u64,
     /// [`RateLimit::tolerance_ns`] of a source.
     pub syn_tolerance_ns: u64,
-    /// How long a source over its limit stays in hold, in nanoseconds; 0 means that each SYN is judged.
+    /// Duration of the hold after a source exceeds its limit, in nanoseconds; 0 disables holds.
     pub hold_ns: u64,
-    /// After this moment nothing is dropped any more (an unconfirmed `attach --confirm`); 0 means never.
+    /// Time after which the program only monitors (an unconfirmed `attach --confirm`); 0: never.
     pub disarm_at_ns: u64,
-    /// Mask of the part of an IPv6 address that is the source, see [`crate::addr::mask`].
+    /// Mask of the part of an IPv6 address that identifies the source, see [`crate::addr::mask`].
     pub source_mask_v6: Halves,
-    /// [`RateLimit::interval_ns`] of a prefix; 0 means that prefixes are not limited.
+    /// [`RateLimit::interval_ns`] of a prefix; 0: prefixes are not limited.
     pub prefix_interval_ns: u64,
     /// [`RateLimit::tolerance_ns`] of a prefix.
     pub prefix_tolerance_ns: u64,
-    /// Secret that decides which addresses share cells and registers, see [`crate::hash::mix`].
+    /// Secret that determines which addresses share cells and registers, see [`crate::hash::mix`].
     pub hash_seed: Halves,
-    /// The rate as it was set, in SYNs a second: for display, the datapath does not read it.
+    /// The rate as configured, in SYNs a second: for display, the datapath does not read it.
     pub syn_rate: u32,
-    /// The burst as it was set, in SYNs: for display.
+    /// The burst as configured, in SYNs: for display.
     pub syn_burst: u32,
     /// Length of `source_mask_v6`, 1 to 128: for display.
     pub source_prefix_v6: u32,
-    /// The prefix rate as it was set, in SYNs a second, 0 for none: for display.
+    /// The prefix rate as configured, in SYNs a second, 0 for none: for display.
     pub prefix_rate: u32,
-    /// Distinct sources a window from which on a flood counts as distributed, 0 for no limit: for the controller.
+    /// Number of distinct sources in a window from which on a flood counts as distributed, 0 for no limit: for the
+    /// controller.
     pub distinct_limit: u32,
-    /// What the controller may do about a distributed flood, one of `COOKIES_*`.
+    /// The controller's means against a distributed flood, one of `COOKIES_*`.
     pub cookies: u32,
-    /// Answers a second in all, 0 for any number: for the controller.
+    /// SYN cookies a second in all, 0 for no limit: for the controller.
     pub cookie_rate: u32,
-    /// Answers a second to one /24 or /48, 0 for any number: for the controller.
+    /// SYN cookies a second to one /24 or /48, 0 for no limit: for the controller.
     pub cookie_prefix_rate: u32,
 }
 
-/// [`Config::cookies`]: nothing.
+/// [`Config::cookies`]: no SYN cookies.
 pub const COOKIES_OFF: u32 = 0;
-/// [`Config::cookies`]: the best there is.
+/// [`Config::cookies`]: the best means available.
 pub const COOKIES_AUTO: u32 = 1;
-/// [`Config::cookies`]: have the kernel answer with SYN cookies.
+/// [`Config::cookies`]: the kernel sends SYN cookies.
 pub const COOKIES_KERNEL: u32 = 2;
-/// [`Config::cookies`]: answer with SYN cookies in the driver.
+/// [`Config::cookies`]: XDP sends SYN cookies.
 pub const COOKIES_XDP: u32 = 3;
 
 impl Config {
-    /// The rate limit of one source.
+    /// Returns the rate limit of one source.
     #[inline(always)]
     pub const fn syn_limit(&self) -> RateLimit {
         RateLimit { interval_ns: self.syn_interval_ns, tolerance_ns: self.syn_tolerance_ns }
     }
 
-    /// The rate limit of one prefix.
+    /// Returns the rate limit of one prefix.
     #[inline(always)]
     pub const fn prefix_limit(&self) -> RateLimit {
         RateLimit { interval_ns: self.prefix_interval_ns, tolerance_ns: self.prefix_tolerance_ns }
     }
 
-    /// Whether all bits of `flag` are set.
+    /// Reports whether all bits of `flag` are set.
     #[inline(always)]
     pub const fn has(&self, flag: u32) -> bool {
         self.flags & flag == flag
     }
 }
 
-/// Words in a [`PortSet`].
 pub const PORT_WORDS: usize = 65_536 / 64;
 
 /// A set of TCP ports, one bit each: port `p` is bit `p % 64` of word `p / 64`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortSet {
-    /// The bits.
     pub words: [u64; PORT_WORDS],
 }
 
 impl PortSet {
-    /// No port.
     pub const EMPTY: Self = Self { words: [0; PORT_WORDS] };
 
-    /// Adds a port.
     pub const fn insert(&mut self, port: u16) {
         self.words[(port >> 6) as usize] |= 1 << (port & 63);
     }
 
-    /// Whether the port is in the set.
     #[inline(always)]
     pub const fn contains(&self, port: u16) -> bool {
         self.words[(port >> 6) as usize] >> (port & 63) & 1 != 0
     }
 }
 
-/// Slots in `COUNTERS`, more than there are reasons, so that a later version can add some and still take
+/// Number of slots in `COUNTERS`: more than there are reasons, so that a later version with further reasons can still take
 /// over the counters of this one.
 pub const COUNTER_SLOTS: u32 = 64;
 
@@ -144,64 +141,59 @@ pub const COUNTER_SLOTS: u32 = 64;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counter {
-    /// Packets.
     pub packets: u64,
-    /// Bytes of those packets as seen by the program: from the Ethernet header, without the checksum, and of
-    /// a packet spread over several buffers only the first.
+    /// Bytes of those packets as the program sees them: from the Ethernet header on, without the frame checksum; of a
+    /// packet in several buffers, only the first one.
     pub bytes: u64,
 }
 
-/// Something rare that happened in the datapath, read by the controller from `EVENTS`.
+/// A rare event in the datapath, which the controller reads from `EVENTS`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatapathEvent {
-    /// When.
     pub at_ns: u64,
-    /// Who.
     pub source: SourceKey,
-    /// What, as [`Reason::index`].
+    /// [`Reason::index`] of the event.
     pub reason: u32,
-    /// The port it was after.
+    /// Destination port of the packet.
     pub port: u16,
     /// Zero.
     pub reserved: u16,
 }
 
-/// What one CPU keeps besides the counters.
+/// The state of one CPU besides its counters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuState {
-    /// The bucket that bounds events to [`EVENT_LIMIT`], see [`crate::gcra::take`].
+    /// State of [`EVENT_LIMIT`], see [`crate::gcra::take`].
     pub event_tat_ns: u64,
     /// Events written to the ring buffer.
     pub events_sent: u64,
-    /// Events that were over the limit or found the ring buffer full.
+    /// Events over the limit, or for which the ring buffer had no room.
     pub events_suppressed: u64,
-    /// Who gets an entry among the sources.
+    /// Admission to the table of sources.
     pub sources: Admission,
-    /// Who gets an entry among the prefixes.
+    /// Admission to the table of prefixes.
     pub prefixes: Admission,
-    /// The timer tick at which `clock_ns` was read.
+    /// Timer tick of the clock reading.
     pub clock_tick: u64,
-    /// The clock at that tick, in nanoseconds.
+    /// Clock reading of that tick, in nanoseconds.
     pub clock_ns: u64,
-    /// The bucket of this CPU's answers, see [`SynCookieConfig::limit`].
+    /// State of this CPU's SYN cookie limit, see [`SynCookieConfig::limit`].
     pub cookie_tat_ns: u64,
-    /// Of no meaning: values are put here to be taken back.
+    /// Scratch space through which a value becomes unknown to the verifier.
     pub scratch: u64,
     /// Zero.
     pub reserved: [u64; 3],
 }
 
-/// Events a CPU may emit: 20 a second, bursts of 40.
+/// Events that one CPU may send: 20 a second, in bursts of up to 40.
 pub const EVENT_LIMIT: RateLimit = RateLimit::new(20, 40);
 
 const _: () = {
     assert!(size_of::<Config>() == 120);
     assert!(size_of::<PortSet>() == 8192);
     assert!(size_of::<Counter>() == 16);
-    assert!(size_of::<SourceKey>() == 16);
-    assert!(size_of::<SourceState>() == 48);
     assert!(size_of::<DatapathEvent>() == 32);
     assert!(size_of::<CpuState>() == 192);
     assert!(size_of::<SynCookieConfig>() == 72);
@@ -219,12 +211,12 @@ const _: () = {
 #[cfg(feature = "user")]
 mod user {
     use super::*;
-    use crate::hyperloglog::HyperLogLog;
+    use crate::{hyperloglog::HyperLogLog, source::SourceState};
 
     macro_rules! pod {
         ($($type:ty),+) => {$(
-            // SAFETY: repr(C), integers only, no padding (the size is asserted above and is the sum of the
-            // fields), every bit pattern valid.
+            // SAFETY: repr(C), integers only, every bit pattern valid, and no padding: the asserted size is the sum of
+            // the fields.
             unsafe impl aya::Pod for $type {}
         )+};
     }
@@ -254,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_set_holds_exactly_its_ports() {
+    fn port_set_contains_exactly_its_ports() {
         let mut set = PortSet::EMPTY;
         for port in [0, 63, 64, 443, 65_535] {
             set.insert(port);

@@ -1,63 +1,63 @@
-//! Who gets an entry in a table of limited size: the rule that keeps forged sources out of it. Pure; each CPU
-//! has its own state, so nothing here is shared.
+//! Admission to a table of limited size: the rule that keeps forged sources out of it. Pure; each CPU has its own state, so
+//! nothing here is shared.
 //!
-//! In calm every new source is given an entry and counted exactly. When new sources come faster than
-//! [`INSERT_LIMIT`], the CPU turns *crowded*: the sketch stands in front of the table, and only a source whose
-//! estimate has reached the promotion mark is looked up and, if need be, given an entry. Crowding ends
-//! [`PRESSURE_NS`] after new sources have last come too fast. If even the promoted are too many – the line is so
-//! fast that collisions lift everybody over the mark – the mark is raised for a while.
+//! Normally every new source gets an entry, and its SYNs are counted exactly. When new sources exceed [`INSERT_LIMIT`], the
+//! CPU goes *under pressure*: the sketch then stands in front of the table, and the program looks up, and if necessary
+//! admits, only sources whose estimate has reached the promotion threshold. The pressure ends [`PRESSURE_NS`] after new
+//! sources last exceeded the limit. If even promoted sources are too many, because the line is so fast that collisions
+//! lift every source over the threshold, the threshold is raised for a while.
 
 use crate::gcra::{self, RateLimit};
 
-/// Entries a CPU may give to new sources without asking the sketch: 10 000 a second, 20 000 at once.
+/// New sources that one CPU admits without consulting the sketch: 10 000 a second, 20 000 at once.
 pub const INSERT_LIMIT: RateLimit = RateLimit::new(10_000, 20_000);
-/// Entries a CPU may give to promoted sources while crowded: 5000 a second, 10 000 at once.
+/// Promoted sources that one CPU admits while under pressure: 5000 a second, 10 000 at once.
 pub const PROMOTION_LIMIT: RateLimit = RateLimit::new(5_000, 10_000);
-/// Estimate from which a source is looked up while crowded. A steady sender of `mark` SYNs an epoch (123 a
-/// second) always has it, see [`crate::count_min`].
+/// Estimate from which a source is looked up while under pressure. A sender with a steady rate of this many SYNs an epoch
+/// (123 a second) always reaches it, see [`crate::count_min`].
 pub const PROMOTION_THRESHOLD: u32 = 16;
-/// The mark while too many are promoted.
+/// Promotion threshold while too many sources are promoted.
 pub const PROMOTION_THRESHOLD_RAISED: u32 = 256;
-/// How long a CPU stays crowded after new sources have last come too fast, in nanoseconds.
+/// Duration of the pressure after new sources last exceeded the limit, in nanoseconds.
 pub const PRESSURE_NS: u64 = 2_000_000_000;
-/// How long the mark stays raised, in nanoseconds.
+/// Duration of a raised threshold, in nanoseconds.
 pub const THRESHOLD_RAISED_NS: u64 = 1_000_000_000;
 
-/// A CPU's state for one table.
+/// The state of one CPU for one table.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
-    /// The bucket of [`INSERT_LIMIT`].
+    /// State of [`INSERT_LIMIT`].
     pub insert_tat_ns: u64,
-    /// The bucket of [`PROMOTION_LIMIT`].
+    /// State of [`PROMOTION_LIMIT`].
     pub promotion_tat_ns: u64,
-    /// Crowded until then.
+    /// End of the pressure.
     pub pressure_until_ns: u64,
-    /// The mark is raised until then.
+    /// End of the raised threshold.
     pub threshold_raised_until_ns: u64,
-    /// Sources that were given an entry.
+    /// Admitted sources.
     pub inserts: u64,
-    /// Those of them that the sketch promoted.
+    /// Admitted sources that the sketch promoted.
     pub promotions: u64,
-    /// SYNs that passed without an entry to be charged to.
+    /// SYNs that passed without an entry to charge.
     pub not_admitted: u64,
 }
 
 impl Admission {
-    /// Whether the sketch stands in front of the table.
+    /// Reports whether the sketch stands in front of the table.
     #[inline(always)]
     pub const fn is_under_pressure(&self, now_ns: u64) -> bool {
         now_ns < self.pressure_until_ns
     }
 
-    /// The estimate from which a source is looked up while crowded.
+    /// Returns the estimate from which a source is looked up while under pressure.
     #[inline(always)]
     pub const fn promotion_threshold(&self, now_ns: u64) -> u32 {
         if now_ns < self.threshold_raised_until_ns { PROMOTION_THRESHOLD_RAISED } else { PROMOTION_THRESHOLD }
     }
 
-    /// Takes notice of a new source: whether it may have an entry without further ado. If not, the CPU is
-    /// crowded from now on, or for longer.
+    /// Charges a new source to [`INSERT_LIMIT`] and reports whether it may have an entry. If not, the pressure starts, or is
+    /// extended.
     #[inline(always)]
     pub const fn admit_new(&mut self, now_ns: u64) -> bool {
         match gcra::take(self.insert_tat_ns, INSERT_LIMIT, now_ns) {
@@ -72,7 +72,8 @@ impl Admission {
         }
     }
 
-    /// Whether a source that has reached the mark may have an entry. If not, the mark is raised.
+    /// Charges a source that has reached the threshold to [`PROMOTION_LIMIT`] and reports whether it may have an entry. If
+    /// not, the threshold is raised.
     #[inline(always)]
     pub const fn promote(&mut self, now_ns: u64) -> bool {
         match gcra::take(self.promotion_tat_ns, PROMOTION_LIMIT, now_ns) {
@@ -96,33 +97,33 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// New sources at `rate` a second for `seconds`: the state after, and how many were let in.
+    /// Feeds `rate` new sources a second for `seconds`. Returns the state afterwards and the number of admitted sources.
     fn flood(mut state: Admission, from_ns: u64, rate: u64, seconds: u64) -> (Admission, u64) {
         let admitted = (0..rate * seconds).filter(|i| state.admit_new(from_ns + i * SECOND / rate)).count();
         (state, admitted as u64)
     }
 
     #[test]
-    fn calm_lets_everybody_in_and_a_flood_ends_that_within_the_burst() {
+    fn flood_of_new_sources_is_stopped_within_the_burst() {
         let (calm, admitted) = flood(Admission::default(), SECOND, 9_000, 10);
         assert_eq!((calm.is_under_pressure(11 * SECOND), admitted), (false, 90_000));
-        let (crowded, admitted) = flood(Admission::default(), SECOND, 1_000_000, 1);
-        assert!(crowded.is_under_pressure(2 * SECOND));
+        let (flooded, admitted) = flood(Admission::default(), SECOND, 1_000_000, 1);
+        assert!(flooded.is_under_pressure(2 * SECOND));
         assert!(admitted <= 30_001, "{admitted}");
     }
 
     #[test]
-    fn crowding_lasts_as_long_as_the_flood_and_two_seconds_more() {
+    fn pressure_lasts_two_seconds_longer_than_the_flood() {
         let (state, _) = flood(Admission::default(), SECOND, 100_000, 3);
         assert!(state.is_under_pressure(6 * SECOND - SECOND / 10));
         assert!(!state.is_under_pressure(6 * SECOND + SECOND / 10));
-        // Traffic that the limit allows does not prolong it.
+        // Traffic within the limit does not extend the pressure.
         let (state, _) = flood(state, 4 * SECOND, 5_000, 3);
         assert!(!state.is_under_pressure(7 * SECOND));
     }
 
     #[test]
-    fn too_many_promotions_raise_the_mark_for_a_second() {
+    fn too_many_promotions_raise_the_threshold_for_a_second() {
         let mut state = Admission::default();
         let promoted = (0..20_000u64).filter(|i| state.promote(SECOND + i)).count();
         assert_eq!(promoted as u64, 10_000);

@@ -1,62 +1,62 @@
 //! A count-min sketch of recent SYNs per source (Cormode, Muthukrishnan: An Improved Data Stream Summary, 2005)
 //! with conservative update (Estan, Varghese: New Directions in Traffic Measurement, 2002). It needs no sweep: a
-//! cell carries the epoch of its last change, and its count halves with each epoch that has passed since.
+//! cell carries the epoch of its last change, and its count halves with each epoch since.
 //!
-//! The estimate is never below what a source sent in this epoch, apart from updates that two CPUs lose to each
-//! other, and is above the decayed truth by what collides in *both* rows. Cells are 16 bits, so that the whole
-//! table stays in a core's L2 cache: 6 bits of epoch, 10 bits of count. A cell untouched for a multiple of 64
-//! epochs looks recent; it then takes two of them, both once high, to make an estimate too high.
+//! The estimate is never below the number of SYNs that a source sent in this epoch, apart from updates that two CPUs lose
+//! to each other, and it exceeds the decayed truth by the collisions common to *both* rows. Cells have 16 bits, so that the
+//! whole table stays in a core's L2 cache: 6 bits of epoch, 10 bits of count. A cell that has not changed for a multiple of
+//! 64 epochs seems recent; only two such cells, both with a high count, make an estimate too high.
 
 use crate::verifier::branchless;
 
-/// Rows; a source has one cell in each.
+/// Number of rows; a source has one cell in each.
 pub const ROWS: usize = 2;
-/// Cells a row.
+/// Number of cells in a row.
 pub const WIDTH: usize = 1 << 16;
-/// Highest count a cell can hold.
+/// Highest count of a cell.
 pub const COUNT_MAX: u32 = (1 << COUNT_BITS) - 1;
-/// Nanoseconds in an epoch, as a power of two: 134 ms.
+/// Duration of an epoch, as a power of two of nanoseconds: 134 ms.
 pub const EPOCH_SHIFT: u32 = 27;
 
 const COUNT_BITS: u32 = 10;
 const AGE_MASK: u32 = (1 << (16 - COUNT_BITS)) - 1;
 
-/// The cells.
+/// The cells of the sketch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountMinSketch {
-    /// Row by row.
     pub cells: [[u16; WIDTH]; ROWS],
 }
 
-/// The epoch of a moment.
+/// Returns the epoch of a point in time.
 #[inline(always)]
 pub const fn epoch(now_ns: u64) -> u32 {
     (now_ns >> EPOCH_SHIFT) as u32
 }
 
-/// The cell of a hash in a row. The rows take bits that do not overlap.
+/// Returns the index of a hash's cell in a row. The rows use different bits of the hash.
 #[inline(always)]
 pub const fn index(hash: u64, row: usize) -> usize {
     (hash >> (16 * row)) as usize & (WIDTH - 1)
 }
 
-/// What a cell counts in `epoch`.
+/// Returns a cell's count in `epoch`.
 #[inline(always)]
 pub const fn count(cell: u16, epoch: u32) -> u32 {
     let age = epoch.wrapping_sub((cell >> COUNT_BITS) as u32) & AGE_MASK;
-    // Shifted out entirely after ten epochs. As 64 bits, because a shift by more than the width is not defined.
+    // After ten epochs all bits are shifted out. In 64 bits, because a shift by more than the width is not defined.
     ((cell as u64 & COUNT_MAX as u64) >> age) as u32
 }
 
-/// A cell that counts `count` (at most [`COUNT_MAX`]) in `epoch`.
+/// Returns a cell with this count (at most [`COUNT_MAX`]) in `epoch`.
 #[inline(always)]
 pub const fn cell(count: u32, epoch: u32) -> u16 {
     ((epoch & AGE_MASK) << COUNT_BITS | count) as u16
 }
 
-/// Counts so many SYNs in a source's two cells: their new values and the new estimate. Only a cell below the
-/// estimate is raised to it. Which of two forged sources' cells is the lower one is anybody's guess, hence no jumps.
+/// Adds SYNs to a source's two cells. Returns the new cells and the new estimate. A cell below the estimate is raised to
+/// it; a higher one keeps its count. The code has no branches: the order of a forged source's two cells is random, and a
+/// branch on it would be mispredicted half the time.
 #[inline(always)]
 pub fn update(cells: [u16; ROWS], epoch: u32, syns: u64) -> ([u16; ROWS], u32) {
     let counts = [u64::from(count(cells[0], epoch)), u64::from(count(cells[1], epoch))];
@@ -67,10 +67,9 @@ pub fn update(cells: [u16; ROWS], epoch: u32, syns: u64) -> ([u16; ROWS], u32) {
 }
 
 impl CountMinSketch {
-    /// Nothing counted.
     pub const EMPTY: Self = Self { cells: [[0; WIDTH]; ROWS] };
 
-    /// Counts one SYN of the source with this hash and returns the estimate.
+    /// Adds one SYN of the source with this hash and returns the estimate.
     pub fn add(&mut self, hash: u64, epoch: u32) -> u32 {
         let at = [index(hash, 0), index(hash, 1)];
         let (cells, estimate) = update([self.cells[0][at[0]], self.cells[1][at[1]]], epoch, 1);
@@ -94,44 +93,44 @@ mod tests {
     }
 
     fn empty() -> Box<CountMinSketch> {
-        // On the heap from the start: half a megabyte does not belong on a test's stack.
+        // On the heap from the start: half a megabyte is too much for a test's stack.
         let rows: Box<[[u16; WIDTH]; ROWS]> = vec![[0u16; WIDTH]; ROWS].try_into().expect("two rows");
         Box::new(CountMinSketch { cells: *rows })
     }
 
     #[test]
-    fn counts_halve_with_each_epoch_and_vanish_after_ten() {
+    fn counts_halve_each_epoch_and_vanish_after_ten() {
         let full = cell(COUNT_MAX, 100);
         for age in 0..64 {
             let expected = if age < 10 { COUNT_MAX >> age } else { 0 };
             assert_eq!(count(full, 100 + age), expected, "age {age}");
         }
-        assert_eq!(count(full, 164), COUNT_MAX, "the documented wrap");
-        assert_eq!(count(cell(5, u32::MAX), 0), 2, "across the epoch's own wrap");
+        assert_eq!(count(full, 164), COUNT_MAX, "the documented wraparound");
+        assert_eq!(count(cell(5, u32::MAX), 0), 2, "across the epoch's own wraparound");
     }
 
-    /// The figures the admission marks rest on: at 1.5 million forged SYNs a second nobody who sent one reaches
-    /// the mark, and a steady sender of 123 SYNs a second stays above it at all times.
+    /// The basis of the promotion threshold: at 1.5 million forged SYNs a second, fewer than one SYN in 1000 from a source
+    /// that sent just this one reaches it, and a sender of a steady 123 SYNs a second is always above it.
     #[test]
-    fn noise_stays_below_the_mark_and_offenders_above() {
+    fn noise_stays_below_the_threshold_and_senders_above() {
         use crate::admission::PROMOTION_THRESHOLD;
         let mut sketch = empty();
         let per_epoch = (1.5e6 * 0.134) as u32;
-        let (mut forged, mut false_marks, mut next) = (0u64, 0u64, 0u32);
+        let (mut forged, mut promoted, mut next) = (0u64, 0u64, 0u32);
         for epoch in 1..=30u32 {
             let mut lowest = u32::MAX;
             for i in 0..per_epoch {
                 next = next.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let estimate = sketch.add(hash(next & 0x00ff_ffff | 0x0a00_0000), epoch);
                 forged += 1;
-                false_marks += u64::from(estimate >= PROMOTION_THRESHOLD);
+                promoted += u64::from(estimate >= PROMOTION_THRESHOLD);
                 if i % (per_epoch / 17) == 0 {
                     lowest = lowest.min(sketch.add(hash(1), epoch));
                 }
             }
             assert!(epoch < 8 || lowest >= PROMOTION_THRESHOLD, "epoch {epoch}: {lowest}");
         }
-        assert!(false_marks * 1000 < forged, "{false_marks} of {forged}");
+        assert!(promoted * 1000 < forged, "{promoted} of {forged}");
     }
 
     proptest! {
@@ -147,7 +146,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cell_keeps_its_count_and_never_overflows(
+        fn cell_keeps_its_count_and_never_overflows(
             value in 0..=COUNT_MAX,
             epoch: u32,
             cells: [u16; 2],

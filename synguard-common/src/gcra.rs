@@ -1,31 +1,31 @@
-//! The per-source rate limit: the generic cell rate algorithm (GCRA) in its virtual scheduling form
-//! (ITU-T I.371, annex A), which is a token bucket kept in one number. Pure integer arithmetic, no division,
-//! no window edges.
+//! The rate limit of one source: the generic cell rate algorithm (GCRA) in its virtual scheduling form
+//! (ITU-T I.371, annex A), which is a token bucket in a single number. Pure integer arithmetic, without division and
+//! without window edges.
 //!
-//! The state is the *theoretical arrival time* (TAT): when the bucket will be full again. A packet conforms
-//! if the TAT is no more than a tolerance ahead of now, and then moves it on by one emission interval.
+//! The state is the *theoretical arrival time* (TAT): the time at which the bucket will be full again. A packet conforms
+//! if the TAT is at most a tolerance ahead of the present, and then advances the TAT by one emission interval.
 
-/// Highest rate that may be configured, in SYNs a second. At it the interval is 1000 ns, so rounding the
-/// interval to whole nanoseconds changes the rate by less than 0.1 %.
+/// Highest configurable rate, in SYNs a second. Its interval is 1000 ns, so rounding the interval to whole nanoseconds
+/// changes the rate by less than 0.1 %.
 pub const RATE_MAX: u32 = 1_000_000;
-/// Highest burst that may be configured, in SYNs.
+/// Highest configurable burst, in SYNs.
 pub const BURST_MAX: u32 = 10_000_000;
-/// Coarsest step of the datapath's clock: one timer tick at 100 Hz, in nanoseconds. SYNs that arrive within
-/// one step look simultaneous, so a burst must hold at least what the rate allows in a step.
+/// Coarsest step of the datapath's clock: one timer tick at 100 Hz, in nanoseconds. SYNs that arrive within one step seem
+/// simultaneous, so a burst must have room for the SYNs that the rate allows in a step.
 pub const CLOCK_STEP_NS: u64 = 10_000_000;
 
 /// A rate limit in the form the datapath uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Nanoseconds between packets at exactly the rate. 0 means that there is no limit.
+    /// Time between packets at exactly the rate, in nanoseconds; 0: no limit.
     pub interval_ns: u64,
-    /// How far ahead of now the TAT may be for a packet to conform, in nanoseconds.
+    /// Distance by which the TAT may be ahead of the present for a packet to conform, in nanoseconds.
     pub tolerance_ns: u64,
 }
 
 impl RateLimit {
-    /// The limit of `rate` packets a second with bursts of `burst`: after a long silence exactly `burst`
-    /// packets conform at once. `rate` is taken into 1 to [`RATE_MAX`], `burst` into 1 to [`BURST_MAX`].
+    /// Returns the limit of `rate` packets a second with bursts of `burst`: after a long silence exactly `burst` packets
+    /// conform at once. `rate` is clamped to 1 to [`RATE_MAX`], `burst` to 1 to [`BURST_MAX`].
     pub const fn new(rate: u32, burst: u32) -> Self {
         let rate = if rate < 1 {
             1
@@ -46,20 +46,20 @@ impl RateLimit {
     }
 }
 
-/// The smallest burst that does not reject traffic at the rate itself merely because the clock is coarse.
+/// Returns the smallest burst with which traffic at exactly the rate conforms in spite of the coarse clock.
 pub const fn burst_min(rate: u32) -> u32 {
     let per_step = (rate as u64 * CLOCK_STEP_NS).div_ceil(1_000_000_000);
     per_step as u32 + 1
 }
 
-/// How much further ahead than the limit can explain a TAT may be before it counts as left over from a looser
-/// limit or another clock, in nanoseconds. Far above the skew between two CPUs' readings of the clock.
+/// Distance by which a TAT may exceed the limit's own maximum before it counts as left over from a looser limit or another
+/// clock, in nanoseconds. Far above the skew between two CPUs' readings of the clock.
 const STALE_NS: u64 = 1_000_000_000;
 
-/// Takes one packet at `now_ns` from the bucket `tat_ns` and returns its new state, or `None` if the packet
-/// exceeds the limit (the state then stays as it is). A state of 0 is a full bucket. A TAT that this limit
-/// cannot have led to – it was made stricter, or the clock began anew – is a full bucket too, so that no
-/// source is shut out for longer than the limit in force says.
+/// Takes one packet at `now_ns` from the bucket `tat_ns`. Returns the bucket's new state, or `None` if the packet exceeds
+/// the limit and the state stays unchanged. A state of 0 is a full bucket. A TAT that this limit cannot have produced,
+/// because the limit became stricter or the clock restarted, is a full bucket too, so that no source is blocked for
+/// longer than the present limit allows.
 #[inline(always)]
 pub const fn take(tat_ns: u64, limit: RateLimit, now_ns: u64) -> Option<u64> {
     let ahead_ns = tat_ns.wrapping_sub(now_ns);
@@ -69,8 +69,8 @@ pub const fn take(tat_ns: u64, limit: RateLimit, now_ns: u64) -> Option<u64> {
     if ahead_ns > limit.tolerance_ns { None } else { Some(tat_ns.wrapping_add(limit.interval_ns)) }
 }
 
-/// Whether a source is in hold at `now_ns`. A hold longer than the setting allows was begun under another one,
-/// which no longer holds.
+/// Reports whether a source is in hold at `now_ns`. A hold longer than the setting allows began under an earlier setting,
+/// and counts no longer.
 #[inline(always)]
 pub const fn is_held(hold_until_ns: u64, hold_ns: u64, now_ns: u64) -> bool {
     now_ns < hold_until_ns && hold_until_ns - now_ns <= hold_ns
@@ -87,7 +87,7 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// Feeds arrivals (ascending) to one bucket and returns which conformed.
+    /// Feeds ascending arrival times to one bucket, and returns for each whether it conformed.
     fn run(limit: RateLimit, arrivals: &[u64]) -> Vec<bool> {
         let mut tat = 0;
         arrivals
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_source_may_send_exactly_its_burst_at_once() {
+    fn silent_source_may_send_exactly_its_burst_at_once() {
         for burst in [1, 2, 10, 1000] {
             let at_once = std::vec![5 * SECOND; burst as usize + 50];
             assert_eq!(passed(RateLimit::new(50, burst), &at_once), burst as usize);
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn a_source_at_exactly_the_rate_always_passes() {
+    fn source_at_exactly_the_rate_always_passes() {
         let limit = RateLimit::new(50, 1);
         let steady: Vec<u64> = (1..=1000).map(|i| SECOND + i * SECOND / 50).collect();
         assert_eq!(passed(limit, &steady), 1000);
     }
 
     #[test]
-    fn the_smallest_burst_tolerates_the_coarsest_clock() {
+    fn smallest_burst_tolerates_the_coarsest_clock() {
         for rate in [1, 50, 99, 100, 101, 1000, 12_345, RATE_MAX] {
             let limit = RateLimit::new(rate, burst_min(rate));
             let coarse = |t: u64| t / CLOCK_STEP_NS * CLOCK_STEP_NS;
@@ -132,19 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn a_stricter_limit_does_not_lock_out_what_the_looser_one_allowed() {
+    fn stricter_limit_forgets_the_debt_of_a_looser_one() {
         let loose = RateLimit::new(1, BURST_MAX);
-        let tat = take(now_far_ahead(loose), loose, 10 * SECOND).expect("conforms");
+        let tat = take(farthest_tat(loose), loose, 10 * SECOND).expect("conforms");
         let strict = RateLimit::new(50, 100);
         assert_eq!(take(tat, strict, 10 * SECOND), Some(10 * SECOND + strict.interval_ns));
     }
 
-    fn now_far_ahead(limit: RateLimit) -> u64 {
+    fn farthest_tat(limit: RateLimit) -> u64 {
         10 * SECOND + limit.tolerance_ns
     }
 
     proptest! {
-        /// In any window of any length no more than burst + rate x length conform.
+        /// In any window no more than burst + rate x length packets conform.
         #[test]
         fn never_more_than_burst_and_rate(
             rate in 1u32..2_000,
@@ -165,9 +165,9 @@ mod tests {
             }
         }
 
-        /// A packet is refused only if the source has used its burst up: it conforms after `interval`.
+        /// A packet exceeds the limit only if the source has used up its burst, and conforms one interval later.
         #[test]
-        fn a_refused_source_conforms_again_within_one_interval(
+        fn refused_source_conforms_again_after_one_interval(
             rate in 1u32..100_000, burst in 1u32..1_000, now in SECOND..1_000 * SECOND,
         ) {
             let limit = RateLimit::new(rate, burst);
@@ -179,7 +179,7 @@ mod tests {
             prop_assert!(take(tat, limit, now + limit.interval_ns).is_some());
         }
 
-        /// No state and no clock reading makes the arithmetic overflow or shuts a source out for good.
+        /// No state and no clock reading makes the arithmetic overflow or blocks a source for good.
         #[test]
         fn any_state_recovers(tat: u64, now in 0u64..1 << 62, rate in 1u32..=RATE_MAX, burst in 1u32..=BURST_MAX) {
             let limit = RateLimit::new(rate, burst);

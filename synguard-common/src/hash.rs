@@ -1,11 +1,11 @@
-//! A seeded hash of an address, from which the sketch's cells and the distinct count's registers are chosen.
+//! A seeded hash of an address, which selects the cells of sketches, the registers of HyperLogLog and the slots of caches.
 
 use crate::addr::Halves;
 
-/// Mixes an address with a secret seed into 64 bits that depend on all of it. The multiply and xor-shift rounds
-/// are those of SplitMix64's finaliser (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
-/// 2014), with a seed word entering before each half. It is no cryptographic hash; it need only keep somebody
-/// who sees none of its output from choosing addresses that collide.
+/// Mixes an address with a secret seed into 64 bits, each of which depends on the whole input. The multiply and xor-shift
+/// rounds are those of SplitMix64's finaliser (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+/// 2014), with a seed word added before each half. This is no cryptographic hash; it only has to prevent an attacker who
+/// sees none of its output from choosing addresses that collide.
 #[inline(always)]
 pub const fn mix(address: Halves, seed: Halves) -> u64 {
     let mut h = address[0] ^ seed[0];
@@ -26,8 +26,8 @@ mod tests {
 
     #[test]
     fn neighbouring_addresses_spread_evenly() {
-        // A flood from consecutive addresses must fill the cells as random ones would: chi-squared over 256
-        // buckets of the bits each user takes, 255 degrees of freedom, 99.9 % quantile 330.
+        // Consecutive addresses must fill the cells as random ones would: chi-squared over 256 buckets of the bits that
+        // each user of the hash takes, 255 degrees of freedom, 99.9 % quantile 330.
         for shift in [0, 16, 32, 48, 52] {
             let mut buckets = vec![0u32; 256];
             for i in 0..256_000u32 {
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn both_halves_and_both_seeds_matter() {
+    fn hash_depends_on_both_halves_and_both_seeds() {
         let all: Vec<u64> = vec![
             mix([0, 0], [0, 0]),
             mix([1, 0], [0, 0]),

@@ -1,33 +1,33 @@
-//! A CPU's short memory of the sources it has just found in hold. Pure; each CPU has its own, so nothing here is
-//! shared.
+//! A CPU's cache of the sources in hold. Pure; each CPU has its own, so nothing here is shared.
 //!
-//! A source in hold sends many SYNs within one tick of the clock, and between two readings of the clock nothing
-//! can end its hold. So the table of sources, whose lookup is most of what such a SYN costs, need be asked only
-//! once a tick: what follows in the same tick is dropped from here. The SYNs dropped so are written to the
-//! source's entry when it is next looked up, or when another source takes its slot.
+//! A source in hold sends many SYNs within one tick of the clock, and between two readings of the clock its hold cannot
+//! end. A lookup in the table of sources is most of the cost of such a SYN, so one per tick must suffice: the cache drops
+//! the following SYNs of the same tick. They are *pending* until the next lookup of the source's entry, or until another
+//! source takes the slot, and are then added to the entry.
 
 use crate::source::SourceKey;
 
-/// Slots, a power of two. A source has one, chosen by its hash; one whose slot is taken is looked up instead.
+/// Number of slots, a power of two. The hash of a source selects its only slot; if another source has it, the program
+/// looks up the table instead.
 pub const SLOTS: usize = 64;
 
-/// One source.
+/// The slot of one source.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HoldSlot {
-    /// Who; meaningless while `at_ns` is 0.
+    /// The source; without meaning while `at_ns` is 0.
     pub source: SourceKey,
-    /// The reading of the clock at which it was last found in hold, in nanoseconds.
+    /// Clock reading of the lookup that found the source in hold, in nanoseconds.
     pub at_ns: u64,
-    /// SYNs dropped since that its entry does not count yet.
+    /// SYNs dropped since then that the source's entry does not include yet.
     pub pending: u64,
 }
 
-/// The slots of a CPU.
+/// The cache of one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldCache {
-    /// By [`index`].
+    /// Slots by [`index`].
     pub slots: [HoldSlot; SLOTS],
 }
 
@@ -37,16 +37,16 @@ impl Default for HoldCache {
     }
 }
 
-/// The slot of a source with this hash.
+/// Returns the slot of a source with this hash.
 #[inline(always)]
 pub const fn index(hash: u64) -> usize {
-    // The sketch takes the hash's low half and the distinct count its other end: these bits serve neither.
+    // Bits that neither the sketch (the low half) nor HyperLogLog (the high end) uses.
     (hash >> 40) as usize & (SLOTS - 1)
 }
 
 impl HoldSlot {
-    /// Whether a source was found in hold at this very reading of the clock; if so, its SYN is dropped, and
-    /// counted here.
+    /// Reports whether the slot has this source from the same clock reading. If so, the caller drops the SYN, which becomes
+    /// pending.
     #[inline(always)]
     pub const fn hit(&mut self, source: &SourceKey, now_ns: u64) -> bool {
         let hit = self.at_ns == now_ns && self.is_of(source);
@@ -56,7 +56,7 @@ impl HoldSlot {
         hit
     }
 
-    /// The SYNs that the entry of this source does not count yet, which the caller will add to it.
+    /// Takes the pending SYNs of this source, which the caller adds to its entry.
     #[inline(always)]
     pub const fn take_pending(&mut self, source: &SourceKey) -> u64 {
         if self.pending == 0 || !self.is_of(source) {
@@ -67,7 +67,7 @@ impl HoldSlot {
         pending
     }
 
-    /// Takes back what [`Self::take_pending`] gave out, if it could not be added to the entry.
+    /// Makes SYNs from [`Self::take_pending`] pending again, if the caller could not add them to the entry.
     #[inline(always)]
     pub const fn restore(&mut self, source: &SourceKey, pending: u64) {
         if self.is_of(source) {
@@ -75,8 +75,8 @@ impl HoldSlot {
         }
     }
 
-    /// Remembers that a source was found in hold, unless the slot serves another one in this tick. Returns who
-    /// had the slot before and has SYNs that its entry does not count yet.
+    /// Inserts a source in hold, unless the slot belongs to another one in this tick. Returns the former content of the slot
+    /// if it has pending SYNs.
     #[inline(always)]
     pub const fn insert(&mut self, source: &SourceKey, now_ns: u64) -> Option<Self> {
         if self.at_ns == now_ns {
@@ -106,9 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_source_in_the_same_tick_repeats() {
+    fn hit_needs_the_same_source_in_the_same_tick() {
         let mut slot = HoldSlot::default();
-        assert!(!slot.hit(&source(1), 10), "nobody is remembered yet");
+        assert!(!slot.hit(&source(1), 10), "the slot is empty");
         assert_eq!(slot.insert(&source(1), 10), None);
         assert!(slot.hit(&source(1), 10));
         assert!(!slot.hit(&source(2), 10), "another source");
@@ -117,19 +117,19 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_in_use_is_not_fought_over() {
+    fn slot_keeps_its_source_within_a_tick() {
         let mut slot = HoldSlot::default();
         assert_eq!(slot.insert(&source(1), 10), None);
         assert_eq!(slot.insert(&source(2), 10), None);
         assert!(slot.hit(&source(1), 10));
-        let before = slot.insert(&source(2), 11).expect("source 1 has a SYN left to count");
+        let before = slot.insert(&source(2), 11).expect("source 1 has a pending SYN");
         assert_eq!((before.source, before.pending), (source(1), 1));
         assert!(slot.hit(&source(2), 11));
     }
 
     proptest! {
-        /// Whatever sources share a slot, and whoever is not looked up for a while, every SYN that was dropped is
-        /// counted for its source, once.
+        /// Every dropped SYN is counted for its source exactly once, whatever sources share a slot, and even if a source is
+        /// not looked up for a while.
         #[test]
         fn no_syn_is_lost(syns in prop::collection::vec((0u64..4, 0u64..2, any::<bool>()), 1..300)) {
             let mut slot = HoldSlot::default();

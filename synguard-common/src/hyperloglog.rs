@@ -1,46 +1,46 @@
-//! How many distinct sources sent SYNs: HyperLogLog (Flajolet, Fusy, Gandouet, Meunier, 2007) over windows of about
-//! a second. HyperLogLog carry the window they were written in, so none has to be cleared: there are two sets, one
-//! for even and one for odd windows, and the set of the last complete window stays readable for a whole window.
+//! The number of distinct sources that sent SYNs: HyperLogLog (Flajolet, Fusy, Gandouet, Meunier, 2007) over windows of about
+//! a second. Each register carries its window, so none needs clearing. There are two sets, one for even and one for odd
+//! windows, and the set of the last complete window remains readable for a whole window.
 //!
 //! The estimate uses Ertl's improved raw estimator (New cardinality estimation algorithms for HyperLogLog
-//! sketches, 2017, algorithm 4), which needs neither bias tables nor a switch between ranges; it is computed in
-//! userspace from the multiplicities that [`HyperLogLog::multiplicities`] gathers here.
+//! sketches, 2017, algorithm 4), which needs neither bias tables nor a switch between ranges. Userspace computes it from
+//! [`HyperLogLog::multiplicities`].
 
-/// HyperLogLog in a set. The standard error is 1.04 / sqrt(4096) = 1.6 %.
+/// Number of registers in a set. The standard error is 1.04 / sqrt(4096) = 1.6 %.
 pub const REGISTERS: usize = 1 << INDEX_BITS;
-/// Sets.
+/// Number of sets.
 pub const SETS: usize = 2;
-/// Nanoseconds in a window, as a power of two: 1.07 s.
+/// Duration of a window, as a power of two of nanoseconds: 1.07 s.
 pub const WINDOW_SHIFT: u32 = 30;
-/// Highest rank: the bits of the hash that are left, and one.
+/// Highest rank: one more than the number of hash bits that do not select the register.
 pub const RANK_MAX: u32 = 64 - INDEX_BITS + 1;
 
 const INDEX_BITS: u32 = 12;
 const RANK_BITS: u32 = 6;
 const TAG_MASK: u32 = (1 << (16 - RANK_BITS)) - 1;
 
-/// Both sets.
+/// The registers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HyperLogLog {
-    /// Even windows, then odd ones. Each register is 10 bits of window and 6 bits of rank.
+    /// The set of even windows, then that of odd ones. A register has 10 bits of window and 6 bits of rank.
     pub sets: [[u16; REGISTERS]; SETS],
 }
 
-/// The window of a moment.
+/// Returns the window of a point in time.
 #[inline(always)]
 pub const fn window(now_ns: u64) -> u32 {
     (now_ns >> WINDOW_SHIFT) as u32
 }
 
-/// The register of a hash: its uppermost bits, which the sketch does not use.
+/// Returns the index of a hash's register: the uppermost bits, which the sketch does not use.
 #[inline(always)]
 pub const fn index(hash: u64) -> usize {
     (hash >> (64 - INDEX_BITS)) as usize
 }
 
-/// What a register becomes when `hash` is seen in `window`, or `None` if it stays as it is. Most SYNs of a flood
-/// change nothing, and that is found out without computing a rank.
+/// Returns the new value of a register after `hash` in `window`, or `None` if it does not change. Most SYNs of a flood
+/// change nothing, which this detects without computing a rank.
 #[inline(always)]
 pub const fn observe(register: u16, hash: u64, window: u32) -> Option<u16> {
     let tag = window & TAG_MASK;
@@ -55,14 +55,14 @@ pub const fn observe(register: u16, hash: u64, window: u32) -> Option<u16> {
 
 const RANK_MASK: u32 = (1 << RANK_BITS) - 1;
 
-/// A register's rank in a window, 0 if it is of another.
+/// Returns a register's rank in a window; 0 if the register belongs to another window.
 #[inline(always)]
 const fn rank_in(register: u16, window: u32) -> u32 {
     if (register >> RANK_BITS) as u32 == window & TAG_MASK { register as u32 & RANK_MASK } else { 0 }
 }
 
-/// One more than the number of zeros at the low end of the hash, at most [`RANK_MAX`]. By halving, since BPF has
-/// no instruction to count zeros.
+/// Returns one more than the number of trailing zeros of the hash, at most [`RANK_MAX`]. Bisects, since BPF has no
+/// instruction that counts zeros.
 #[inline(always)]
 const fn rank(hash: u64) -> u32 {
     let mut rest = hash | 1 << (RANK_MAX - 1);
@@ -94,10 +94,9 @@ const fn rank(hash: u64) -> u32 {
 }
 
 impl HyperLogLog {
-    /// Nothing seen.
     pub const EMPTY: Self = Self { sets: [[0; REGISTERS]; SETS] };
 
-    /// Takes a source's hash into account.
+    /// Adds a source's hash.
     pub const fn add(&mut self, hash: u64, window: u32) {
         let register = &mut self.sets[window as usize % SETS][index(hash)];
         if let Some(new) = observe(*register, hash, window) {
@@ -105,7 +104,7 @@ impl HyperLogLog {
         }
     }
 
-    /// Adds to `window` what `other` saw in its window `theirs`: the count is then that of both together.
+    /// Merges the window `theirs` of `other` into `window`, which then counts the union of both.
     pub fn merge(&mut self, window: u32, other: &Self, theirs: u32) {
         let (mine, others) = (&mut self.sets[window as usize % SETS], &other.sets[theirs as usize % SETS]);
         for (register, &other) in mine.iter_mut().zip(others) {
@@ -116,7 +115,7 @@ impl HyperLogLog {
         }
     }
 
-    /// How many registers have each rank in `window`, those of other windows counting as rank 0.
+    /// Returns the number of registers with each rank in `window`. Registers of other windows have rank 0.
     pub fn multiplicities(&self, window: u32) -> [u32; RANK_MAX as usize + 1] {
         let mut multiplicities = [0; RANK_MAX as usize + 1];
         for &register in &self.sets[window as usize % SETS] {
@@ -134,14 +133,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_rank_is_the_position_of_the_lowest_one(hash: u64) {
+        fn rank_is_the_position_of_the_lowest_one(hash: u64) {
             let expected = hash.trailing_zeros().min(RANK_MAX - 1) + 1;
             prop_assert_eq!(rank(hash), expected);
             prop_assert_eq!(rank(hash << 20), (hash << 20).trailing_zeros().min(RANK_MAX - 1) + 1);
         }
 
         #[test]
-        fn a_register_holds_the_highest_rank_of_its_window(
+        fn register_keeps_the_highest_rank_of_its_window(
             hashes in prop::collection::vec(any::<u64>(), 1..50), zeros in 0u32..60, window: u32,
         ) {
             let mut register = 0x1234;
@@ -150,7 +149,7 @@ mod tests {
                 let hash = if hash & 1 == 0 { hash << (zeros % 53) } else { hash };
                 highest = highest.max(rank(hash));
                 register = observe(register, hash, window).unwrap_or(register);
-                // A register of another window that happens to bear the same tag may be higher.
+                // A register of another window with the same tag by chance may be higher.
                 if (0x1234 >> RANK_BITS) as u32 != window & TAG_MASK {
                     prop_assert_eq!(register as u32 & RANK_MASK, highest);
                 }
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_forgets_the_one_before_the_last() {
+    fn window_after_next_reuses_the_set() {
         let mut registers = HyperLogLog::EMPTY;
         for hash in 0..1000u64 {
             registers.add(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15), 6);
@@ -179,6 +178,6 @@ mod tests {
         one.merge(6, &two, 9);
         assert_eq!(one.multiplicities(6), both.multiplicities(6));
         one.merge(6, &two, 11);
-        assert_eq!(one.multiplicities(6), both.multiplicities(6), "nothing was seen in that window");
+        assert_eq!(one.multiplicities(6), both.multiplicities(6), "that window saw nothing");
     }
 }

@@ -1,9 +1,8 @@
-//! What the XDP program and userspace must agree on: map layouts, names, reasons and rate arithmetic.
+//! Definitions that the XDP program and userspace share: map layouts, names, reasons, and the algorithms on them.
 //!
-//! Rules for everything in here: `no_std`, no I/O, no clock, no randomness (both are arguments), integer
-//! arithmetic only. Map types are `repr(C)`, hold no `bool`, `usize`, `Option` or enum with data, spell out
-//! their padding, and assert their own size: uninitialised padding is rejected by the verifier and would
-//! leak kernel stack.
+//! Rules for this crate: `no_std`, no I/O, no clock and no randomness (both are arguments), integer arithmetic only.
+//! Map types are `repr(C)`, hold no `bool`, `usize`, `Option` or enum with data, declare their padding as fields, and
+//! assert their own size: the verifier rejects uninitialised padding, which would leak kernel stack.
 #![no_std]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 

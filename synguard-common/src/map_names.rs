@@ -1,9 +1,9 @@
-//! The name of the program and of every map, and their default sizes: the only place these are written.
+//! Names of the program and of every map, and the default sizes of the maps. They are written nowhere else.
 //!
-//! A map's name is also the name of its pin and of the `static` in the eBPF crate, and but for [`GLOBALS`] its name in the
-//! object and the kernel; `tests/tests/kernel_load.rs` checks that they agree.
+//! A map's name is also the name of its pin and of the `static` in the eBPF crate. Except for [`GLOBALS`] it is the name in
+//! the object too, and in the kernel, which cuts it after 15 bytes; `tests/tests/kernel_load.rs` checks that they agree.
 
-/// The XDP program's symbol, and the name of its pin.
+/// Symbol of the XDP program, and name of its pin.
 pub const PROGRAM: &str = "synguard";
 
 /// One [`Config`](crate::abi::Config): every live setting.
@@ -14,56 +14,57 @@ pub const PORTS: &str = "PORTS";
 pub const COUNTERS: &str = "COUNTERS";
 /// LRU hash from [`SourceKey`](crate::source::SourceKey) to [`SourceState`](crate::source::SourceState).
 pub const SOURCES: &str = "SOURCES";
-/// Ring buffer of [`Event`](crate::abi::DatapathEvent)s.
+/// Ring buffer of [`DatapathEvent`](crate::abi::DatapathEvent)s.
 pub const EVENTS: &str = "EVENTS";
 /// One per-CPU [`CpuState`](crate::abi::CpuState).
 pub const CPU_STATE: &str = "CPU_STATE";
 
-/// One [`Sketch`](crate::count_min::CountMinSketch) of sources.
+/// One [`CountMinSketch`](crate::count_min::CountMinSketch) of sources.
 pub const SOURCE_SKETCH: &str = "SOURCE_SKETCH";
 /// LRU hash from [`SourceKey`](crate::source::SourceKey), here a /24 or /48, to
 /// [`SourceState`](crate::source::SourceState).
 pub const PREFIXES: &str = "PREFIXES";
-/// One [`Sketch`](crate::count_min::CountMinSketch) of prefixes.
+/// One [`CountMinSketch`](crate::count_min::CountMinSketch) of prefixes.
 pub const PREFIX_SKETCH: &str = "PREFIX_SKETCH";
-/// One set of [`Registers`](crate::hyperloglog::HyperLogLog).
+/// One [`HyperLogLog`](crate::hyperloglog::HyperLogLog) of sources.
 pub const CARDINALITY: &str = "CARDINALITY";
 
-/// One per-CPU [`Held`](crate::hold_cache::HoldCache).
+/// One per-CPU [`HoldCache`](crate::hold_cache::HoldCache).
 pub const HOLD_CACHE: &str = "HOLD_CACHE";
 
-/// One per-CPU [`Listed`](crate::ip_list::cache::ListCache).
+/// One per-CPU [`ListCache`](crate::ip_list::cache::ListCache).
 pub const LIST_CACHE: &str = "LIST_CACHE";
-/// One [`Lists`](crate::ip_list::IpLists).
+/// One [`IpLists`](crate::ip_list::IpLists).
 pub const LISTS: &str = "LISTS";
-/// For each list, by [`List::index`](crate::ip_list::List::index), an array of [`Bucket`](crate::ip_list::table::Bucket)s,
-/// as large as it needs to be; none while the list has never had entries.
+/// The tables of the lists, by [`List::index`](crate::ip_list::List::index): each an array of
+/// [`Bucket`](crate::ip_list::table::Bucket)s of the size that the list needs; none until the list has had entries.
 pub const LIST_TABLES: &str = "LIST_TABLES";
-/// The filters of both lists, [`BLOOM_WORDS`](crate::ip_list::BLOOM_WORDS) words each.
+/// The Bloom filters of both lists, [`BLOOM_WORDS`](crate::ip_list::BLOOM_WORDS) words each.
 pub const LIST_BLOOM: &str = "LIST_BLOOM";
 
-/// One [`SynCookieConfig`](crate::syn_cookie::config::SynCookieConfig): whether and how SYNs are answered.
+/// One [`SynCookieConfig`](crate::syn_cookie::config::SynCookieConfig): whether and how XDP sends SYN cookies.
 pub const SYN_COOKIES: &str = "SYN_COOKIES";
-/// LPM trie of the addresses at which this host receives, IPv4 in mapped form, to anything: what the routing table
-/// `local` has routes of type `local` for. Userspace keeps it while SYNs are answered; SYNs to other addresses are
-/// not. A wildcard listener could otherwise seem to be that of a host that packets are merely forwarded to.
+/// LPM trie of this host's own addresses, IPv4 in IPv4-mapped form, to an unused value: the routes of type `local` in the
+/// routing table `local`. Userspace keeps it up to date while XDP sends SYN cookies, and XDP sends none to SYNs for other
+/// addresses. Without this check a wildcard listener would also match the addresses of hosts that packets are merely
+/// forwarded to.
 pub const LOCAL_ADDRS: &str = "LOCAL_ADDRS";
 /// Per-CPU [`ListenerPair`](crate::syn_cookie::listener_cache::ListenerPair)s.
 pub const LISTENER_CACHE: &str = "LISTENER_CACHE";
-/// Cells, see [`crate::syn_cookie::validated_sources`], each a `u32`. The program fills in whoever returned a valid cookie; userspace may fill
-/// in whoever has a connection.
+/// Cells of [`crate::syn_cookie::validated_sources`], each a `u32`. The program adds sources that return a valid cookie;
+/// userspace may add sources that have a connection.
 pub const VALIDATED_SOURCES: &str = "VALIDATED_SOURCES";
 /// One per-CPU [`PrefixRateSketch`](crate::syn_cookie::prefix_limit::PrefixRateSketch).
 pub const COOKIE_PREFIX_SKETCH: &str = "COOKIE_PREFIX_SKETCH";
 /// One [`SeenSyns`](crate::syn_cookie::seen_syns::SeenSyns).
 pub const SEEN_SYNS: &str = "SEEN_SYNS";
 
-/// Name of the pin of the allowlist's table, once there is one.
+/// Name of the pin of the allowlist's table, which exists from the first entry on.
 pub const ALLOW: &str = "ALLOW";
-/// Name of the pin of the blocklist's table, once there is one.
+/// Name of the pin of the blocklist's table, which exists from the first entry on.
 pub const BLOCK: &str = "BLOCK";
 
-/// Every map of the program, in the order they are pinned.
+/// Every map of the program, in the order in which the loader pins them.
 pub const MAPS: [&str; 21] = [
     CONFIG,
     PORTS,
@@ -88,8 +89,8 @@ pub const MAPS: [&str; 21] = [
     SEEN_SYNS,
 ];
 
-/// The maps of one value that the program reads at its address, and the sections they are in the object: these are also
-/// the names by which a loader and the kernel know them. Their symbols are as the maps are called.
+/// Maps of one value that the program reads at its address, and their sections in the object. A loader and the kernel know
+/// these maps by the name of the section; their symbols have the name of the map.
 pub const GLOBALS: [(&str, &str); 4] = [
     (CONFIG, ".data.CONFIG"),
     (PORTS, ".data.PORTS"),
@@ -97,7 +98,7 @@ pub const GLOBALS: [(&str, &str); 4] = [
     (SYN_COOKIES, ".data.SYN_COOKIES"),
 ];
 
-/// The pins of ABI version 2 whose maps have another name now, and that name. The layouts are the same.
+/// Pins of ABI version 2 whose map has been renamed, and the map's present name. The layouts are the same.
 pub const FORMER_NAMES: [(&str, &str); 10] = [
     ("DISTINCT", CARDINALITY),
     ("HELD", HOLD_CACHE),
@@ -111,21 +112,21 @@ pub const FORMER_NAMES: [(&str, &str); 10] = [
     ("FIRST_SYNS", SEEN_SYNS),
 ];
 
-/// What a map is called in the object, and by the kernel.
+/// Returns the name of a map in the object and, cut after 15 bytes, in the kernel.
 pub fn in_object(map: &str) -> &str {
     GLOBALS.iter().find(|(name, _)| *name == map).map_or(map, |(_, section)| section)
 }
 
-/// Default capacity of [`SOURCES`], in sources (about 32 MiB with the kernel's own overhead).
+/// Default capacity of [`SOURCES`], in sources: about 32 MiB, including the kernel's own overhead.
 pub const SOURCES_DEFAULT: u32 = 262_144;
 /// Capacity of [`PREFIXES`], in prefixes.
 pub const PREFIXES_DEFAULT: u32 = 65_536;
 /// Capacity of [`LOCAL_ADDRS`], in prefixes.
 pub const LOCAL_ADDRS_MAX: u32 = 4_096;
-/// Fewest sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128 and evicts
-/// early when it has few of them; below this the table would forget sources that still fit in it.
+/// Minimum number of sources per possible CPU. An LRU map hands out nodes to each CPU in lots of up to 128, and evicts early
+/// when it has few of them; a smaller table would evict sources for which it still has room.
 pub const SOURCES_PER_CPU_MIN: u32 = 1_024;
-/// Entries that one list may have, unless it is set otherwise.
+/// Default capacity of one list, in entries.
 pub const LIST_CAPACITY_DEFAULT: u32 = 2_097_152;
 /// Size of [`EVENTS`] in bytes; a power of two and a multiple of the page size.
 pub const EVENTS_BYTES: u32 = 64 * 1024;

@@ -1,20 +1,20 @@
-//! Why a packet passed, was dropped or was answered. Every packet has exactly one [`Reason`], which is also the index of
-//! its counter, so the counters sum to the packets seen.
+//! The table of reasons for which a packet passes, is dropped, or gets a SYN cookie. Every packet has exactly one
+//! [`Reason`], which is also the index of its counter, so the counters add up to the number of packets.
 
-/// What happens to a packet.
+/// The action on a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Handed on to the network stack.
+    /// Pass it to the network stack.
     Pass,
-    /// Discarded in the driver.
+    /// Discard it in the driver.
     Drop,
-    /// Turned into its own answer, and sent back in the driver.
+    /// Send it back from the driver, rewritten into its own reply.
     Transmit,
 }
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $index:literal, $label:literal, $verdict:ident;)+) => {
-        /// Why a packet got its verdict. The value is the index into the `COUNTERS` map.
+        /// The reason for a packet's verdict. The value is the index into the `COUNTERS` map.
         #[must_use]
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,26 +23,26 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason, in the order of its counter.
+            /// Every reason, in the order of the counters.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The name used in JSON, metrics and tables.
+            /// Returns the name in JSON, metrics and tables.
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$name => $label),+ }
             }
 
-            /// What it means, in a sentence or two; as it is documented, with links and all.
+            /// Returns the documentation of the reason, a sentence or two, links included.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+)),+ }
             }
 
-            /// The reason with this counter.
+            /// Returns the reason with this counter.
             #[inline(always)]
             pub const fn from_index(index: u32) -> Option<Self> {
                 match index { $($index => Some(Self::$name),)+ _ => None }
             }
 
-            /// What happens to a packet for this reason.
+            /// Returns the action on a packet for this reason.
             #[inline(always)]
             pub const fn verdict(self) -> Verdict {
                 match self { $(Self::$name => Verdict::$verdict),+ }
@@ -54,7 +54,7 @@ macro_rules! reasons {
 reasons! {
     /// Neither IPv4 nor IPv6: ARP, LLDP, spanning tree, PPPoE and the like.
     NotIp = 0, "not_ip", Pass;
-    /// Too short for its headers, inconsistent, or tagged more deeply than is followed.
+    /// Too short for its headers, inconsistent, or with more VLAN tags than the parser follows.
     Malformed = 1, "malformed", Pass;
     /// IP, but not TCP: UDP, ICMP, neighbour discovery, tunnels.
     NotTcp = 2, "not_tcp", Pass;
@@ -66,74 +66,73 @@ reasons! {
     UnguardedPort = 5, "unguarded_port", Pass;
     /// A SYN to a guarded port from a source within its rate.
     SynPassed = 6, "syn_passed", Pass;
-    /// A SYN to a guarded port, or one that hides its port, while no rate is configured.
+    /// A SYN to a guarded port, or a possible SYN to an unknown port, while no rate is configured.
     Unconfigured = 7, "unconfigured", Pass;
-    /// A SYN from a source without an entry in the table: too many new sources arrive and this one is not
-    /// conspicuous, or there was no room.
+    /// A SYN from a source without an entry in the table: too many new sources arrive and this one has not sent enough SYNs
+    /// to be promoted, or the table had no room.
     Untracked = 8, "untracked", Pass;
-    /// A SYN that took its source over its rate.
+    /// A SYN over the rate of its source.
     RateExceeded = 9, "rate_exceeded", Drop;
     /// A SYN from a source in hold.
     Hold = 10, "hold", Drop;
     /// A combination of TCP flags that no host sends (only with `drop-bad-flags`).
     BadFlags = 11, "bad_flags", Drop;
-    /// As [`RateExceeded`](Self::RateExceeded), but only watching.
+    /// As [`RateExceeded`](Self::RateExceeded), in monitor mode.
     WouldRateExceeded = 12, "would_rate_exceeded", Pass;
-    /// As [`Hold`](Self::Hold), but only watching.
+    /// As [`Hold`](Self::Hold), in monitor mode.
     WouldHold = 13, "would_hold", Pass;
-    /// As [`BadFlags`](Self::BadFlags), but only watching.
+    /// As [`BadFlags`](Self::BadFlags), in monitor mode.
     WouldBadFlags = 14, "would_bad_flags", Pass;
-    /// A SYN that took its prefix (/24 or /48) over the prefix rate.
+    /// A SYN over the rate of its prefix (/24 or /48).
     PrefixExceeded = 15, "prefix_exceeded", Drop;
-    /// As [`PrefixExceeded`](Self::PrefixExceeded), but only watching.
+    /// As [`PrefixExceeded`](Self::PrefixExceeded), in monitor mode.
     WouldPrefixExceeded = 16, "would_prefix_exceeded", Pass;
     /// From an address in the allowlist.
     Allowed = 17, "allowed", Pass;
     /// From an address in the blocklist.
     Blocked = 18, "blocked", Drop;
-    /// As [`Blocked`](Self::Blocked), but only watching.
+    /// As [`Blocked`](Self::Blocked), in monitor mode.
     WouldBlocked = 19, "would_blocked", Pass;
-    /// A SYN that was answered with a SYN cookie.
+    /// A SYN to which XDP replied with a SYN cookie.
     SynCookieSent = 20, "syn_cookie_sent", Transmit;
-    /// A SYN over the rate of answers in all.
+    /// A SYN over the rate of SYN cookies in all.
     CookieRateExceeded = 21, "cookie_rate_exceeded", Drop;
-    /// A SYN whose network (/24 or /48) is over its rate of answers.
+    /// A SYN over the rate of SYN cookies to its prefix (/24 or /48).
     CookiePrefixRateExceeded = 22, "cookie_prefix_rate_exceeded", Drop;
-    /// A SYN seen for the first time, while only those that are sent again are answered.
+    /// A SYN seen for the first time, while XDP sends cookies only to retransmitted SYNs.
     FirstSyn = 23, "first_syn", Drop;
     /// A SYN to a port on which this host has no listener at that address, or to an address of another host.
     NoListener = 24, "no_listener", Pass;
-    /// A SYN for which the kernel gave no cookie: its accept queue is full, or `tcp_syncookies` is not 2.
+    /// A SYN for which the kernel gave no cookie: the accept queue is full, or `tcp_syncookies` is not 2.
     CookieUnavailable = 25, "cookie_unavailable", Pass;
-    /// A SYN that is left to the kernel to answer: with IP options, extension headers or fragments, with TCP options
-    /// that cannot be read or are signatures, with FIN, from an address that no host has, or of a connection that
-    /// there is already.
+    /// A SYN that XDP leaves to the kernel: with IP options, extension headers or fragments, with unreadable TCP options or
+    /// TCP signatures, with FIN, from an address that no host has, or for a connection that already exists.
     SynUnsupported = 26, "syn_unsupported", Pass;
-    /// A SYN that would be dropped unanswered, but from a source that proved itself lately. The kernel answers it.
+    /// A SYN that a SYN cookie limit would drop, but from a source that was validated recently. The kernel replies to it.
     ValidatedSource = 27, "validated_source", Pass;
     /// An ACK that returns a valid cookie.
     CookieAck = 28, "cookie_ack", Pass;
     /// An ACK to a listener that belongs to no connection and returns no valid cookie.
     AckWithoutConnection = 29, "ack_without_connection", Drop;
-    /// As [`CookieRateExceeded`](Self::CookieRateExceeded), but only watching.
+    /// As [`CookieRateExceeded`](Self::CookieRateExceeded), in monitor mode.
     WouldCookieRateExceeded = 30, "would_cookie_rate_exceeded", Pass;
-    /// As [`CookiePrefixRateExceeded`](Self::CookiePrefixRateExceeded), but only watching.
+    /// As [`CookiePrefixRateExceeded`](Self::CookiePrefixRateExceeded), in monitor mode.
     WouldCookiePrefixRateExceeded = 31, "would_cookie_prefix_rate_exceeded", Pass;
-    /// As [`FirstSyn`](Self::FirstSyn), but only watching.
+    /// As [`FirstSyn`](Self::FirstSyn), in monitor mode.
     WouldFirstSyn = 32, "would_first_syn", Pass;
-    /// As [`AckWithoutConnection`](Self::AckWithoutConnection), but only watching.
+    /// As [`AckWithoutConnection`](Self::AckWithoutConnection), in monitor mode.
     WouldAckWithoutConnection = 33, "would_ack_without_connection", Pass;
 }
 
 impl Reason {
-    /// The reason's counter.
+    /// Returns the index of the reason's counter.
     #[inline(always)]
     pub const fn index(self) -> u32 {
         self as u32
     }
 
-    /// The reason to record instead when nothing may be dropped (monitor mode, or a filter that was not
-    /// confirmed in time). It always passes.
+    /// Returns the reason to record instead when nothing may be dropped: in monitor mode, or after an attach that was not
+    /// confirmed in time. Its verdict is always [`Verdict::Pass`].
     #[inline(always)]
     pub const fn monitored(self) -> Self {
         match self {
@@ -150,13 +149,13 @@ impl Reason {
         }
     }
 
-    /// Whether a packet is dropped for this reason.
+    /// Reports whether a packet is dropped for this reason.
     #[inline(always)]
     pub const fn is_drop(self) -> bool {
         matches!(self.verdict(), Verdict::Drop)
     }
 
-    /// Whether the packet was a SYN (or could have hidden one) to a guarded port.
+    /// Reports whether the packet was a SYN, or a possible SYN, to a guarded port.
     pub const fn is_guarded_syn(self) -> bool {
         match self {
             Self::SynPassed
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn watching_never_drops_and_changes_only_drops() {
+    fn monitored_never_drops_and_changes_only_drops() {
         for &reason in Reason::ALL {
             assert!(!reason.monitored().is_drop(), "{reason:?}");
             assert_eq!(reason.monitored() != reason, reason.is_drop(), "{reason:?}");

@@ -1,30 +1,35 @@
-//! A source of SYNs and what is known of it.
+//! Sources of SYNs: their keys, and the state of each.
 
 use crate::addr::Halves;
 
-/// A source: an IPv4 address (IPv4-mapped), or an IPv6 address masked to the configured prefix.
+/// The key of a source: an IPv4 address in IPv4-mapped form, or an IPv6 address masked to the configured prefix. It is
+/// also the key of a prefix (/24 or /48).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceKey {
-    /// The address's halves as they lie in a packet.
     pub address: Halves,
 }
 
-/// What is known of one source. Fields are updated on several CPUs at once, each by a single atomic
-/// operation or, where a lost update only makes a display older by one packet, a plain store.
+/// The state of one source. Several CPUs update a field at the same time: by a single atomic operation or, where a lost
+/// update makes a display older by just one packet, by a plain store.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceState {
-    /// The bucket, see [`crate::gcra::take`].
+    /// State of the rate limit, see [`crate::gcra::take`].
     pub tat_ns: u64,
-    /// The source is in hold until then; 0 if it never was.
+    /// End of the hold; 0 if the source has never been in hold.
     pub hold_until_ns: u64,
-    /// SYNs that were within the rate.
+    /// SYNs within the rate.
     pub passed: u64,
-    /// SYNs that were over the rate or in hold (in monitor mode: that would have been dropped).
+    /// SYNs over the rate or in hold. In monitor mode these passed as well.
     pub dropped: u64,
-    /// First SYN.
+    /// Time of the first SYN.
     pub first_seen_ns: u64,
-    /// Latest SYN.
+    /// Time of the latest SYN.
     pub last_seen_ns: u64,
 }
+
+const _: () = {
+    assert!(size_of::<SourceKey>() == 16);
+    assert!(size_of::<SourceState>() == 48);
+};

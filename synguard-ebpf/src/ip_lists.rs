@@ -5,7 +5,7 @@
 use synguard_common::{
     addr::Halves,
     ip_list::{
-        self, BLOOM_V6_LENGTHS, BLOOM_WORDS, IpLists, LENGTHS_MAX, List, ListEntry, Prefix, PrefixLengths,
+        IpLists, LENGTHS_MAX, List, ListEntry, Prefix, PrefixLengths, bloom,
         cache::{ListCacheSlot, ListLookup},
         table,
     },
@@ -145,7 +145,7 @@ extern "C" fn synguard_list_search(list: u32, high: u64, low: u64, kind: u32) ->
             break;
         }
         let key = lengths.prefix(index, [high, low]);
-        if !is_set(list & 1, ip_list::bloom_bit_prefix(table::hash(&key, config.hash_seed))) {
+        if !is_set(list & 1, bloom::bit_prefix(table::hash(&key, config.hash_seed))) {
             continue;
         }
         if hit(list, &key, kind, mask, 1) {
@@ -229,16 +229,16 @@ fn find(table: &ListTable, bucket: u32, key: &Prefix, hash: u64) -> Option<(List
 #[inline(always)]
 fn may_contain(list: u32, address: Halves, kind: u32) -> bool {
     if kind & KIND_V6 == 0 {
-        return is_set(list, ip_list::bloom_bit_v4(address));
+        return is_set(list, bloom::bit_v4(address));
     }
     let config = maps::config();
-    let [short, long] = BLOOM_V6_LENGTHS;
-    is_set(list, ip_list::bloom_bit_v6(address, long, config.hash_seed))
-        || is_set(list, ip_list::bloom_bit_v6(address, short, config.hash_seed))
+    let [short, long] = bloom::V6_LENGTHS;
+    is_set(list, bloom::bit_v6(address, long, config.hash_seed))
+        || is_set(list, bloom::bit_v6(address, short, config.hash_seed))
 }
 
 #[inline(always)]
 fn is_set(list: u32, bit: usize) -> bool {
-    let word = list * BLOOM_WORDS as u32 + (bit >> 6) as u32;
+    let word = list * bloom::WORDS as u32 + (bit >> 6) as u32;
     maps::list_bloom(word).is_some_and(|word| word >> (bit & 63) & 1 != 0)
 }

@@ -14,7 +14,7 @@ use synguard_common::{
     hold_cache::{self, HoldCache, HoldSlot},
     hyperloglog::HyperLogLog,
     ip_list::{
-        BLOOM_WORDS, IpLists,
+        IpLists, bloom,
         cache::{self, ListCache, ListCacheSlot},
         table::Bucket,
     },
@@ -87,7 +87,7 @@ static LIST_TABLES: ArrayOfMaps<ListTable, 2> = ArrayOfMaps::new();
 
 /// Mapped into the memory of userspace, which sets individual bits.
 #[btf_map]
-static LIST_BLOOM: Array<u64, { 2 * BLOOM_WORDS }, { BPF_F_MMAPABLE as usize }> = Array::new();
+static LIST_BLOOM: Array<u64, { 2 * bloom::WORDS }, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 global!(SYN_COOKIES: SynCookieConfig);
 

@@ -1,51 +1,51 @@
-//! A CPU's short memory of the addresses it has just found in one of the operator's lists, like [`crate::hold_cache`] for
-//! sources in hold. Pure; each CPU has its own, so nothing here is shared.
+//! A CPU's cache of list lookups that found an entry, like [`crate::hold_cache`] for sources in hold. Pure; each CPU has its
+//! own, so nothing here is shared.
 //!
-//! Between two ticks of the clock no entry ends, and every change of the lists gives them another version. So while
-//! both stand still, what was found once holds, and the lists need not be searched again. The packets decided so are
-//! added to the entry's hits when another finding takes the slot.
+//! Between two ticks of the clock no entry expires, and every change of the lists gives them a new version. While both stay
+//! the same, an earlier result remains valid and needs no second lookup. The packets that the cache decides about are
+//! *pending* until another result takes the slot, and are then added to the entry's hits.
 
 use crate::{
     addr::Halves,
     ip_list::{List, Prefix},
 };
 
-/// Slots, a power of two. An address has one; one whose slot is taken is looked up in the lists instead.
+/// Number of slots, a power of two. An address has one possible slot; if another address has it, the program looks up the
+/// lists instead.
 pub const SLOTS: usize = 64;
 
-/// What was found for one address.
+/// The cached result for one address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListCacheSlot {
-    /// Which address, in packets of what kind, and when.
     pub lookup: ListLookup,
-    /// The entry that decided.
+    /// Prefix of the entry that decided.
     pub key: Prefix,
-    /// Packets it decided lookup that its hits do not count yet.
+    /// Packets that the slot decided about and that the entry's hits do not include yet.
     pub pending: u64,
-    /// Its list, as [`List`] is numbered.
+    /// List of the entry, as the number of a [`List`].
     pub list: u64,
 }
 
-/// What a finding is lookup. Another version, tick or kind of packet is another matter.
+/// The parameters of a lookup. A cached result is valid only for equal parameters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListLookup {
-    /// The packet's source.
+    /// Source address of the packet.
     pub address: Halves,
-    /// What else the lists distinguish; never 0 once something was found.
+    /// Kind of the packet, as far as the lists distinguish kinds; never 0 in a slot with a result.
     pub kind: u64,
     /// [`crate::ip_list::IpLists::version`].
     pub version: u64,
-    /// The tick of the clock.
+    /// Tick of the clock.
     pub tick: u64,
 }
 
-/// The slots of a CPU.
+/// The cache of one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListCache {
-    /// By [`index`].
+    /// Slots by [`index`].
     pub slots: [ListCacheSlot; SLOTS],
 }
 
@@ -55,7 +55,8 @@ impl Default for ListCache {
     }
 }
 
-/// The slot of an address. Whoever chooses addresses that share one gains nothing but that they are looked up.
+/// Returns the slot of an address. The hash has no seed: an attacker who chooses addresses that share a slot only causes
+/// their lookups.
 #[inline(always)]
 pub const fn index(address: Halves) -> usize {
     let folded = address[0] ^ address[1];
@@ -74,7 +75,7 @@ impl ListLookup {
 }
 
 impl ListCacheSlot {
-    /// The list that was found to decide, if this is what was found; the packet is counted here.
+    /// Returns the list that decides, if the slot has the result of this lookup. The packet then becomes pending.
     #[inline(always)]
     pub const fn hit(&mut self, lookup: &ListLookup) -> Option<List> {
         if self.lookup.kind == 0 || !self.lookup.is(lookup) {
@@ -84,8 +85,8 @@ impl ListCacheSlot {
         Some(if self.list == List::Allow as u64 { List::Allow } else { List::Block })
     }
 
-    /// Remembers a finding, unless the slot serves another address in this tick. Returns what was there before, if its
-    /// entry does not count all its hits yet.
+    /// Inserts a result, unless the slot belongs to another address in this tick. Returns the former content of the slot if
+    /// it has pending packets.
     #[inline(always)]
     pub const fn insert(&mut self, lookup: &ListLookup, list: List, key: &Prefix) -> Option<Self> {
         if self.lookup.tick == lookup.tick && self.lookup.version == lookup.version {
@@ -111,9 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_matter_repeats() {
+    fn hit_needs_an_equal_lookup() {
         let mut slot = ListCacheSlot::default();
-        assert_eq!(slot.hit(&ListLookup::default()), None, "nothing was found yet");
+        assert_eq!(slot.hit(&ListLookup::default()), None, "the slot is empty");
         let (key, found) = (Prefix::new([0, 7], 128), lookup(7, 5, 9));
         assert_eq!(slot.insert(&found, List::Block, &key), None);
         assert_eq!(slot.hit(&found), Some(List::Block));
@@ -132,7 +133,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever addresses share a slot, every packet is counted for its entry, once, and decided as it should be.
+        /// Every packet is decided by its entry and counted for it exactly once, whatever addresses share a slot.
         #[test]
         fn no_hit_is_lost(packets in prop::collection::vec((0u64..4, 0u64..2, 0u64..2), 1..300)) {
             let mut slot = ListCacheSlot::default();
@@ -160,7 +161,7 @@ mod tests {
         }
 
         #[test]
-        fn slots_exist(address: [u64; 2]) {
+        fn every_address_has_a_slot(address: [u64; 2]) {
             prop_assert!(index(address) < SLOTS);
         }
     }

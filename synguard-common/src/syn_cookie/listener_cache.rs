@@ -1,46 +1,44 @@
-//! Which listeners a CPU has lately looked up, so that their SYNs need no lookup each. Pure; each CPU has its own, so
-//! nothing here is shared.
+//! A CPU's cache of listeners that it has looked up recently, so that their next SYNs need no lookup. Pure; each CPU has its
+//! own, so nothing here is shared.
 //!
-//! Only what was found to listen is remembered, never what was not: forged SYNs to ports and addresses at random put
-//! nothing in here, and cost the lookup that they would cost without it.
+//! The cache holds only listeners that were found, never misses: forged SYNs to random ports and addresses add nothing to
+//! it, and cost the lookup that they would cost without it.
 
 use crate::{addr::Halves, hash};
 
-/// Pairs of places, a power of two.
+/// Number of pairs of slots, a power of two.
 pub const PAIRS: usize = 512;
 
-/// A listener as a SYN sees it. A wildcard listener is one for each address that SYNs come to.
+/// A listener as the destination of a SYN. A wildcard listener has one key for each address to which SYNs arrive.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListenerKey {
-    /// The SYN's destination address, IPv4 in mapped form.
+    /// Destination address of the SYN, IPv4 in IPv4-mapped form.
     pub address: Halves,
-    /// Its destination port.
+    /// Destination port of the SYN.
     pub port: u32,
-    /// The index of the interface that it came in by: a socket may be bound to one.
+    /// Index of the ingress interface: a socket may be bound to an interface.
     pub interface: u32,
 }
 
-/// A listener and until when it is taken to be there.
+/// A listener and the time of its lookup.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CachedListener {
-    /// Who.
     pub listener: ListenerKey,
-    /// When it was looked up, in nanoseconds; 0: nothing is remembered.
+    /// Time of the lookup, in nanoseconds; 0: the slot is empty.
     pub at_ns: u64,
 }
 
-/// The two places that a listener may have.
+/// The two possible slots of a listener.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListenerPair {
-    /// The places.
-    pub places: [CachedListener; 2],
+    pub slots: [CachedListener; 2],
 }
 
 impl ListenerKey {
-    /// The pair that it belongs to.
+    /// Returns the index of the listener's pair.
     #[inline(always)]
     pub const fn index(&self, seed: Halves) -> usize {
         let end = (self.port as u64) << 32 | self.interface as u64;
@@ -57,26 +55,26 @@ impl ListenerKey {
 }
 
 impl ListenerPair {
-    /// Whether the listener was looked up no more than `fresh_ns` ago.
+    /// Reports whether the listener was looked up less than `fresh_ns` ago.
     #[inline(always)]
     pub const fn hit(&self, listener: &ListenerKey, fresh_ns: u64, now_ns: u64) -> bool {
-        let [first, second] = &self.places;
-        first.holds(listener, fresh_ns, now_ns) || second.holds(listener, fresh_ns, now_ns)
+        let [first, second] = &self.slots;
+        first.is_fresh(listener, fresh_ns, now_ns) || second.is_fresh(listener, fresh_ns, now_ns)
     }
 
-    /// Remembers that a listener was looked up, in its own place or else in the one that was filled earlier.
+    /// Records a lookup: in the listener's own slot, or else in the one with the earlier lookup.
     #[inline(always)]
     pub const fn insert(&mut self, listener: &ListenerKey, now_ns: u64) {
-        let [first, second] = &self.places;
+        let [first, second] = &self.slots;
         let own = first.listener.is(listener);
-        let place = if own || !second.listener.is(listener) && first.at_ns <= second.at_ns { 0 } else { 1 };
-        self.places[place] = CachedListener { listener: *listener, at_ns: now_ns };
+        let slot = if own || !second.listener.is(listener) && first.at_ns <= second.at_ns { 0 } else { 1 };
+        self.slots[slot] = CachedListener { listener: *listener, at_ns: now_ns };
     }
 }
 
 impl CachedListener {
     #[inline(always)]
-    const fn holds(&self, listener: &ListenerKey, fresh_ns: u64, now_ns: u64) -> bool {
+    const fn is_fresh(&self, listener: &ListenerKey, fresh_ns: u64, now_ns: u64) -> bool {
         self.at_ns != 0 && now_ns.wrapping_sub(self.at_ns) < fresh_ns && self.listener.is(listener)
     }
 }
@@ -95,14 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_for_as_long_as_it_is_fresh_and_no_longer() {
+    fn listener_is_hit_only_while_fresh() {
         let mut pair = ListenerPair::default();
-        assert!(!pair.hit(&ListenerKey::default(), 100, 50), "nothing is known at first");
+        assert!(!pair.hit(&ListenerKey::default(), 100, 50), "the cache is empty");
         pair.insert(&listener(1), 1000);
         assert!(pair.hit(&listener(1), 100, 1000) && pair.hit(&listener(1), 100, 1099));
         assert!(!pair.hit(&listener(1), 100, 1100));
         assert!(!pair.hit(&listener(1), 0, 1000));
-        assert!(!pair.hit(&listener(1), 100, 999), "a clock that began anew");
+        assert!(!pair.hit(&listener(1), 100, 999), "the clock restarted");
         for other in [
             ListenerKey { port: 2, ..listener(1) },
             ListenerKey { interface: 3, ..listener(1) },
@@ -114,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_share_a_pair_do_not_drive_each_other_out() {
+    fn listeners_of_one_pair_do_not_evict_each_other() {
         let mut pair = ListenerPair::default();
         for now in 1..50 {
             pair.insert(&listener(now as u32 % 2), now);
@@ -126,9 +124,9 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing is ever known that was not looked up, or not lately.
+        /// Every hit is for a listener that was looked up recently.
         #[test]
-        fn what_is_known_was_looked_up(steps in prop::collection::vec((0u32..6, 0u64..40, any::<bool>()), 1..200)) {
+        fn hits_follow_recent_lookups(steps in prop::collection::vec((0u32..6, 0u64..40, any::<bool>()), 1..200)) {
             let mut pair = ListenerPair::default();
             let mut truth = HashMap::new();
             let mut now = 1;
@@ -148,7 +146,7 @@ mod tests {
         }
 
         #[test]
-        fn pairs_exist(address: [u64; 2], port: u32, interface: u32, seed: [u64; 2]) {
+        fn every_listener_has_a_pair(address: [u64; 2], port: u32, interface: u32, seed: [u64; 2]) {
             let listener = ListenerKey { address, port, interface };
             prop_assert!(listener.index(seed) < PAIRS);
         }

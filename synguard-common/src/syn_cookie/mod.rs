@@ -1,4 +1,4 @@
-//! SYN cookies sent by the XDP program.
+//! SYN cookies that the XDP program sends: their settings, caches and limits, and the SYN-ACK itself.
 
 pub mod config;
 pub mod listener_cache;

@@ -1,39 +1,39 @@
-//! Which SYNs were seen before: two filters of bits (Bloom, Space/time trade-offs in hash coding, 1970) for windows
-//! of about two seconds, used in turn. Nothing is kept about a source, and nothing has to be cleared: each word bears
-//! the number of its window, and one of another window counts as empty.
+//! The SYNs seen recently: two Bloom filters (Bloom, Space/time trade-offs in hash coding, 1970) for windows of about two
+//! seconds, in alternation. They keep no state per source and need no clearing: each word carries the number of its
+//! window, and a word of another window counts as empty.
 //!
-//! A SYN is known by its addresses, ports and sequence number, all of which it keeps when it is sent again. Hosts do
-//! that after a second (RFC 6298 section 2), which falls in the same window or the next. A flood of forged SYNs that
-//! are all different is answered only where its bits happen to be set.
+//! The filters identify a SYN by its addresses, ports and sequence number, all of which stay the same when it is
+//! retransmitted. Hosts retransmit after a second (RFC 6298 section 2), which falls in the same window or the next. In a
+//! flood of forged SYNs that are all different, a SYN passes only where its bits happen to be set.
 
 use crate::{addr::Halves, hash};
 
-/// Words a window, a power of two: 2 MiB.
+/// Number of words in a window, a power of two: 2 MiB.
 pub const WORDS: usize = 1 << 18;
-/// Windows that are kept.
+/// Number of windows.
 pub const WINDOWS: usize = 2;
-/// Nanoseconds in a window, as a power of two: 2.1 s.
+/// Duration of a window, as a power of two of nanoseconds: 2.1 s.
 pub const WINDOW_SHIFT: u32 = 31;
 
-/// Bits of a word that are filter; the rest is the window's number.
+/// Number of filter bits in a word; the others are the window's number.
 const FILTER_BITS: u32 = 56;
 const FILTER_MASK: u64 = (1 << FILTER_BITS) - 1;
 
-/// Both filters.
+/// The Bloom filters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenSyns {
-    /// Even windows, then odd ones.
+    /// The filter of even windows, then that of odd ones.
     pub windows: [[u64; WORDS]; WINDOWS],
 }
 
-/// The window of a moment.
+/// Returns the window of a point in time.
 #[inline(always)]
 pub const fn window(now_ns: u64) -> u64 {
     now_ns >> WINDOW_SHIFT
 }
 
-/// The hash by which a SYN is known.
+/// Returns the hash that identifies a SYN.
 #[inline(always)]
 pub const fn syn_hash(source: Halves, destination: Halves, ports: u32, sequence: u32, seed: Halves) -> u64 {
     let from = hash::mix(source, seed);
@@ -43,35 +43,35 @@ pub const fn syn_hash(source: Halves, destination: Halves, ports: u32, sequence:
     )
 }
 
-/// The word of a hash.
+/// Returns the index of a hash's word.
 #[inline(always)]
 pub const fn index(hash: u64) -> usize {
     hash as usize & (WORDS - 1)
 }
 
-/// The bits of a hash in its word: two, or one if they are the same.
+/// Returns the bits of a hash in its word: two, or one if both are the same.
 #[inline(always)]
 const fn bits(hash: u64) -> u64 {
-    // Each a 56th of sixteen bits that the index does not use.
+    // Each scales sixteen bits, which the index does not use, to the range 0 to 55.
     let first = ((hash >> 32 & 0xffff) * FILTER_BITS as u64) >> 16;
     let second = ((hash >> 48) * FILTER_BITS as u64) >> 16;
     1 << first | 1 << second
 }
 
-/// Whether a word of `window` knows a SYN of this hash.
+/// Reports whether a word contains a SYN with this hash in `window`.
 #[inline(always)]
 pub const fn contains(word: u64, hash: u64, window: u64) -> bool {
     let bits = bits(hash);
     current(word, window) & bits == bits
 }
 
-/// What a word of `window` becomes when a SYN of this hash is seen.
+/// Returns the new value of a word after a SYN with this hash in `window`.
 #[inline(always)]
 pub const fn add(word: u64, hash: u64, window: u64) -> u64 {
     (window << FILTER_BITS) | current(word, window) | bits(hash)
 }
 
-/// The filter's bits in a word, none if it is of another window.
+/// Returns the filter bits of a word; none if it belongs to another window.
 #[inline(always)]
 const fn current(word: u64, window: u64) -> u64 {
     if word >> FILTER_BITS == window & (u64::MAX >> FILTER_BITS) { word & FILTER_MASK } else { 0 }
@@ -96,7 +96,7 @@ mod tests {
             Self(vec![vec![0; WORDS]; WINDOWS])
         }
 
-        /// Whether a SYN is known; it is from now on.
+        /// Reports whether a SYN was seen before, and records it.
         fn seen(&mut self, hash: u64, now_ns: u64) -> bool {
             let (window, at) = (window(now_ns), index(hash));
             let known = (0..WINDOWS as u64).any(|age| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_sent_again_after_a_second_is_known() {
+    fn syn_retransmitted_after_a_second_is_known() {
         let mut filter = Filter::new();
         for i in 0..4000u32 {
             let now = SECOND_NS * 100 + u64::from(i) * SECOND_NS / 100;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn after_two_windows_it_is_new_again() {
+    fn syn_is_new_again_after_two_windows() {
         let mut filter = Filter::new();
         let start = 100 << WINDOW_SHIFT;
         assert!(!filter.seen(syn(1), start));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_about_a_syn_counts() {
+    fn hash_depends_on_every_field() {
         let of =
             |from, to, ports, sequence| syn_hash(v4_mapped(from), v4_mapped(to), ports, sequence, [1, 2]);
         let hashes = [of(1, 2, 3, 4), of(9, 2, 3, 4), of(1, 9, 3, 4), of(1, 2, 9, 4), of(1, 2, 3, 9)];
@@ -144,9 +144,9 @@ mod tests {
         }
     }
 
-    /// At 500 000 SYNs a second, all different, a few in a hundred are taken for ones that were sent again.
+    /// At 500 000 SYNs a second, all different, a few in a hundred pass for retransmitted ones.
     #[test]
-    fn a_flood_finds_its_bits_set_now_and_then() {
+    fn flood_of_different_syns_rarely_passes() {
         let mut filter = Filter::new();
         let (mut seen, mut all) = (0, 0);
         for i in 0..2_500_000u32 {
@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_seen_is_known_within_the_window(
+        fn seen_syn_is_known_within_the_window(
             syns in prop::collection::vec((0u32..40, 0u64..SECOND_NS), 1..200),
         ) {
             let mut filter = Filter::new();
@@ -178,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn words_exist_and_keep_their_window(word: u64, hash: u64, window: u64) {
+        fn word_belongs_to_one_window(word: u64, hash: u64, window: u64) {
             prop_assert!(index(hash) < WORDS);
             let word = add(word, hash, window);
             prop_assert!(contains(word, hash, window));

@@ -1,4 +1,4 @@
-//! Answers, against a decoder and checksums written another way.
+//! Tests of the SYN-ACK: a second implementation of the checksums, and the kernel's decoder.
 
 extern crate std;
 use std::vec::Vec;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::addr::{is_v4_mapped, to_bytes, v4_mapped};
 
-/// RFC 1071 over bytes, with nothing clever.
+/// Computes an RFC 1071 sum over bytes, in the straightforward way.
 fn sum(bytes: &[u8]) -> u16 {
     let mut sum = 0u32;
     for pair in bytes.chunks(2) {
@@ -22,19 +22,19 @@ fn bytes(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// An address without the mapping.
-fn plain(address: Halves) -> Vec<u8> {
+/// Returns the bytes of an address, without the prefix of IPv4-mapped form.
+fn address_bytes(address: Halves) -> Vec<u8> {
     let bytes = to_bytes(address);
     if is_v4_mapped(address) { bytes[12..].to_vec() } else { bytes.to_vec() }
 }
 
-/// The kernel's `cookie_timestamp_decode`, from its documentation: window scale, SACK, ECN.
-fn decode(stamp: u32) -> (Option<u8>, bool, bool) {
-    let scale = (stamp & 0xf) as u8;
-    ((scale != 0xf).then_some(scale), stamp & 0x10 != 0, stamp & 0x20 != 0)
+/// Decodes window scale, SACK and ECN like the kernel's `cookie_timestamp_decode`, from its documentation.
+fn decode(timestamp: u32) -> (Option<u8>, bool, bool) {
+    let scale = (timestamp & 0xf) as u8;
+    ((scale != 0xf).then_some(scale), timestamp & 0x10 != 0, timestamp & 0x20 != 0)
 }
 
-fn offer() -> impl Strategy<Value = TcpOptions> {
+fn client_options() -> impl Strategy<Value = TcpOptions> {
     (any::<u16>(), prop_oneof![0..=14u64, Just(15)], any::<bool>(), any::<Option<u32>>()).prop_map(
         |(mss, scale, sack, stamp)| {
             let flags = u64::from(sack) << 20 | u64::from(stamp.is_some()) << 21;
@@ -50,25 +50,25 @@ fn addresses() -> impl Strategy<Value = [Halves; 2]> {
 
 proptest! {
     #[test]
-    fn a_header_is_what_the_terms_say(
-        offer in offer(), addresses in addresses(), flags: u32, window_scale in 0u32..=14, mss: u16,
+    fn tcp_header_has_the_negotiated_options(
+        client in client_options(), addresses in addresses(), flags: u32, window_scale in 0u32..=14, mss: u16,
         ports: u32, sequence: u32, ecn: bool, cookie: u32, now_ns in 1_000_000_000u64..1 << 62,
     ) {
-        let answering = SynCookieConfig { flags, window_scale, ..SynCookieConfig::default() };
+        let cookies = SynCookieConfig { flags, window_scale, ..SynCookieConfig::default() };
         let syn = SynFields { ports, sequence, ecn };
-        let terms = NegotiatedOptions::new(&answering, offer, &syn, mss);
-        let header = tcp_header(&syn, &terms, cookie, now_ns);
-        let words = terms.words();
+        let negotiated = NegotiatedOptions::new(&cookies, client, &syn, mss);
+        let header = tcp_header(&syn, &negotiated, cookie, now_ns);
+        let words = negotiated.words();
         let header = with_checksum(header, tcp_checksum(&header, words, addresses));
         let header = bytes(&header[..words]);
-        let pseudo = [plain(addresses[0]), plain(addresses[1]), std::vec![0, 6, 0, header.len() as u8]].concat();
+        let pseudo = [address_bytes(addresses[0]), address_bytes(addresses[1]), std::vec![0, 6, 0, header.len() as u8]].concat();
         prop_assert_eq!(sum(&[pseudo, header.clone()].concat()), 0xffff, "checksum");
 
         let at = |range: core::ops::Range<usize>| u32::from_be_bytes(header[range].try_into().expect("four bytes"));
         prop_assert_eq!(at(0..4), ports.rotate_right(16));
         prop_assert_eq!((at(4..8), at(8..12)), (cookie, sequence.wrapping_add(1)));
         prop_assert_eq!(usize::from(header[12]), words << 4);
-        prop_assert_eq!(header[13], if terms.ecn { 0x52 } else { 0x12 });
+        prop_assert_eq!(header[13], if negotiated.ecn { 0x52 } else { 0x12 });
         let seen = crate::syn_cookie::tcp_options::read_options(
             header.len() - 20,
             |at| Some(header[20 + at]),
@@ -77,32 +77,32 @@ proptest! {
         );
         prop_assert!(!seen.is_unsupported());
         prop_assert_eq!(seen.mss(), mss);
-        let stamped = flags & SYN_COOKIE_OPTIONS != 0 && offer.has_timestamp();
-        prop_assert_eq!(seen.has_timestamp(), stamped);
-        if stamped {
-            let scaled = offer.window_scale() != NO_WINDOW_SCALE;
+        let has_timestamp = flags & SYN_COOKIE_OPTIONS != 0 && client.has_timestamp();
+        prop_assert_eq!(seen.has_timestamp(), has_timestamp);
+        if has_timestamp {
+            let scaled = client.window_scale() != NO_WINDOW_SCALE;
             prop_assert_eq!(seen.window_scale(), if scaled { window_scale as u8 } else { NO_WINDOW_SCALE });
-            prop_assert_eq!(seen.sack(), offer.sack());
-            prop_assert_eq!(at(32..36), offer.stamp().to_be(), "the client's timestamp comes back");
+            prop_assert_eq!(seen.sack(), client.sack());
+            prop_assert_eq!(at(32..36), client.timestamp().to_be(), "the client's timestamp comes back");
             let (scale, sack, ecn_back) = decode(at(28..32));
-            prop_assert_eq!(scale, scaled.then_some(offer.window_scale()));
-            prop_assert_eq!((sack, ecn_back), (offer.sack(), ecn && flags & SYN_COOKIE_ECN != 0));
+            prop_assert_eq!(scale, scaled.then_some(client.window_scale()));
+            prop_assert_eq!((sack, ecn_back), (client.sack(), ecn && flags & SYN_COOKIE_ECN != 0));
         } else {
-            prop_assert_eq!((seen.window_scale(), seen.sack(), terms.ecn), (NO_WINDOW_SCALE, false, false));
+            prop_assert_eq!((seen.window_scale(), seen.sack(), negotiated.ecn), (NO_WINDOW_SCALE, false, false));
         }
     }
 
     #[test]
-    fn a_stamp_is_no_more_than_128_ms_old_and_never_in_the_future(offer in offer(), now_ns in 128_000_000u64..1 << 62) {
-        let terms = NegotiatedOptions { mss: 0, window_scale: 0, offer, stamped: true, ecn: false };
-        let age = ((now_ns / 1_000_000) as u32).wrapping_sub(stamp(&terms, now_ns));
+    fn timestamp_is_never_ahead_nor_128_ms_behind(client in client_options(), now_ns in 128_000_000u64..1 << 62) {
+        let negotiated = NegotiatedOptions { mss: 0, window_scale: 0, client, has_timestamp: true, ecn: false };
+        let age = ((now_ns / 1_000_000) as u32).wrapping_sub(encode_timestamp(&negotiated, now_ns));
         prop_assert!(age < 128, "{}", age);
     }
 
     #[test]
-    fn ip_headers_are_right(pair: [u32; 2], length in 0u32..100, hop_limit: u8) {
+    fn ip_headers_have_the_right_fields(pair: [u32; 2], length in 0u32..100, hop_limit: u8) {
         let addresses = pair.map(v4_mapped);
-        let header = [bytes(&ipv4_header(length, hop_limit, addresses)), plain(addresses[0]), plain(addresses[1])].concat();
+        let header = [bytes(&ipv4_header(length, hop_limit, addresses)), address_bytes(addresses[0]), address_bytes(addresses[1])].concat();
         prop_assert_eq!(sum(&header), 0xffff);
         prop_assert_eq!(&header[..4], &[0x45, 0, 0, 20 + length as u8]);
         prop_assert_eq!(&header[4..10], &[0, 0, 0x40, 0, hop_limit, 6]);

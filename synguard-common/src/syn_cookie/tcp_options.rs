@@ -1,17 +1,17 @@
-//! What a SYN offers: its TCP options, read with the network stack's eyes but more strictly. Pure.
+//! The TCP options of a SYN. The reader follows the network stack's rules, but is stricter. Pure.
 
-/// Highest window scale (RFC 7323 section 2.3); what is higher counts as this.
+/// Highest window scale (RFC 7323 section 2.3); a higher one counts as this.
 pub const WINDOW_SCALE_MAX: u8 = 14;
-/// Stands for no window scaling, as in the kernel's cookies.
+/// Value for no window scaling, as in the kernel's cookies.
 pub const NO_WINDOW_SCALE: u8 = 0xf;
-/// The most bytes that options can take.
+/// Maximum length of all options, in bytes.
 pub const OPTIONS_MAX: usize = 40;
 
-/// The most options that are read, those that only fill up included: hosts send up to ten.
+/// Maximum number of options that the reader accepts, padding included. Hosts send up to ten.
 pub const OPTION_COUNT_MAX: usize = 20;
 
-/// The options of a SYN, packed into one word so that a function of the program can return them: from its low end the
-/// MSS (16 bits, 0: none), the window scale (4), flags (12), and the timestamp as it lies in the packet (32).
+/// The options of a SYN, packed into one word that a BPF function can return. From the low end: the MSS (16 bits, 0: none),
+/// the window scale (4 bits), flags (12 bits), and the timestamp in the byte order of the packet (32 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpOptions(pub u64);
 
@@ -20,42 +20,41 @@ const TIMESTAMP_BIT: u64 = 1 << 21;
 const UNSUPPORTED_BIT: u64 = 1 << 22;
 
 impl TcpOptions {
-    /// No option at all.
+    /// No options.
     pub const NONE: Self = Self((NO_WINDOW_SCALE as u64) << 16);
-    /// Options that cannot be read, or that only the socket can answer.
+    /// Unreadable options, or options that only the socket can reply to.
     pub const UNSUPPORTED: Self = Self(UNSUPPORTED_BIT);
 
-    /// The MSS; 0 if there is none, or it is 0.
+    /// Returns the MSS; 0 if there is none, or if its value is 0.
     #[inline(always)]
     pub const fn mss(self) -> u16 {
         self.0 as u16
     }
 
-    /// The window scale, up to [`WINDOW_SCALE_MAX`], or [`NO_WINDOW_SCALE`].
+    /// Returns the window scale, up to [`WINDOW_SCALE_MAX`], or [`NO_WINDOW_SCALE`].
     #[inline(always)]
     pub const fn window_scale(self) -> u8 {
         (self.0 >> 16) as u8 & 0xf
     }
 
-    /// Whether selective acknowledgements are permitted.
+    /// Reports whether selective acknowledgements are permitted.
     #[inline(always)]
     pub const fn sack(self) -> bool {
         self.0 & SACK_BIT != 0
     }
 
-    /// Whether there is a timestamp.
     #[inline(always)]
     pub const fn has_timestamp(self) -> bool {
         self.0 & TIMESTAMP_BIT != 0
     }
 
-    /// The timestamp as it lies in the packet, if there is one.
+    /// Returns the timestamp in the byte order of the packet; 0 if there is none.
     #[inline(always)]
-    pub const fn stamp(self) -> u32 {
+    pub const fn timestamp(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// The MSS, or what counts as one without it (RFC 9293 section 3.7.1), as in the kernel's cookies.
+    /// Returns the MSS, or the default without one (RFC 9293 section 3.7.1), as in the kernel's cookies.
     #[inline(always)]
     pub const fn mss_or_default(self, v6: bool) -> u16 {
         match (self.mss(), v6) {
@@ -65,7 +64,6 @@ impl TcpOptions {
         }
     }
 
-    /// Whether it is [`Self::UNSUPPORTED`].
     #[inline(always)]
     pub const fn is_unsupported(self) -> bool {
         self.0 & UNSUPPORTED_BIT != 0
@@ -83,42 +81,42 @@ impl TcpOptions {
     }
 
     #[inline(always)]
-    const fn with_timestamp(self, stamp: u32) -> Self {
-        Self(self.0 & 0xffff_ffff | TIMESTAMP_BIT | (stamp as u64) << 32)
+    const fn with_timestamp(self, timestamp: u32) -> Self {
+        Self(self.0 & 0xffff_ffff | TIMESTAMP_BIT | (timestamp as u64) << 32)
     }
 }
 
-/// Reads `length` bytes of options (at most [`OPTIONS_MAX`] are looked at). `byte` and `word` read one or four bytes at
-/// a position as they lie in the packet; both are asked for positions below `length` only, and `None` is the end of what
-/// there is. `hide` returns what it is given: by it the program keeps from the verifier what it could know of a position
-/// and of the offer so far, or it would examine the loop once for every way to get there.
+/// Reads `length` bytes of options, of which it considers at most [`OPTIONS_MAX`]. `byte` and `word` read one or four bytes
+/// at a position, in the byte order of the packet; positions are always below `length`, and `None` means that the packet
+/// has ended. `make_unknown` returns its argument: with it the program hides the position and the options so far from the
+/// verifier, which would otherwise examine the loop once for each path through it.
 ///
-/// As in the network stack, the last of several options of a kind holds, one of the wrong size or of an unknown kind is
-/// passed over, and the end of the list ends it. Unlike there, what is cut short is not taken for the end: that makes
-/// all of it [`TcpOptions::UNSUPPORTED`], as do more than [`OPTION_COUNT_MAX`] options, and signatures (RFC 2385 and 5925), which only
-/// the socket can check.
+/// As in the network stack, the last of several options of a kind wins, an option of an unknown kind or a wrong size is
+/// skipped, and the end-of-list option ends the list. Unlike there, a truncated option does not end the list: it makes all
+/// options [`TcpOptions::UNSUPPORTED`], as do more than [`OPTION_COUNT_MAX`] options, and signatures (RFC 2385 and 5925),
+/// which only the socket can check.
 #[inline(always)]
 pub fn read_options(
     length: usize,
     byte: impl Fn(usize) -> Option<u8>,
     word: impl Fn(usize) -> Option<u32>,
-    mut hide: impl FnMut(u64) -> u64,
+    mut make_unknown: impl FnMut(u64) -> u64,
 ) -> TcpOptions {
     const END: u8 = 0;
-    const NOTHING: u8 = 1;
-    let mut offer = TcpOptions::NONE;
+    const NOP: u8 = 1;
+    let mut options = TcpOptions::NONE;
     let mut at = 0;
     for _ in 0..OPTION_COUNT_MAX {
-        at = hide(at as u64) as usize;
-        offer = TcpOptions(hide(offer.0));
+        at = make_unknown(at as u64) as usize;
+        options = TcpOptions(make_unknown(options.0));
         if at >= length {
-            return offer;
+            return options;
         }
         let Some(kind) = byte(at) else { return TcpOptions::UNSUPPORTED };
         if kind == END {
-            return offer;
+            return options;
         }
-        if kind == NOTHING {
+        if kind == NOP {
             at += 1;
             continue;
         }
@@ -129,29 +127,31 @@ pub fn read_options(
         if size < 2 || at + size as usize > length {
             return TcpOptions::UNSUPPORTED;
         }
-        let Some(next) = take(offer, kind, size, at, &byte, &word) else { return TcpOptions::UNSUPPORTED };
-        offer = next;
+        let Some(next) = add_option(options, kind, size, at, &byte, &word) else {
+            return TcpOptions::UNSUPPORTED;
+        };
+        options = next;
         at += size as usize;
     }
-    if at >= length { offer } else { TcpOptions::UNSUPPORTED }
+    if at >= length { options } else { TcpOptions::UNSUPPORTED }
 }
 
-/// Reads five words of options if they are what Linux sends: MSS, SACK_BIT permitted, timestamp, window scale. It is the
-/// same as [`read`] would find, at a fraction of its cost.
+/// Reads five words of options if they are those of Linux: MSS, SACK permitted, timestamp, window scale. The result equals
+/// that of [`read_options`], at a fraction of its cost.
 #[inline(always)]
 pub const fn read_linux(words: [u32; 5]) -> Option<TcpOptions> {
     let (mss, lead, scale) = (u32::from_be(words[0]), u32::from_be(words[1]), u32::from_be(words[4]));
     if mss >> 16 != 0x0204 || mss & 0xffff == 0 || lead != 0x0402_080a || scale >> 8 != 0x01_0303 {
         return None;
     }
-    let offer = TcpOptions(SACK_BIT).with_mss(mss as u16).with_window_scale(scale as u8);
-    Some(offer.with_timestamp(words[2]))
+    let options = TcpOptions(SACK_BIT).with_mss(mss as u16).with_window_scale(scale as u8);
+    Some(options.with_timestamp(words[2]))
 }
 
-/// Takes one option into account; `None` if it makes the SYN odd.
+/// Adds one option; returns `None` if it makes the options unsupported.
 #[inline(always)]
-fn take(
-    offer: TcpOptions,
+fn add_option(
+    options: TcpOptions,
     kind: u8,
     size: u8,
     at: usize,
@@ -163,18 +163,18 @@ fn take(
     const SACK_PERMITTED: u8 = 4;
     const TIMESTAMP: u8 = 8;
     const MD5: u8 = 19;
-    const AUTHENTICATION: u8 = 29;
+    const TCP_AO: u8 = 29;
     Some(match (kind, size) {
         // The whole option is a word: kind, size and value.
         (MSS, 4) => match u32::from_be(word(at)?) as u16 {
-            0 => offer,
-            mss => offer.with_mss(mss),
+            0 => options,
+            mss => options.with_mss(mss),
         },
-        (WINDOW_SCALE, 3) => offer.with_window_scale(byte(at + 2)?),
-        (SACK_PERMITTED, 2) => TcpOptions(offer.0 | SACK_BIT),
-        (TIMESTAMP, 10) => offer.with_timestamp(word(at + 2)?),
-        (MD5 | AUTHENTICATION, _) => return None,
-        _ => offer,
+        (WINDOW_SCALE, 3) => options.with_window_scale(byte(at + 2)?),
+        (SACK_PERMITTED, 2) => TcpOptions(options.0 | SACK_BIT),
+        (TIMESTAMP, 10) => options.with_timestamp(word(at + 2)?),
+        (MD5 | TCP_AO, _) => return None,
+        _ => options,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Options as real hosts send them, as nobody does, and against a reader written another way.
+//! Tests of the reader: options of real hosts, malformed ones, and a second implementation to compare with.
 
 extern crate std;
 use std::vec::Vec;
@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Reads a slice, and makes sure that nothing is asked for that lies beyond it.
-fn offer(options: &[u8]) -> TcpOptions {
+/// Reads a slice, and checks that the reader asks for no byte beyond it.
+fn read_slice(options: &[u8]) -> TcpOptions {
     let byte = |at: usize| {
         assert!(at < options.len(), "byte {at} of {}", options.len());
         Some(options[at])
@@ -21,17 +21,17 @@ fn offer(options: &[u8]) -> TcpOptions {
 }
 
 #[test]
-fn the_usual_ones_are_read() {
+fn options_of_linux_and_windows_are_read() {
     // Linux: MSS, SACK_BIT permitted, timestamp, window scale 7.
     let linux = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
-    let read = offer(&linux);
+    let read = read_slice(&linux);
     assert_eq!((read.mss(), read.window_scale(), read.sack()), (1460, 7, true));
-    assert_eq!((read.has_timestamp(), read.stamp()), (true, u32::from_ne_bytes([1, 2, 3, 4])));
+    assert_eq!((read.has_timestamp(), read.timestamp()), (true, u32::from_ne_bytes([1, 2, 3, 4])));
     // Windows: MSS, window scale 8, SACK_BIT permitted, no timestamp.
-    let windows = offer(&[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2]);
+    let windows = read_slice(&[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2]);
     assert_eq!((windows.mss(), windows.window_scale(), windows.sack()), (1460, 8, true));
     assert!(!windows.has_timestamp() && !windows.is_unsupported());
-    assert_eq!(offer(&[]), TcpOptions::NONE);
+    assert_eq!(read_slice(&[]), TcpOptions::NONE);
     assert_eq!(
         (TcpOptions::NONE.mss(), TcpOptions::NONE.window_scale(), TcpOptions::NONE.sack()),
         (0, NO_WINDOW_SCALE, false)
@@ -39,16 +39,16 @@ fn the_usual_ones_are_read() {
 }
 
 #[test]
-fn odd_ones_are_judged_as_the_rules_say() {
+fn malformed_options_follow_the_rules() {
     let cases: &[(&str, &[u8], TcpOptions)] = &[
-        ("as many as are read", &[1; OPTION_COUNT_MAX], TcpOptions::NONE),
+        ("the maximum number", &[1; OPTION_COUNT_MAX], TcpOptions::NONE),
         ("one more", &[1; OPTION_COUNT_MAX + 1], TcpOptions::UNSUPPORTED),
-        ("what comes after the end", &[0, 2, 4, 5, 0xb4, 77, 77, 77], TcpOptions::NONE),
+        ("bytes after the end of the list", &[0, 2, 4, 5, 0xb4, 77, 77, 77], TcpOptions::NONE),
         ("an unknown kind", &[34, 2, 253, 4, 1, 2], TcpOptions::NONE),
         ("an MSS of 0", &[2, 4, 0, 0], TcpOptions::NONE),
         ("an MSS of the wrong size", &[2, 3, 5, 1], TcpOptions::NONE),
         ("a timestamp of the wrong size", &[8, 9, 1, 2, 3, 4, 0, 0, 0, 1], TcpOptions::NONE),
-        ("the last one holds", &[2, 4, 5, 0xb4, 2, 4, 2, 0x18], TcpOptions::NONE.with_mss(536)),
+        ("the last of two", &[2, 4, 5, 0xb4, 2, 4, 2, 0x18], TcpOptions::NONE.with_mss(536)),
         ("a window scale too high", &[3, 3, 200, 1], TcpOptions::NONE.with_window_scale(14)),
         ("a kind without a size", &[1, 1, 1, 2], TcpOptions::UNSUPPORTED),
         ("a size of 0", &[2, 0, 5, 0xb4], TcpOptions::UNSUPPORTED),
@@ -58,24 +58,24 @@ fn odd_ones_are_judged_as_the_rules_say() {
         ("another signature", &[29, 4, 0, 0], TcpOptions::UNSUPPORTED),
     ];
     for &(what, options, expected) in cases {
-        assert_eq!(offer(options), expected, "{what}");
+        assert_eq!(read_slice(options), expected, "{what}");
     }
 }
 
 #[test]
-fn what_the_packet_lacks_makes_it_unreadable() {
+fn truncated_packet_makes_options_unsupported() {
     for there in 0..20 {
         let linux = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
         let byte = |at: usize| linux[..there].get(at).copied();
         let word = |at: usize| {
             linux[..there].get(at..at + 4).map(|bytes| u32::from_ne_bytes(bytes.try_into().expect("four")))
         };
-        // The last four bytes of a timestamp are not looked at.
+        // The reader does not read the last four bytes of a timestamp.
         assert!(read_options(20, byte, word, |at| at).is_unsupported(), "{there} bytes");
     }
 }
 
-/// The rules again, as recursion over slices, with room for so many more options.
+/// The same rules as a recursion over slices, for at most `room` more options.
 fn model(options: &[u8], so_far: TcpOptions, room: usize) -> TcpOptions {
     match options {
         [] => so_far,
@@ -121,9 +121,9 @@ fn options() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn what_linux_sends_is_usual() {
+fn linux_options_take_the_fast_path() {
     let linux = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
-    assert_eq!(read_linux(words(linux)), Some(offer(&linux)));
+    assert_eq!(read_linux(words(linux)), Some(read_slice(&linux)));
     for at in [0, 1, 4, 5, 6, 7, 16, 17, 18] {
         let mut other = linux;
         other[at] ^= 1;
@@ -141,22 +141,22 @@ fn words(bytes: [u8; 20]) -> [u32; 5] {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
     #[test]
-    fn what_is_usual_is_read_the_same(values: [u8; 20], scale: u8) {
+    fn fast_path_agrees_with_the_reader(values: [u8; 20], scale: u8) {
         let fixed = [2, 4, values[2], values[3], 4, 2, 8, 10];
         let linux = [&fixed[..], &values[8..16], &[1, 3, 3, scale]].concat().try_into().expect("20 bytes");
         if let Some(read) = read_linux(words(linux)) {
-            prop_assert_eq!(read, offer(&linux));
+            prop_assert_eq!(read, read_slice(&linux));
         }
     }
 
     #[test]
-    fn it_reads_as_the_model_does(options in options()) {
-        prop_assert_eq!(offer(&options), model(&options, TcpOptions::NONE, OPTION_COUNT_MAX));
+    fn reader_agrees_with_the_model(options in options()) {
+        prop_assert_eq!(read_slice(&options), model(&options, TcpOptions::NONE, OPTION_COUNT_MAX));
     }
 
     #[test]
-    fn random_bytes_are_read_without_going_beyond(options in prop::collection::vec(any::<u8>(), 0..=OPTIONS_MAX)) {
-        let read = offer(&options);
+    fn random_bytes_agree_with_the_model(options in prop::collection::vec(any::<u8>(), 0..=OPTIONS_MAX)) {
+        let read = read_slice(&options);
         prop_assert!(read.window_scale() <= WINDOW_SCALE_MAX || read.window_scale() == NO_WINDOW_SCALE);
         prop_assert_eq!(read, model(&options, TcpOptions::NONE, OPTION_COUNT_MAX));
     }

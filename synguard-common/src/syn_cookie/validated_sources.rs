@@ -1,41 +1,40 @@
-//! Which sources have lately shown that they are where they say: a table of cells, each with part of a source's hash
-//! and the moment until which it counts. Pure.
+//! The sources that have recently proved that they receive at their address: a table of cells, each with part of a source's
+//! hash and the end of its validity. Pure.
 //!
-//! Looking a source up is one load from 256 KiB, so that it can be done for each SYN of a flood. A source that takes
-//! another's cell makes it be forgotten; nobody can do that who has not returned a cookie. One source in 32 768 that has
-//! not is taken for one that has, which does not matter: its SYN is looked at more closely, or passed to the kernel
-//! where others' are dropped.
+//! A lookup is one load from 256 KiB, cheap enough for each SYN of a flood. A source that takes another one's cell evicts
+//! it; only sources that have returned a cookie can do so. One in 32 768 other sources counts as validated by chance, which
+//! does no harm: its SYN is examined more closely, or passed to the kernel where others are dropped.
 
-/// Cells, a power of two.
+/// Number of cells, a power of two.
 pub const CELLS: usize = 1 << 16;
-/// Nanoseconds in a unit of a cell's time, as a power of two: 1.07 s.
+/// Unit of a cell's time, as a power of two of nanoseconds: 1.07 s.
 pub const UNIT_SHIFT: u32 = 30;
 
 const TIME_MASK: u32 = 0xffff;
 
-/// The cell of a source with this hash. The bits are none of those that the sketch takes.
+/// Returns the index of the cell for this hash. The sketch does not use these bits.
 #[inline(always)]
 pub const fn index(hash: u64) -> u32 {
     (hash >> 32) as u32 & (CELLS as u32 - 1)
 }
 
-/// The content of a cell: a source with this hash counts as proven until then, or up to a unit longer.
+/// Returns the content of a cell for a source that is validated until `until_ns`, or up to one unit longer.
 #[inline(always)]
 pub const fn cell(hash: u64, until_ns: u64) -> u32 {
-    mark(hash) | ((until_ns >> UNIT_SHIFT) as u32 + 1) & TIME_MASK
+    tag(hash) | ((until_ns >> UNIT_SHIFT) as u32 + 1) & TIME_MASK
 }
 
-/// Whether a cell says that a source with this hash counts as proven. What says so for longer than `longest_ns` is left
-/// over from another time.
+/// Reports whether a cell validates a source with this hash. A cell that claims to be valid for longer than `longest_ns` is
+/// left over from an earlier round of the time, and does not count.
 #[inline(always)]
 pub const fn is_valid(cell: u32, hash: u64, longest_ns: u64, now_ns: u64) -> bool {
     let left = cell.wrapping_sub((now_ns >> UNIT_SHIFT) as u32) & TIME_MASK;
-    cell & !TIME_MASK == mark(hash) && left != 0 && left as u64 <= (longest_ns >> UNIT_SHIFT) + 2
+    cell & !TIME_MASK == tag(hash) && left != 0 && left as u64 <= (longest_ns >> UNIT_SHIFT) + 2
 }
 
-/// The part of the hash that a cell keeps, never 0: an empty cell is nobody's.
+/// Returns the part of the hash in a cell, never 0: an empty cell matches no source.
 #[inline(always)]
-const fn mark(hash: u64) -> u32 {
+const fn tag(hash: u64) -> u32 {
     ((hash >> 48) as u32 | 1) << 16
 }
 
@@ -50,7 +49,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_source_counts_for_as_long_as_it_was_said(
+        fn source_is_valid_for_the_given_time(
             hash: u64, start in 0u64..1 << 60, length in 1..600 * SECOND, passed in 0..1200 * SECOND,
         ) {
             let held = is_valid(cell(hash, start + length), hash, length, start + passed);
@@ -63,13 +62,13 @@ mod tests {
         }
 
         #[test]
-        fn an_empty_cell_is_nobodys(hash: u64, now: u64, longest: u64) {
+        fn empty_cell_matches_no_source(hash: u64, now: u64, longest: u64) {
             prop_assert!(!is_valid(0, hash, longest, now));
             prop_assert!((index(hash) as usize) < CELLS);
         }
 
         #[test]
-        fn another_source_does_not_count(hash: u64, now in 0u64..1 << 60, bit in 49u32..64) {
+        fn cell_does_not_match_another_source(hash: u64, now in 0u64..1 << 60, bit in 49u32..64) {
             let cell = cell(hash, now + 10 * SECOND);
             prop_assert!(!is_valid(cell, hash ^ 1 << bit, 10 * SECOND, now));
         }

@@ -11,7 +11,7 @@ use std::{
 use aya::maps::MapData;
 use synguard_common::{
     addr::Halves,
-    ip_list::{self, BLOOM_PREFIX_START, BLOOM_V4_WORDS, BLOOM_WORDS, List, table},
+    ip_list::{List, bloom, table},
 };
 
 use super::prefix_entry::Item;
@@ -28,7 +28,7 @@ pub(super) struct Filter {
 
 const WORD: usize = size_of::<u64>();
 /// Bytes of both lists' filters; a multiple of the page size.
-const LENGTH: usize = List::ALL.len() * BLOOM_WORDS * WORD;
+const LENGTH: usize = List::ALL.len() * bloom::WORDS * WORD;
 
 impl Filter {
     /// Maps a list's part into memory.
@@ -45,7 +45,7 @@ impl Filter {
         }
         // SAFETY: the part lies within the mapping, which is page-aligned and not null.
         let words =
-            unsafe { NonNull::new_unchecked(base.cast::<AtomicU64>().add(list.index() * BLOOM_WORDS)) };
+            unsafe { NonNull::new_unchecked(base.cast::<AtomicU64>().add(list.index() * bloom::WORDS)) };
         Ok(Self { words, base })
     }
 
@@ -56,7 +56,7 @@ impl Filter {
 
     /// Sets the bits of these prefixes, and no others.
     pub(super) fn set(&mut self, items: &[Item], seed: Halves) {
-        let wanted: Vec<AtomicU64> = (0..BLOOM_WORDS).map(|_| AtomicU64::new(0)).collect();
+        let wanted: Vec<AtomicU64> = (0..bloom::WORDS).map(|_| AtomicU64::new(0)).collect();
         set_bits(&wanted, items, seed);
         for (word, wanted) in self.words().iter().zip(wanted) {
             word.store(wanted.into_inner(), Ordering::Relaxed);
@@ -64,9 +64,9 @@ impl Filter {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: BLOOM_WORDS words of the mapping begin there, it lasts as long as `self`, and others access
+        // SAFETY: bloom::WORDS words of the mapping begin there, it lasts as long as `self`, and others access
         // them by whole words too.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), BLOOM_WORDS) }
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), bloom::WORDS) }
     }
 }
 
@@ -75,14 +75,14 @@ fn set_bits(words: &[AtomicU64], items: &[Item], seed: Halves) {
     let mut bits = 0;
     let set = |bit: usize| words[bit >> 6].fetch_or(1 << (bit & 63), Ordering::Relaxed);
     for (key, _) in items {
-        set(ip_list::bloom_bit_prefix(table::hash(key, seed)));
+        set(bloom::bit_prefix(table::hash(key, seed)));
         let singly = bits < BITS_MAX
-            && ip_list::bloom_bits(key, seed, |bit| {
+            && bloom::prefix_bits(key, seed, |bit| {
                 bits += 1;
                 set(bit);
             });
         if !singly {
-            let family = if key.is_v4() { 0..BLOOM_V4_WORDS } else { BLOOM_V4_WORDS..BLOOM_PREFIX_START };
+            let family = if key.is_v4() { 0..bloom::V4_WORDS } else { bloom::V4_WORDS..bloom::PREFIX_START };
             words[family].iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
         }
     }
