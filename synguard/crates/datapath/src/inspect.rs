@@ -1,4 +1,4 @@
-//! Everything that the maps hold about one address, for [`synguard_policy::explain`].
+//! Everything that the maps hold about one address, for `synguard-policy`'s `explain`.
 
 use std::path::Path;
 

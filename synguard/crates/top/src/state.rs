@@ -56,7 +56,7 @@ pub enum Mode {
     Filter,
     /// Looking at what is chosen, in full.
     Detail,
-    /// Asked to confirm a change; the number chooses among [`crate::list_edit::TIMES`].
+    /// Asked to confirm a change; the number chooses among `list_edit::TIMES`.
     Confirm(Change, usize),
 }
 
