@@ -7,7 +7,7 @@ use synguard_common::{ip_list::List, map_names};
 use synguard_datapath::{Datapath, Report, Request};
 use synguard_kernel::{clock, instance::Instance, lock::Lock, netlink::XdpPlace, preflight};
 use synguard_model::{
-    error::{Kind, failure},
+    error::{ExitKind, failure},
     settings::Settings,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
 /// Settings and options from the configuration file and the flags.
 fn load(args: &AttachArgs) -> Result<(Settings, AttachOptions)> {
     config::load(args.config.as_deref(), &args.layer())
-        .map_err(|error| failure(Kind::Invalid, error.to_string()))
+        .map_err(|error| failure(ExitKind::Invalid, error.to_string()))
 }
 
 async fn attach(
@@ -160,7 +160,7 @@ fn check_capacity(sources: u32) -> Result<()> {
         return Ok(());
     }
     Err(failure(
-        Kind::Invalid,
+        ExitKind::Invalid,
         format!(
             "max-sources = {sources}: must be at least {min} on this machine, {} for each of its {possible} possible CPUs",
             map_names::SOURCES_PER_CPU_MIN

@@ -11,7 +11,7 @@ use synguard_kernel::{
     lock::{self, Lock},
     preflight, sysctl,
 };
-use synguard_model::error::{Kind, failure};
+use synguard_model::error::{ExitKind, failure};
 
 use crate::controller::{self, status_file::View};
 
@@ -39,7 +39,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     if let Some(stranger) = interfaces.iter().find(|name| !attached.contains(name)) {
         change.remove_file();
         return Err(failure(
-            Kind::NotAttached,
+            ExitKind::NotAttached,
             format!("not attached to {stranger}: attached to {}", listed(&attached)),
         ));
     }

@@ -4,7 +4,7 @@ use std::{io, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use synguard_kernel::{instance::Instance, lock};
-use synguard_model::error::{Kind, failure};
+use synguard_model::error::{ExitKind, failure};
 
 use super::{filter::open, output::emit};
 use crate::event_log::Reader;
@@ -37,7 +37,7 @@ pub(super) fn run(instance: &Instance) -> Result<()> {
                 Some("reloaded") => return emit("settings reloaded\n"),
                 Some("not_reloaded") => {
                     let why = event["why"].as_str().unwrap_or("see `synguard events`");
-                    return Err(failure(Kind::Invalid, format!("nothing has changed: {why}")));
+                    return Err(failure(ExitKind::Invalid, format!("nothing has changed: {why}")));
                 }
                 _ => {}
             }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 use synguard_kernel::{clock, instance::Instance, lock::Lock};
-use synguard_model::error::{Kind, failure};
+use synguard_model::error::{ExitKind, failure};
 
 use super::{filter::open, output::emit};
 use crate::cli::Assignment;
@@ -19,7 +19,7 @@ pub(super) fn set(instance: &Instance, assignments: &[Assignment]) -> Result<()>
     let (mut settings, disarm_at_ns) = datapath.settings()?;
     settings
         .set_all(assignments.iter().map(|pair| (pair.key.as_str(), pair.value.as_str())))
-        .map_err(|error| failure(Kind::Invalid, error.to_string()))?;
+        .map_err(|error| failure(ExitKind::Invalid, error.to_string()))?;
     datapath.set_settings(&settings, disarm_at_ns)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn confirm(instance: &Instance) -> Result<()> {
     }
     if clock::now_ns() >= disarm_at_ns {
         let message = "too late: the time to confirm has run out and the filter drops nothing; attach again";
-        return Err(failure(Kind::NotAttached, message));
+        return Err(failure(ExitKind::NotAttached, message));
     }
     datapath.set_settings(&settings, 0)?;
     emit("confirmed: the filter stays\n")

@@ -11,7 +11,7 @@ use aya::programs::{
 };
 use synguard_kernel::netlink::{self, XdpPlace};
 use synguard_model::{
-    error::{Failure, Kind, failure},
+    error::{ExitKind, Failure, failure},
     settings::Mode,
 };
 
@@ -83,7 +83,7 @@ fn foreign(name: &str, id: u32) -> anyhow::Error {
     let title =
         program.and_then(|program| Some(format!("`{}`, ", program.name_as_str()?))).unwrap_or_default();
     failure(
-        Kind::Conflict,
+        ExitKind::Conflict,
         format!(
             "{name} already runs another XDP program ({title}id {id}), which synguard leaves alone: \
              remove it with its own tool, or with `ip link set dev {name} xdp off`"
@@ -129,7 +129,7 @@ fn explain(error: ProgramError, name: &str, mode: XdpMode) -> anyhow::Error {
     match crate::maps::errno(&error) {
         Some(libc::EBUSY | libc::EEXIST) => match netlink::by_name(name) {
             Ok(Some(interface)) => foreign(name, interface.xdp.first().map_or(0, |(_, id)| *id)),
-            _ => failure(Kind::Conflict, format!("{name}: busy with another XDP program")),
+            _ => failure(ExitKind::Conflict, format!("{name}: busy with another XDP program")),
         },
         Some(libc::EOPNOTSUPP) => anyhow!("{name}: its driver has no {mode} XDP"),
         Some(libc::ENOMEM) => anyhow!("{name}: not enough memory for {mode} XDP queues"),

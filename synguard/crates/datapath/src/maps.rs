@@ -15,7 +15,7 @@ use synguard_common::{
     syn_cookie::config::SynCookieConfig,
 };
 use synguard_model::{
-    error::{Kind, failure},
+    error::{ExitKind, failure},
     snapshot::Counters,
 };
 
@@ -339,7 +339,7 @@ pub(super) fn open_map(pins: &Path, name: &str) -> Result<Option<MapData>> {
             Some(libc::ENOENT) => Ok(None),
             Some(libc::EPERM | libc::EACCES) => {
                 let path = path.display();
-                Err(failure(Kind::Privilege, format!("cannot open {path}: run as root (sudo)")))
+                Err(failure(ExitKind::Privilege, format!("cannot open {path}: run as root (sudo)")))
             }
             _ => Err(error).with_context(|| format!("open {}", path.display())),
         },

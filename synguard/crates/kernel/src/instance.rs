@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use synguard_model::error::{Kind, failure};
+use synguard_model::error::{ExitKind, failure};
 
 /// The paths of one instance.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Instance {
     pub fn not_attached(&self) -> anyhow::Error {
         let name = &self.name;
         failure(
-            Kind::NotAttached,
+            ExitKind::NotAttached,
             format!("instance `{name}` is not attached: run `synguard attach IFACE` first"),
         )
     }

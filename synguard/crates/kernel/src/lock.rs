@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use synguard_model::error::{Kind, failure};
+use synguard_model::error::{ExitKind, failure};
 
 use crate::instance::Instance;
 
@@ -48,7 +48,7 @@ impl Lock {
                 let pid = controller_pid(instance).map_or_else(String::new, |pid| format!(" (pid {pid})"));
                 let name = &instance.name;
                 Err(failure(
-                    Kind::Conflict,
+                    ExitKind::Conflict,
                     format!(
                         "instance `{name}` is already attached by another controller{pid}: \
                          run `synguard detach` first, or use another --name"
@@ -73,7 +73,7 @@ impl Lock {
             if Instant::now() >= deadline {
                 let path = path.display();
                 return Err(failure(
-                    Kind::Conflict,
+                    ExitKind::Conflict,
                     format!("{path} has been held by another synguard for 10 s: try again when it is done"),
                 ));
             }
@@ -197,7 +197,7 @@ fn try_lock(path: &Path) -> Result<Option<Lock>> {
 fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
     let message = format!("cannot write {}: {error}", path.display());
     if error.kind() == io::ErrorKind::PermissionDenied {
-        failure(Kind::Privilege, format!("{message}: run as root, or choose another --run-dir"))
+        failure(ExitKind::Privilege, format!("{message}: run as root, or choose another --run-dir"))
     } else {
         anyhow::Error::msg(message)
     }

@@ -3,7 +3,7 @@
 use std::{ffi::CString, fs, io, mem::MaybeUninit, os::unix::ffi::OsStrExt as _, path::Path};
 
 use anyhow::{Context as _, Result};
-use synguard_model::error::{Kind, failure};
+use synguard_model::error::{ExitKind, failure};
 
 /// The oldest kernel that the program is tested on.
 const KERNEL_MIN: (u32, u32) = (6, 1);
@@ -24,7 +24,7 @@ pub fn privilege() -> Result<()> {
     match missing_capabilities(effective) {
         [] => Ok(()),
         missing => Err(failure(
-            Kind::Privilege,
+            ExitKind::Privilege,
             format!("not privileged: {} missing: run as root (sudo)", missing.join(", ")),
         )),
     }
@@ -89,7 +89,7 @@ pub fn bpffs(path: &Path) -> Result<()> {
     const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
     let display = path.display();
     let c_path = CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| failure(Kind::Invalid, format!("--bpffs {display:?}: contains a NUL byte")))?;
+        .map_err(|_| failure(ExitKind::Invalid, format!("--bpffs {display:?}: contains a NUL byte")))?;
     let mut stat = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: both pointers are to memory of ours.
     let failed = unsafe { libc::statfs(c_path.as_ptr(), stat.as_mut_ptr()) } != 0;

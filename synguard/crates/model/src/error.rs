@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What kind of failure it was, and with it the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ExitKind {
     /// A value, file or flag is not valid.
     Invalid = 2,
     /// There is no filter to act on.
@@ -18,12 +18,12 @@ pub enum Kind {
 /// A failure of a known kind, with one line that says what is wrong and what to do about it.
 #[derive(Debug)]
 pub struct Failure {
-    kind: Kind,
+    kind: ExitKind,
     message: String,
 }
 
 /// A failure of a known kind as an `anyhow` error.
-pub fn failure(kind: Kind, message: impl Into<String>) -> anyhow::Error {
+pub fn failure(kind: ExitKind, message: impl Into<String>) -> anyhow::Error {
     Failure { kind, message: message.into() }.into()
 }
 
@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn context_keeps_the_exit_code() {
-        let error = Err::<(), _>(failure(Kind::Conflict, "held")).context("attach").expect_err("an error");
+        let error =
+            Err::<(), _>(failure(ExitKind::Conflict, "held")).context("attach").expect_err("an error");
         assert_eq!((exit_code(&error), format!("{error:#}").as_str()), (5, "attach: held"));
         assert_eq!(exit_code(&anyhow::anyhow!("other")), 1);
     }

@@ -8,7 +8,7 @@ use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{check::View, transaction::Live};
 use synguard_model::{
     duration,
-    error::{Kind, failure},
+    error::{ExitKind, failure},
     ip_prefix::{Target, Written},
     list_entry::{Entry, Origin},
     time::Now,
@@ -49,7 +49,7 @@ pub(in crate::commands) fn add(
     for written in targets {
         if let Some(why) = refuse(written.target) {
             return Err(failure(
-                Kind::Invalid,
+                ExitKind::Invalid,
                 format!(
                     "{why}: nothing was changed; `synguard block add {} --force` blocks it anyway",
                     written.target
@@ -116,7 +116,7 @@ pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Ent
     let (target, name) = (entry.target, list.name());
     if entry.is_over(now) {
         let message = format!("the time that {target} had in the {name} is over: nothing was changed");
-        return Err(failure(Kind::Invalid, message));
+        return Err(failure(ExitKind::Invalid, message));
     }
     let before = before(&live, list, &[Written { target, masked: false }], now)?;
     live.add(list, vec![entry.clone()], now)?;

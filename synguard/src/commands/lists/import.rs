@@ -17,7 +17,7 @@ use synguard_lists::{
     transaction::Live,
 };
 use synguard_model::{
-    error::{Kind, failure},
+    error::{ExitKind, failure},
     list_entry::{Entry, Origin},
     time::Now,
 };
@@ -47,7 +47,7 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
         let message = format!(
             "{name} has no targets, so the {list} was not replaced: `synguard {verb} flush` is there to empty it"
         );
-        return Err(failure(Kind::Invalid, message));
+        return Err(failure(ExitKind::Invalid, message));
     }
     if found.targets == 0 {
         log::warn!("{name} has no targets");
@@ -111,7 +111,7 @@ fn write(
 /// Reads the file, with a bar on a terminal.
 fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, Found)> {
     let name = shown(&args.file);
-    let unreadable = |error: io::Error| failure(Kind::Invalid, format!("cannot read {name}: {error}"));
+    let unreadable = |error: io::Error| failure(ExitKind::Invalid, format!("cannot read {name}: {error}"));
     let (input, size): (Box<dyn Read>, Option<u64>) = if args.file == Path::new("-") {
         (Box::new(io::stdin().lock()), None)
     } else {
@@ -137,7 +137,7 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, Found)> 
     bar.finish_and_clear();
     read.map_err(|error| match error {
         file::FileError::Read(error) => unreadable(error),
-        error => failure(Kind::Invalid, format!("{name}:{error}; nothing was changed")),
+        error => failure(ExitKind::Invalid, format!("{name}:{error}; nothing was changed")),
     })
 }
 

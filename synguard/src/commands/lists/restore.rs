@@ -6,7 +6,7 @@ use synguard_datapath::{Datapath, Item};
 use synguard_kernel::{clock, instance::Instance, protected};
 use synguard_lists::{effective, store::Store};
 use synguard_model::{
-    error::{Kind, failure, one_line},
+    error::{ExitKind, failure, one_line},
     list_entry::Entry,
     time::Now,
 };
@@ -29,7 +29,7 @@ pub(in crate::commands) fn restore(instance: &Instance, list: List, capacity: u3
         let number = entries.len();
         let state = instance.state.display();
         return Err(failure(
-            Kind::Invalid,
+            ExitKind::Invalid,
             format!(
                 "max-list = {capacity}: must be at least {number}, for so many entries are in the {name} in {state}"
             ),

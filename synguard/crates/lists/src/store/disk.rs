@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use synguard_common::ip_list::List;
-use synguard_model::error::{Kind, failure};
+use synguard_model::error::{ExitKind, failure};
 
 const BUFFER: usize = 256 * 1024;
 /// Enough of a base file to have its header.
@@ -233,7 +233,7 @@ fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
     let message = format!("cannot write {}, so nothing was changed: {error}", path.display());
     match error.kind() {
         ErrorKind::PermissionDenied => {
-            failure(Kind::Privilege, format!("{message}: run as root, or choose another --state-dir"))
+            failure(ExitKind::Privilege, format!("{message}: run as root, or choose another --state-dir"))
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             anyhow::Error::msg(format!("{message}: make room, or choose another --state-dir"))
