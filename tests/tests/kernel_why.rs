@@ -30,7 +30,7 @@ use synguard_common::{
 };
 use synguard_datapath::{Datapath, Item};
 use synguard_model::{
-    inspection::{Read, network_key, source_key},
+    inspection::{Inspection, prefix_key, source_key},
     source::key_of,
 };
 use synguard_policy::explain;
@@ -116,14 +116,14 @@ impl Maps {
         if let Some(source) = source {
             self.filter.set_source(key, *source);
         }
-        let network_key = network_key(state.address);
-        let _ = self.prefixes.remove(&network_key);
+        let prefix_key = prefix_key(state.address);
+        let _ = self.prefixes.remove(&prefix_key);
         if let Some(network) = network {
-            self.prefixes.insert(network_key, network, 0).unwrap();
+            self.prefixes.insert(prefix_key, network, 0).unwrap();
         }
         let cpus = vec![state.cpu; aya::util::nr_cpus().unwrap()];
         self.cpus.set(0, PerCpuValues::try_from(cpus).unwrap(), 0).unwrap();
-        for ((map, key), cell) in self.sketches.iter_mut().zip([key, network_key]).zip(state.cells) {
+        for ((map, key), cell) in self.sketches.iter_mut().zip([key, prefix_key]).zip(state.cells) {
             let mut cells = Box::new(Cells(CountMinSketch::EMPTY));
             let hash = hash::mix(key.address, config.hash_seed);
             for (row, cell) in cell.into_iter().enumerate() {
@@ -131,19 +131,19 @@ impl Maps {
             }
             map.set(0, *cells, 0).unwrap();
         }
-        self.set_answers(state, key, network_key);
+        self.set_answers(state, key, prefix_key);
         // Last, because what is of this tick will not be so for long.
         self.set_held(state, key);
     }
 
-    fn set_answers(&mut self, state: &State, key: SourceKey, network_key: SourceKey) {
+    fn set_answers(&mut self, state: &State, key: SourceKey, prefix_key: SourceKey) {
         let hash = hash::mix(key.address, state.config.hash_seed);
         let cell = match state.proven_until_ns {
             0 => 0,
             until_ns => validated_sources::cell(hash, until_ns),
         };
         self.proven.set(validated_sources::index(hash), cell, 0).unwrap();
-        let hash = hash::mix(network_key.address, state.config.hash_seed);
+        let hash = hash::mix(prefix_key.address, state.config.hash_seed);
         let mut sketch = PrefixRateSketch { tats: [[0; prefix_limit::WIDTH]; prefix_limit::ROWS] };
         for (row, tat) in state.network_tats.into_iter().enumerate() {
             sketch.tats[row][prefix_limit::index(hash, row)] = tat;
@@ -357,7 +357,7 @@ impl States {
     }
 }
 
-fn reason(read: &Read, now_ns: u64) -> Reason {
+fn reason(read: &Inspection, now_ns: u64) -> Reason {
     explain::decide(read, &read.cpus[0], Some(PORT), now_ns).reason
 }
 

@@ -69,7 +69,7 @@ impl Errands {
     /// Looks for listeners that the kernel's setting does not reach.
     pub(super) fn look_elsewhere(&mut self) {
         self.start(|| {
-            let (namespaces, more) = connections::listeners_elsewhere();
+            let (namespaces, more) = connections::listeners_in_other_namespaces();
             let event = (!namespaces.is_empty()).then_some(Event::ListenersElsewhere { namespaces, more });
             Brought::Events(event.into_iter().collect())
         });

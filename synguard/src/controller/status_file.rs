@@ -4,7 +4,7 @@
 use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
-use synguard_model::attack::{Kind, Phase};
+use synguard_model::attack::{AttackKind, Phase};
 
 const FILE: &str = "controller.json";
 
@@ -19,7 +19,7 @@ pub(crate) struct View {
     #[serde(default)]
     pub phase_since_ns: Option<u64>,
     /// What kind of attack; `None` when calm.
-    pub kind: Option<Kind>,
+    pub kind: Option<AttackKind>,
     /// Whether the kernel answers with cookies because the controller wants it to.
     pub kernel_cookies: bool,
     /// What the kernel's setting was before the controller raised it; `None` if it has not.
@@ -71,7 +71,7 @@ mod tests {
             pid: 7,
             phase: Phase::Attack,
             phase_since_ns: Some(5),
-            kind: Some(Kind::Mixed),
+            kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
             original: Some(1),
             timestamps_original: Some(0),

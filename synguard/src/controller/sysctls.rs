@@ -6,7 +6,7 @@ use synguard_kernel::{
     instance::Instance,
     sysctl::{self, Owner, Raised, Restored, Setting},
 };
-use synguard_model::event::{Event, Numbers};
+use synguard_model::event::{AttackRates, Event};
 
 /// A setting in the controller's hands. Dropped, it is put back.
 pub(super) struct Raiser {
@@ -14,7 +14,7 @@ pub(super) struct Raiser {
     setting: Setting,
     owner: Owner,
     /// Another instance has raised it, and will put it back when its own attack is over: then it is this one's turn.
-    leans_on_another: Option<Numbers>,
+    leans_on_another: Option<AttackRates>,
     /// Why it could not be raised, as last said: said again only if it is another reason.
     complaint: Option<String>,
 }
@@ -25,7 +25,7 @@ impl Raiser {
         Self { run: run.to_owned(), setting, owner, leans_on_another: None, complaint: None }
     }
 
-    pub(super) fn raise(&mut self, numbers: Numbers) -> Vec<Event> {
+    pub(super) fn raise(&mut self, numbers: AttackRates) -> Vec<Event> {
         match self.owner.raise() {
             Ok(Raised::Raised { from, to }) => {
                 self.complaint = None;
@@ -96,7 +96,7 @@ fn restore(owner: &mut Owner, setting: Setting, after_crash: bool) -> Vec<Event>
     }
 }
 
-fn raised(setting: Setting, from: u8, to: u8, numbers: Numbers) -> Event {
+fn raised(setting: Setting, from: u8, to: u8, numbers: AttackRates) -> Event {
     match setting {
         Setting::Syncookies => Event::CookiesRaised { from, to, numbers },
         Setting::Timestamps => Event::TimestampsRaised { from, to },

@@ -1,7 +1,7 @@
 //! Tells systemd, where that has started the controller, that it is ready, what it does, and that it lives.
 
 use sd_notify::NotifyState;
-use synguard_model::attack::{Kind, Phase};
+use synguard_model::attack::{AttackKind, Phase};
 
 #[derive(Debug, Default)]
 pub(super) struct Systemd {
@@ -14,7 +14,7 @@ impl Systemd {
     }
 
     /// It lives. What it does is said when that has changed.
-    pub(super) fn alive(&mut self, phase: Phase, kind: Option<Kind>) {
+    pub(super) fn alive(&mut self, phase: Phase, kind: Option<AttackKind>) {
         send(&[NotifyState::Watchdog]);
         let status = match kind {
             Some(kind) => format!("{} ({kind})", phase.name()),

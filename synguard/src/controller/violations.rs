@@ -11,7 +11,7 @@ use anyhow::Result;
 use synguard_common::source::SourceKey;
 use synguard_datapath::{Datapath, EventStream};
 use synguard_model::{event::Event, settings::Settings, source::display};
-use synguard_policy::Offence;
+use synguard_policy::Violation;
 
 /// Sources looked up a tick.
 const LOOKUPS_MAX: usize = 64;
@@ -43,7 +43,7 @@ impl Offences {
         datapath: &Datapath,
         settings: &Settings,
         now_ns: u64,
-    ) -> Result<(Vec<Offence>, Option<Event>)> {
+    ) -> Result<(Vec<Violation>, Option<Event>)> {
         let mut offences = BTreeMap::new();
         while let Some(event) = self.events.read() {
             let source = event.source;
@@ -51,7 +51,7 @@ impl Offences {
                 continue;
             }
             if let Some(state) = datapath.source(&source)? {
-                offences.insert(source, Offence { source, dropped: state.dropped });
+                offences.insert(source, Violation { source, dropped: state.dropped });
             }
         }
         let room = KEPT_MAX - self.untold.len().min(KEPT_MAX);

@@ -17,7 +17,7 @@ use synguard_common::{
         validated_sources,
     },
 };
-use synguard_model::inspection::{CpuView, Read, network_key, source_key};
+use synguard_model::inspection::{Inspection, PerCpu, prefix_key, source_key};
 
 use crate::{Datapath, bpf_syscall, maps::open_map};
 
@@ -28,17 +28,17 @@ impl Datapath {
     /// # Errors
     ///
     /// If a map cannot be read.
-    pub fn about(&self, address: Halves) -> Result<Read> {
+    pub fn about(&self, address: Halves) -> Result<Inspection> {
         let (config, ports) = self.maps.settings()?;
         let source = source_key(address, &config);
-        let network = network_key(address);
+        let network = prefix_key(address);
         let hash = hash::mix(source.address, config.hash_seed);
         let cpus = self.maps.cpu_states()?;
         let held = self.maps.held()?;
         let answering = self.maps.answering()?;
         let network_hash = hash::mix(network.address, config.hash_seed);
         let tats = self.network_tats(network_hash, &answering)?;
-        let cpus = cpus.iter().zip(&held).zip(tats).map(|((cpu, held), network_tats)| CpuView {
+        let cpus = cpus.iter().zip(&held).zip(tats).map(|((cpu, held), network_tats)| PerCpu {
             sources: cpu.sources,
             networks: cpu.prefixes,
             held: held.slots[hold_cache::index(hash)],
@@ -46,7 +46,7 @@ impl Datapath {
             network_tats,
         });
         let lists = self.lists()?;
-        Ok(Read {
+        Ok(Inspection {
             address,
             allow: lists.covering(List::Allow, address)?,
             block: lists.covering(List::Block, address)?,
@@ -55,7 +55,7 @@ impl Datapath {
             network: self.maps.prefix(&network)?,
             network_cells: cells(&self.pins, map_names::PREFIX_SKETCH, &network, config.hash_seed)?,
             answering,
-            proven_cell: self.proven_cell(hash)?,
+            validated_cell: self.validated_cell(hash)?,
             cpus: cpus.collect(),
             config,
             ports: *ports,
@@ -65,7 +65,7 @@ impl Datapath {
 
 impl Datapath {
     /// The cell that says whether a source with this hash counts as proven.
-    fn proven_cell(&self, hash: u64) -> Result<u32> {
+    fn validated_cell(&self, hash: u64) -> Result<u32> {
         let map =
             open_map(&self.pins, map_names::VALIDATED_SOURCES)?.context("VALIDATED_SOURCES is not pinned")?;
         Ok(bpf_syscall::lookup(map.fd(), &validated_sources::index(hash))

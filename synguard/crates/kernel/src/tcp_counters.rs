@@ -3,24 +3,24 @@
 
 use std::{fs, io};
 
-use synguard_model::tcp_counters::TcpExt;
+use synguard_model::tcp_counters::TcpCounters;
 
 /// Reads the counts of this process's network namespace.
 ///
 /// # Errors
 ///
 /// If `/proc/net` cannot be read, or lacks one of the counts.
-pub fn read() -> io::Result<TcpExt> {
+pub fn read() -> io::Result<TcpCounters> {
     let netstat = fs::read_to_string("/proc/self/net/netstat")?;
     let snmp = fs::read_to_string("/proc/self/net/snmp")?;
     parse(&netstat, &snmp).ok_or_else(|| io::Error::other("/proc/net/netstat or snmp lacks a count of TCP"))
 }
 
 /// Finds the counts in the texts of `/proc/net/netstat` and `/proc/net/snmp`: `None` if one is missing.
-pub fn parse(netstat: &str, snmp: &str) -> Option<TcpExt> {
+pub fn parse(netstat: &str, snmp: &str) -> Option<TcpCounters> {
     let ext = Table::find(netstat, "TcpExt:")?;
     let tcp = Table::find(snmp, "Tcp:")?;
-    Some(TcpExt {
+    Some(TcpCounters {
         queue_full_drops: ext.count("TCPReqQFullDrop")?,
         queue_full_cookies: ext.count("TCPReqQFullDoCookies")?,
         listen_drops: ext.count("ListenDrops")?,
@@ -71,7 +71,7 @@ Tcp: 1 -1 10 8
 
     #[test]
     fn every_count_is_found_by_name() {
-        let expected = TcpExt {
+        let expected = TcpCounters {
             cookies_sent: 1,
             cookies_received: 2,
             cookies_failed: 3,
@@ -82,9 +82,9 @@ Tcp: 1 -1 10 8
             passive_opens: 8,
         };
         assert_eq!(parse(NETSTAT, SNMP), Some(expected));
-        assert_eq!(expected.since(&expected), TcpExt::default());
-        let reset = TcpExt { passive_opens: 9, ..TcpExt::default() };
-        assert_eq!(TcpExt::default().since(&reset), TcpExt::default());
+        assert_eq!(expected.since(&expected), TcpCounters::default());
+        let reset = TcpCounters { passive_opens: 9, ..TcpCounters::default() };
+        assert_eq!(TcpCounters::default().since(&reset), TcpCounters::default());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What kind of attack it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum AttackKind {
     /// Few sources carry it, each over its limit.
     Concentrated,
     /// More sources than the limit, each within its own.
@@ -16,7 +16,7 @@ pub enum Kind {
     Mixed,
 }
 
-impl Kind {
+impl AttackKind {
     /// The kind of an attack with these parts; `None` with neither.
     pub const fn of(concentrated: bool, distributed: bool) -> Option<Self> {
         match (concentrated, distributed) {
@@ -28,7 +28,7 @@ impl Kind {
     }
 }
 
-impl Display for Kind {
+impl Display for AttackKind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Concentrated => "concentrated",

@@ -13,7 +13,7 @@ use synguard_common::{
 
 /// What was read about one address.
 #[derive(Clone, Debug)]
-pub struct Read {
+pub struct Inspection {
     /// The address.
     pub address: Halves,
     /// The settings.
@@ -35,14 +35,14 @@ pub struct Read {
     /// How SYNs are answered.
     pub answering: SynCookieConfig,
     /// The cell that says whether its source counts as proven.
-    pub proven_cell: u32,
+    pub validated_cell: u32,
     /// What each CPU has to say.
-    pub cpus: Vec<CpuView>,
+    pub cpus: Vec<PerCpu>,
 }
 
 /// What one CPU keeps for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CpuView {
+pub struct PerCpu {
     /// Who gets an entry among the sources.
     pub sources: Admission,
     /// Who gets one among the networks.
@@ -62,7 +62,7 @@ pub const fn source_key(address: Halves, config: &Config) -> SourceKey {
 }
 
 /// The key of an address among the prefixes.
-pub const fn network_key(address: Halves) -> SourceKey {
+pub const fn prefix_key(address: Halves) -> SourceKey {
     let mask = if addr::is_v4_mapped(address) { addr::PREFIX_V4 } else { addr::PREFIX_V6 };
     SourceKey { address: addr::apply(address, mask) }
 }

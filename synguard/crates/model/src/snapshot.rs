@@ -6,7 +6,7 @@ use synguard_common::{
     source::SourceState,
 };
 
-use crate::tcp_counters::TcpExt;
+use crate::tcp_counters::TcpCounters;
 
 /// The counters of every reason, summed over the CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub struct Snapshot {
     /// Those of the window that is not over yet: a flood shows here first.
     pub distinct_so_far: f64,
     /// What TCP has counted in the namespace of the process; `None` if it could not be read.
-    pub tcp: Option<TcpExt>,
+    pub tcp: Option<TcpCounters>,
 }
 
 impl Snapshot {

@@ -9,7 +9,7 @@ use synguard_common::{
 
 /// What is being done about a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum SourceStatus {
     /// Nothing: it is within its rate.
     #[default]
     Ok,
@@ -21,7 +21,7 @@ pub enum Standing {
     Allowed,
 }
 
-impl Standing {
+impl SourceStatus {
     /// The name used in JSON and tables.
     pub const fn label(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ pub fn display(key: &SourceKey, v6_length: u8) -> String {
 }
 
 /// A network as people write it, where all of a /24 or /48 are one.
-pub fn display_network(key: &SourceKey) -> String {
+pub fn display_prefix(key: &SourceKey) -> String {
     match address(key) {
         IpAddr::V4(address) => format!("{address}/24"),
         IpAddr::V6(address) => format!("{address}/48"),
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(display(&key("192.0.2.1"), 64), "192.0.2.1");
         assert_eq!(display(&key("2001:db8::"), 64), "2001:db8::/64");
         assert_eq!(display(&key("2001:db8::1"), 128), "2001:db8::1");
-        assert_eq!(display_network(&key("192.0.2.0")), "192.0.2.0/24");
-        assert_eq!(display_network(&key("2001:db8:1::")), "2001:db8:1::/48");
+        assert_eq!(display_prefix(&key("192.0.2.0")), "192.0.2.0/24");
+        assert_eq!(display_prefix(&key("2001:db8:1::")), "2001:db8:1::/48");
     }
 }

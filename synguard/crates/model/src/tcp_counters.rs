@@ -3,7 +3,7 @@
 
 /// Counts since the namespace was made. They only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpExt {
+pub struct TcpCounters {
     /// SYNs that were dropped because a queue of half-open connections was full (`TCPReqQFullDrop`).
     pub queue_full_drops: u64,
     /// SYNs that were answered by a cookie because it was full (`TCPReqQFullDoCookies`).
@@ -22,7 +22,7 @@ pub struct TcpExt {
     pub passive_opens: u64,
 }
 
-impl TcpExt {
+impl TcpCounters {
     /// What was counted since `earlier`; 0 where a count went back.
     #[must_use]
     pub const fn since(&self, earlier: &Self) -> Self {

@@ -34,7 +34,7 @@ const RECORDS_MAX: usize = 4096;
 
 /// A source that went over its limit, and what the datapath has counted of it by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offence {
+pub struct Violation {
     /// Who.
     pub source: SourceKey,
     /// SYNs of it that were over the limit or in hold, since it was first seen.
@@ -102,7 +102,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Takes offences at `now_ns` into account.
-    pub(super) fn note(&mut self, offences: &[Offence], terms: Terms, now_ns: u64) {
+    pub(super) fn note(&mut self, offences: &[Violation], terms: Terms, now_ns: u64) {
         let memory_ns = MEMORY_HOLDS * nanoseconds(hold(terms));
         self.records.retain(|_, record| !record.is_forgotten(terms, memory_ns, now_ns));
         for offence in offences {
@@ -171,7 +171,7 @@ impl Blocks {
 }
 
 impl Record {
-    fn note(&mut self, offence: &Offence, terms: Terms, memory_ns: u64, now_ns: u64) {
+    fn note(&mut self, offence: &Violation, terms: Terms, memory_ns: u64, now_ns: u64) {
         let since_ns = now_ns.saturating_sub(self.latest_ns);
         // Ticks are coarse: two holds may seem to be nearer to each other than they were.
         let apart_ns = nanoseconds(hold(terms)) / 4 * 3;

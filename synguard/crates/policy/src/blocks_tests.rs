@@ -18,7 +18,7 @@ fn offend(
     dropped: u64,
     exemption: Option<Exemption>,
 ) -> Vec<Sentence> {
-    blocks.note(&[Offence { source: source(number), dropped }], TERMS, at * SECOND);
+    blocks.note(&[Violation { source: source(number), dropped }], TERMS, at * SECOND);
     let suspects = blocks.suspects().into_iter().map(|suspect| (suspect, exemption)).collect();
     blocks.judge(&suspects, TERMS, at * SECOND)
 }
@@ -103,7 +103,7 @@ fn there_are_only_so_many_blocks() {
     let mut sentences = Vec::new();
     for at in [0, 10, 20] {
         let offences: Vec<_> =
-            (0..many).map(|number| Offence { source: source(number), dropped: at * 1_000 }).collect();
+            (0..many).map(|number| Violation { source: source(number), dropped: at * 1_000 }).collect();
         blocks.note(&offences, TERMS, at * SECOND);
         let suspects = blocks.suspects().into_iter().map(|suspect| (suspect, None)).collect();
         sentences.extend(blocks.judge(&suspects, TERMS, at * SECOND));
@@ -112,7 +112,8 @@ fn there_are_only_so_many_blocks() {
     assert_eq!(sentences.len(), BLOCKS_MAX + 1);
     assert_eq!(sentences.last(), Some(&Sentence::Full));
     // And only so many sources are kept in mind.
-    let offences: Vec<_> = (0..20_000).map(|number| Offence { source: source(number), dropped: 0 }).collect();
+    let offences: Vec<_> =
+        (0..20_000).map(|number| Violation { source: source(number), dropped: 0 }).collect();
     blocks.note(&offences, TERMS, 21 * SECOND);
     assert_eq!(blocks.records.len(), RECORDS_MAX);
 }

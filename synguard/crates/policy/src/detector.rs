@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use synguard_common::reason::Reason;
 use synguard_model::{
-    attack::Kind, event::Numbers, settings::Settings, snapshot::Snapshot, tcp_counters::TcpExt,
+    attack::AttackKind, event::AttackRates, settings::Settings, snapshot::Snapshot, tcp_counters::TcpCounters,
 };
 
 use crate::{Observation, phase::ENTER};
@@ -53,7 +53,7 @@ pub(super) struct Detector {
 impl Detector {
     /// Levels, and the numbers they were made of. The first look only remembers. Once a flood is known to be on, more
     /// has to speak for a crowd.
-    pub(super) fn look(&mut self, seen: &Observation<'_>, is_flooded: bool) -> (Levels, Numbers) {
+    pub(super) fn look(&mut self, seen: &Observation<'_>, is_flooded: bool) -> (Levels, AttackRates) {
         let now = seen.snapshot;
         while self.samples.front().is_some_and(|old| now.at_ns.saturating_sub(old.at_ns) > SPAN_NS) {
             // A gap longer than the span leaves the latest sample, or nothing could be compared.
@@ -65,20 +65,20 @@ impl Detector {
         let numbers = self
             .samples
             .front()
-            .map_or_else(Numbers::default, |old| measure(old, now, seen.settings, SECOND_NS));
+            .map_or_else(AttackRates::default, |old| measure(old, now, seen.settings, SECOND_NS));
         self.samples.push_back(now.clone());
         (levels(&numbers, seen.settings.syn_rate, is_flooded), numbers)
     }
 }
 
 /// What kind of attack two snapshots show by themselves, if any: for who has no controller to ask.
-pub fn glance(old: &Snapshot, now: &Snapshot, settings: &Settings) -> Option<Kind> {
+pub fn classify_once(old: &Snapshot, now: &Snapshot, settings: &Settings) -> Option<AttackKind> {
     let levels = levels(&measure(old, now, settings, 1), settings.syn_rate, false);
-    Kind::of(levels.concentrated >= ENTER, levels.distributed >= ENTER)
+    AttackKind::of(levels.concentrated >= ENTER, levels.distributed >= ENTER)
 }
 
 /// What happened from `old` to `now`, a second. A time shorter than `least_ns` counts as that, so as not to exaggerate.
-fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -> Numbers {
+fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -> AttackRates {
     let seconds = now.at_ns.saturating_sub(old.at_ns).max(least_ns) as f64 / 1e9;
     let rate = |count: u64| count as f64 / seconds;
     let delta = now.counters.since(&old.counters);
@@ -86,10 +86,10 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
         (Some(now), Some(old)) => Some(now.since(old)),
         _ => None,
     };
-    let of = |count: fn(&TcpExt) -> u64| tcp.as_ref().map(|tcp| rate(count(tcp)));
+    let of = |count: fn(&TcpCounters) -> u64| tcp.as_ref().map(|tcp| rate(count(tcp)));
     let answered = delta.answered();
     let of_reason = |reason| rate(delta.get(reason).packets);
-    Numbers {
+    AttackRates {
         syn_rate: rate(delta.guarded_syns()),
         unwanted_rate: rate(delta.unwanted_syns()),
         distinct_sources: now.distinct_sources.max(now.distinct_so_far),
@@ -107,13 +107,13 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
     }
 }
 
-fn levels(numbers: &Numbers, syn_rate: u32, is_flooded: bool) -> Levels {
+fn levels(numbers: &AttackRates, syn_rate: u32, is_flooded: bool) -> Levels {
     let concentrated = numbers.unwanted_rate / f64::from(syn_rate.clamp(UNWANTED_MIN, UNWANTED_MAX));
     Levels { concentrated, distributed: distributed(numbers, is_flooded) }
 }
 
 /// Many sources are a flood if most of their SYNs lead nowhere. Those of a crowd lead to connections.
-fn distributed(numbers: &Numbers, is_flooded: bool) -> f64 {
+fn distributed(numbers: &AttackRates, is_flooded: bool) -> f64 {
     let share = if is_flooded { CROWD_STILL } else { CROWD };
     if numbers.distinct_limit == 0 || numbers.completes(share) {
         return 0.0;
@@ -128,36 +128,36 @@ fn distributed(numbers: &Numbers, is_flooded: bool) -> f64 {
 mod tests {
     use super::*;
 
-    fn many(distinct: f64) -> Numbers {
-        Numbers {
+    fn many(distinct: f64) -> AttackRates {
+        AttackRates {
             syn_rate: 60_000.0,
             distinct_sources: distinct,
             distinct_limit: 4096,
             completed_rate: Some(200.0),
             queue_full_rate: Some(0.0),
             unreturned_cookies_rate: Some(0.0),
-            ..Numbers::default()
+            ..AttackRates::default()
         }
     }
 
     #[test]
     fn what_is_distributed_and_what_is_not() {
-        let table: [(&str, Numbers, f64); 9] = [
+        let table: [(&str, AttackRates, f64); 9] = [
             ("at the limit", many(4096.0), 1.0),
             ("half of it", many(2048.0), 0.5),
-            ("no limit", Numbers { distinct_limit: 0, ..many(1e6) }, 0.0),
-            ("a crowd", Numbers { completed_rate: Some(30_000.0), ..many(50_000.0) }, 0.0),
-            ("a crowd and a flood", Numbers { completed_rate: Some(29_999.0), ..many(40_960.0) }, 10.0),
-            ("TCP's counts unknown", Numbers { completed_rate: None, ..many(4096.0) }, 1.0),
-            ("full queues", Numbers { queue_full_rate: Some(10.0), ..many(512.0) }, 1.0),
+            ("no limit", AttackRates { distinct_limit: 0, ..many(1e6) }, 0.0),
+            ("a crowd", AttackRates { completed_rate: Some(30_000.0), ..many(50_000.0) }, 0.0),
+            ("a crowd and a flood", AttackRates { completed_rate: Some(29_999.0), ..many(40_960.0) }, 10.0),
+            ("TCP's counts unknown", AttackRates { completed_rate: None, ..many(4096.0) }, 1.0),
+            ("full queues", AttackRates { queue_full_rate: Some(10.0), ..many(512.0) }, 1.0),
             (
                 "cookies that lead nowhere",
-                Numbers { unreturned_cookies_rate: Some(10.0), ..many(512.0) },
+                AttackRates { unreturned_cookies_rate: Some(10.0), ..many(512.0) },
                 1.0,
             ),
             (
                 "what was dropped is no part of the crowd's SYNs",
-                Numbers { unwanted_rate: 59_800.0, ..many(5000.0) },
+                AttackRates { unwanted_rate: 59_800.0, ..many(5000.0) },
                 0.0,
             ),
         ];
@@ -165,16 +165,19 @@ mod tests {
             assert_eq!(distributed(&numbers, false), expected, "{what}");
         }
         // While a flood is on, half of its SYNs are not enough to make it a crowd.
-        let half = Numbers { completed_rate: Some(30_000.0), ..many(8192.0) };
+        let half = AttackRates { completed_rate: Some(30_000.0), ..many(8192.0) };
         assert_eq!((distributed(&half, false), distributed(&half, true)), (0.0, 2.0));
         // Distress alone is never unmistakable.
-        assert_eq!(distributed(&Numbers { queue_full_rate: Some(1e6), ..many(4095.0) }, false), DISTRESS_MAX);
+        assert_eq!(
+            distributed(&AttackRates { queue_full_rate: Some(1e6), ..many(4095.0) }, false),
+            DISTRESS_MAX
+        );
     }
 
     #[test]
     fn a_concentrated_one_is_measured_by_one_sources_rate_within_bounds() {
         let at = |syn_rate, unwanted_rate| {
-            levels(&Numbers { unwanted_rate, ..Numbers::default() }, syn_rate, false).concentrated
+            levels(&AttackRates { unwanted_rate, ..AttackRates::default() }, syn_rate, false).concentrated
         };
         assert_eq!(at(100, 100.0), 1.0);
         assert_eq!(at(1, 10.0), 1.0);

@@ -14,17 +14,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use synguard_common::source::SourceKey;
 use synguard_model::{
-    attack::{Kind, Phase},
-    event::{Event, Exemption, Numbers},
+    attack::{AttackKind, Phase},
+    event::{AttackRates, Event, Exemption},
     settings::Settings,
     snapshot::Snapshot,
     source::display,
 };
 
 pub use self::{
-    blocks::Offence,
-    detector::{Levels, glance},
-    syn_cookies::{Driver, Orders},
+    blocks::Violation,
+    detector::{Levels, classify_once},
+    syn_cookies::{Attachment, CookieMode},
 };
 use self::{
     blocks::{BLOCKS_MAX, Blocks, Sentence, Terms},
@@ -47,9 +47,9 @@ pub struct Observation<'a> {
     /// The settings in force.
     pub settings: &'a Settings,
     /// Where the filter runs.
-    pub driver: Driver,
+    pub driver: Attachment,
     /// Sources that went over their limit since the last look.
-    pub offences: &'a [Offence],
+    pub offences: &'a [Violation],
     /// For each of [`Policy::suspects`], what speaks against blocking it.
     pub exemptions: &'a BTreeMap<SourceKey, Option<Exemption>>,
 }
@@ -60,15 +60,15 @@ pub enum Action {
     /// Write it down.
     Say(Event),
     /// Have the kernel answer with SYN cookies, for these reasons.
-    RaiseCookies(Numbers),
+    RaiseCookies(AttackRates),
     /// Put the kernel's setting back.
     RestoreCookies,
     /// Have the kernel read timestamps so that answers may carry options in them, for these reasons.
-    RaiseTimestamps(Numbers),
+    RaiseTimestamps(AttackRates),
     /// Put that back.
     RestoreTimestamps,
     /// Answer SYNs, or go on in another way.
-    Answer(Orders, Numbers),
+    Answer(CookieMode, AttackRates),
     /// Leave them to the kernel again, for this reason.
     StopAnswering(&'static str),
     /// Drop the SYNs of a source for a while.
@@ -102,7 +102,7 @@ pub struct Policy {
     concentrated: Machine,
     distributed: Machine,
     blocks: Blocks,
-    kind: Option<Kind>,
+    kind: Option<AttackKind>,
     episode: Option<Episode>,
     last: Option<Snapshot>,
     answers: Answers,
@@ -137,7 +137,7 @@ impl Policy {
     }
 
     /// What kind of attack it is or was; `None` when calm.
-    pub const fn kind(&self) -> Option<Kind> {
+    pub const fn kind(&self) -> Option<AttackKind> {
         self.kind
     }
 
@@ -147,7 +147,7 @@ impl Policy {
     }
 
     /// How the filter is to answer SYNs, if it is to.
-    pub const fn orders(&self) -> Option<Orders> {
+    pub const fn orders(&self) -> Option<CookieMode> {
         self.answers.orders()
     }
 
@@ -162,7 +162,7 @@ impl Policy {
     }
 
     /// Adds up what an attack brings.
-    fn follow_episode(&mut self, now: &Snapshot, numbers: &Numbers) {
+    fn follow_episode(&mut self, now: &Snapshot, numbers: &AttackRates) {
         let (Some(episode), Some(last)) = (&mut self.episode, &self.last) else { return };
         let delta = now.counters.since(&last.counters);
         episode.syns += delta.guarded_syns();
@@ -173,16 +173,16 @@ impl Policy {
     }
 
     /// What is going on by the parts' phases, if anything is.
-    fn kind_now(&self) -> Option<Kind> {
+    fn kind_now(&self) -> Option<AttackKind> {
         let is_on = |machine: &Machine| machine.phase() == Phase::Attack;
-        Kind::of(is_on(&self.concentrated), is_on(&self.distributed))
+        AttackKind::of(is_on(&self.concentrated), is_on(&self.distributed))
     }
 
-    fn tell_phase(&mut self, before: Phase, numbers: Numbers, now_ns: u64, actions: &mut Vec<Action>) {
+    fn tell_phase(&mut self, before: Phase, numbers: AttackRates, now_ns: u64, actions: &mut Vec<Action>) {
         let after = self.overall.phase();
         let former = self.kind;
         self.kind = if after == Phase::Calm { None } else { self.kind_now().or(former) };
-        let kind = self.kind.unwrap_or(Kind::Concentrated);
+        let kind = self.kind.unwrap_or(AttackKind::Concentrated);
         let event = match (before, after) {
             (Phase::Calm | Phase::Recovering, Phase::Attack) => {
                 let fresh = Episode {

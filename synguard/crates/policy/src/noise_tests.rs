@@ -94,11 +94,11 @@ proptest! {
         for round in 0..40u64 {
             let now_ns = world.snapshot.at_ns + round * 10 * SECOND;
             let offences: Vec<_> =
-                exemptions.keys().map(|&source| Offence { source, dropped: round * 10_000 }).collect();
+                exemptions.keys().map(|&source| Violation { source, dropped: round * 10_000 }).collect();
             let seen = Observation {
                 snapshot: &world.snapshot,
                 settings: &world.settings,
-                driver: Driver::Native,
+                driver: Attachment::Native,
                 offences: &offences,
                 exemptions: &exemptions,
             };

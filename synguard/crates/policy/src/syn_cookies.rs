@@ -4,9 +4,9 @@
 use synguard_common::reason::Reason;
 use synguard_model::{
     attack::Phase,
-    event::{Event, Numbers},
+    event::{AttackRates, Event},
     settings::{self, Cookies, Settings},
-    tcp_counters::TcpExt,
+    tcp_counters::TcpCounters,
 };
 
 use crate::{Action, Observation, phase::Machine, syn_retransmit::FirstSyn};
@@ -28,22 +28,22 @@ const GIVEN_UP_NS: u64 = 3_600_000_000_000;
 
 /// Where the filter's program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Driver {
+pub enum Attachment {
     /// On no interface, or on one in another network namespace, whose kernel settings are out of reach.
     #[default]
-    Nowhere,
+    None,
     /// On some interface in the kernel's slower generic path.
     Generic,
     /// In the driver of every interface, but behind it the packet filter may send what comes in to somewhere else, where
     /// an answer means nothing.
-    NativeBeforeNat,
+    NativeBehindNat,
     /// In the driver of every interface.
     Native,
 }
 
 /// How the filter is to answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Orders {
+pub struct CookieMode {
     /// Answers carry a connection's options, if the kernel reads them: in the timestamp.
     pub options: bool,
     /// A new SYN is dropped, and answered when it is sent again.
@@ -54,7 +54,7 @@ pub struct Orders {
 #[derive(Clone, Debug)]
 struct Check {
     at_ns: u64,
-    tcp: TcpExt,
+    tcp: TcpCounters,
     answered: u64,
     /// ACKs with a valid cookie that the filter has seen.
     acks: u64,
@@ -66,7 +66,7 @@ struct Check {
 pub(super) struct Answers {
     wants_cookies: bool,
     wants_timestamps: bool,
-    orders: Option<Orders>,
+    orders: Option<CookieMode>,
     /// Whether it is more than the kernel answers cheaply.
     load: Machine,
     first_syn: FirstSyn,
@@ -85,7 +85,7 @@ impl Answers {
     }
 
     /// How the filter is to answer, if it is to.
-    pub(super) const fn orders(&self) -> Option<Orders> {
+    pub(super) const fn orders(&self) -> Option<CookieMode> {
         self.orders
     }
 
@@ -95,7 +95,7 @@ impl Answers {
         &mut self,
         seen: &Observation<'_>,
         (phase, hold_ns): (Phase, u64),
-        numbers: Numbers,
+        numbers: AttackRates,
         now_ns: u64,
         actions: &mut Vec<Action>,
     ) {
@@ -106,13 +106,13 @@ impl Answers {
         let options = self.decide_options(answers, wants_cookies, seen.settings, &numbers, now_ns);
         let wants_timestamps =
             options || self.wants_timestamps && now_ns.saturating_sub(self.carried_ns) < ON_ITS_WAY_NS;
-        let orders = answers.then_some(Orders { options, second_syn });
+        let orders = answers.then_some(CookieMode { options, second_syn });
         if self.orders.is_some() && orders.is_none() {
             let why = match phase {
                 _ if !may => "as set",
                 Phase::Attack if seen.settings.cookies == Cookies::Kernel => "as set",
                 Phase::Attack if self.given_up.is_some() => "it does not lead to connections",
-                Phase::Attack if seen.driver == Driver::Nowhere => "the filter is on no interface here",
+                Phase::Attack if seen.driver == Attachment::None => "the filter is on no interface here",
                 Phase::Attack => "they are few enough",
                 Phase::Recovering | Phase::Calm => "the flood seems to be over",
             };
@@ -145,7 +145,7 @@ impl Answers {
         &mut self,
         seen: &Observation<'_>,
         phase: Phase,
-        numbers: &Numbers,
+        numbers: &AttackRates,
         hold_ns: u64,
         now_ns: u64,
     ) -> bool {
@@ -160,9 +160,9 @@ impl Answers {
         });
         let is_wanted = match (seen.settings.cookies, seen.driver) {
             _ if self.given_up.is_some() => false,
-            (Cookies::Xdp, driver) => driver != Driver::Nowhere,
+            (Cookies::Xdp, driver) => driver != Attachment::None,
             // What the generic path saves is not worth changing the kernel's timestamps unasked.
-            (Cookies::Auto, Driver::Native) => self.load.phase() == Phase::Attack,
+            (Cookies::Auto, Attachment::Native) => self.load.phase() == Phase::Attack,
             _ => false,
         };
         is_wanted && phase == Phase::Attack
@@ -172,7 +172,7 @@ impl Answers {
         &mut self,
         answers: bool,
         settings: &Settings,
-        numbers: Numbers,
+        numbers: AttackRates,
         now_ns: u64,
         actions: &mut Vec<Action>,
     ) -> bool {
@@ -192,7 +192,7 @@ impl Answers {
         answers: bool,
         wants_cookies: bool,
         settings: &Settings,
-        numbers: &Numbers,
+        numbers: &AttackRates,
         now_ns: u64,
     ) -> bool {
         if answers && self.orders.is_none() {
@@ -209,7 +209,7 @@ impl Answers {
     }
 
     fn tell_if_unavailable(&mut self, seen: &Observation<'_>, actions: &mut Vec<Action>) {
-        let is_missed = seen.settings.cookies == Cookies::Xdp && seen.driver == Driver::Nowhere;
+        let is_missed = seen.settings.cookies == Cookies::Xdp && seen.driver == Attachment::None;
         if is_missed && !self.has_said_unavailable {
             self.has_said_unavailable = true;
             let why = "the filter is on no interface of this network namespace, or also on one of another";

@@ -9,7 +9,7 @@ const ANSWERED: Traffic = Traffic { passed: 0, answered: 15_050, ..DISTRIBUTED }
 fn world(cookies: &str) -> World {
     let mut world = World::new();
     world.settings.set("cookies", cookies).expect("valid");
-    world.driver = Driver::Native;
+    world.driver = Attachment::Native;
     world
 }
 
@@ -20,9 +20,9 @@ fn done(world: &World) -> Vec<(u64, &'static str)> {
         Action::RestoreCookies => Some("no cookies"),
         Action::RaiseTimestamps(_) => Some("timestamps"),
         Action::RestoreTimestamps => Some("no timestamps"),
-        Action::Answer(Orders { options: true, second_syn: false }, _) => Some("answer"),
-        Action::Answer(Orders { options: false, second_syn: false }, _) => Some("answer plainly"),
-        Action::Answer(Orders { second_syn: true, .. }, _) => Some("answer the second"),
+        Action::Answer(CookieMode { options: true, second_syn: false }, _) => Some("answer"),
+        Action::Answer(CookieMode { options: false, second_syn: false }, _) => Some("answer plainly"),
+        Action::Answer(CookieMode { second_syn: true, .. }, _) => Some("answer the second"),
         Action::StopAnswering(_) => Some("stop"),
         _ => None,
     };
@@ -50,7 +50,7 @@ fn with_auto_the_kernel_is_first_and_the_filter_takes_over_what_is_too_much_for_
     let few = Traffic { passed: 3_000, ..DISTRIBUTED };
     world.run(100, few);
     assert_eq!(done(&world), [(5, "cookies")]);
-    let sent = TcpExt { cookies_sent: 15_000, ..TcpExt::default() };
+    let sent = TcpCounters { cookies_sent: 15_000, ..TcpCounters::default() };
     world.run(3, Traffic { cookies: sent, ..DISTRIBUTED });
     // Kernel cookies are on their way: no options until they have come back.
     let [_, (began, "answer plainly")] = done(&world)[..] else { panic!("{:?}", done(&world)) };
@@ -72,14 +72,14 @@ fn with_auto_the_kernel_is_first_and_the_filter_takes_over_what_is_too_much_for_
 #[test]
 fn where_the_filter_cannot_answer_the_kernel_does() {
     for (cookies, driver, answers) in [
-        ("auto", Driver::Native, true),
-        ("auto", Driver::Generic, false),
-        ("auto", Driver::NativeBeforeNat, false),
-        ("auto", Driver::Nowhere, false),
-        ("xdp", Driver::NativeBeforeNat, true),
-        ("xdp", Driver::Generic, true),
-        ("xdp", Driver::Nowhere, false),
-        ("kernel", Driver::Native, false),
+        ("auto", Attachment::Native, true),
+        ("auto", Attachment::Generic, false),
+        ("auto", Attachment::NativeBehindNat, false),
+        ("auto", Attachment::None, false),
+        ("xdp", Attachment::NativeBehindNat, true),
+        ("xdp", Attachment::Generic, true),
+        ("xdp", Attachment::None, false),
+        ("kernel", Attachment::Native, false),
     ] {
         let mut world = world(cookies);
         world.driver = driver;
@@ -161,21 +161,21 @@ fn first_syns_are_answered_where_that_is_set() {
 #[test]
 fn a_crowd_is_known_while_first_syns_are_dropped() {
     // Each visitor's first SYN is dropped, and the second led to a connection.
-    let numbers = Numbers {
+    let numbers = AttackRates {
         syn_rate: 2_000.0,
         first_syn_rate: 1_000.0,
         answered_rate: 1_000.0,
         completed_rate: Some(950.0),
-        ..Numbers::default()
+        ..AttackRates::default()
     };
     assert!(numbers.completes(0.75));
-    assert!(!Numbers { completed_rate: Some(700.0), ..numbers }.completes(0.75));
+    assert!(!AttackRates { completed_rate: Some(700.0), ..numbers }.completes(0.75));
 }
 
 #[test]
 fn refused_cookies_are_counted_whoever_has_sent_them() {
     let mut world = world("xdp");
-    let refused = TcpExt { cookies_failed: 40, cookies_received: 10, ..TcpExt::default() };
+    let refused = TcpCounters { cookies_failed: 40, cookies_received: 10, ..TcpCounters::default() };
     world.run(100, Traffic { cookies: refused, ..ANSWERED });
     let sent: Vec<u64> = world
         .said
@@ -190,7 +190,8 @@ fn refused_cookies_are_counted_whoever_has_sent_them() {
 
 /// What comes back while the filter answers: so many valid cookies in a tick, and what the kernel makes of them.
 fn returning(acks: u64, received: u64, failed: u64) -> Traffic {
-    let cookies = TcpExt { cookies_received: received, cookies_failed: failed, ..TcpExt::default() };
+    let cookies =
+        TcpCounters { cookies_received: received, cookies_failed: failed, ..TcpCounters::default() };
     Traffic { cookie_acks: acks, cookies, ..ANSWERED }
 }
 

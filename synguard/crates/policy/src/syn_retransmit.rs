@@ -1,7 +1,7 @@
 //! Whether a new SYN is to be dropped and only the one that is sent again to be answered: while more come than may be
 //! answered. Pure.
 
-use synguard_model::event::Numbers;
+use synguard_model::event::AttackRates;
 
 /// How long SYNs have to be over the rate of answers, in nanoseconds.
 const OVER_NS: u64 = 2_000_000_000;
@@ -25,7 +25,7 @@ impl FirstSyn {
     }
 
     /// Takes what was seen until `now_ns` into account. It is never on where it `may` not be.
-    pub(super) fn step(&mut self, may: bool, numbers: &Numbers, now_ns: u64) -> bool {
+    pub(super) fn step(&mut self, may: bool, numbers: &AttackRates, now_ns: u64) -> bool {
         if !may {
             *self = Self::default();
             return false;
@@ -61,7 +61,7 @@ mod tests {
         for (tick, (wanted, over_budget_rate)) in ticks.into_iter().enumerate() {
             let was_on = first_syn.is_on();
             let answered_rate = wanted - over_budget_rate;
-            let numbers = Numbers { answered_rate, over_budget_rate, ..Numbers::default() };
+            let numbers = AttackRates { answered_rate, over_budget_rate, ..AttackRates::default() };
             if first_syn.step(true, &numbers, 7 + tick as u64 * TICK) != was_on {
                 changes.push(tick as u64);
             }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn it_ends_at_once_where_it_may_not_be() {
         let mut first_syn = FirstSyn::default();
-        let numbers = Numbers { over_budget_rate: 1.0, ..Numbers::default() };
+        let numbers = AttackRates { over_budget_rate: 1.0, ..AttackRates::default() };
         for tick in 0..20 {
             first_syn.step(true, &numbers, tick * TICK);
         }

@@ -1,5 +1,5 @@
 use synguard_common::{abi::Counter, reason::Reason};
-use synguard_model::tcp_counters::TcpExt;
+use synguard_model::tcp_counters::TcpCounters;
 
 use super::*;
 
@@ -18,7 +18,7 @@ pub(super) struct Traffic {
     pub(super) over_budget: u64,
     pub(super) first_syn: u64,
     pub(super) cookie_acks: u64,
-    pub(super) cookies: TcpExt,
+    pub(super) cookies: TcpCounters,
 }
 
 /// People: 50 connections a tick from as many sources, all of them completed.
@@ -32,7 +32,7 @@ pub(super) const PEOPLE: Traffic = Traffic {
     over_budget: 0,
     first_syn: 0,
     cookie_acks: 0,
-    cookies: TcpExt {
+    cookies: TcpCounters {
         queue_full_drops: 0,
         queue_full_cookies: 0,
         listen_drops: 0,
@@ -52,7 +52,7 @@ pub(super) const CONCENTRATED: Traffic = Traffic { unwanted: 5_000, ..PEOPLE };
 pub(super) struct World {
     pub(super) policy: Policy,
     pub(super) settings: Settings,
-    pub(super) driver: Driver,
+    pub(super) driver: Attachment,
     pub(super) snapshot: Snapshot,
     tick: u64,
     pub(super) phases: Vec<(u64, Phase)>,
@@ -61,12 +61,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let snapshot = Snapshot { at_ns: SECOND, tcp: Some(TcpExt::default()), ..Snapshot::default() };
+        let snapshot = Snapshot { at_ns: SECOND, tcp: Some(TcpCounters::default()), ..Snapshot::default() };
         let settings = Settings::default();
         let mut world = Self {
             policy: Policy::default(),
             settings,
-            driver: Driver::Generic,
+            driver: Attachment::Generic,
             snapshot,
             tick: 0,
             phases: vec![],
@@ -143,7 +143,7 @@ fn a_distributed_flood_raises_cookies_at_once_and_puts_them_back_in_time() {
     let mut world = World::new();
     world.run(1, DISTRIBUTED);
     assert_eq!(world.cookies(), [(5, true)], "within a tick");
-    assert_eq!(world.policy.kind(), Some(Kind::Distributed));
+    assert_eq!(world.policy.kind(), Some(AttackKind::Distributed));
     let began = world.snapshot.at_ns;
     assert_eq!(world.policy.phase_since_ns(), Some(began));
     world.run(199, DISTRIBUTED);
@@ -161,16 +161,16 @@ fn a_distributed_flood_raises_cookies_at_once_and_puts_them_back_in_time() {
 fn a_concentrated_one_raises_none_and_a_mixed_one_does_both() {
     let mut world = World::new();
     world.run(400, CONCENTRATED);
-    assert_eq!((world.policy.phase(), world.policy.kind()), (Phase::Attack, Some(Kind::Concentrated)));
+    assert_eq!((world.policy.phase(), world.policy.kind()), (Phase::Attack, Some(AttackKind::Concentrated)));
     assert_eq!(world.cookies(), []);
     assert_eq!(world.events(), ["began", "goes on"]);
     let both = Traffic { unwanted: 5_000, ..DISTRIBUTED };
     world.run(4, both);
-    assert_eq!(world.policy.kind(), Some(Kind::Mixed));
+    assert_eq!(world.policy.kind(), Some(AttackKind::Mixed));
     assert_eq!(world.cookies(), [(405, true)]);
     // Cookies do not outlast their reason, even if the rest of the attack goes on.
     world.run(100, CONCENTRATED);
-    assert_eq!(world.policy.kind(), Some(Kind::Concentrated));
+    assert_eq!(world.policy.kind(), Some(AttackKind::Concentrated));
     assert!(!world.policy.wants_cookies());
     assert_eq!(world.policy.phase(), Phase::Attack);
 }
@@ -195,7 +195,7 @@ fn a_slow_flood_that_fills_the_queues_counts_too() {
     world.run(4, Traffic { queue_full: 200, ..slow });
     assert!(world.policy.wants_cookies());
     // With cookies no queue is full any more: what is not returned tells that it goes on.
-    let cookies = TcpExt { cookies_sent: 250, ..TcpExt::default() };
+    let cookies = TcpCounters { cookies_sent: 250, ..TcpCounters::default() };
     world.run(400, Traffic { cookies, ..slow });
     assert!(world.policy.wants_cookies());
     world.run(100, PEOPLE);
@@ -224,12 +224,16 @@ fn what_the_settings_forbid_is_not_done() {
 #[test]
 fn cookies_that_are_refused_are_complained_of_once() {
     let mut world = World::new();
-    let refused =
-        TcpExt { cookies_sent: 15_000, cookies_failed: 40, cookies_received: 10, ..TcpExt::default() };
+    let refused = TcpCounters {
+        cookies_sent: 15_000,
+        cookies_failed: 40,
+        cookies_received: 10,
+        ..TcpCounters::default()
+    };
     world.run(100, Traffic { cookies: refused, ..DISTRIBUTED });
     assert_eq!(world.events(), ["began", "refused"]);
     let mut world = World::new();
-    let returned = TcpExt { cookies_failed: 10, cookies_received: 40, ..refused };
+    let returned = TcpCounters { cookies_failed: 10, cookies_received: 40, ..refused };
     world.run(100, Traffic { cookies: returned, ..DISTRIBUTED });
     assert_eq!(world.events(), ["began"]);
 }

@@ -1,7 +1,7 @@
 //! What each key does. Pure.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use synguard_model::source::{Standing, display, display_network};
+use synguard_model::source::{SourceStatus, display, display_prefix};
 
 use crate::{
     list_edit::{Change, TIME_FIRST, TIMES},
@@ -75,8 +75,8 @@ impl AppState {
             KeyCode::PageDown => *chosen = (*chosen + PAGE).min(last),
             KeyCode::Home | KeyCode::Char('g') => *chosen = 0,
             KeyCode::End | KeyCode::Char('G') => *chosen = last,
-            KeyCode::Char('b') => self.ask_to_add(Standing::Blocked),
-            KeyCode::Char('a') => self.ask_to_add(Standing::Allowed),
+            KeyCode::Char('b') => self.ask_to_add(SourceStatus::Blocked),
+            KeyCode::Char('a') => self.ask_to_add(SourceStatus::Allowed),
             KeyCode::Char('u') => self.ask_to_remove(),
             KeyCode::Char('z') => self.ask_to_undo(),
             _ => {}
@@ -160,7 +160,7 @@ impl AppState {
         let at = self.chosen[self.tab as usize];
         match self.tab {
             Tab::Sources => self.sources().get(at).map(|row| display(&row.key, survey.v6_length)),
-            Tab::Prefixes => self.networks().get(at).map(|row| display_network(&row.key)),
+            Tab::Prefixes => self.networks().get(at).map(|row| display_prefix(&row.key)),
             Tab::Lists => self.listed().get(at).map(|entry| entry.target.clone()),
             Tab::Events | Tab::Reasons | Tab::Help => None,
         }
@@ -174,7 +174,7 @@ impl AppState {
         self.read_only.clone()
     }
 
-    fn ask_to_add(&mut self, standing: Standing) {
+    fn ask_to_add(&mut self, standing: SourceStatus) {
         match (self.refusal(), self.target()) {
             (Some(why), _) => self.message = Some(why),
             (None, None) => self.message = Some("there is nothing here to put on a list".to_owned()),
@@ -202,7 +202,7 @@ impl AppState {
 
     /// The list that the target under the cursor is on: by that very name, or else as the row says. In that case it
     /// may be a wider entry, which the change then names.
-    fn list_of(&self, target: &str) -> Option<Standing> {
+    fn list_of(&self, target: &str) -> Option<SourceStatus> {
         let at = self.chosen[self.tab as usize];
         let row = match self.tab {
             Tab::Lists => return self.chosen_entry().map(|entry| entry.standing),
@@ -211,7 +211,8 @@ impl AppState {
             Tab::Events | Tab::Reasons | Tab::Help => None,
         };
         let named = self.entry(target).map(|entry| entry.standing);
-        let listed = |standing: &Standing| matches!(standing, Standing::Blocked | Standing::Allowed);
+        let listed =
+            |standing: &SourceStatus| matches!(standing, SourceStatus::Blocked | SourceStatus::Allowed);
         named.or_else(|| row.map(|row| row.standing).filter(listed))
     }
 

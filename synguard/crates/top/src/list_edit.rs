@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synguard_model::{duration, list_entry::Entry, source::Standing};
+use synguard_model::{duration, list_entry::Entry, source::SourceStatus};
 
 /// How long an entry may be given, shortest first; `None` is for good.
 pub(crate) const TIMES: [Option<Duration>; 5] = [
@@ -21,7 +21,7 @@ pub enum Change {
     /// Puts a target on a list.
     Add {
         /// Which list: that of the blocked or that of the allowed.
-        standing: Standing,
+        standing: SourceStatus,
         /// An address or network.
         target: String,
         /// For how long; `None` is for good.
@@ -30,14 +30,14 @@ pub enum Change {
     /// Takes a target off a list.
     Remove {
         /// Which list.
-        standing: Standing,
+        standing: SourceStatus,
         /// As it stands on the list.
         target: String,
     },
     /// Puts an entry on a list as it was before.
     PutBack {
         /// Which list.
-        standing: Standing,
+        standing: SourceStatus,
         /// The entry.
         entry: Entry,
     },
@@ -57,7 +57,7 @@ impl Change {
     pub fn describe(&self) -> String {
         match self {
             Self::Add { standing, target, time } => {
-                let verb = if *standing == Standing::Allowed { "allow" } else { "block" };
+                let verb = if *standing == SourceStatus::Allowed { "allow" } else { "block" };
                 format!("{verb} {target} {}", time_text(*time))
             }
             Self::Remove { standing, target } => format!("take {target} off the {}", list(*standing)),
@@ -68,8 +68,8 @@ impl Change {
     }
 }
 
-const fn list(standing: Standing) -> &'static str {
-    if matches!(standing, Standing::Allowed) { "allowlist" } else { "blocklist" }
+const fn list(standing: SourceStatus) -> &'static str {
+    if matches!(standing, SourceStatus::Allowed) { "allowlist" } else { "blocklist" }
 }
 
 /// A time, for people.
@@ -86,11 +86,11 @@ mod tests {
         let target = || "192.0.2.1".to_owned();
         let block = |seconds: Option<u64>| {
             let time = seconds.map(Duration::from_secs);
-            Change::Add { standing: Standing::Blocked, target: target(), time }.describe()
+            Change::Add { standing: SourceStatus::Blocked, target: target(), time }.describe()
         };
         assert_eq!(block(Some(5400)), "block 192.0.2.1 for 1h30m");
         assert_eq!(block(None), "block 192.0.2.1 for good");
-        let remove = Change::Remove { standing: Standing::Blocked, target: target() };
+        let remove = Change::Remove { standing: SourceStatus::Blocked, target: target() };
         assert_eq!(remove.describe(), "take 192.0.2.1 off the blocklist");
         let entry = Entry {
             target: target().parse().expect("a target"),
@@ -100,7 +100,7 @@ mod tests {
             created_ms: 0,
             expires_ms: None,
         };
-        let put_back = Change::PutBack { standing: Standing::Allowed, entry };
+        let put_back = Change::PutBack { standing: SourceStatus::Allowed, entry };
         assert_eq!(put_back.describe(), "put 192.0.2.1 back on the allowlist, as it was");
     }
 }

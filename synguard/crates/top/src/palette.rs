@@ -1,7 +1,7 @@
 //! Colours, and how to do without. Nothing is told by colour alone: every state has its word.
 
 use ratatui::style::{Color, Modifier, Style};
-use synguard_model::{attack::Phase, source::Standing};
+use synguard_model::{attack::Phase, source::SourceStatus};
 
 /// How parts of the screen look. Blue and yellow are told apart by nearly everybody; red and green are not used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,12 +55,12 @@ impl Palette {
     }
 
     /// A source by its standing.
-    pub fn standing(self, standing: Standing) -> Style {
+    pub fn standing(self, standing: SourceStatus) -> Style {
         match standing {
-            Standing::Ok => Style::new(),
-            Standing::Hold => self.tinted(Color::Yellow),
-            Standing::Blocked => self.tinted(Color::Magenta).add_modifier(Modifier::BOLD),
-            Standing::Allowed => self.tinted(Color::LightBlue),
+            SourceStatus::Ok => Style::new(),
+            SourceStatus::Hold => self.tinted(Color::Yellow),
+            SourceStatus::Blocked => self.tinted(Color::Magenta).add_modifier(Modifier::BOLD),
+            SourceStatus::Allowed => self.tinted(Color::LightBlue),
         }
     }
 }

@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use synguard_common::reason::Reason;
 use synguard_model::{
     list_entry::{Entry, Origin, Scope},
-    source::{Standing, key_of},
+    source::{SourceStatus, key_of},
 };
 
 use super::*;
@@ -21,7 +21,7 @@ fn row(address: &str, fresh: u64, dropped: u64) -> Row {
 
 fn survey() -> Survey {
     let entry = |target: &str| Listed {
-        standing: Standing::Blocked,
+        standing: SourceStatus::Blocked,
         target: target.to_owned(),
         seconds_left: Some(90),
         ..Listed::default()
@@ -45,7 +45,7 @@ fn made(said: &str, undo: Option<Change>) -> Result<Made, String> {
 }
 
 fn remove(target: &str) -> Change {
-    Change::Remove { standing: Standing::Blocked, target: target.to_owned() }
+    Change::Remove { standing: SourceStatus::Blocked, target: target.to_owned() }
 }
 
 fn state() -> AppState {
@@ -84,7 +84,8 @@ fn a_source_is_blocked_after_it_was_confirmed_and_never_before() {
     assert_eq!(press(&mut state, "Down Down b"), Effect::Draw);
     assert_eq!(press(&mut state, "Esc"), Effect::Draw);
     assert!(state.message.as_ref().is_some_and(|said| said.contains("nothing was changed")));
-    let block = |time| Change::Add { standing: Standing::Blocked, target: "198.51.100.3".to_owned(), time };
+    let block =
+        |time| Change::Add { standing: SourceStatus::Blocked, target: "198.51.100.3".to_owned(), time };
     assert_eq!(press(&mut state, "b Enter"), Effect::Change(block(TIMES[1])));
     assert_eq!(press(&mut state, "b"), Effect::Draw, "while one is under way there is no other");
     assert_eq!(state.mode, Mode::Browse);
@@ -109,7 +110,7 @@ fn what_was_done_can_be_undone_and_that_as_well() {
         created_ms: 0,
         expires_ms: None,
     };
-    let back = Change::PutBack { standing: Standing::Blocked, entry };
+    let back = Change::PutBack { standing: SourceStatus::Blocked, entry };
     state.done(made("taken out", Some(back.clone())));
     // There is no time to choose: it is what was left.
     assert_eq!(press(&mut state, "z Right Enter"), Effect::Change(back));
@@ -134,7 +135,7 @@ fn unlisting_takes_the_entry_of_that_name_or_asks_for_it_where_the_row_is_listed
     assert_eq!(press(&mut state, "3 Down u y"), Effect::Change(remove("203.0.113.0/24")));
     // A row that is blocked by an entry that is not shown: the change will say which one.
     let mut later = survey();
-    later.sources[0].standing = Standing::Blocked;
+    later.sources[0].standing = SourceStatus::Blocked;
     let mut state = self::state();
     state.update(later);
     assert_eq!(press(&mut state, "u Enter"), Effect::Change(remove("192.0.2.1")));
@@ -143,11 +144,11 @@ fn unlisting_takes_the_entry_of_that_name_or_asks_for_it_where_the_row_is_listed
 #[test]
 fn of_two_entries_with_one_target_the_one_under_the_cursor_is_meant() {
     let mut both = survey();
-    let allowed = Listed { standing: Standing::Allowed, ..both.listed[0].clone() };
+    let allowed = Listed { standing: SourceStatus::Allowed, ..both.listed[0].clone() };
     both.listed.insert(1, Listed { hits: 7, ..allowed });
     let mut state = state();
     state.update(both);
-    let allowed = Change::Remove { standing: Standing::Allowed, target: "192.0.2.2".to_owned() };
+    let allowed = Change::Remove { standing: SourceStatus::Allowed, target: "192.0.2.2".to_owned() };
     assert_eq!(press(&mut state, "3 u Enter"), Effect::Change(allowed), "more packets come first");
 }
 

@@ -1,6 +1,6 @@
 //! What there is to show, as plain data: one [`Survey`] of the filter at one instant.
 
-use synguard_model::{attack::Phase, snapshot::Counters, source::Standing};
+use synguard_model::{attack::Phase, snapshot::Counters, source::SourceStatus};
 
 use crate::sources::{Filter, Row, Sort};
 
@@ -46,7 +46,7 @@ pub struct Gauge {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listed {
     /// On which list it is: blocked or allowed.
-    pub standing: Standing,
+    pub standing: SourceStatus,
     /// An address or network.
     pub target: String,
     /// Who put it there: operator, auto or feed.

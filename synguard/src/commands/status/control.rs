@@ -12,7 +12,7 @@ use synguard_kernel::{
     sysctl::{self, Setting},
 };
 use synguard_model::{
-    attack::{Kind, Phase},
+    attack::{AttackKind, Phase},
     duration,
     settings::Settings,
     snapshot::Snapshot,
@@ -26,7 +26,7 @@ pub(crate) struct Control {
     pub(crate) phase: Phase,
     /// When it began, in nanoseconds of CLOCK_MONOTONIC, if that is known.
     since_ns: Option<u64>,
-    pub(crate) kind: Option<Kind>,
+    pub(crate) kind: Option<AttackKind>,
     kernel_cookies: bool,
     /// How the filter answers, if it does.
     answers: Option<Answers>,
@@ -100,7 +100,7 @@ impl Control {
             let (cookies, timestamps) = sysctls([view.original, view.timestamps_original]);
             return Self { phase, since_ns, kind, kernel_cookies, answers, cookies, timestamps };
         }
-        let kind = synguard_policy::glance(earlier, now, settings);
+        let kind = synguard_policy::classify_once(earlier, now, settings);
         let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
         // One that was killed may have left them raised.
         let owed = [Setting::Syncookies, Setting::Timestamps].map(|one| sysctl::owed(&instance.run, one));
@@ -118,17 +118,17 @@ impl Control {
     pub(crate) const fn kind_name(&self) -> Option<&'static str> {
         match self.kind {
             None => None,
-            Some(Kind::Concentrated) => Some("concentrated"),
-            Some(Kind::Distributed | Kind::Mixed) => Some("distributed"),
+            Some(AttackKind::Concentrated) => Some("concentrated"),
+            Some(AttackKind::Distributed | AttackKind::Mixed) => Some("distributed"),
         }
     }
 
     pub(crate) const fn kind_names(&self) -> &'static [&'static str] {
         match self.kind {
             None => &[],
-            Some(Kind::Concentrated) => &["concentrated"],
-            Some(Kind::Distributed) => &["distributed"],
-            Some(Kind::Mixed) => &["concentrated", "distributed"],
+            Some(AttackKind::Concentrated) => &["concentrated"],
+            Some(AttackKind::Distributed) => &["distributed"],
+            Some(AttackKind::Mixed) => &["concentrated", "distributed"],
         }
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let mixed = Control {
             phase: Phase::Attack,
             since_ns: Some(1_000_000_000),
-            kind: Some(Kind::Mixed),
+            kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
             cookies: Sysctl { now: Some(2), original: Some(0) },
             ..calm.clone()

@@ -6,7 +6,7 @@ use synguard_kernel::instance::Instance;
 use synguard_model::{
     ip_prefix::Written,
     list_entry::{Entry, Scope},
-    source::Standing,
+    source::SourceStatus,
 };
 use synguard_top::list_edit::{Change, Made};
 
@@ -25,9 +25,11 @@ pub(super) fn make(instance: &Instance, change: &Change) -> Result<Made> {
         change;
     let standing = *standing;
     let list = match standing {
-        Standing::Blocked => List::Block,
-        Standing::Allowed => List::Allow,
-        Standing::Ok | Standing::Hold => bail!("there is no list of those in state {}", standing.label()),
+        SourceStatus::Blocked => List::Block,
+        SourceStatus::Allowed => List::Allow,
+        SourceStatus::Ok | SourceStatus::Hold => {
+            bail!("there is no list of those in state {}", standing.label())
+        }
     };
     let (done, target) = match change {
         Change::Add { target, time, .. } => {
@@ -47,7 +49,7 @@ pub(super) fn make(instance: &Instance, change: &Change) -> Result<Made> {
     Ok(Made { said, undo: undo(change, standing, target, before) })
 }
 
-fn undo(change: &Change, standing: Standing, target: String, before: Vec<Entry>) -> Option<Change> {
+fn undo(change: &Change, standing: SourceStatus, target: String, before: Vec<Entry>) -> Option<Change> {
     match (before.into_iter().next(), change) {
         (Some(entry), _) => Some(Change::PutBack { standing, entry }),
         (None, Change::Remove { .. }) => None,

@@ -14,7 +14,7 @@ use synguard_lists::store::{Stamp, Store};
 use synguard_model::{
     ip_prefix::Target,
     list_entry::{Origin, Reason, Scope},
-    source::Standing,
+    source::SourceStatus,
     time::Now,
 };
 use synguard_top::view_model::Listed;
@@ -184,10 +184,10 @@ fn keep_busiest(shown: &mut Vec<Shown>) {
     shown.truncate(SHOWN_MAX);
 }
 
-const fn standing(list: List) -> Standing {
+const fn standing(list: List) -> SourceStatus {
     match list {
-        List::Allow => Standing::Allowed,
-        List::Block => Standing::Blocked,
+        List::Allow => SourceStatus::Allowed,
+        List::Block => SourceStatus::Blocked,
     }
 }
 
@@ -202,7 +202,7 @@ impl Standings {
     }
 
     /// What the lists say of the SYNs of a prefix, if anything.
-    pub(super) fn of_prefix(&self, prefix: &Prefix, now_ns: u64) -> Result<Option<Standing>> {
+    pub(super) fn of_prefix(&self, prefix: &Prefix, now_ns: u64) -> Result<Option<SourceStatus>> {
         for (list, finder) in &self.0 {
             let Some(finder) = finder else { continue };
             let decides = |entry: &ListEntry| entry.is_effective(now_ns) && entry.applies_to(true);

@@ -123,7 +123,7 @@ fn table(out: &mut String, survey: &Survey, sort: Sort) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synguard_model::source::{Standing, key_of};
+    use synguard_model::source::{SourceStatus, key_of};
     use synguard_top::view_model::{Gauge, Interface};
 
     fn survey() -> Survey {
@@ -132,7 +132,7 @@ mod tests {
             syn_rate: 1234.56,
             syn_total: 99_999,
             dropped: 88_888,
-            standing: Standing::Hold,
+            standing: SourceStatus::Hold,
             last_seen_ns: 7_000_000_000,
             ..Row::default()
         };

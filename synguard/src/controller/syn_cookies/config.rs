@@ -6,7 +6,7 @@ use synguard_common::syn_cookie::config::{
 };
 use synguard_kernel::sysctl::Stack;
 use synguard_model::settings::Settings;
-use synguard_policy::Orders;
+use synguard_policy::CookieMode;
 
 /// For so long the program answers when it hears nothing more, in nanoseconds: many ticks, for a flood may keep the
 /// controller from its CPU.
@@ -40,7 +40,12 @@ pub(super) struct Host {
 }
 
 /// What to tell the program at `now_ns`.
-pub(super) fn answering(orders: Orders, settings: &Settings, host: &Host, now_ns: u64) -> SynCookieConfig {
+pub(super) fn answering(
+    orders: CookieMode,
+    settings: &Settings,
+    host: &Host,
+    now_ns: u64,
+) -> SynCookieConfig {
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let mss = |headers: u32| host.mtu.saturating_sub(headers).clamp(MSS_MIN, MSS_MAX);
     let interval_ns = match settings.answer_rate {
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn an_answer_is_what_the_kernels_would_be() {
         let settings = Settings::default();
-        let told = answering(Orders { options: true, second_syn: false }, &settings, &HOST, 7);
+        let told = answering(CookieMode { options: true, second_syn: false }, &settings, &HOST, 7);
         assert!(told.has(SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_CHECK_ACKS | SYN_COOKIE_ECN));
         assert!(!told.has(SYN_COOKIE_REQUIRE_RETRANSMIT));
         assert_eq!((told.mss_v4, told.mss_v6, told.window_scale, told.hop_limit), (1460, 1440, 7, 64));
@@ -119,7 +124,7 @@ mod tests {
         for (options, host, expected) in
             [(true, HOST, true), (false, HOST, false), (true, strict, false), (false, strict, false)]
         {
-            let told = answering(Orders { options, second_syn: true }, &Settings::default(), &host, 0);
+            let told = answering(CookieMode { options, second_syn: true }, &Settings::default(), &host, 0);
             assert_eq!(told.has(SYN_COOKIE_OPTIONS), expected);
             assert!(told.has(SYN_COOKIE_REQUIRE_RETRANSMIT));
             assert_eq!(told.has(SYN_COOKIE_ECN), host.stack.takes_ecn);
@@ -133,7 +138,7 @@ mod tests {
             [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
         {
             settings.check_acks = check_acks;
-            let told = answering(Orders::default(), &settings, &Host { redirects, ..HOST }, 0);
+            let told = answering(CookieMode::default(), &settings, &Host { redirects, ..HOST }, 0);
             assert_eq!(told.has(SYN_COOKIE_CHECK_ACKS), expected);
         }
     }
@@ -141,7 +146,7 @@ mod tests {
     #[test]
     fn an_mss_is_one_that_tcp_knows() {
         for (mtu, v4, v6) in [(68, 88, 88), (576, 536, 516), (1280, 1240, 1220), (65_536, 65_495, 65_476)] {
-            let told = answering(Orders::default(), &Settings::default(), &Host { mtu, ..HOST }, 0);
+            let told = answering(CookieMode::default(), &Settings::default(), &Host { mtu, ..HOST }, 0);
             assert_eq!((told.mss_v4, told.mss_v6), (v4, v6), "{mtu}");
         }
     }
@@ -150,12 +155,12 @@ mod tests {
     fn budgets_are_shared_and_zero_is_none() {
         let mut settings = Settings { answer_rate: 1_000, answer_network_rate: 10, ..Settings::default() };
         let half = Host { share: 0.5, ..HOST };
-        let told = answering(Orders::default(), &settings, &half, 0);
+        let told = answering(CookieMode::default(), &settings, &half, 0);
         assert_eq!((told.interval_ns, told.prefix_rate), (2_000_000, 5));
-        let tiny = answering(Orders::default(), &settings, &Host { share: 0.01, ..HOST }, 0);
+        let tiny = answering(CookieMode::default(), &settings, &Host { share: 0.01, ..HOST }, 0);
         assert_eq!(tiny.prefix_rate, 1);
         (settings.answer_rate, settings.answer_network_rate) = (0, 0);
-        let told = answering(Orders::default(), &settings, &half, 0);
+        let told = answering(CookieMode::default(), &settings, &half, 0);
         assert_eq!((told.interval_ns, told.tolerance_ns, told.prefix_rate), (0, 0, 0));
     }
 

@@ -13,11 +13,11 @@ use synguard_kernel::{
     sysctl::{self, Setting},
 };
 use synguard_model::{
-    event::{Event, Numbers},
+    event::{AttackRates, Event},
     settings::Settings,
     snapshot::Snapshot,
 };
-use synguard_policy::{Driver, Orders};
+use synguard_policy::{Attachment, CookieMode};
 
 use self::config::Host;
 
@@ -29,13 +29,13 @@ const MTU: u32 = 1500;
 /// The program's answers in the controller's hands. Dropped, they end.
 pub(super) struct Answers {
     pins: PathBuf,
-    driver: Driver,
+    driver: Attachment,
     host: Host,
     ticks: u32,
     /// SYNs that each CPU has seen.
     syns: Vec<u64>,
     /// What was decided, and why.
-    wanted: Option<(Orders, Numbers)>,
+    wanted: Option<(CookieMode, AttackRates)>,
     /// Why it was decided not to answer any more.
     why_not: &'static str,
     running: Option<Running>,
@@ -55,7 +55,7 @@ impl Answers {
     pub(super) fn new(pins: &Path) -> Self {
         Self {
             pins: pins.to_owned(),
-            driver: Driver::Nowhere,
+            driver: Attachment::None,
             host: Host { stack: sysctl::stack(), mtu: MTU, redirects: false, share: 1.0 },
             ticks: 0,
             syns: Vec::new(),
@@ -67,7 +67,7 @@ impl Answers {
     }
 
     /// Looks, now and then or at once if something `changed`, where the filter is.
-    pub(super) fn look(&mut self, changed: bool) -> Driver {
+    pub(super) fn look(&mut self, changed: bool) -> Attachment {
         if changed || self.ticks.is_multiple_of(LOOK_TICKS) {
             match survey(&self.pins) {
                 Ok((driver, mtu)) => (self.driver, self.host.mtu) = (driver, mtu),
@@ -78,13 +78,13 @@ impl Answers {
             self.host.stack = sysctl::stack();
         }
         match self.driver {
-            Driver::Native if self.host.redirects => Driver::NativeBeforeNat,
+            Attachment::Native if self.host.redirects => Attachment::NativeBehindNat,
             driver => driver,
         }
     }
 
     /// From the next [`tick`](Self::tick) on SYNs are to be answered so, for these reasons.
-    pub(super) fn want(&mut self, orders: Orders, numbers: Numbers) {
+    pub(super) fn want(&mut self, orders: CookieMode, numbers: AttackRates) {
         self.wanted = Some((orders, numbers));
     }
 
@@ -119,8 +119,8 @@ impl Answers {
         datapath: &mut Datapath,
         snapshot: Option<&Snapshot>,
         settings: &Settings,
-        orders: Orders,
-        numbers: Numbers,
+        orders: CookieMode,
+        numbers: AttackRates,
     ) -> Result<Vec<Event>> {
         let is_fresh = self.running.is_none();
         if is_fresh || self.ticks.is_multiple_of(LOOK_TICKS) {
@@ -130,7 +130,7 @@ impl Answers {
         }
         self.count_syns(datapath)?;
         // Without the kernel's consent a timestamp with options would be read as something else.
-        let orders = Orders { options: orders.options && Setting::Timestamps.is_up(), ..orders };
+        let orders = CookieMode { options: orders.options && Setting::Timestamps.is_up(), ..orders };
         let now_ns = clock::now_ns();
         let told = config::answering(orders, settings, &self.host, now_ns);
         datapath.set_answering(&told)?;
@@ -217,13 +217,13 @@ fn obstacle() -> Option<&'static str> {
 }
 
 /// Where the filter is, and the smallest MTU there.
-fn survey(pins: &Path) -> Result<(Driver, u32)> {
+fn survey(pins: &Path) -> Result<(Attachment, u32)> {
     let links: Vec<Attached> =
         synguard_datapath::attached(pins)?.into_iter().filter(|link| link.ifindex != 0).collect();
     let driver = match links.iter().map(|link| link.place).min_by_key(|place| rank(*place)) {
-        None | Some(None) => Driver::Nowhere,
-        Some(Some(XdpPlace::Generic)) => Driver::Generic,
-        Some(Some(XdpPlace::Native | XdpPlace::Offloaded)) => Driver::Native,
+        None | Some(None) => Attachment::None,
+        Some(Some(XdpPlace::Generic)) => Attachment::Generic,
+        Some(Some(XdpPlace::Native | XdpPlace::Offloaded)) => Attachment::Native,
     };
     let mut mtu = None;
     for link in links.iter().filter(|link| link.place.is_some()) {

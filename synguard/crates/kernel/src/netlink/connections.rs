@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use synguard_model::event::Elsewhere;
+use synguard_model::event::ForeignNamespace;
 
 /// States of a socket, as the kernel numbers them.
 const SYN_SENT: u8 = 2;
@@ -96,7 +96,7 @@ pub fn peers() -> io::Result<HashSet<Ipv6Addr>> {
 }
 
 /// Network namespaces other than ours in which somebody listens on TCP, and how many more there are than are named.
-pub fn listeners_elsewhere() -> (Vec<Elsewhere>, usize) {
+pub fn listeners_in_other_namespaces() -> (Vec<ForeignNamespace>, usize) {
     let Some(ours) = namespace("self") else { return (Vec::new(), 0) };
     let mut seen = HashSet::from([ours]);
     let (mut found, mut more) = (Vec::new(), 0);
@@ -118,7 +118,11 @@ pub fn listeners_elsewhere() -> (Vec<Elsewhere>, usize) {
         }
         let command = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
         let ports = ports.into_iter().take(PORTS_NAMED).collect();
-        found.push(Elsewhere { pid, command: synguard_model::error::one_line(command.trim_end()), ports });
+        found.push(ForeignNamespace {
+            pid,
+            command: synguard_model::error::one_line(command.trim_end()),
+            ports,
+        });
     }
     (found, more)
 }

@@ -13,12 +13,12 @@ use std::{
 use log::Level;
 use serde::Serialize;
 
-pub use self::{exemption::Exemption, rates::Numbers};
-use crate::{attack::Kind, duration};
+pub use self::{exemption::Exemption, rates::AttackRates};
+use crate::{attack::AttackKind, duration};
 
 /// A namespace with listeners that the sysctl of ours does not reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Elsewhere {
+pub struct ForeignNamespace {
     /// A process in it.
     pub pid: u32,
     /// Its name.
@@ -38,30 +38,30 @@ pub enum Event {
     Stopped { why: String, detached: bool },
     /// An attack began, or began `again` before it was over.
     AttackBegan {
-        kind: Kind,
+        kind: AttackKind,
         again: bool,
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// An attack has become one of another kind.
     KindChanged {
-        kind: Kind,
+        kind: AttackKind,
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// An attack goes on.
     AttackGoesOn {
-        kind: Kind,
+        kind: AttackKind,
         seconds: u64,
         unwanted: u64,
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// It seems to be over.
     Recovering {
-        kind: Kind,
+        kind: AttackKind,
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// It is over.
     AttackOver {
@@ -77,7 +77,7 @@ pub enum Event {
         from: u8,
         to: u8,
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// There was nothing to raise.
     CookiesAlreadyUp { value: u8 },
@@ -99,19 +99,19 @@ pub enum Event {
     AnsweringBegan {
         options: bool,
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// They are not any more. So many were, and so many cookies came back to the kernel, if that is known.
     AnsweringEnded { why: String, seconds: u64, answered: u64, returned: Option<u64> },
     /// More come than may be answered: a new SYN is dropped, and answered when it is sent again.
     FirstSynOn {
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// Each is answered again.
     FirstSynOff {
         #[serde(flatten)]
-        numbers: Numbers,
+        numbers: AttackRates,
     },
     /// The kernel's timestamps were changed so that answers may carry options in them.
     TimestampsRaised { from: u8, to: u8 },
@@ -126,7 +126,7 @@ pub enum Event {
     /// They could not be put back.
     TimestampsNotRestored { why: String },
     /// Somebody listens where the setting does not reach.
-    ListenersElsewhere { namespaces: Vec<Elsewhere>, more: usize },
+    ListenersElsewhere { namespaces: Vec<ForeignNamespace>, more: usize },
     /// Sources went over their limit.
     OverLimit { sources: Vec<String>, more: usize, limit: u32, hold_seconds: f64 },
     /// A source is blocked for a while.

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// What was seen in about the last second. Rates are a second; `None` is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Numbers {
+pub struct AttackRates {
     /// SYNs to guarded ports.
     #[serde(serialize_with = "whole")]
     pub syn_rate: f64,
@@ -44,7 +44,7 @@ pub struct Numbers {
     pub first_syn_rate: f64,
 }
 
-impl Numbers {
+impl AttackRates {
     /// Whether at least this share of the SYNs that passed or were answered led to connections. Of what was dropped
     /// nobody can tell, and most of it is sent again.
     pub fn completes(&self, share: f64) -> bool {
@@ -54,7 +54,7 @@ impl Numbers {
     }
 }
 
-impl Display for Numbers {
+impl Display for AttackRates {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { syn_rate, unwanted_rate, distinct_sources, distinct_limit, .. } = self;
         write!(f, "{syn_rate:.0} SYN/s, {unwanted_rate:.0} over the limit, {distinct_sources:.0} sources")?;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Formatter};
 
-use super::{Elsewhere, Event, Exemption, seconds};
+use super::{Event, Exemption, ForeignNamespace, seconds};
 
 pub(super) fn write(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     match event {
@@ -189,7 +189,7 @@ fn write_answers(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
-fn elsewhere(Elsewhere { pid, command, ports }: &Elsewhere) -> String {
+fn elsewhere(ForeignNamespace { pid, command, ports }: &ForeignNamespace) -> String {
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let word = if ports.len() == 1 { "port" } else { "ports" };
     format!("that of {command} (pid {pid}), {word} {}", ports.join(", "))

@@ -6,7 +6,7 @@ use synguard_common::{
     gcra::{self, RateLimit},
     source::SourceState,
 };
-use synguard_model::inspection::{CpuView, Read, source_key};
+use synguard_model::inspection::{Inspection, PerCpu, source_key};
 
 /// What a table says to a SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct View {
 
 impl View {
     /// What a CPU knows of the source that an address belongs to.
-    pub(crate) fn of_source(read: &Read, cpu: &CpuView) -> Self {
+    pub(crate) fn of_source(read: &Inspection, cpu: &PerCpu) -> Self {
         let mut held = cpu.held;
         let uncounted = held.take_pending(&source_key(read.address, &read.config));
         Self { entry: read.source, cells: read.source_cells, admission: cpu.sources, uncounted }

@@ -13,9 +13,9 @@ use synguard_common::{
 };
 use synguard_model::{
     duration,
-    inspection::{Read, network_key, source_key},
+    inspection::{Inspection, prefix_key, source_key},
     settings::Settings,
-    source::{display, display_network, total},
+    source::{display, display_prefix, total},
 };
 
 use super::{Decision, View, decide};
@@ -47,7 +47,7 @@ pub struct Explanation {
 impl Explanation {
     /// Explains what would become of a SYN to `port`, or to one that is guarded, that arrives at `now_ns`.
     pub fn new(
-        read: &Read,
+        read: &Inspection,
         settings: &Settings,
         port: Option<u16>,
         syncookies: Option<u8>,
@@ -63,7 +63,7 @@ impl Explanation {
         let length = settings.source_prefix_v6;
         Self {
             source: display(&source_key(read.address, &read.config), length),
-            network: display_network(&network_key(read.address)),
+            network: display_prefix(&prefix_key(read.address)),
             rules: vec![
                 listed("allow", &read.allow, now_ns),
                 listed("block", &read.block, now_ns),
@@ -170,7 +170,7 @@ const fn scope(entry: &ListEntry) -> &'static str {
     if entry.scope == SCOPE_SYN { "syn" } else { "all" }
 }
 
-fn ports(read: &Read, settings: &Settings, port: Option<u16>) -> Rule {
+fn ports(read: &Inspection, settings: &Settings, port: Option<u16>) -> Rule {
     let guarded = &settings.ports;
     let text = match port {
         Some(port) if read.ports.contains(port) || *guarded == synguard_model::ports::Ports::All => {
@@ -182,7 +182,7 @@ fn ports(read: &Read, settings: &Settings, port: Option<u16>) -> Rule {
     Rule { name: "port", text, figures: json!({ "port": port, "guarded": guarded.to_string() }) }
 }
 
-fn sketch(read: &Read, now_ns: u64) -> Rule {
+fn sketch(read: &Inspection, now_ns: u64) -> Rule {
     let crowded: Vec<usize> = read
         .cpus
         .iter()
@@ -210,7 +210,7 @@ fn sketch(read: &Read, now_ns: u64) -> Rule {
     }
 }
 
-fn entry(name: &'static str, read: &Read, now_ns: u64) -> Rule {
+fn entry(name: &'static str, read: &Inspection, now_ns: u64) -> Rule {
     let hold_ns = read.config.hold_ns;
     let held = |state: &SourceState| gcra::is_held(state.hold_until_ns, hold_ns, now_ns);
     let left = read.source.filter(|state| held(state)).map(|state| seconds(state.hold_until_ns - now_ns));
@@ -247,18 +247,18 @@ fn bucket(name: &'static str, state: Option<&SourceState>, limit: RateLimit, now
     }
 }
 
-fn prefix(read: &Read, now_ns: u64) -> Rule {
+fn prefix(read: &Inspection, now_ns: u64) -> Rule {
     let limit = read.config.prefix_limit();
     if limit.interval_ns == 0 {
         let text = "networks are not limited (prefix-rate is 0)".to_owned();
         return Rule { name: "prefix", text, figures: Value::Null };
     }
     let rule = bucket("prefix", read.network.as_ref(), limit, now_ns);
-    Rule { text: format!("{}: {}", display_network(&network_key(read.address)), rule.text), ..rule }
+    Rule { text: format!("{}: {}", display_prefix(&prefix_key(read.address)), rule.text), ..rule }
 }
 
 /// Answered is only what nothing else has anything against.
-fn answer(read: &Read, now_ns: u64) -> Rule {
+fn answer(read: &Inspection, now_ns: u64) -> Rule {
     let answering = &read.answering;
     let name = "answer";
     if !answering.is_on(now_ns) {
@@ -292,7 +292,7 @@ fn answer(read: &Read, now_ns: u64) -> Rule {
     Rule { name, text, figures }
 }
 
-fn arming(read: &Read, now_ns: u64) -> Rule {
+fn arming(read: &Inspection, now_ns: u64) -> Rule {
     let config = &read.config;
     let left_ns = config.disarm_at_ns.saturating_sub(now_ns);
     let (text, drops) = match (config.has(FLAG_MONITOR), config.disarm_at_ns, left_ns) {

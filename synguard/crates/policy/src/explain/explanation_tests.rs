@@ -11,16 +11,16 @@ use synguard_common::{
         validated_sources,
     },
 };
-use synguard_model::{inspection::CpuView, source::key_of};
+use synguard_model::{inspection::PerCpu, source::key_of};
 
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1000 * SECOND;
 
-fn read() -> Read {
+fn read() -> Inspection {
     let limit = RateLimit::new(100, 200);
-    Read {
+    Inspection {
         address: key_of("192.0.2.7".parse().expect("an address")).address,
         config: Config {
             flags: synguard_common::abi::FLAG_ALL_PORTS,
@@ -37,20 +37,20 @@ fn read() -> Read {
         network: None,
         network_cells: [0; 2],
         answering: SynCookieConfig::default(),
-        proven_cell: 0,
-        cpus: vec![CpuView::default(); 2],
+        validated_cell: 0,
+        cpus: vec![PerCpu::default(); 2],
     }
 }
 
-fn explain(read: &Read) -> Explanation {
+fn explain(read: &Inspection) -> Explanation {
     Explanation::new(read, &Settings::default(), None, Some(1), NOW)
 }
 
-fn reasons(read: &Read) -> Vec<(Reason, Vec<usize>)> {
+fn reasons(read: &Inspection) -> Vec<(Reason, Vec<usize>)> {
     explain(read).decisions.into_iter().map(|(decision, cpus)| (decision.reason, cpus)).collect()
 }
 
-fn text(read: &Read, name: &str) -> String {
+fn text(read: &Inspection, name: &str) -> String {
     explain(read).rules.into_iter().find(|rule| rule.name == name).expect(name).text
 }
 
@@ -70,10 +70,10 @@ fn a_source_that_nobody_knows_passes() {
 
 #[test]
 fn a_hold_lasts_no_longer_than_the_setting_allows() {
-    let read = Read { source: held(NOW + 7 * SECOND + SECOND / 3), ..read() };
+    let read = Inspection { source: held(NOW + 7 * SECOND + SECOND / 3), ..read() };
     assert_eq!(reasons(&read), [(Reason::Hold, vec![0, 1])]);
     assert_eq!(text(&read, "hold"), "in hold for another 7.3 s");
-    let left_over = Read { source: held(NOW + 11 * SECOND), ..read };
+    let left_over = Inspection { source: held(NOW + 11 * SECOND), ..read };
     assert_eq!(reasons(&left_over), [(Reason::SynPassed, vec![0, 1])]);
     assert_eq!(text(&left_over, "hold"), "not in hold; 7 SYNs so far, 2 dropped");
 }
@@ -84,20 +84,20 @@ fn the_allowlist_comes_before_the_blocklist_and_what_has_expired_is_not_there() 
         let key = Prefix::new(read().address, 96 + length);
         (key, ListEntry { expires_at_ns, scope: SCOPE_ALL, ..ListEntry::default() })
     };
-    let block = Read { block: vec![listed(32, NOW), listed(24, NOW + 90 * SECOND)], ..read() };
+    let block = Inspection { block: vec![listed(32, NOW), listed(24, NOW + 90 * SECOND)], ..read() };
     assert_eq!(reasons(&block), [(Reason::Blocked, vec![0, 1])]);
     assert_eq!(
         text(&block, "block"),
         "192.0.2.0/24, everything, by operator, for another 1m30s, 0 packets so far"
     );
-    let both = Read { allow: vec![listed(32, 0)], ..block };
+    let both = Inspection { allow: vec![listed(32, 0)], ..block };
     assert_eq!(reasons(&both), [(Reason::Allowed, vec![0, 1])]);
     assert_eq!(text(&both, "allow"), "192.0.2.7, everything, by operator, for good, 0 packets so far");
 }
 
 #[test]
 fn cpus_may_disagree() {
-    let mut read = Read { source: held(NOW + SECOND), ..read() };
+    let mut read = Inspection { source: held(NOW + SECOND), ..read() };
     read.cpus[1].sources = Admission { pressure_until_ns: NOW + SECOND, ..Admission::default() };
     assert_eq!(reasons(&read), [(Reason::Untracked, vec![1]), (Reason::Hold, vec![0])]);
     assert!(text(&read, "sketch").starts_with("crowded on CPU 1: only"), "{}", text(&read, "sketch"));
@@ -108,7 +108,7 @@ fn cpus_may_disagree() {
 
 #[test]
 fn monitor_and_a_missing_confirmation_drop_nothing() {
-    let held = Read { source: held(NOW + SECOND), ..read() };
+    let held = Inspection { source: held(NOW + SECOND), ..read() };
     let mut monitor = held.clone();
     monitor.config.flags |= FLAG_MONITOR;
     let mut disarmed = held;
@@ -129,14 +129,14 @@ fn what_would_pass_is_answered_while_that_is_on() {
         lease_until_ns: NOW + 1,
         ..SynCookieConfig::default()
     };
-    let on = Read { answering, ..read() };
+    let on = Inspection { answering, ..read() };
     assert_eq!(reasons(&on), [(Reason::SynCookieSent, vec![0, 1])]);
     assert_eq!(
         text(&on, "answer"),
         "a SYN to a listener of this host is answered with a cookie, keeping its options; 11 answers left on the \
          busiest CPU"
     );
-    let held = Read { source: held(NOW + SECOND), ..on.clone() };
+    let held = Inspection { source: held(NOW + SECOND), ..on.clone() };
     assert_eq!(reasons(&held), [(Reason::Hold, vec![0, 1])]);
     let mut spent = on.clone();
     spent.cpus[1].cookie_tat_ns = NOW + SECOND / 5;
@@ -145,7 +145,8 @@ fn what_would_pass_is_answered_while_that_is_on() {
     first.answering.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);
     let hash = hash::mix(read().address, first.config.hash_seed);
-    let proven = Read { proven_cell: validated_sources::cell(hash, NOW + 3 * SECOND), ..first.clone() };
+    let proven =
+        Inspection { validated_cell: validated_sources::cell(hash, NOW + 3 * SECOND), ..first.clone() };
     assert_eq!(reasons(&proven), [(Reason::ValidatedSource, vec![0, 1])]);
     assert!(text(&proven, "answer").ends_with("lately, and passes where others are dropped"));
     // When only watching, nothing is answered and nothing dropped.

@@ -11,7 +11,7 @@ use synguard_common::{
     ip_list::{ListEntry, Prefix},
     reason::Reason,
 };
-use synguard_model::inspection::{CpuView, Read, source_key};
+use synguard_model::inspection::{Inspection, PerCpu, source_key};
 
 pub use self::{
     charge::{Charged, View},
@@ -41,7 +41,7 @@ impl Decision {
 /// Decides about a SYN from the address to `port` that arrives at `now_ns` on the CPU with this view. Without a
 /// port: to one that is guarded. Where SYNs are answered it is taken to be an ordinary one, new, to a listener of this
 /// host's: what else it may be only the program can tell.
-pub fn decide(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Decision {
+pub fn decide(read: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -> Decision {
     let decision = undisguised(read, cpu, port, now_ns);
     let config = &read.config;
     let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
@@ -58,7 +58,7 @@ pub fn decide(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Dec
     Decision { reason: if watched { reason.monitored() } else { reason }, ..decision }
 }
 
-fn undisguised(read: &Read, cpu: &CpuView, port: Option<u16>, now_ns: u64) -> Decision {
+fn undisguised(read: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -> Decision {
     let config = &read.config;
     for (entries, reason) in [(&read.allow, Reason::Allowed), (&read.block, Reason::Blocked)] {
         let decides = |entry: &&(Prefix, ListEntry)| entry.1.is_effective(now_ns) && entry.1.applies_to(true);

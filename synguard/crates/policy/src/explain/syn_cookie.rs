@@ -5,10 +5,10 @@ use synguard_common::{
     reason::Reason,
     syn_cookie::{config::SYN_COOKIE_REQUIRE_RETRANSMIT, prefix_limit, validated_sources},
 };
-use synguard_model::inspection::{CpuView, Read, source_key};
+use synguard_model::inspection::{Inspection, PerCpu, source_key};
 
 /// What becomes of it at `now_ns`, while SYNs are answered. It is seen for the first time.
-pub(super) fn judge(read: &Read, cpu: &CpuView, now_ns: u64) -> Reason {
+pub(super) fn judge(read: &Inspection, cpu: &PerCpu, now_ns: u64) -> Reason {
     match refusal(read, cpu, now_ns) {
         None => Reason::SynCookieSent,
         Some(_) if is_proven(read, now_ns) => Reason::ValidatedSource,
@@ -17,14 +17,14 @@ pub(super) fn judge(read: &Read, cpu: &CpuView, now_ns: u64) -> Reason {
 }
 
 /// Whether its source has returned a cookie lately.
-pub(super) const fn is_proven(read: &Read, now_ns: u64) -> bool {
-    let Read { address, config, answering, proven_cell, .. } = read;
+pub(super) const fn is_proven(read: &Inspection, now_ns: u64) -> bool {
+    let Inspection { address, config, answering, validated_cell, .. } = read;
     let hash = hash::mix(source_key(*address, config).address, config.hash_seed);
     answering.validated_ns != 0
-        && validated_sources::is_valid(*proven_cell, hash, answering.validated_ns, now_ns)
+        && validated_sources::is_valid(*validated_cell, hash, answering.validated_ns, now_ns)
 }
 
-fn refusal(read: &Read, cpu: &CpuView, now_ns: u64) -> Option<Reason> {
+fn refusal(read: &Inspection, cpu: &PerCpu, now_ns: u64) -> Option<Reason> {
     let answering = &read.answering;
     if answering.has(SYN_COOKIE_REQUIRE_RETRANSMIT) {
         return Some(Reason::FirstSyn);

@@ -10,7 +10,7 @@ use ratatui::{
 };
 use synguard_common::reason::Reason;
 use synguard_model::{
-    source::{Standing, display, display_network},
+    source::{SourceStatus, display, display_prefix},
     time,
 };
 
@@ -56,7 +56,7 @@ fn facts(state: &AppState) -> Option<Vec<(&'static str, String)>> {
         }
         Tab::Prefixes => {
             let row = state.networks().get(at).copied()?;
-            Some(row_facts(state, row, survey, ("network", display_network(&row.key))))
+            Some(row_facts(state, row, survey, ("network", display_prefix(&row.key))))
         }
         Tab::Lists => state.chosen_entry().map(entry_facts),
         Tab::Events => state.happenings().get(at).map(|event| {
@@ -117,7 +117,7 @@ fn row_facts(
             let (label, origin, left) = (entry.standing.label(), &entry.origin, left_text(entry));
             format!("{label} by {origin} {left}, {} packets", grouped(entry.hits))
         }
-        None if matches!(row.standing, Standing::Blocked | Standing::Allowed) => {
+        None if matches!(row.standing, SourceStatus::Blocked | SourceStatus::Allowed) => {
             format!("{} as part of a network", row.standing.label())
         }
         None => "on no list".to_owned(),
@@ -166,7 +166,7 @@ pub(super) fn confirm(change: &Change, time: usize, frame: &mut Frame<'_>, over:
 
 fn question(change: &Change, time: usize) -> String {
     match change {
-        Change::Add { standing: Standing::Allowed, target, .. } if offers_times(change, time) => {
+        Change::Add { standing: SourceStatus::Allowed, target, .. } if offers_times(change, time) => {
             format!("Allow {target}: nothing from it is dropped.")
         }
         Change::Add { target, .. } if offers_times(change, time) => {

@@ -5,7 +5,7 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 use synguard_common::{abi::Counter, reason::Reason};
 use synguard_model::{
     attack::Phase,
-    source::{Standing, key_of},
+    source::{SourceStatus, key_of},
 };
 
 use super::*;
@@ -36,11 +36,11 @@ fn survey(rows: usize, large: bool) -> Survey {
         syn_rate: figure as f64,
         syn_total: figure,
         dropped: figure,
-        standing: [Standing::Ok, Standing::Hold, Standing::Blocked, Standing::Allowed][i % 4],
+        standing: [SourceStatus::Ok, SourceStatus::Hold, SourceStatus::Blocked, SourceStatus::Allowed][i % 4],
         ..Row::default()
     };
     let listed = |i: usize| Listed {
-        standing: Standing::Blocked,
+        standing: SourceStatus::Blocked,
         target: format!("192.0.2.{i}"),
         origin: "operator".to_owned(),
         scope: "all".to_owned(),
@@ -204,7 +204,7 @@ fn a_row_is_whole_on_the_smallest_screen() {
         syn_rate: 123_456.0,
         syn_total: 9_876_543,
         dropped: 8_765_432,
-        standing: Standing::Blocked,
+        standing: SourceStatus::Blocked,
         last_seen_ns: 1,
         ..Row::default()
     };
@@ -248,7 +248,7 @@ fn a_screen_too_small_says_so_and_any_size_is_drawn() {
 #[test]
 fn dialogs_say_what_will_be_done() {
     let mut state = state(3, true);
-    let add = Change::Add { standing: Standing::Blocked, target: "192.0.2.7".to_owned(), time: None };
+    let add = Change::Add { standing: SourceStatus::Blocked, target: "192.0.2.7".to_owned(), time: None };
     for (mode, needles) in [
         (Mode::Confirm(add.clone(), 1), &["Block 192.0.2.7", "for 15m", "for good", "Esc"][..]),
         (Mode::Confirm(add, 5), &["Block 192.0.2.7 for good?", "Enter"]),

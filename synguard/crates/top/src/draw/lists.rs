@@ -145,7 +145,7 @@ pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Table
             ];
             let style = match (total, reason.is_drop()) {
                 (0, _) => palette.label(),
-                (_, true) => palette.standing(synguard_model::source::Standing::Hold),
+                (_, true) => palette.standing(synguard_model::source::SourceStatus::Hold),
                 (_, false) => Style::new(),
             };
             (cells, style)

@@ -1,6 +1,6 @@
 //! The tabs of sources and of prefixes.
 
-use synguard_model::source::{display, display_network};
+use synguard_model::source::{display, display_prefix};
 
 use super::{
     empty::nothing,
@@ -25,7 +25,7 @@ pub(super) fn networks(state: &AppState, palette: Palette) -> Table<'_> {
     let limited = state.survey.as_ref().is_some_and(|survey| survey.networks_limited);
     let title = if limited { "PREFIX (limited)" } else { "PREFIX (its sources)" };
     let empty = "no network has sent a SYN in the last interval";
-    table(state, state.networks(), title, empty, palette, |row, _| display_network(&row.key))
+    table(state, state.networks(), title, empty, palette, |row, _| display_prefix(&row.key))
 }
 
 fn table<'a>(

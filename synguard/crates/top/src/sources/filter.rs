@@ -6,7 +6,7 @@ use synguard_common::{
     addr::{Halves, apply, mask},
     source::SourceKey,
 };
-use synguard_model::source::{Standing, display, key_of};
+use synguard_model::source::{SourceStatus, display, key_of};
 
 use super::Row;
 
@@ -24,7 +24,7 @@ pub enum Filter {
         mask: Halves,
     },
     /// Those with a standing.
-    Standing(Standing),
+    Status(SourceStatus),
     /// Those whose address has this in it.
     Part(String),
 }
@@ -36,9 +36,9 @@ impl Filter {
         if text.is_empty() {
             return Self::All;
         }
-        let standings = [Standing::Ok, Standing::Hold, Standing::Blocked, Standing::Allowed];
+        let standings = [SourceStatus::Ok, SourceStatus::Hold, SourceStatus::Blocked, SourceStatus::Allowed];
         if let Some(standing) = standings.into_iter().find(|standing| standing.label() == text) {
-            return Self::Standing(standing);
+            return Self::Status(standing);
         }
         network(&text).unwrap_or(Self::Part(text))
     }
@@ -46,7 +46,7 @@ impl Filter {
     /// Whether a source can be wanted, as far as its address tells.
     pub fn admits(&self, key: &SourceKey, v6_length: u8) -> bool {
         match self {
-            Self::All | Self::Standing(_) => true,
+            Self::All | Self::Status(_) => true,
             Self::Network { address, mask } => apply(key.address, *mask) == *address,
             Self::Part(part) => display(key, v6_length).contains(part.as_str()),
         }
@@ -55,7 +55,7 @@ impl Filter {
     /// Whether a row is wanted.
     pub fn wants(&self, row: &Row, v6_length: u8) -> bool {
         match self {
-            Self::Standing(standing) => row.standing == *standing,
+            Self::Status(standing) => row.standing == *standing,
             _ => self.admits(&row.key, v6_length),
         }
     }

@@ -7,7 +7,7 @@ mod rank;
 mod rates;
 
 use synguard_common::source::{SourceKey, SourceState};
-use synguard_model::source::{Standing, total};
+use synguard_model::source::{SourceStatus, total};
 
 pub use self::{
     filter::Filter,
@@ -30,7 +30,7 @@ pub struct Row {
     /// Those of them that were dropped (in monitor mode: would have been).
     pub dropped: u64,
     /// What is being done about it.
-    pub standing: Standing,
+    pub standing: SourceStatus,
     /// When its hold ends or ended, in nanoseconds of CLOCK_MONOTONIC; 0 if it never was in one.
     pub hold_until_ns: u64,
     /// Its first SYN, in nanoseconds of CLOCK_MONOTONIC.
@@ -48,7 +48,7 @@ impl Row {
             syn_rate: if seconds > 0.0 { fresh as f64 / seconds } else { 0.0 },
             syn_total: total(state),
             dropped: state.dropped,
-            standing: if state.hold_until_ns > now_ns { Standing::Hold } else { Standing::Ok },
+            standing: if state.hold_until_ns > now_ns { SourceStatus::Hold } else { SourceStatus::Ok },
             hold_until_ns: state.hold_until_ns,
             first_seen_ns: state.first_seen_ns,
             last_seen_ns: state.last_seen_ns,
@@ -64,7 +64,7 @@ impl Row {
             syn_rate: if seconds > 0.0 { self.syn_rate + fresh as f64 / seconds } else { self.syn_rate },
             syn_total: self.syn_total.saturating_add(hits),
             dropped: self.dropped.saturating_add(hits),
-            standing: Standing::Blocked,
+            standing: SourceStatus::Blocked,
             // Without an entry it is not known.
             first_seen_ns: if self.first_seen_ns == 0 { now_ns } else { self.first_seen_ns },
             last_seen_ns: if fresh > 0 { now_ns } else { self.last_seen_ns },

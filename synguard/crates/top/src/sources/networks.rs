@@ -6,7 +6,7 @@ use synguard_common::{
     addr::{PREFIX_V4, PREFIX_V6, apply, is_v4_mapped},
     source::SourceKey,
 };
-use synguard_model::source::Standing;
+use synguard_model::source::SourceStatus;
 
 use super::{Busiest, Row, Sort};
 
@@ -29,8 +29,8 @@ impl Networks {
         sum.hold_until_ns = sum.hold_until_ns.max(row.hold_until_ns);
         sum.first_seen_ns = sum.first_seen_ns.min(row.first_seen_ns);
         sum.last_seen_ns = sum.last_seen_ns.max(row.last_seen_ns);
-        if row.standing == Standing::Hold {
-            sum.standing = Standing::Hold;
+        if row.standing == SourceStatus::Hold {
+            sum.standing = SourceStatus::Hold;
         }
     }
 
@@ -48,7 +48,7 @@ impl Networks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synguard_model::source::{display_network, key_of};
+    use synguard_model::source::{display_prefix, key_of};
 
     #[test]
     fn sources_are_summed_by_network() {
@@ -60,7 +60,7 @@ mod tests {
         let rows: Vec<(String, u64, u64, f64)> = networks
             .busiest(Sort::Rate, 2, 2.0)
             .iter()
-            .map(|row| (display_network(&row.key), row.fresh, row.syn_total, row.syn_rate))
+            .map(|row| (display_prefix(&row.key), row.fresh, row.syn_total, row.syn_rate))
             .collect();
         let expected = [("192.0.2.0/24", 12, 20, 6.0), ("2001:db8:1::/48", 4, 10, 2.0)];
         assert_eq!(rows, expected.map(|(name, fresh, total, rate)| (name.to_owned(), fresh, total, rate)));
