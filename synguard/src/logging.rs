@@ -71,11 +71,11 @@ impl Log for Patient {
 
 /// Keeps lines back until it is dropped.
 #[derive(Debug)]
-pub struct Silence(());
+pub(crate) struct Silence(());
 
 impl Silence {
     /// From now on.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         kept().get_or_insert_default();
         Self(())
     }
