@@ -10,7 +10,7 @@ use std::{
 };
 
 use synguard_common::source::{SourceKey, SourceState};
-use synguard_datapath::{Budget, Coverage, Datapath, Way};
+use synguard_datapath::{Budget, Coverage, Datapath, ScanMethod};
 use synguard_tests::{
     bpffs::Dirs,
     packet::Packet,
@@ -43,7 +43,7 @@ fn key(i: u32) -> SourceKey {
     SourceKey { address: synguard_common::addr::v4_mapped((0x0a00_0000 + i).to_be()) }
 }
 
-fn read(datapath: &Datapath, time: Duration, way: Way) -> (HashMap<SourceKey, u64>, u64, Coverage) {
+fn read(datapath: &Datapath, time: Duration, way: ScanMethod) -> (HashMap<SourceKey, u64>, u64, Coverage) {
     let (mut seen, mut visits) = (HashMap::new(), 0);
     let coverage = datapath
         .for_each_source(Budget { time, way }, |key, state| {
@@ -58,9 +58,9 @@ fn read(datapath: &Datapath, time: Duration, way: Way) -> (HashMap<SourceKey, u6
 fn at_rest_both_ways_read_everything_once() {
     for sources in [0, 1, 3_000, 20_000] {
         let table = table(sources, 32_768);
-        let (batched, visits, coverage) = read(&table.datapath, LONG, Way::Batched);
+        let (batched, visits, coverage) = read(&table.datapath, LONG, ScanMethod::Batched);
         assert_eq!((visits, coverage.entries, coverage.share), (sources.into(), sources.into(), 1.0));
-        let (singly, visits, coverage) = read(&table.datapath, LONG, Way::Singly);
+        let (singly, visits, coverage) = read(&table.datapath, LONG, ScanMethod::OneByOne);
         assert_eq!((visits, coverage.entries, coverage.share), (sources.into(), sources.into(), 1.0));
         assert_eq!(batched, singly);
         assert!((0..sources).all(|i| batched[&key(i)] == u64::from(i)));
@@ -70,11 +70,11 @@ fn at_rest_both_ways_read_everything_once() {
 #[test]
 fn without_time_a_part_is_read_and_the_share_says_which() {
     let table = table(30_000, 32_768);
-    let (_, visits, coverage) = read(&table.datapath, Duration::ZERO, Way::Batched);
+    let (_, visits, coverage) = read(&table.datapath, Duration::ZERO, ScanMethod::Batched);
     assert!((1..30_000).contains(&visits), "{visits}");
     let expected = visits as f64 / 30_000.0;
     assert!((coverage.share - expected).abs() < 0.05, "{coverage:?}, {expected:.2} expected");
-    let (_, visits, coverage) = read(&table.datapath, Duration::ZERO, Way::Singly);
+    let (_, visits, coverage) = read(&table.datapath, Duration::ZERO, ScanMethod::OneByOne);
     assert!((1..30_000).contains(&visits), "{visits}");
     assert!(coverage.share < 0.05, "{coverage:?}");
 }
@@ -87,7 +87,7 @@ fn under_churn_every_way_ends() {
     let (filter, stop) = (&table.filter, &AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(move || churn(filter, stop));
-        for way in [Way::Batched, Way::Singly] {
+        for way in [ScanMethod::Batched, ScanMethod::OneByOne] {
             for _ in 0..5 {
                 let begun = Instant::now();
                 let (seen, visits, coverage) = read(&table.datapath, LONG, way);
@@ -95,7 +95,7 @@ fn under_churn_every_way_ends() {
                 assert_eq!(visits, coverage.entries);
                 assert!(visits <= u64::from(capacity), "{way:?}: {visits}");
                 assert!((0.0..=1.0).contains(&coverage.share), "{coverage:?}");
-                if way == Way::Singly {
+                if way == ScanMethod::OneByOne {
                     assert_eq!(seen.len() as u64, visits, "{way:?}");
                 }
             }

@@ -28,7 +28,7 @@ use synguard_common::{
         validated_sources,
     },
 };
-use synguard_datapath::{Datapath, Item};
+use synguard_datapath::{Datapath, PrefixEntry};
 use synguard_model::{
     inspection::{Inspection, prefix_key, source_key},
     source::key_of,
@@ -145,7 +145,7 @@ impl Maps {
         self.proven.set(validated_sources::index(hash), cell, 0).unwrap();
         let hash = hash::mix(prefix_key.address, state.config.hash_seed);
         let mut sketch = PrefixRateSketch { tats: [[0; prefix_limit::WIDTH]; prefix_limit::ROWS] };
-        for (row, tat) in state.network_tats.into_iter().enumerate() {
+        for (row, tat) in state.prefix_tats.into_iter().enumerate() {
             sketch.tats[row][prefix_limit::index(hash, row)] = tat;
         }
         let sketches = vec![sketch; aya::util::nr_cpus().unwrap()];
@@ -171,7 +171,7 @@ struct State {
     frame: Vec<u8>,
     config: Config,
     ports: PortSet,
-    lists: [Vec<Item>; 2],
+    lists: [Vec<PrefixEntry>; 2],
     source: Option<SourceState>,
     network: Option<SourceState>,
     cells: [[u16; 2]; 2],
@@ -181,7 +181,7 @@ struct State {
     held: Option<(u64, u64)>,
     answering: SynCookieConfig,
     proven_until_ns: u64,
-    network_tats: [u32; prefix_limit::ROWS],
+    prefix_tats: [u32; prefix_limit::ROWS],
 }
 
 /// Random states in which every rule decides now and then. Times lie within seconds of now.
@@ -223,7 +223,7 @@ impl States {
             },
             answering: self.answering(),
             proven_until_ns: if self.one_in(3) { self.moment() } else { 0 },
-            network_tats: self.network_tats(),
+            prefix_tats: self.prefix_tats(),
             held: self.held(),
             ports: self.ports(),
             address,
@@ -273,7 +273,7 @@ impl States {
     }
 
     /// Mostly both rows say the same: a network is over its rate only where both do.
-    fn network_tats(&mut self) -> [u32; prefix_limit::ROWS] {
+    fn prefix_tats(&mut self) -> [u32; prefix_limit::ROWS] {
         let mut tat = || (self.moment() >> prefix_limit::UNIT_SHIFT) as u32;
         let (first, second) = (tat(), tat());
         if self.one_in(4) { [first, second] } else { [first; prefix_limit::ROWS] }
@@ -308,7 +308,7 @@ impl States {
     }
 
     /// Mostly nothing, and sometimes entries that cover the address, or its neighbours.
-    fn list(&mut self, address: Halves) -> Vec<Item> {
+    fn list(&mut self, address: Halves) -> Vec<PrefixEntry> {
         let count = if self.one_in(3) { 1 + self.0.below(3) } else { 0 };
         (0..count)
             .map(|_| {
@@ -383,7 +383,7 @@ fn compare() {
     for number in 0..STATES {
         let state = states.state();
         maps.set(&state);
-        let read = maps.datapath().about(state.address).unwrap();
+        let read = maps.datapath().inspect(state.address).unwrap();
         let before = ticked_ns();
         let outcome = maps.filter.run(&state.frame);
         let after = ticked_ns();

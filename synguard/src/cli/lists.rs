@@ -4,8 +4,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use synguard_model::{
-    ip_prefix::{TargetError, Written},
-    list_entry::{Reason, ReasonError, Scope, TTL},
+    ip_prefix::{ParsedTarget, TargetError},
+    list_entry::{EntryReason, EntryReasonError, Scope, TTL},
     settings::ValueError,
 };
 
@@ -55,7 +55,7 @@ pub enum ListCommand {
     Del {
         /// Entries to take out, as `list` shows them
         #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
-        targets: Vec<Written>,
+        targets: Vec<ParsedTarget>,
     },
     /// Show the entries, with their packets and the time they have left
     List(Output),
@@ -82,7 +82,7 @@ pub enum ListCommand {
 pub struct AddArgs {
     /// Addresses and CIDRs, IPv4 and IPv6
     #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
-    pub targets: Vec<Written>,
+    pub targets: Vec<ParsedTarget>,
     /// What to do with each.
     #[command(flatten)]
     pub entry: EntryArgs,
@@ -113,7 +113,7 @@ pub struct EntryArgs {
     pub ttl: Option<Duration>,
     /// Why they are there, to be shown in the list
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
-    pub reason: Option<Reason>,
+    pub reason: Option<EntryReason>,
     /// What of their traffic it is about: all packets, or SYNs only, so that connections go on
     #[arg(long, value_parser = choices::scope(), default_value = Scope::default().name())]
     pub scope: Scope,
@@ -122,8 +122,8 @@ pub struct EntryArgs {
     pub force: bool,
 }
 
-fn parse_target(text: &str) -> Result<Written, TargetError> {
-    Written::parse(text)
+fn parse_target(text: &str) -> Result<ParsedTarget, TargetError> {
+    ParsedTarget::parse(text)
 }
 
 fn parse_address(text: &str) -> Result<IpAddr, String> {
@@ -135,6 +135,6 @@ fn parse_ttl(text: &str) -> Result<Duration, ValueError> {
     TTL.parse(text)
 }
 
-fn parse_reason(text: &str) -> Result<Reason, ReasonError> {
-    Reason::new(text)
+fn parse_reason(text: &str) -> Result<EntryReason, EntryReasonError> {
+    EntryReason::new(text)
 }

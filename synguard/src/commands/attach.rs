@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use anyhow::{Context as _, Result};
 use synguard_common::{ip_list::List, map_names};
-use synguard_datapath::{Datapath, Report, Request};
+use synguard_datapath::{AttachReport, AttachRequest, Datapath};
 use synguard_kernel::{clock, instance::Instance, lock::Lock, netlink::XdpPlace, preflight};
 use synguard_model::{
     error::{ExitKind, failure},
@@ -54,7 +54,7 @@ async fn attach(
     let change = Lock::change(instance)?;
     let restored = |list| restore(instance, list, options.max_list);
     let attached = restored(List::Allow).and_then(|allow| {
-        let request = Request {
+        let request = AttachRequest {
             interfaces: &options.interfaces,
             mode: options.mode,
             sources: options.max_sources,
@@ -117,7 +117,7 @@ async fn attach(
 
 /// Says what was done, one line an interface.
 fn announce(
-    report: &Report,
+    report: &AttachReport,
     datapath: &Datapath,
     options: &AttachOptions,
     settings: &Settings,

@@ -20,7 +20,7 @@ use crate::cli::WhyArgs;
 pub(super) fn run(instance: &Instance, args: &WhyArgs) -> Result<()> {
     let datapath = open(instance)?;
     let address = args.address.to_canonical();
-    let read = datapath.about(key_of(address).address)?;
+    let read = datapath.inspect(key_of(address).address)?;
     let (settings, _) = datapath.settings()?;
     let explanation =
         Explanation::new(&read, &settings, args.port, Setting::Syncookies.read(), clock::now_ns());

@@ -14,11 +14,11 @@ use synguard_common::{
 };
 use synguard_datapath::Datapath;
 use synguard_kernel::{clock, instance::Instance, netlink::connections, protected};
-use synguard_lists::transaction::Live;
+use synguard_lists::transaction::ListTransaction;
 use synguard_model::{
     event::{Event, Exemption},
     ip_prefix::Target,
-    list_entry::{Entry, Origin, Reason, Scope},
+    list_entry::{Entry, EntryReason, Origin, Scope},
     source::display,
 };
 
@@ -86,7 +86,7 @@ fn allowed(instance: &Instance, suspects: &[SourceKey], prefix_v6: u8) -> Result
 pub(super) fn block(instance: &Instance, sentences: Vec<Sentence>, prefix_v6: u8) -> Vec<Event> {
     let mut events = Vec::new();
     let mut put = || -> Result<Vec<Event>> {
-        let mut live = Live::of_controller(instance)?;
+        let mut live = ListTransaction::open_as_controller(instance)?;
         let now = clock::now();
         let (mut entries, mut blocked) = (Vec::new(), Vec::new());
         for Sentence { source, ttl, event } in &sentences {
@@ -117,9 +117,9 @@ pub(super) fn block(instance: &Instance, sentences: Vec<Sentence>, prefix_v6: u8
 }
 
 /// Why an entry is there.
-fn reason(event: &Event) -> Option<Reason> {
+fn reason(event: &Event) -> Option<EntryReason> {
     let Event::Blocked { strikes, rate, limit, .. } = event else { return None };
-    Reason::new(&format!("over its limit {strikes} times, {rate} SYN/s where {limit} are allowed")).ok()
+    EntryReason::new(&format!("over its limit {strikes} times, {rate} SYN/s where {limit} are allowed")).ok()
 }
 
 /// What to say where none could be blocked: one line, however many there are.

@@ -9,7 +9,7 @@ use std::{
 
 use synguard_common::{ip_list::List, source::SourceKey};
 use synguard_kernel::{clock, instance::Instance, netlink::connections};
-use synguard_lists::transaction::Live;
+use synguard_lists::transaction::ListTransaction;
 use synguard_model::event::{Event, Exemption};
 
 use super::block;
@@ -109,7 +109,7 @@ impl Errands {
 }
 
 fn sweep(instance: &Instance) -> anyhow::Result<()> {
-    let mut live = Live::of_controller(instance)?;
+    let mut live = ListTransaction::open_as_controller(instance)?;
     for list in [List::Allow, List::Block] {
         if live.size(list)?.entries > 0 {
             let swept = live.collect(list, clock::now())?;

@@ -8,7 +8,7 @@ use synguard_common::{
     ip_list::{List, ListEntry, Prefix},
     reason::Reason,
 };
-use synguard_datapath::{Item, ListMaps};
+use synguard_datapath::{ListMaps, PrefixEntry};
 
 use crate::{
     bench::{
@@ -41,7 +41,7 @@ pub(super) enum Blocklist {
 }
 
 impl Blocklist {
-    pub(super) fn items(self) -> Vec<Item> {
+    pub(super) fn items(self) -> Vec<PrefixEntry> {
         match self {
             Self::Empty => Vec::new(),
             Self::Exact(count) => (0..count).map(|n| item(FIRST + n, 32)).collect(),
@@ -60,13 +60,13 @@ impl Blocklist {
     }
 }
 
-fn item(address: u32, length: u32) -> Item {
+fn item(address: u32, length: u32) -> PrefixEntry {
     let mapped = addr::from_bytes(Ipv4Addr::from(address).to_ipv6_mapped().octets());
     (Prefix::new(mapped, 96 + length), ListEntry::default())
 }
 
 /// Lengths as they occur in published lists: mostly single addresses and /24, some of every other.
-fn prefixes(count: usize) -> Vec<Item> {
+fn prefixes(count: usize) -> Vec<PrefixEntry> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = || {
         // xorshift64*: the same list in every run.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use synguard_common::ip_list::List;
-use synguard_datapath::{Item, ListMaps};
+use synguard_datapath::{ListMaps, PrefixEntry};
 
 use crate::{
     bench::{
@@ -68,7 +68,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     }])
 }
 
-fn replace(dirs: &Dirs, items: Vec<Item>) -> Result<()> {
+fn replace(dirs: &Dirs, items: Vec<PrefixEntry>) -> Result<()> {
     let pins = dirs.bpffs();
     let mut lists = ListMaps::open(&pins, SEED)?;
     lists.set_capacity(2 * ENTRIES)?;

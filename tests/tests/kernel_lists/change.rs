@@ -10,13 +10,13 @@ use synguard_common::{
     ip_list::{List, ListEntry},
     reason::Reason,
 };
-use synguard_datapath::Item;
+use synguard_datapath::PrefixEntry;
 use synguard_tests::testrun::action;
 
 use crate::setup::{CAPACITY, Listed, Random, datagram, item, key, syn};
 
 /// Many single addresses, those of one round different from those of another.
-fn many(count: u32, round: u32) -> Vec<Item> {
+fn many(count: u32, round: u32) -> Vec<PrefixEntry> {
     (0..count).map(|n| item(&Ipv4Addr::from(0x0b00_0000 + round * 0x0010_0000 + n).to_string())).collect()
 }
 
@@ -45,7 +45,7 @@ fn while_dropping(listed: &Listed, from: &[&str], change: impl FnOnce()) -> u64 
 
 const STAYS: [&str; 4] = ["192.0.2.1", "192.0.2.9", "2001:db8::1", "2001:db8:5::5"];
 
-fn stays() -> Vec<Item> {
+fn stays() -> Vec<PrefixEntry> {
     ["192.0.2.1", "192.0.2.8/29", "2001:db8::1", "2001:db8:5::/48"].map(item).to_vec()
 }
 
@@ -58,7 +58,7 @@ fn replacing_a_list_lets_nothing_slip_through() {
             // Their lengths come and go, and with them the places at which the datapath looks.
             let lengths = (8..8 + round % 17).map(|n| item(&format!("10.0.0.0/{n}")));
             let v6 = (33..33 + round % 13).map(|n| item(&format!("2a00::/{n}")));
-            let mut items: Vec<Item> = lengths.chain(v6).chain(many(2000, round)).collect();
+            let mut items: Vec<PrefixEntry> = lengths.chain(v6).chain(many(2000, round)).collect();
             let place = (round as usize * 37) % items.len();
             items.splice(place..place, stays());
             listed.replace(List::Block, &items);
@@ -182,7 +182,7 @@ fn the_last_of_several_entries_counts() {
     let listed = Listed::new();
     let mut random = Random(7);
     let entries: Vec<u64> = (0..10).map(|_| random.next() >> 1 | 1 << 62).collect();
-    let items: Vec<Item> = entries
+    let items: Vec<PrefixEntry> = entries
         .iter()
         .map(|&expires_at_ns| (key("192.0.2.1"), ListEntry { expires_at_ns, ..ListEntry::default() }))
         .collect();

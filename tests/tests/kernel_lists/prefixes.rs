@@ -7,7 +7,7 @@ use synguard_common::{
     ip_list::{LENGTHS_MAX, List, ListEntry, Prefix},
     reason::Reason,
 };
-use synguard_datapath::Item;
+use synguard_datapath::PrefixEntry;
 
 use crate::setup::{Listed, Random, datagram};
 
@@ -94,7 +94,7 @@ fn random_lists_agree_with_a_model() {
     let mut counts = [0; 2];
     let listed = Listed::new();
     for round in 0..ROUNDS {
-        let mut items = |count: u64| -> Vec<Item> {
+        let mut items = |count: u64| -> Vec<PrefixEntry> {
             let count = random.next() % count;
             (0..count)
                 .map(|_| {
@@ -110,7 +110,7 @@ fn random_lists_agree_with_a_model() {
         if round % 2 == 1 {
             block.iter().for_each(|item| listed.add(List::Block, &[*item]));
         }
-        let holds = |items: &[Item], bits: u128| {
+        let holds = |items: &[PrefixEntry], bits: u128| {
             items.iter().any(|(key, _)| {
                 let family = key.is_v4() == address(bits).is_ipv4();
                 let length = key.length as u32;
@@ -137,7 +137,7 @@ fn random_lists_agree_with_a_model() {
 fn too_many_lengths_are_refused_and_change_nothing() {
     let listed = Listed::new();
     let bits = mapped("2a07:5a3c:9001:8421:1234:5678:9abc:def1".parse().unwrap());
-    let items: Vec<Item> =
+    let items: Vec<PrefixEntry> =
         (0..=LENGTHS_MAX as u32).map(|n| (key(bits, 60 + n), ListEntry::default())).collect();
     let error = listed.change(|lists| lists.add(List::Block, items.clone())).unwrap_err();
     assert!(error.to_string().contains("64 different lengths"), "{error}");
@@ -146,7 +146,7 @@ fn too_many_lengths_are_refused_and_change_nothing() {
     listed.add(List::Block, &items[1..]);
     assert_eq!(listed.reason(&datagram(address(bits))), Reason::Blocked);
     // Other lengths in the place of all of them.
-    let others: Vec<Item> = (0..20).map(|n| (key(bits, 30 + n), ListEntry::default())).collect();
+    let others: Vec<PrefixEntry> = (0..20).map(|n| (key(bits, 30 + n), ListEntry::default())).collect();
     listed.replace(List::Block, &others);
     assert_eq!(listed.reason(&datagram(address(bits))), Reason::Blocked);
     assert_eq!(listed.change(|lists| lists.size(List::Block)).unwrap().entries, 20);

@@ -8,7 +8,7 @@ use synguard_common::{
     ip_list::{List, ListEntry, Prefix, SCOPE_ALL},
     reason::Reason,
 };
-use synguard_datapath::{Item, ListMaps};
+use synguard_datapath::{ListMaps, PrefixEntry};
 use synguard_tests::{
     bpffs::Dirs,
     packet::Packet,
@@ -49,11 +49,11 @@ impl Listed {
         change(&mut ListMaps::open(&pins, SEED).unwrap())
     }
 
-    pub(crate) fn add(&self, list: List, items: &[Item]) {
+    pub(crate) fn add(&self, list: List, items: &[PrefixEntry]) {
         self.change(|lists| lists.add(list, items.to_vec())).unwrap();
     }
 
-    pub(crate) fn replace(&self, list: List, items: &[Item]) {
+    pub(crate) fn replace(&self, list: List, items: &[PrefixEntry]) {
         self.change(|lists| lists.replace(list, items.to_vec())).unwrap();
     }
 
@@ -81,7 +81,7 @@ pub(crate) fn key(text: &str) -> Prefix {
 }
 
 /// An entry for good, of everything.
-pub(crate) fn item(text: &str) -> Item {
+pub(crate) fn item(text: &str) -> PrefixEntry {
     (key(text), ListEntry { scope: SCOPE_ALL, ..ListEntry::default() })
 }
 

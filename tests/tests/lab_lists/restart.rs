@@ -122,7 +122,7 @@ fn after_a_reboot_the_time_left_is_right_though_the_clock_began_anew() {
         expires_ms: NonZeroU64::new(before.wall_ms + ttl_s * 1_000),
     };
     let entries = [entry("192.0.2.1", 3_600), entry("192.0.2.2", 599), entry("192.0.2.3", 601)];
-    store.replace(&entries).unwrap().keep();
+    store.replace(&entries).unwrap().commit();
     let restored = |now: Now| -> Vec<(String, u64)> {
         let loaded = store.load(now).unwrap();
         assert_eq!(loaded.warnings, Vec::<String>::new());

@@ -28,22 +28,22 @@ impl Datapath {
     /// # Errors
     ///
     /// If a map cannot be read.
-    pub fn about(&self, address: Halves) -> Result<Inspection> {
+    pub fn inspect(&self, address: Halves) -> Result<Inspection> {
         let (config, ports) = self.maps.settings()?;
         let source = source_key(address, &config);
         let network = prefix_key(address);
         let hash = hash::mix(source.address, config.hash_seed);
         let cpus = self.maps.cpu_states()?;
         let held = self.maps.held()?;
-        let answering = self.maps.answering()?;
+        let answering = self.maps.syn_cookie_config()?;
         let network_hash = hash::mix(network.address, config.hash_seed);
-        let tats = self.network_tats(network_hash, &answering)?;
-        let cpus = cpus.iter().zip(&held).zip(tats).map(|((cpu, held), network_tats)| PerCpu {
+        let tats = self.prefix_tats(network_hash, &answering)?;
+        let cpus = cpus.iter().zip(&held).zip(tats).map(|((cpu, held), prefix_tats)| PerCpu {
             sources: cpu.sources,
             networks: cpu.prefixes,
             held: held.slots[hold_cache::index(hash)],
             cookie_tat_ns: cpu.cookie_tat_ns,
-            network_tats,
+            prefix_tats,
         });
         let lists = self.lists()?;
         Ok(Inspection {
@@ -53,7 +53,7 @@ impl Datapath {
             source: self.maps.source(&source)?,
             source_cells: cells(&self.pins, map_names::SOURCE_SKETCH, &source, config.hash_seed)?,
             network: self.maps.prefix(&network)?,
-            network_cells: cells(&self.pins, map_names::PREFIX_SKETCH, &network, config.hash_seed)?,
+            prefix_cells: cells(&self.pins, map_names::PREFIX_SKETCH, &network, config.hash_seed)?,
             answering,
             validated_cell: self.validated_cell(hash)?,
             cpus: cpus.collect(),
@@ -74,7 +74,7 @@ impl Datapath {
     }
 
     /// The buckets of a network's answers on each CPU. They are large, and not read while there are none.
-    fn network_tats(
+    fn prefix_tats(
         &self,
         hash: u64,
         answering: &SynCookieConfig,

@@ -34,10 +34,10 @@ use synguard_model::{
 };
 
 pub use self::{
-    ip_lists::{Finder, Item, ListMaps, ListSize},
+    ip_lists::{ListMaps, ListSize, PrefixEntry, PrefixLookup},
     links::Attached,
     maps::EventStream,
-    table_scan::{Budget, Coverage, Way},
+    table_scan::{Budget, Coverage, ScanMethod},
 };
 
 /// The compiled XDP program.
@@ -51,7 +51,7 @@ pub struct Datapath {
 
 /// What to attach, and how.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct AttachRequest<'a> {
     /// The interfaces, by name.
     pub interfaces: &'a [String],
     /// Where the program should run.
@@ -63,16 +63,16 @@ pub struct Request<'a> {
     /// Entries that a list may have.
     pub list_capacity: u32,
     /// The allowlist.
-    pub allow: Vec<Item>,
+    pub allow: Vec<PrefixEntry>,
     /// The blocklist.
-    pub block: Vec<Item>,
+    pub block: Vec<PrefixEntry>,
     /// When the filter stops dropping unless confirmed, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
     pub disarm_at_ns: u64,
 }
 
 /// What attaching did.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct AttachReport {
     /// Interfaces that were attached now, where the program runs on them, and why not natively if it could
     /// not.
     pub attached: Vec<(String, XdpPlace, Option<String>)>,
@@ -97,7 +97,7 @@ impl Datapath {
     ///
     /// If an interface does not exist, runs a foreign program or cannot be attached to, or the kernel refuses
     /// the program. Interfaces that were attached before stay so; what this call added is undone.
-    pub fn attach(pins: &Path, request: Request<'_>) -> Result<(Self, Report)> {
+    pub fn attach(pins: &Path, request: AttachRequest<'_>) -> Result<(Self, AttachReport)> {
         let existing = links::list(pins)?;
         for name in request.interfaces {
             links::check_free(name, &existing)?;
@@ -111,7 +111,11 @@ impl Datapath {
         result
     }
 
-    fn attach_checked(pins: &Path, request: Request<'_>, existing: &[Attached]) -> Result<(Self, Report)> {
+    fn attach_checked(
+        pins: &Path,
+        request: AttachRequest<'_>,
+        existing: &[Attached],
+    ) -> Result<(Self, AttachReport)> {
         let mut loaded = load::load(pins, request.sources)?;
         let pinned = loaded.pin()?;
         let maps = maps::Maps::open(&pinned)?.context("the maps just pinned are not there")?;
@@ -120,7 +124,7 @@ impl Datapath {
         datapath.set_settings(request.settings, request.disarm_at_ns)?;
         datapath.set_lists(request.list_capacity, request.allow, request.block)?;
         let program = loaded.program()?;
-        let mut report = Report::default();
+        let mut report = AttachReport::default();
         for link in existing.iter().filter(|link| link.ifindex == 0) {
             // Its interface is gone; if another of that name has come, it is attached below.
             links::detach(pins, &link.name)?;
@@ -152,7 +156,7 @@ impl Datapath {
         Ok((datapath, report))
     }
 
-    fn set_lists(&mut self, capacity: u32, allow: Vec<Item>, block: Vec<Item>) -> Result<()> {
+    fn set_lists(&mut self, capacity: u32, allow: Vec<PrefixEntry>, block: Vec<PrefixEntry>) -> Result<()> {
         let mut lists = self.lists()?;
         lists.set_capacity(capacity)?;
         // Whoever is allowed must not meet the blocklist alone.

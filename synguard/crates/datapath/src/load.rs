@@ -16,7 +16,7 @@ use synguard_common::{abi::ABI_VERSION, map_names};
 
 use crate::{
     OBJECT,
-    maps::{Layout, check_layout, errno, only_value, open_map},
+    maps::{UnknownLayout, check_layout, errno, only_value, open_map},
     pins::{is_link, pin_path, remove_if_there, replace_pin},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 const STAGE: &str = "staged";
 
 /// A program that the kernel has accepted, not yet attached or pinned.
-pub(super) struct Loaded {
+pub(super) struct LoadedProgram {
     ebpf: Ebpf,
     pins: PathBuf,
     /// Maps of a former load that the program uses.
@@ -34,8 +34,8 @@ pub(super) struct Loaded {
 }
 
 /// Loads the program. Maps pinned in `pins` are used if they were made by a loader of the same layout; the
-/// others are made anew, and nothing on bpffs changes before [`Loaded::pin`].
-pub(super) fn load(pins: &Path, sources: u32) -> Result<Loaded> {
+/// others are made anew, and nothing on bpffs changes before [`LoadedProgram::pin`].
+pub(super) fn load(pins: &Path, sources: u32) -> Result<LoadedProgram> {
     let compatible = compatible_maps(pins)?;
     let stage = compatible.is_none();
     let kept = compatible.unwrap_or_default();
@@ -45,17 +45,17 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<Loaded> {
         loader.map_pin_path(map_names::in_object(name), pin_path(pins, name));
     }
     // The loader fills every section that the program reads, also one that lives on in a map.
-    let told = told(pins, &kept)?;
-    for (name, value) in &told {
+    let values = global_values(pins, &kept)?;
+    for (name, value) in &values {
         loader.override_global(name, value.as_slice(), true);
     }
     let ebpf = loader.load(OBJECT).map_err(explain_load)?;
-    let mut loaded = Loaded { ebpf, pins: pins.to_owned(), kept, stage };
+    let mut loaded = LoadedProgram { ebpf, pins: pins.to_owned(), kept, stage };
     loaded.program()?.load().map_err(explain_program)?;
     Ok(loaded)
 }
 
-impl Loaded {
+impl LoadedProgram {
     pub(super) fn program(&mut self) -> Result<&mut Xdp> {
         let program =
             self.ebpf.program_mut(map_names::PROGRAM).context("the object has no program of that name")?;
@@ -65,7 +65,7 @@ impl Loaded {
     /// Pins the program and its new maps, replacing former pins of the same names. Returns where the maps are.
     ///
     /// Maps of another layout are not replaced yet: a filter goes on with them, and they must still be there if
-    /// attaching fails. The new ones are pinned in a folder of their own until [`Loaded::take_over`].
+    /// attaching fails. The new ones are pinned in a folder of their own until [`LoadedProgram::take_over`].
     pub(super) fn pin(&mut self) -> Result<PathBuf> {
         let to = if self.stage { self.pins.join(STAGE) } else { self.pins.clone() };
         clear_stage(&self.pins)?;
@@ -136,7 +136,7 @@ pub(super) fn open_program(pins: &Path) -> Result<Xdp> {
 /// are such of another. The version in CONFIG speaks for all of them.
 fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
     let Some(config) = open_map(pins, map_names::CONFIG)? else { return Ok(Some(Vec::new())) };
-    if let Err(Layout(found)) = check_layout(config) {
+    if let Err(UnknownLayout(found)) = check_layout(config) {
         log::warn!(
             "the pinned maps are of layout {found}, this program's is {ABI_VERSION}: counters and sources begin anew"
         );
@@ -153,14 +153,14 @@ fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
 
 /// What the maps that the program reads at their address hold, of those that are kept. Whoever loads holds the instance's
 /// locks, so it holds still.
-fn told(pins: &Path, kept: &[&'static str]) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let mut told = Vec::new();
+fn global_values(pins: &Path, kept: &[&'static str]) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let mut values = Vec::new();
     for (name, _) in map_names::GLOBALS.into_iter().filter(|(name, _)| kept.contains(name)) {
         if let Some(map) = open_map(pins, name)? {
-            told.push((name, only_value(&map).with_context(|| format!("read {name}"))?));
+            values.push((name, only_value(&map).with_context(|| format!("read {name}"))?));
         }
     }
-    Ok(told)
+    Ok(values)
 }
 
 fn explain_load(error: aya::EbpfError) -> anyhow::Error {

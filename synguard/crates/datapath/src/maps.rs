@@ -47,7 +47,7 @@ impl Maps {
     pub(super) fn open(pins: &Path) -> Result<Option<Self>> {
         let Some(config) = open_map(pins, map_names::CONFIG)? else { return Ok(None) };
         // Before any other map is read as what it may not be.
-        let config = check_layout(config).map_err(|Layout(found)| {
+        let config = check_layout(config).map_err(|UnknownLayout(found)| {
             let what = format!("the filter in {} is another version's", pins.display());
             anyhow!("{what} (layout {found}, not {ABI_VERSION}): attach again to take it over, or detach")
         })?;
@@ -102,7 +102,7 @@ impl Maps {
     /// # Errors
     ///
     /// If the map cannot be read.
-    pub(super) fn answering(&self) -> Result<SynCookieConfig> {
+    pub(super) fn syn_cookie_config(&self) -> Result<SynCookieConfig> {
         self.answering.get(&0, 0).context("read SYN_COOKIES")
     }
 
@@ -111,7 +111,7 @@ impl Maps {
     /// # Errors
     ///
     /// If the map cannot be written.
-    pub(super) fn set_answering(&mut self, answering: &SynCookieConfig) -> Result<()> {
+    pub(super) fn set_syn_cookie_config(&mut self, answering: &SynCookieConfig) -> Result<()> {
         self.answering.set(0, answering, 0).context("write SYN_COOKIES")
     }
 
@@ -317,16 +317,16 @@ impl EventStream {
 }
 
 /// A layout that is not this program's: its version, as far as that can be told.
-pub(super) struct Layout(pub(super) String);
+pub(super) struct UnknownLayout(pub(super) String);
 
 /// CONFIG, if it and with it all maps are of the layout that this program knows.
-pub(super) fn check_layout(config: MapData) -> Result<Array<MapData, Config>, Layout> {
-    let unknown = || Layout("unknown".to_owned());
+pub(super) fn check_layout(config: MapData) -> Result<Array<MapData, Config>, UnknownLayout> {
+    let unknown = || UnknownLayout("unknown".to_owned());
     let config: Array<MapData, Config> = Array::try_from(Map::Array(config)).map_err(|_| unknown())?;
     match config.get(&0, 0).map_err(|_| unknown())?.abi {
         // 0 is a map that was made and never written: the loader died in between.
         0 | ABI_VERSION => Ok(config),
-        other => Err(Layout(other.to_string())),
+        other => Err(UnknownLayout(other.to_string())),
     }
 }
 

@@ -24,8 +24,8 @@ impl Datapath {
     /// # Errors
     ///
     /// If it cannot be read.
-    pub fn answering(&self) -> Result<SynCookieConfig> {
-        self.maps.answering()
+    pub fn syn_cookie_config(&self) -> Result<SynCookieConfig> {
+        self.maps.syn_cookie_config()
     }
 
     /// Tells the program how to answer SYNs from now on, or with all zeros that it is not to. The kernel has to be ready
@@ -34,15 +34,15 @@ impl Datapath {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn set_answering(&mut self, answering: &SynCookieConfig) -> Result<()> {
-        let before = self.maps.answering()?;
+    pub fn set_syn_cookie_config(&mut self, answering: &SynCookieConfig) -> Result<()> {
+        let before = self.maps.syn_cookie_config()?;
         // The map is not written as a whole at once: nothing is answered by half of the old and half of the new.
         if answering.flags == 0 {
-            self.maps.set_answering(&SynCookieConfig { flags: 0, ..before })?;
+            self.maps.set_syn_cookie_config(&SynCookieConfig { flags: 0, ..before })?;
         } else if before.flags == 0 {
-            self.maps.set_answering(&SynCookieConfig { flags: 0, ..*answering })?;
+            self.maps.set_syn_cookie_config(&SynCookieConfig { flags: 0, ..*answering })?;
         }
-        self.maps.set_answering(answering)
+        self.maps.set_syn_cookie_config(answering)
     }
 
     /// Makes these the prefixes at which this host receives: SYNs to others are not answered.
@@ -50,7 +50,7 @@ impl Datapath {
     /// # Errors
     ///
     /// If the map cannot be written, or there are more than it has room for.
-    pub fn set_locals(&mut self, locals: &[IpNet]) -> Result<()> {
+    pub fn set_local_addrs(&mut self, locals: &[IpNet]) -> Result<()> {
         let map = open_map(&self.pins, map_names::LOCAL_ADDRS)?.context("LOCAL_ADDRS is not pinned")?;
         let mut map: LpmTrie<_, Halves, u64> =
             LpmTrie::try_from(Map::LpmTrie(map)).context("open LOCAL_ADDRS")?;

@@ -22,12 +22,12 @@ const ENOTSUPP: i32 = 524;
 
 /// How a table is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Way {
+pub enum ScanMethod {
     /// In batches, and one by one where the kernel has none.
     #[default]
     Batched,
     /// One by one.
-    Singly,
+    OneByOne,
 }
 
 /// How much of a table may be read, and how.
@@ -36,13 +36,13 @@ pub struct Budget {
     /// Longest that it may take, to within one batch.
     pub time: Duration,
     /// In batches or one by one.
-    pub way: Way,
+    pub way: ScanMethod,
 }
 
 impl Budget {
     /// In batches, in at most this time.
     pub const fn new(time: Duration) -> Self {
-        Self { time, way: Way::Batched }
+        Self { time, way: ScanMethod::Batched }
     }
 }
 
@@ -68,7 +68,7 @@ where
 {
     let capacity = map.info().context("ask about a table")?.max_entries();
     let deadline_ns = clock::now_ns().saturating_add(budget.time.as_nanos().try_into().unwrap_or(u64::MAX));
-    if budget.way == Way::Batched {
+    if budget.way == ScanMethod::Batched {
         match batched(map, capacity, deadline_ns, &mut visit) {
             Err(error) if lacks_batches(&error) => {}
             result => return result.context("read a table in batches"),

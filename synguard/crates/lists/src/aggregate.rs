@@ -5,15 +5,15 @@ use std::{collections::HashMap, num::NonZeroU64};
 use ipnet::IpNet;
 use synguard_model::{
     ip_prefix::Target,
-    list_entry::{Entry, Origin, Reason, Scope},
+    list_entry::{Entry, EntryReason, Origin, Scope},
 };
 
 /// What entries have to agree in to be merged.
-type Kind = (Scope, Origin, Option<Reason>, Option<NonZeroU64>);
+type MergeKey = (Scope, Origin, Option<EntryReason>, Option<NonZeroU64>);
 
 /// Entries of one kind.
-struct Group {
-    kind: Kind,
+struct MergeGroup {
+    kind: MergeKey,
     created_ms: u64,
     /// As they were, sorted.
     before: Vec<IpNet>,
@@ -34,14 +34,14 @@ pub fn aggregate(entries: Vec<Entry>) -> Vec<Entry> {
         merged.sort_unstable();
     }
     let entry = |(net, index): (IpNet, usize)| {
-        let Group { kind: (scope, origin, ref reason, expires_ms), created_ms, .. } = groups[index];
+        let MergeGroup { kind: (scope, origin, ref reason, expires_ms), created_ms, .. } = groups[index];
         Entry { target: Target::from(net), scope, origin, reason: reason.clone(), created_ms, expires_ms }
     };
     merged.into_iter().map(entry).collect()
 }
 
-fn group(entries: Vec<Entry>) -> Vec<Group> {
-    let mut groups: HashMap<Kind, (u64, Vec<IpNet>)> = HashMap::new();
+fn group(entries: Vec<Entry>) -> Vec<MergeGroup> {
+    let mut groups: HashMap<MergeKey, (u64, Vec<IpNet>)> = HashMap::new();
     for Entry { target, scope, origin, reason, created_ms, expires_ms } in entries {
         let (latest, nets) = groups.entry((scope, origin, reason, expires_ms)).or_default();
         *latest = created_ms.max(*latest);
@@ -49,14 +49,14 @@ fn group(entries: Vec<Entry>) -> Vec<Group> {
     }
     let group = |(kind, (created_ms, mut before)): (_, (_, Vec<IpNet>))| {
         before.sort_unstable();
-        Group { kind, created_ms, before }
+        MergeGroup { kind, created_ms, before }
     };
     groups.into_iter().map(group).collect()
 }
 
 /// Two kinds of entries have the same network at `at`, and a list has room for one. At most one of them had it
 /// before; another one has it because its halves were merged, and gets those back.
-fn part(groups: &[Group], merged: &mut Vec<(IpNet, usize)>, at: usize) {
+fn part(groups: &[MergeGroup], merged: &mut Vec<(IpNet, usize)>, at: usize) {
     let had_it = |&(net, index): &(IpNet, usize)| groups[index].before.binary_search(&net).is_ok();
     let at = if had_it(&merged[at]) { at + 1 } else { at };
     let (net, index) = merged.swap_remove(at);
@@ -70,11 +70,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::format::file::{Defaults, read, sort};
+    use crate::format::file::{ImportDefaults, read, sort};
 
     fn list(text: &str) -> Vec<Entry> {
         let now = synguard_model::time::Now { wall_ms: 1_000_000, monotonic_ns: 0 };
-        let defaults = Defaults { now, ttl: None, reason: None, scope: Scope::All, origin: Origin::Feed };
+        let defaults =
+            ImportDefaults { now, ttl: None, reason: None, scope: Scope::All, origin: Origin::Feed };
         read(text.replace(", ", "\n").as_bytes(), &defaults, |_| None, |_| {}).expect(text).0
     }
 

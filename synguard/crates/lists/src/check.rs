@@ -5,13 +5,13 @@ use std::{num::NonZeroU64, time::Duration};
 use synguard_common::ip_list::{List, ListEntry, Prefix};
 use synguard_model::{
     ip_prefix::Target,
-    list_entry::{Entry, Origin, Reason, Scope},
+    list_entry::{Entry, EntryReason, Origin, Scope},
     time::{self, Now},
 };
 
 /// An entry as it is shown: what the filter's table has of it, and what the files add.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct EntryView {
     /// What it is about.
     pub target: Target,
     /// What of its traffic.
@@ -23,14 +23,14 @@ pub struct View {
     /// When it ends, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
     pub expires_ns: u64,
     /// Why it is there, if a file says so.
-    pub reason: Option<Reason>,
+    pub reason: Option<EntryReason>,
     /// When it was made, in milliseconds since 1970, if a file says so.
     pub created_ms: Option<u64>,
     /// When it ends by the file, in milliseconds since 1970.
     pub stored_expiry_ms: Option<u64>,
 }
 
-impl View {
+impl EntryView {
     /// What the filter's table has.
     pub fn from_abi(key: &Prefix, entry: &ListEntry) -> Self {
         Self {
@@ -80,14 +80,14 @@ impl View {
     }
 
     /// Takes over what a file says of the entry.
-    pub fn describe(&mut self, stored: &Entry) {
+    pub fn add_details(&mut self, stored: &Entry) {
         self.reason.clone_from(&stored.reason);
         self.created_ms = Some(stored.created_ms);
         self.stored_expiry_ms = stored.expires_ms.map(Into::into);
     }
 
     /// What is known of it, in words.
-    pub fn words(&self, now: Now) -> String {
+    pub fn describe(&self, now: Now) -> String {
         let mut words = vec![match self.scope {
             Scope::All => "all packets".to_owned(),
             Scope::Syn => "SYNs only".to_owned(),
@@ -113,7 +113,7 @@ impl View {
 
 /// What becomes of a packet as far as the lists are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ListVerdict {
     /// It passes: nothing else is asked.
     Allowed,
     /// It is dropped.
@@ -122,7 +122,7 @@ pub enum Verdict {
     Unlisted,
 }
 
-impl Verdict {
+impl ListVerdict {
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -135,33 +135,33 @@ impl Verdict {
 
 /// What the lists say of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision<'a> {
+pub struct ListDecision<'a> {
     /// What becomes of a SYN.
-    pub syn: Verdict,
+    pub syn: ListVerdict,
     /// What becomes of any other packet.
-    pub other: Verdict,
+    pub other: ListVerdict,
     /// The entry that decides about a SYN, and the list it is in.
-    pub by: Option<(List, &'a View)>,
+    pub by: Option<(List, &'a EntryView)>,
 }
 
 /// Decides as the filter does: the allowlist first, then the blocklist; in each the first entry, the longest
 /// prefix first, whose time is not over and whose scope fits the packet. The entries are those that cover the
 /// address, in that order.
-pub fn decide<'a>(allow: &'a [View], block: &'a [View], now: Now) -> Decision<'a> {
-    let first = |views: &'a [View], syn: bool| {
+pub fn decide<'a>(allow: &'a [EntryView], block: &'a [EntryView], now: Now) -> ListDecision<'a> {
+    let first = |views: &'a [EntryView], syn: bool| {
         views.iter().find(|view| !view.is_over(now) && (syn || view.scope == Scope::All))
     };
     let find = |syn| {
         let allowed = first(allow, syn).map(|view| (List::Allow, view));
         allowed.or_else(|| first(block, syn).map(|view| (List::Block, view)))
     };
-    let verdict = |found: Option<(List, &View)>| match found {
-        Some((List::Allow, _)) => Verdict::Allowed,
-        Some((List::Block, _)) => Verdict::Blocked,
-        None => Verdict::Unlisted,
+    let verdict = |found: Option<(List, &EntryView)>| match found {
+        Some((List::Allow, _)) => ListVerdict::Allowed,
+        Some((List::Block, _)) => ListVerdict::Blocked,
+        None => ListVerdict::Unlisted,
     };
     let by = find(true);
-    Decision { syn: verdict(by), other: verdict(find(false)), by }
+    ListDecision { syn: verdict(by), other: verdict(find(false)), by }
 }
 
 #[cfg(test)]
@@ -170,8 +170,8 @@ mod tests {
 
     const NOW: Now = Now { wall_ms: 1_000_000, monotonic_ns: 1_000 };
 
-    fn view(target: &str, scope: Scope, expires_ns: u64) -> View {
-        View {
+    fn view(target: &str, scope: Scope, expires_ns: u64) -> EntryView {
+        EntryView {
             target: target.parse().expect("a target"),
             scope,
             origin: Origin::Operator,
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn who_decides() {
-        use Verdict::{Allowed, Blocked, Unlisted};
+        use ListVerdict::{Allowed, Blocked, Unlisted};
         let net = view("192.0.2.0/24", Scope::All, 0);
         let host = view("192.0.2.1", Scope::All, 0);
         let host_syn = view("192.0.2.1", Scope::Syn, 0);
@@ -204,7 +204,7 @@ mod tests {
             (vec![], vec![&over, &net], Blocked, Blocked, Some((List::Block, &net))),
             (vec![], vec![&lasting], Blocked, Blocked, Some((List::Block, &lasting))),
         ] {
-            let own = |views: &[&View]| views.iter().map(|&view| view.clone()).collect::<Vec<_>>();
+            let own = |views: &[&EntryView]| views.iter().map(|&view| view.clone()).collect::<Vec<_>>();
             let (allow, block) = (own(&allow), own(&block));
             let got = decide(&allow, &block, NOW);
             assert_eq!((got.syn, got.other, got.by), (syn, other, by), "{allow:?} {block:?}");
@@ -214,10 +214,10 @@ mod tests {
     #[test]
     fn words() {
         let mut entry = view("192.0.2.1", Scope::Syn, 61_000_001_000);
-        entry.reason = Reason::new("scan").ok();
-        assert_eq!(entry.words(NOW), "SYNs only, added by hand, 1m 1s left, no packet yet, \"scan\"");
-        entry = View { origin: Origin::Feed, hits: 7, ..view("192.0.2.1", Scope::All, 0) };
-        assert_eq!(entry.words(NOW), "all packets, imported, for good, 7 packets");
+        entry.reason = EntryReason::new("scan").ok();
+        assert_eq!(entry.describe(NOW), "SYNs only, added by hand, 1m 1s left, no packet yet, \"scan\"");
+        entry = EntryView { origin: Origin::Feed, hits: 7, ..view("192.0.2.1", Scope::All, 0) };
+        assert_eq!(entry.describe(NOW), "all packets, imported, for good, 7 packets");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use synguard_datapath::ListMaps;
 use synguard_model::{list_entry::Entry, time::Now};
 
 use crate::{
-    check::View,
-    store::{Loaded, Store},
+    check::EntryView,
+    store::{LoadedList, Store},
 };
 
 /// The entries of a table whose time is not over, sorted by target, with what the files know of them. Those that
@@ -15,10 +15,10 @@ use crate::{
 ///
 /// # Errors
 /// If the table cannot be read.
-pub fn views(maps: &ListMaps<'_>, list: List, stored: Vec<Entry>, now: Now) -> Result<Vec<View>> {
+pub fn views(maps: &ListMaps<'_>, list: List, stored: Vec<Entry>, now: Now) -> Result<Vec<EntryView>> {
     let mut views = Vec::with_capacity(usize::try_from(maps.size(list)?.entries).unwrap_or(0));
     maps.for_each(list, |key, entry| {
-        let view = View::from_abi(key, entry);
+        let view = EntryView::from_abi(key, entry);
         if !view.is_over(now) {
             views.push(view);
         }
@@ -28,7 +28,7 @@ pub fn views(maps: &ListMaps<'_>, list: List, stored: Vec<Entry>, now: Now) -> R
     for view in &mut views {
         while stored.next_if(|entry| entry.target < view.target).is_some() {}
         if let Some(entry) = stored.next_if(|entry| entry.target == view.target) {
-            view.describe(&entry);
+            view.add_details(&entry);
         }
     }
     Ok(views)
@@ -40,11 +40,11 @@ pub fn views(maps: &ListMaps<'_>, list: List, stored: Vec<Entry>, now: Now) -> R
 /// # Errors
 /// If a file cannot be read at all, or not be written anew.
 pub fn load(store: &Store, list: List, maps: Option<&ListMaps<'_>>, now: Now) -> Result<Vec<Entry>> {
-    let Loaded { entries, warnings } = store.load(now)?;
+    let LoadedList { entries, warnings } = store.load(now)?;
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let Some(maps) = maps.filter(|_| !warnings.is_empty()) else { return Ok(entries) };
     let entries: Vec<_> = views(maps, list, entries, now)?.iter().map(|view| view.to_entry(now)).collect();
-    store.replace(&entries)?.keep();
+    store.replace(&entries)?.commit();
     log::info!("the {} was written anew as it is in force: {} entries", list.name(), entries.len());
     Ok(entries)
 }

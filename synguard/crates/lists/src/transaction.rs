@@ -15,34 +15,34 @@ use synguard_model::{
 };
 
 use crate::{
-    check::View,
+    check::EntryView,
     effective,
     format::file,
-    store::{Change, Store, Written},
+    store::{EntryChange, PendingWrite, Store},
 };
 
 /// The lists of an attached filter, which nobody else changes meanwhile.
-pub struct Live {
+pub struct ListTransaction {
     instance: Instance,
     datapath: Datapath,
     lock: Lock,
 }
 
-impl Live {
+impl ListTransaction {
     /// Takes the lock for a change and opens an instance's filter.
     ///
     /// # Errors
     /// If the filter is not attached, or somebody else holds the lock for too long.
     pub fn open(instance: &Instance) -> Result<Self> {
         preflight::privilege()?;
-        Self::of_controller(instance)
+        Self::open_as_controller(instance)
     }
 
     /// The same, for the controller, which has given up privileges that only others need.
     ///
     /// # Errors
     /// If the filter is not attached, or somebody else holds the lock for too long.
-    pub fn of_controller(instance: &Instance) -> Result<Self> {
+    pub fn open_as_controller(instance: &Instance) -> Result<Self> {
         let open = || Datapath::open(&instance.pins)?.ok_or_else(|| instance.not_attached());
         // Before the lock is taken, because that makes its file.
         open()?;
@@ -79,7 +79,7 @@ impl Live {
     fn change(
         &self,
         list: List,
-        files: impl FnOnce(&Store) -> Result<Written<'_>>,
+        files: impl FnOnce(&Store) -> Result<PendingWrite<'_>>,
         tables: impl FnOnce(&mut ListMaps<'_>) -> Result<()>,
     ) -> Result<()> {
         let store = Store::new(&self.instance.state, list);
@@ -87,11 +87,11 @@ impl Live {
         let changed =
             files(&store).and_then(|written| match self.maps().and_then(|mut maps| tables(&mut maps)) {
                 Ok(()) => {
-                    written.keep();
+                    written.commit();
                     Ok(())
                 }
                 Err(error) => {
-                    written.undo()?;
+                    written.rollback()?;
                     Err(error.context(format!("the {} was not changed", list.name())))
                 }
             });
@@ -111,7 +111,7 @@ impl Live {
     pub fn add(&mut self, list: List, mut entries: Vec<Entry>, now: Now) -> Result<()> {
         file::sort(&mut entries);
         self.make_room(list, &entries, now)?;
-        let changes: Vec<_> = entries.iter().map(Change::Put).collect();
+        let changes: Vec<_> = entries.iter().map(EntryChange::Put).collect();
         let items = || entries.iter().map(|entry| entry.to_abi(now)).collect();
         self.change(
             list,
@@ -133,7 +133,7 @@ impl Live {
         let mut targets = targets.to_vec();
         targets.sort_unstable();
         targets.dedup();
-        let changes: Vec<_> = targets.iter().copied().map(Change::Remove).collect();
+        let changes: Vec<_> = targets.iter().copied().map(EntryChange::Remove).collect();
         let keys: Vec<_> = targets.into_iter().map(Target::key).collect();
         self.change(
             list,
@@ -165,17 +165,17 @@ impl Live {
     ///
     /// # Errors
     /// If the table cannot be read.
-    pub fn find(&self, list: List, target: Target, now: Now) -> Result<Option<View>> {
+    pub fn find(&self, list: List, target: Target, now: Now) -> Result<Option<EntryView>> {
         let key = target.key();
         let entry = self.maps()?.entry(list, &key)?;
-        Ok(entry.map(|entry| View::from_abi(&key, &entry)).filter(|view| !view.is_over(now)))
+        Ok(entry.map(|entry| EntryView::from_abi(&key, &entry)).filter(|view| !view.is_over(now)))
     }
 
     /// The same with what the files know.
     ///
     /// # Errors
     /// If the table or a file cannot be read.
-    pub fn described(&self, list: List, target: Target, now: Now) -> Result<Option<View>> {
+    pub fn described(&self, list: List, target: Target, now: Now) -> Result<Option<EntryView>> {
         let mut view = self.find(list, target, now)?;
         if let Some(view) = &mut view {
             describe(view, &self.stored(list, now)?);
@@ -188,7 +188,7 @@ impl Live {
     ///
     /// # Errors
     /// If the table cannot be read.
-    pub fn covering(&self, list: List, target: Target, now: Now) -> Result<Vec<View>> {
+    pub fn covering(&self, list: List, target: Target, now: Now) -> Result<Vec<EntryView>> {
         let found: Result<Vec<_>> = target.covering().map(|target| self.find(list, target, now)).collect();
         Ok(found?.into_iter().flatten().collect())
     }
@@ -197,7 +197,7 @@ impl Live {
     ///
     /// # Errors
     /// If the table or a file cannot be read.
-    pub fn about(&self, list: List, address: IpAddr, now: Now) -> Result<Vec<View>> {
+    pub fn about(&self, list: List, address: IpAddr, now: Now) -> Result<Vec<EntryView>> {
         let mut views = self.covering(list, Target::host(address), now)?;
         if !views.is_empty() {
             let stored = self.stored(list, now)?;
@@ -210,7 +210,7 @@ impl Live {
     ///
     /// # Errors
     /// If the table or a file cannot be read.
-    pub fn all(&self, list: List, now: Now) -> Result<Vec<View>> {
+    pub fn all(&self, list: List, now: Now) -> Result<Vec<EntryView>> {
         effective::views(&self.maps()?, list, self.stored(list, now)?, now)
     }
 
@@ -221,7 +221,7 @@ impl Live {
     pub fn missing(&self, list: List, origin: Origin, entries: &[Entry], now: Now) -> Result<u64> {
         let mut missing = 0;
         self.maps()?.for_each(list, |key, entry| {
-            let view = View::from_abi(key, entry);
+            let view = EntryView::from_abi(key, entry);
             let counts = view.origin == origin && !view.is_over(now);
             if counts && entries.binary_search_by_key(&view.target, |entry| entry.target).is_err() {
                 missing += 1;
@@ -280,9 +280,9 @@ impl Live {
 }
 
 /// Takes over what sorted entries of the files say of an entry.
-fn describe(view: &mut View, stored: &[Entry]) {
+fn describe(view: &mut EntryView, stored: &[Entry]) {
     if let Ok(place) = stored.binary_search_by_key(&view.target, |entry| entry.target) {
-        view.describe(&stored[place]);
+        view.add_details(&stored[place]);
     }
 }
 

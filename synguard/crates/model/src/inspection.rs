@@ -31,7 +31,7 @@ pub struct Inspection {
     /// Its network's entry, if there is one.
     pub network: Option<SourceState>,
     /// The sketch's cells of its network.
-    pub network_cells: [u16; ROWS],
+    pub prefix_cells: [u16; ROWS],
     /// How SYNs are answered.
     pub answering: SynCookieConfig,
     /// The cell that says whether its source counts as proven.
@@ -52,7 +52,7 @@ pub struct PerCpu {
     /// The bucket of its answers.
     pub cookie_tat_ns: u64,
     /// The buckets of its answers to the network.
-    pub network_tats: [u32; prefix_limit::ROWS],
+    pub prefix_tats: [u32; prefix_limit::ROWS],
 }
 
 /// The key of an address among the sources.

@@ -21,7 +21,7 @@ pub struct Target(IpNet);
 
 /// A target as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct ParsedTarget {
     /// The target.
     pub target: Target,
     /// Whether host bits were set that it does not have: `192.0.2.7/24` is read as `192.0.2.0/24`.
@@ -53,7 +53,7 @@ pub enum TargetError {
     },
 }
 
-impl Written {
+impl ParsedTarget {
     /// Reads an address or a CIDR.
     ///
     /// # Errors
@@ -121,13 +121,13 @@ impl TargetError {
 impl Target {
     /// The target that is one address.
     pub fn host(address: IpAddr) -> Self {
-        Written::new(address, if address.is_ipv4() { 32 } else { 128 }).target
+        ParsedTarget::new(address, if address.is_ipv4() { 32 } else { 128 }).target
     }
 
     /// The target of a key of the filter's tables. A length of more than 128 counts as 128.
     pub fn from_key(key: &Prefix) -> Self {
         let address = Ipv6Addr::from(addr::to_bytes(key.address));
-        Written::new(IpAddr::V6(address), key.length.min(128) as u8).target
+        ParsedTarget::new(IpAddr::V6(address), key.length.min(128) as u8).target
     }
 
     /// Its key in the filter's tables.
@@ -167,7 +167,7 @@ impl Target {
 
 impl From<IpNet> for Target {
     fn from(net: IpNet) -> Self {
-        Written::new(net.addr(), net.prefix_len()).target
+        ParsedTarget::new(net.addr(), net.prefix_len()).target
     }
 }
 
@@ -181,7 +181,7 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        Ok(Written::parse(text)?.target)
+        Ok(ParsedTarget::parse(text)?.target)
     }
 }
 

@@ -29,7 +29,7 @@ fn a_target_has_one_form() {
         ("10.0.0.1/8", "10.0.0.0/8", true),
         ("10.0.0.0/08", "10.0.0.0/8", false),
     ] {
-        let written = Written::parse(text).expect(text);
+        let written = ParsedTarget::parse(text).expect(text);
         assert_eq!((written.target.to_string().as_str(), written.masked), (form, masked), "{text}");
     }
 }
@@ -56,10 +56,10 @@ fn what_is_refused_and_how() {
         ("bad.example.com", "`bad.example.com` is a name"),
         ("/24", "is not an address"),
     ] {
-        let got = Written::parse(text).expect_err(text).to_string();
+        let got = ParsedTarget::parse(text).expect_err(text).to_string();
         assert!(got.contains(error), "{text}: {got}");
     }
-    let long = Written::parse(&"é".repeat(5000)).expect_err("long").to_string();
+    let long = ParsedTarget::parse(&"é".repeat(5000)).expect_err("long").to_string();
     assert!(long.len() < 300, "{long}");
 }
 
@@ -89,7 +89,7 @@ fn covering_goes_from_long_to_short() {
 proptest! {
     #[test]
     fn what_is_written_is_read_back(target in any_target()) {
-        prop_assert_eq!(Written::parse(&target.to_string()), Ok(Written { target, masked: false }));
+        prop_assert_eq!(ParsedTarget::parse(&target.to_string()), Ok(ParsedTarget { target, masked: false }));
     }
 
     #[test]
@@ -108,8 +108,8 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "[0-9a-f:./%-]{0,40}|\\PC{0,30}") {
-        if let Ok(written) = Written::parse(&text) {
-            prop_assert_eq!(Written::parse(&written.target.to_string()).map(|w| w.target), Ok(written.target));
+        if let Ok(written) = ParsedTarget::parse(&text) {
+            prop_assert_eq!(ParsedTarget::parse(&written.target.to_string()).map(|w| w.target), Ok(written.target));
         }
     }
 }

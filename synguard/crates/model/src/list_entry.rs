@@ -88,23 +88,23 @@ impl Origin {
 
 /// Why an entry is there, in words: 1 to 256 bytes without control characters. Entries share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Reason(Arc<str>);
+pub struct EntryReason(Arc<str>);
 
 /// A text that is no reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 256 bytes of text without line ends and other control characters")]
-pub struct ReasonError;
+pub struct EntryReasonError;
 
-impl Reason {
+impl EntryReason {
     const MAX: usize = 256;
 
     /// Takes a text as a reason.
     ///
     /// # Errors
     /// If it is empty, too long, or has control characters.
-    pub fn new(text: &str) -> Result<Self, ReasonError> {
+    pub fn new(text: &str) -> Result<Self, EntryReasonError> {
         let fits = (1..=Self::MAX).contains(&text.len()) && !text.contains(char::is_control);
-        if fits { Ok(Self(text.into())) } else { Err(ReasonError) }
+        if fits { Ok(Self(text.into())) } else { Err(EntryReasonError) }
     }
 
     /// The text.
@@ -113,13 +113,13 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for EntryReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::borrow::Borrow<str> for Reason {
+impl std::borrow::Borrow<str> for EntryReason {
     fn borrow(&self) -> &str {
         &self.0
     }
@@ -135,7 +135,7 @@ pub struct Entry {
     /// Where it comes from.
     pub origin: Origin,
     /// Why it is there.
-    pub reason: Option<Reason>,
+    pub reason: Option<EntryReason>,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
     /// When it ends, in milliseconds since 1970; never if there is none.
@@ -216,10 +216,10 @@ mod tests {
     fn reasons() {
         let longest = "é".repeat(128);
         for good in ["x", "brute force, \"again\"; see #7", longest.as_str()] {
-            assert_eq!(Reason::new(good).expect(good).as_str(), good);
+            assert_eq!(EntryReason::new(good).expect(good).as_str(), good);
         }
         for bad in ["", "a\nb", "a\tb", "\u{1b}[1m", "\u{85}", &"x".repeat(257)] {
-            assert_eq!(Reason::new(bad), Err(ReasonError), "{bad:?}");
+            assert_eq!(EntryReason::new(bad), Err(EntryReasonError), "{bad:?}");
         }
     }
 

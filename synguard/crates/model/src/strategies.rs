@@ -8,16 +8,16 @@ use std::{
 use proptest::prelude::*;
 
 use crate::{
-    ip_prefix::{Target, Written},
-    list_entry::{Entry, Origin, Reason, Scope},
+    ip_prefix::{ParsedTarget, Target},
+    list_entry::{Entry, EntryReason, Origin, Scope},
 };
 
 /// Any target, those of short and of full length often.
 pub(crate) fn any_target() -> impl Strategy<Value = Target> {
     let v4 = (any::<u32>(), prop_oneof![Just(32u8), 0..=32u8])
-        .prop_map(|(bits, length)| Written::new(Ipv4Addr::from(bits).into(), length).target);
+        .prop_map(|(bits, length)| ParsedTarget::new(Ipv4Addr::from(bits).into(), length).target);
     let v6 = (any::<u128>(), prop_oneof![Just(128u8), 0..=128u8])
-        .prop_map(|(bits, length)| Written::new(Ipv6Addr::from(bits).into(), length).target);
+        .prop_map(|(bits, length)| ParsedTarget::new(Ipv6Addr::from(bits).into(), length).target);
     prop_oneof![v4, v6]
 }
 
@@ -29,9 +29,9 @@ fn any_origin() -> impl Strategy<Value = Origin> {
     prop_oneof![Just(Origin::Operator), Just(Origin::Auto), Just(Origin::Feed)]
 }
 
-fn any_reason() -> impl Strategy<Value = Option<Reason>> {
+fn any_reason() -> impl Strategy<Value = Option<EntryReason>> {
     proptest::option::of("[a-c \"\\\\#;=é\u{1F980}]{1,12}|\\PC{1,20}")
-        .prop_map(|text| text.and_then(|text| Reason::new(&text).ok()))
+        .prop_map(|text| text.and_then(|text| EntryReason::new(&text).ok()))
 }
 
 prop_compose! {

@@ -5,11 +5,11 @@ use log::Level;
 use synguard_common::ip_list::List;
 use synguard_datapath::ListSize;
 use synguard_kernel::{clock, instance::Instance};
-use synguard_lists::{check::View, transaction::Live};
+use synguard_lists::{check::EntryView, transaction::ListTransaction};
 use synguard_model::{
     duration,
     error::{ExitKind, failure},
-    ip_prefix::{Target, Written},
+    ip_prefix::{ParsedTarget, Target},
     list_entry::{Entry, Origin},
     time::Now,
 };
@@ -40,10 +40,10 @@ pub(in crate::commands) struct Done {
 pub(in crate::commands) fn add(
     instance: &Instance,
     list: List,
-    targets: &[Written],
+    targets: &[ParsedTarget],
     args: &EntryArgs,
 ) -> Result<Done> {
-    let mut live = Live::open(instance)?;
+    let mut live = ListTransaction::open(instance)?;
     let now = clock::now();
     let refuse = refusal(list, args.force);
     for written in targets {
@@ -57,7 +57,7 @@ pub(in crate::commands) fn add(
             ));
         }
     }
-    let entry = |written: &Written| Entry {
+    let entry = |written: &ParsedTarget| Entry {
         target: written.target,
         scope: args.scope,
         origin: Origin::Operator,
@@ -69,7 +69,7 @@ pub(in crate::commands) fn add(
     live.add(list, targets.iter().map(entry).collect(), now)?;
     let mut notes = masked(targets);
     notes.extend(before.iter().map(|view| {
-        let (target, name, words) = (view.target, list.name(), view.words(now));
+        let (target, name, words) = (view.target, list.name(), view.describe(now));
         (Level::Info, format!("{target} was in the {name} already ({words}): this takes its place"))
     }));
     if targets.len() <= NOTES_MAX {
@@ -88,8 +88,8 @@ pub(in crate::commands) fn add(
 /// # Errors
 ///
 /// Not attached, or a target that is not there; then nothing has changed.
-pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[Written]) -> Result<Done> {
-    let mut live = Live::open(instance)?;
+pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[ParsedTarget]) -> Result<Done> {
+    let mut live = ListTransaction::open(instance)?;
     let now = clock::now();
     let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
     let before = before(&live, list, targets, now)?;
@@ -111,21 +111,21 @@ pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[Writt
 ///
 /// Not attached, or its time is over; then nothing has changed.
 pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Entry) -> Result<Done> {
-    let mut live = Live::open(instance)?;
+    let mut live = ListTransaction::open(instance)?;
     let now = clock::now();
     let (target, name) = (entry.target, list.name());
     if entry.is_over(now) {
         let message = format!("the time that {target} had in the {name} is over: nothing was changed");
         return Err(failure(ExitKind::Invalid, message));
     }
-    let before = before(&live, list, &[Written { target, masked: false }], now)?;
+    let before = before(&live, list, &[ParsedTarget { target, masked: false }], now)?;
     live.add(list, vec![entry.clone()], now)?;
     let notes = others(&live, list, target)?;
     Ok(Done { said: format!("{target} put back into the {name}"), notes, before: entries(&before, now) })
 }
 
 /// The entries that targets have now.
-fn before(live: &Live, list: List, targets: &[Written], now: Now) -> Result<Vec<View>> {
+fn before(live: &ListTransaction, list: List, targets: &[ParsedTarget], now: Now) -> Result<Vec<EntryView>> {
     if targets.len() > NOTES_MAX {
         return Ok(Vec::new());
     }
@@ -134,12 +134,12 @@ fn before(live: &Live, list: List, targets: &[Written], now: Now) -> Result<Vec<
     Ok(found?.into_iter().flatten().collect())
 }
 
-fn entries(views: &[View], now: Now) -> Vec<Entry> {
+fn entries(views: &[EntryView], now: Now) -> Vec<Entry> {
     views.iter().map(|view| view.to_entry(now)).collect()
 }
 
 /// What was made of targets with host bits.
-fn masked(targets: &[Written]) -> Vec<(Level, String)> {
+fn masked(targets: &[ParsedTarget]) -> Vec<(Level, String)> {
     let masked = targets.iter().filter(|written| written.masked);
     masked
         .map(|one| (Level::Info, format!("host bits were cleared: {} is what counts", one.target)))
@@ -147,7 +147,7 @@ fn masked(targets: &[Written]) -> Vec<(Level, String)> {
 }
 
 /// Whether there will soon be no room in a list.
-pub(super) fn filling(live: &Live, list: List) -> Result<Option<(Level, String)>> {
+pub(super) fn filling(live: &ListTransaction, list: List) -> Result<Option<(Level, String)>> {
     let ListSize { entries, capacity } = live.size(list)?;
     let name = list.name();
     let note = || {
@@ -168,7 +168,7 @@ const fn done(list: List) -> &'static str {
 }
 
 /// What else the lists have about a target, where that may surprise.
-fn others(live: &Live, list: List, target: Target) -> Result<Vec<(Level, String)>> {
+fn others(live: &ListTransaction, list: List, target: Target) -> Result<Vec<(Level, String)>> {
     let now = clock::now();
     let mut notes = Vec::new();
     if list == List::Block

@@ -13,8 +13,8 @@ use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{
     aggregate,
-    format::file::{self, Defaults, Found},
-    transaction::Live,
+    format::file::{self, ImportDefaults, ImportStats},
+    transaction::ListTransaction,
 };
 use synguard_model::{
     error::{ExitKind, failure},
@@ -86,7 +86,7 @@ fn write(
 ) -> Result<Option<u64>> {
     let name = list.name();
     let bar = spinner(format!("writing {} to the {name}", counted(entries.len() as u64, "entry", "entries")));
-    let mut live = Live::open(instance)?;
+    let mut live = ListTransaction::open(instance)?;
     let mut had = None;
     let mut by_hand = 0;
     let written = if replace {
@@ -109,7 +109,7 @@ fn write(
 }
 
 /// Reads the file, with a bar on a terminal.
-fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, Found)> {
+fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportStats)> {
     let name = shown(&args.file);
     let unreadable = |error: io::Error| failure(ExitKind::Invalid, format!("cannot read {name}: {error}"));
     let (input, size): (Box<dyn Read>, Option<u64>) = if args.file == Path::new("-") {
@@ -119,7 +119,7 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, Found)> 
         let size = file.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len());
         (Box::new(file), size)
     };
-    let defaults = Defaults {
+    let defaults = ImportDefaults {
         now,
         ttl: args.entry.ttl,
         reason: args.entry.reason.clone(),

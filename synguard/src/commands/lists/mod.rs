@@ -8,8 +8,8 @@ mod show;
 use anyhow::Result;
 use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance, protected};
-use synguard_lists::transaction::Live;
-use synguard_model::ip_prefix::{Target, Written};
+use synguard_lists::transaction::ListTransaction;
+use synguard_model::ip_prefix::{ParsedTarget, Target};
 
 use self::change::Done;
 pub(super) use self::restore::restore;
@@ -45,7 +45,7 @@ fn say(done: Done) -> Result<()> {
 }
 
 fn flush(instance: &Instance, list: List) -> Result<()> {
-    let mut live = Live::open(instance)?;
+    let mut live = ListTransaction::open(instance)?;
     let now = clock::now();
     let entries = live.size(list)?.entries;
     live.replace(list, &[], now)?;
@@ -65,7 +65,7 @@ fn refusal(list: List, force: bool) -> impl Fn(Target) -> Option<String> {
 }
 
 /// One target, or how many there are.
-fn named(targets: &[Written]) -> String {
+fn named(targets: &[ParsedTarget]) -> String {
     match targets {
         [one] => one.target.to_string(),
         more => format!("{} targets", more.len()),

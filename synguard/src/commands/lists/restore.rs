@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use synguard_common::ip_list::List;
-use synguard_datapath::{Datapath, Item};
+use synguard_datapath::{Datapath, PrefixEntry};
 use synguard_kernel::{clock, instance::Instance, protected};
 use synguard_lists::{effective, store::Store};
 use synguard_model::{
@@ -20,8 +20,12 @@ const NAMED_MAX: usize = 3;
 ///
 /// # Errors
 ///
-/// If there are more. Files that are damaged are no error: they are logged, and the rest is what counts.
-pub(in crate::commands) fn restore(instance: &Instance, list: List, capacity: u32) -> Result<Vec<Item>> {
+/// If there are more. ListFiles that are damaged are no error: they are logged, and the rest is what counts.
+pub(in crate::commands) fn restore(
+    instance: &Instance,
+    list: List,
+    capacity: u32,
+) -> Result<Vec<PrefixEntry>> {
     let now = clock::now();
     let entries = stored(instance, list, now);
     let name = list.name();

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{
-    check::{Decision, Verdict, View, decide},
-    format::line::{Text, Times},
-    transaction::Live,
+    check::{EntryView, ListDecision, ListVerdict, decide},
+    format::line::{EntryLine, TimeFormat},
+    transaction::ListTransaction,
 };
 use synguard_model::time::{self, Now};
 
@@ -26,7 +26,7 @@ use crate::commands::output::emit;
 /// Not attached, or the list cannot be read.
 pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()> {
     let now = clock::now();
-    let views = Live::open(instance)?.all(list, now)?;
+    let views = ListTransaction::open(instance)?.all(list, now)?;
     stream(
         |out| if as_json { write_json(out, list, &views, now) } else { write_table(out, list, &views, now) },
     )
@@ -39,10 +39,10 @@ pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()>
 /// Not attached, or the list cannot be read.
 pub(super) fn export(instance: &Instance, list: List) -> Result<()> {
     let now = clock::now();
-    let views = Live::open(instance)?.all(list, now)?;
+    let views = ListTransaction::open(instance)?.all(list, now)?;
     stream(|out| {
         for view in &views {
-            writeln!(out, "{}", Text(&view.to_entry(now), Times::Left { now }))?;
+            writeln!(out, "{}", EntryLine(&view.to_entry(now), TimeFormat::Left { now }))?;
         }
         Ok(())
     })
@@ -55,14 +55,14 @@ pub(super) fn export(instance: &Instance, list: List) -> Result<()> {
 /// Not attached, or a list cannot be read.
 pub(super) fn check(instance: &Instance, address: IpAddr, as_json: bool) -> Result<()> {
     let now = clock::now();
-    let live = Live::open(instance)?;
+    let live = ListTransaction::open(instance)?;
     let (allow, block) = (live.about(List::Allow, address, now)?, live.about(List::Block, address, now)?);
     drop(live);
     let decision = decide(&allow, &block, now);
     if !as_json {
         return emit(check_text(address, &decision, [(List::Allow, &allow), (List::Block, &block)], now));
     }
-    let entries = |views: &[View]| views.iter().map(|view| view_json(view, now)).collect::<Vec<_>>();
+    let entries = |views: &[EntryView]| views.iter().map(|view| view_json(view, now)).collect::<Vec<_>>();
     let by = decision.by.map(|(list, view)| {
         let mut by = view_json(view, now);
         by["list"] = list.verb().into();
@@ -81,26 +81,31 @@ pub(super) fn check(instance: &Instance, address: IpAddr, as_json: bool) -> Resu
     emit(format!("{object}\n"))
 }
 
-fn check_text(address: IpAddr, decision: &Decision<'_>, lists: [(List, &Vec<View>); 2], now: Now) -> String {
+fn check_text(
+    address: IpAddr,
+    decision: &ListDecision<'_>,
+    lists: [(List, &Vec<EntryView>); 2],
+    now: Now,
+) -> String {
     let mut text = format!("{}\n", why(address, decision, lists[1].1));
     for (list, views) in lists {
         for view in views {
             let decides = decision.by == Some((list, view));
             let mark = if decides { "*" } else { " " };
-            text += &format!("{mark} {}  {}  {}\n", list.name(), view.target, view.words(now));
+            text += &format!("{mark} {}  {}  {}\n", list.name(), view.target, view.describe(now));
         }
     }
     text
 }
 
 /// The decision in a sentence.
-fn why(address: IpAddr, decision: &Decision<'_>, block: &[View]) -> String {
+fn why(address: IpAddr, decision: &ListDecision<'_>, block: &[EntryView]) -> String {
     let Some((list, view)) = decision.by else {
         return format!("{address} is unlisted: no entry of either list is about it");
     };
     let only = if decision.syn == decision.other {
         ""
-    } else if decision.other == Verdict::Blocked {
+    } else if decision.other == ListVerdict::Blocked {
         " for SYNs; its other packets are blocked"
     } else {
         " for SYNs; its other packets pass the lists"
@@ -113,7 +118,7 @@ fn why(address: IpAddr, decision: &Decision<'_>, block: &[View]) -> String {
     format!("{address} is {verdict}{only}: {} is in the {}{wins}", view.target, list.name())
 }
 
-fn view_json(view: &View, now: Now) -> Value {
+fn view_json(view: &EntryView, now: Now) -> Value {
     json!({
         "target": view.target.to_string(),
         "scope": view.scope.name(),
@@ -126,7 +131,7 @@ fn view_json(view: &View, now: Now) -> Value {
     })
 }
 
-fn write_json(out: &mut impl Write, list: List, views: &[View], now: Now) -> io::Result<()> {
+fn write_json(out: &mut impl Write, list: List, views: &[EntryView], now: Now) -> io::Result<()> {
     write!(out, "{{\"schema\":1,\"list\":\"{}\",\"entries\":[", list.verb())?;
     for (i, view) in views.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
@@ -135,7 +140,7 @@ fn write_json(out: &mut impl Write, list: List, views: &[View], now: Now) -> io:
     writeln!(out, "]}}")
 }
 
-fn write_table(out: &mut impl Write, list: List, views: &[View], now: Now) -> io::Result<()> {
+fn write_table(out: &mut impl Write, list: List, views: &[EntryView], now: Now) -> io::Result<()> {
     if views.is_empty() {
         return writeln!(out, "the {} is empty", list.name());
     }

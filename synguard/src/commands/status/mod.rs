@@ -86,7 +86,7 @@ impl Status {
                 earlier,
                 &snapshot,
                 &settings,
-                &datapath.answering()?,
+                &datapath.syn_cookie_config()?,
             ),
             settings,
             disarm_at_ns,

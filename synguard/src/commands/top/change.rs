@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use synguard_common::ip_list::List;
 use synguard_kernel::instance::Instance;
 use synguard_model::{
-    ip_prefix::Written,
+    ip_prefix::ParsedTarget,
     list_entry::{Entry, Scope},
     source::SourceStatus,
 };
@@ -34,10 +34,10 @@ pub(super) fn make(instance: &Instance, change: &Change) -> Result<Made> {
     let (done, target) = match change {
         Change::Add { target, time, .. } => {
             let args = EntryArgs { ttl: *time, reason: None, scope: Scope::All, force: false };
-            (change::add(instance, list, &[Written::parse(target)?], &args)?, target.clone())
+            (change::add(instance, list, &[ParsedTarget::parse(target)?], &args)?, target.clone())
         }
         Change::Remove { target, .. } => {
-            (change::del(instance, list, &[Written::parse(target)?])?, target.clone())
+            (change::del(instance, list, &[ParsedTarget::parse(target)?])?, target.clone())
         }
         Change::PutBack { entry, .. } => (change::put_back(instance, list, entry)?, entry.target.to_string()),
     };

@@ -8,12 +8,12 @@ use synguard_common::{
     ip_list::{List, ListEntry, Prefix},
     source::SourceKey,
 };
-use synguard_datapath::{Datapath, Finder};
+use synguard_datapath::{Datapath, PrefixLookup};
 use synguard_kernel::{clock, instance::Instance, lock::Lock};
-use synguard_lists::store::{Stamp, Store};
+use synguard_lists::store::{Store, StoreStamp};
 use synguard_model::{
     ip_prefix::Target,
-    list_entry::{Origin, Reason, Scope},
+    list_entry::{EntryReason, Origin, Scope},
     source::SourceStatus,
     time::Now,
 };
@@ -54,8 +54,8 @@ pub(super) struct Lists {
 /// Why entries of a list are there.
 #[derive(Default)]
 struct Reasons {
-    stamp: Option<Stamp>,
-    by_target: BTreeMap<Target, Reason>,
+    stamp: Option<StoreStamp>,
+    by_target: BTreeMap<Target, EntryReason>,
     unread: bool,
 }
 
@@ -192,13 +192,13 @@ const fn standing(list: List) -> SourceStatus {
 }
 
 /// Tells what the lists say of sources and networks.
-pub(super) struct Standings([(List, Option<Finder>); 2]);
+pub(super) struct Standings([(List, Option<PrefixLookup>); 2]);
 
 impl Standings {
     pub(super) fn of(datapath: &Datapath) -> Result<Self> {
         let maps = datapath.lists()?;
         // In the datapath's order.
-        Ok(Self([(List::Allow, maps.finder(List::Allow)?), (List::Block, maps.finder(List::Block)?)]))
+        Ok(Self([(List::Allow, maps.lookup(List::Allow)?), (List::Block, maps.lookup(List::Block)?)]))
     }
 
     /// What the lists say of the SYNs of a prefix, if anything.

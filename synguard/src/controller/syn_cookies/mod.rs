@@ -126,14 +126,14 @@ impl Answers {
         if is_fresh || self.ticks.is_multiple_of(LOOK_TICKS) {
             let mut locals = Vec::new();
             route::locals(&mut locals)?;
-            datapath.set_locals(&locals)?;
+            datapath.set_local_addrs(&locals)?;
         }
         self.count_syns(datapath)?;
         // Without the kernel's consent a timestamp with options would be read as something else.
         let orders = CookieMode { options: orders.options && Setting::Timestamps.is_up(), ..orders };
         let now_ns = clock::now_ns();
         let told = config::answering(orders, settings, &self.host, now_ns);
-        datapath.set_answering(&told)?;
+        datapath.set_syn_cookie_config(&told)?;
         self.complaint = None;
         match &mut self.running {
             Some(running) => {
@@ -155,7 +155,7 @@ impl Answers {
 
     fn cease(&mut self, datapath: &mut Datapath, why: &str) -> Result<Vec<Event>> {
         let Some(running) = &self.running else { return Ok(Vec::new()) };
-        datapath.set_answering(&SynCookieConfig::default())?;
+        datapath.set_syn_cookie_config(&SynCookieConfig::default())?;
         let answered = datapath.counters()?.answered().saturating_sub(running.answered);
         let received = synguard_kernel::tcp_counters::read().ok().map(|tcp| tcp.cookies_received);
         let returned = received.zip(running.returned).map(|(now, then)| now.saturating_sub(then));
@@ -200,7 +200,7 @@ pub(super) fn settle(pins: &Path) {
     let settle = || -> Result<()> {
         // One of another layout is not to be understood. It ends by itself.
         let Ok(Some(mut datapath)) = Datapath::open(pins) else { return Ok(()) };
-        datapath.set_answering(&SynCookieConfig::default())
+        datapath.set_syn_cookie_config(&SynCookieConfig::default())
     };
     if let Err(error) = settle() {
         log::warn!("the filter may answer SYNs for a few seconds more: {error:#}");

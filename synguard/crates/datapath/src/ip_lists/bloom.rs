@@ -14,13 +14,13 @@ use synguard_common::{
     ip_list::{List, bloom, table},
 };
 
-use super::prefix_entry::Item;
+use super::prefix_entry::PrefixEntry;
 
 /// Bits that are worth setting one by one; a list of more sets all of a family's.
 const BITS_MAX: usize = 1 << 25;
 
 /// One list's part of the map.
-pub(super) struct Filter {
+pub(super) struct ListBloom {
     words: NonNull<AtomicU64>,
     /// Of the whole mapping, which begins with the other list's part or this one's.
     base: *mut libc::c_void,
@@ -30,7 +30,7 @@ const WORD: usize = size_of::<u64>();
 /// Bytes of both lists' filters; a multiple of the page size.
 const LENGTH: usize = List::ALL.len() * bloom::WORDS * WORD;
 
-impl Filter {
+impl ListBloom {
     /// Maps a list's part into memory.
     ///
     /// # Errors
@@ -50,12 +50,12 @@ impl Filter {
     }
 
     /// Sets the bits of prefixes, beside those that are set.
-    pub(super) fn add(&mut self, items: &[Item], seed: Halves) {
+    pub(super) fn add(&mut self, items: &[PrefixEntry], seed: Halves) {
         set_bits(self.words(), items, seed);
     }
 
     /// Sets the bits of these prefixes, and no others.
-    pub(super) fn set(&mut self, items: &[Item], seed: Halves) {
+    pub(super) fn set(&mut self, items: &[PrefixEntry], seed: Halves) {
         let wanted: Vec<AtomicU64> = (0..bloom::WORDS).map(|_| AtomicU64::new(0)).collect();
         set_bits(&wanted, items, seed);
         for (word, wanted) in self.words().iter().zip(wanted) {
@@ -71,7 +71,7 @@ impl Filter {
 }
 
 /// Sets the bits of prefixes in a list's filter.
-fn set_bits(words: &[AtomicU64], items: &[Item], seed: Halves) {
+fn set_bits(words: &[AtomicU64], items: &[PrefixEntry], seed: Halves) {
     let mut bits = 0;
     let set = |bit: usize| words[bit >> 6].fetch_or(1 << (bit & 63), Ordering::Relaxed);
     for (key, _) in items {
@@ -88,7 +88,7 @@ fn set_bits(words: &[AtomicU64], items: &[Item], seed: Halves) {
     }
 }
 
-impl Drop for Filter {
+impl Drop for ListBloom {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's own, and nothing borrows from it any more.
         unsafe { libc::munmap(self.base, LENGTH) };

@@ -6,26 +6,26 @@ use synguard_common::{
     ip_list::{LENGTHS_MAX, List, ListEntry, ListInfo, Prefix},
 };
 
-use super::{ListMaps, Table, Uncounted, prefix_entry::Item, with_hits};
+use super::{ListMaps, ListTable, PendingHits, prefix_entry::PrefixEntry, with_hits};
 
 /// Looks many addresses up in a list. It knows the lengths that occurred when it was made, so it is not to be kept.
-pub struct Finder {
+pub struct PrefixLookup {
     info: ListInfo,
-    table: Table,
-    uncounted: Uncounted,
+    table: ListTable,
+    pending: PendingHits,
 }
 
-impl Finder {
+impl PrefixLookup {
     /// The entries that cover a prefix, in the order in which the datapath asks for them; whether they hold, or
     /// speak of a packet, is for the caller to say.
-    pub fn covering(&self, prefix: &Prefix) -> Vec<Item> {
+    pub fn covering(&self, prefix: &Prefix) -> Vec<PrefixEntry> {
         let lengths = if addr::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
         let mut items = Vec::new();
         for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
             let key = lengths.prefix(place, prefix.address);
             if key.length <= prefix.length {
                 let entry = self.table.buckets().find(&key);
-                items.extend(entry.map(|entry| (key, with_hits(&key, &entry, &self.uncounted))));
+                items.extend(entry.map(|entry| (key, with_hits(&key, &entry, &self.pending))));
             }
         }
         items
@@ -39,8 +39,8 @@ impl ListMaps<'_> {
     ///
     /// If the map cannot be read.
     pub fn for_each(&self, list: List, mut visit: impl FnMut(&Prefix, &ListEntry)) -> Result<()> {
-        let uncounted = self.uncounted(list)?;
-        self.for_each_written(list, |key, entry| visit(key, &with_hits(key, entry, &uncounted)))
+        let pending = self.pending(list)?;
+        self.for_each_written(list, |key, entry| visit(key, &with_hits(key, entry, &pending)))
     }
 
     /// Passes every entry to `visit` as it is in the table.
@@ -56,13 +56,13 @@ impl ListMaps<'_> {
     /// # Errors
     ///
     /// If a map cannot be read.
-    pub fn finder(&self, list: List) -> Result<Option<Finder>> {
+    pub fn lookup(&self, list: List) -> Result<Option<PrefixLookup>> {
         let info = self.read()?.info[list.index()];
         if info.entries() == 0 {
             return Ok(None);
         }
-        let uncounted = self.uncounted(list)?;
-        Ok(self.table(list)?.map(|table| Finder { info, table, uncounted }))
+        let pending = self.pending(list)?;
+        Ok(self.table(list)?.map(|table| PrefixLookup { info, table, pending }))
     }
 
     /// The entries that cover an address, in the order in which the datapath asks for them; whether they hold, or
@@ -71,8 +71,8 @@ impl ListMaps<'_> {
     /// # Errors
     ///
     /// If a map cannot be read.
-    pub fn covering(&self, list: List, address: Halves) -> Result<Vec<Item>> {
+    pub fn covering(&self, list: List, address: Halves) -> Result<Vec<PrefixEntry>> {
         let address = Prefix::new(address, 128);
-        Ok(self.finder(list)?.map_or_else(Vec::new, |finder| finder.covering(&address)))
+        Ok(self.lookup(list)?.map_or_else(Vec::new, |finder| finder.covering(&address)))
     }
 }

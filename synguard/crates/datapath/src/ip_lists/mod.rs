@@ -24,8 +24,8 @@ use synguard_common::{
     map_names,
 };
 
-use self::{bloom::Filter, table::Table};
-pub use self::{lookup::Finder, prefix_entry::Item};
+use self::{bloom::ListBloom, table::ListTable};
+pub use self::{lookup::PrefixLookup, prefix_entry::PrefixEntry};
 use crate::{
     bpf_syscall,
     maps::open_map,
@@ -105,8 +105,8 @@ impl<'a> ListMaps<'a> {
     ///
     /// If the map cannot be read.
     pub fn entry(&self, list: List, key: &Prefix) -> Result<Option<ListEntry>> {
-        let (uncounted, Some(table)) = (self.uncounted(list)?, self.table(list)?) else { return Ok(None) };
-        Ok(table.buckets().find(key).map(|entry| with_hits(key, &entry, &uncounted)))
+        let (pending, Some(table)) = (self.pending(list)?, self.table(list)?) else { return Ok(None) };
+        Ok(table.buckets().find(key).map(|entry| with_hits(key, &entry, &pending)))
     }
 
     /// Adds entries, or puts them in the place of those that are there, whose hits go on.
@@ -114,7 +114,7 @@ impl<'a> ListMaps<'a> {
     /// # Errors
     ///
     /// If there is no room, in which case nothing was changed, or a map cannot be written.
-    pub fn add(&mut self, list: List, items: Vec<Item>) -> Result<()> {
+    pub fn add(&mut self, list: List, items: Vec<PrefixEntry>) -> Result<()> {
         let items = unique(items);
         let table = self.table(list)?;
         let mut lists = self.read()?;
@@ -127,7 +127,7 @@ impl<'a> ListMaps<'a> {
         let need = check_room(info)?;
         lists.used |= u64::from(list.bit());
         self.write(&mut lists)?;
-        self.mapped_filter(list)?.add(&items, self.seed);
+        self.mapped_bloom(list)?.add(&items, self.seed);
         match table {
             Some(table) if table.buckets().room() >= need && fill(&table, &items) => {}
             // What was put into it so far does no harm.
@@ -168,7 +168,7 @@ impl<'a> ListMaps<'a> {
     /// # Errors
     ///
     /// If there is no room, in which case nothing was changed, or a map cannot be written.
-    pub fn replace(&mut self, list: List, items: Vec<Item>) -> Result<()> {
+    pub fn replace(&mut self, list: List, items: Vec<PrefixEntry>) -> Result<()> {
         let mut items = unique(items);
         let mut lists = self.read()?;
         let before = lists.info[list.index()];
@@ -187,7 +187,7 @@ impl<'a> ListMaps<'a> {
         }
         lists.info[list.index()] = both;
         self.write(&mut lists)?;
-        let mut filter = self.mapped_filter(list)?;
+        let mut filter = self.mapped_bloom(list)?;
         filter.add(&items, self.seed);
         self.install(list, &table)?;
         let after = &mut lists.info[list.index()];
@@ -216,15 +216,15 @@ impl<'a> ListMaps<'a> {
         self.lists.set(0, *lists, 0).context("write LISTS")
     }
 
-    fn mapped_filter(&self, list: List) -> Result<Filter> {
-        Filter::map(&self.filter, list).context("map LIST_BLOOM into memory")
+    fn mapped_bloom(&self, list: List) -> Result<ListBloom> {
+        ListBloom::map(&self.filter, list).context("map LIST_BLOOM into memory")
     }
 
     /// A new table with these entries. One that is too crowded for them all is made again, twice as large.
-    fn filled(&self, need: u64, items: &[Item]) -> Result<Table> {
+    fn filled(&self, need: u64, items: &[PrefixEntry]) -> Result<ListTable> {
         let mut room = need;
         loop {
-            let table = Table::create(room, self.seed)?;
+            let table = ListTable::create(room, self.seed)?;
             if fill(&table, items) {
                 return Ok(table);
             }
@@ -233,7 +233,7 @@ impl<'a> ListMaps<'a> {
     }
 
     /// The table that the datapath uses for a list, if it has one.
-    fn table(&self, list: List) -> Result<Option<Table>> {
+    fn table(&self, list: List) -> Result<Option<ListTable>> {
         let id: Option<u32> =
             bpf_syscall::lookup(self.tables.fd(), &(list as u32)).context("read LIST_TABLES")?;
         let Some(id) = id else { return Ok(None) };
@@ -243,15 +243,15 @@ impl<'a> ListMaps<'a> {
             if let Some(map) = open_map(self.pins, &name)?
                 && map.info().context("ask about a list's table")?.id() == id
             {
-                return Table::map(map, self.seed).map(Some);
+                return ListTable::map(map, self.seed).map(Some);
             }
         }
         let map = MapData::from_id(id).context("open a list's table, whose pin is gone")?;
-        Table::map(map, self.seed).map(Some)
+        ListTable::map(map, self.seed).map(Some)
     }
 
     /// Lets the datapath use a table from now on.
-    fn install(&self, list: List, table: &Table) -> Result<()> {
+    fn install(&self, list: List, table: &ListTable) -> Result<()> {
         replace_pin(&pin_path(self.pins, pin_name(list)), |path| {
             table.pin(path)?;
             // Between the two names of the pin, so that one of them is always that of the table in use.
@@ -261,19 +261,19 @@ impl<'a> ListMaps<'a> {
     }
 
     /// Packets that entries of a list decided about in the last tick or so, and that their hits do not count yet.
-    fn uncounted(&self, list: List) -> Result<Uncounted> {
-        let mut uncounted = Uncounted::new();
+    fn pending(&self, list: List) -> Result<PendingHits> {
+        let mut pending = PendingHits::new();
         let cpus = self.listed.get(&0, 0).context("read LIST_CACHE")?;
         for slot in cpus.iter().flat_map(|listed| &listed.slots) {
             if slot.pending > 0 && slot.list == list as u64 {
-                *uncounted.entry(slot.key).or_default() += slot.pending;
+                *pending.entry(slot.key).or_default() += slot.pending;
             }
         }
-        Ok(uncounted)
+        Ok(pending)
     }
 
     /// Lets prefixes that are listed already go on counting their hits.
-    fn carry_hits(&self, list: List, items: &mut [Item]) -> Result<()> {
+    fn carry_hits(&self, list: List, items: &mut [PrefixEntry]) -> Result<()> {
         self.for_each_written(list, |key, entry| {
             if entry.hits > 0
                 && let Ok(place) = items.binary_search_by_key(key, |(key, _)| *key)
@@ -285,10 +285,10 @@ impl<'a> ListMaps<'a> {
 }
 
 /// Packets by the entry that decided about them.
-type Uncounted = std::collections::HashMap<Prefix, u64>;
+type PendingHits = std::collections::HashMap<Prefix, u64>;
 
-fn with_hits(key: &Prefix, entry: &ListEntry, uncounted: &Uncounted) -> ListEntry {
-    ListEntry { hits: entry.hits + uncounted.get(key).copied().unwrap_or(0), ..*entry }
+fn with_hits(key: &Prefix, entry: &ListEntry, pending: &PendingHits) -> ListEntry {
+    ListEntry { hits: entry.hits + pending.get(key).copied().unwrap_or(0), ..*entry }
 }
 
 /// Name of the pin of a list's table.
@@ -300,7 +300,7 @@ fn pin_name(list: List) -> &'static str {
 }
 
 /// Sorted, and of several entries of one prefix only the last.
-fn unique(mut items: Vec<Item>) -> Vec<Item> {
+fn unique(mut items: Vec<PrefixEntry>) -> Vec<PrefixEntry> {
     items.sort_by_key(|(key, _)| *key);
     items.dedup_by(|later, earlier| {
         let same = later.0 == earlier.0;
@@ -336,6 +336,6 @@ fn check_room(info: &ListInfo) -> Result<u64> {
 }
 
 /// Puts entries into a table, the later ones in the place of the earlier. `false` if not all have a place there.
-fn fill(table: &Table, items: &[Item]) -> bool {
+fn fill(table: &ListTable, items: &[PrefixEntry]) -> bool {
     items.iter().all(|(key, entry)| table.buckets().insert(key, entry))
 }

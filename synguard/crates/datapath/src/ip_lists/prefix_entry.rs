@@ -3,4 +3,4 @@
 use synguard_common::ip_list::{ListEntry, Prefix};
 
 /// A prefix, and what is known of it.
-pub type Item = (Prefix, ListEntry);
+pub type PrefixEntry = (Prefix, ListEntry);

@@ -16,7 +16,7 @@ use super::buckets::{Buckets, SharedBucket};
 use crate::bpf_syscall;
 
 /// A map of buckets, mapped into memory.
-pub(super) struct Table {
+pub(super) struct ListTable {
     map: MapData,
     buckets: NonNull<SharedBucket>,
     /// How many, the head included.
@@ -24,7 +24,7 @@ pub(super) struct Table {
     seed: Halves,
 }
 
-impl Table {
+impl ListTable {
     /// A new one, empty, for so many entries and some more.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Table {
     }
 }
 
-impl Drop for Table {
+impl Drop for ListTable {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's own, and nothing borrows from it any more.
         unsafe { libc::munmap(self.buckets.as_ptr().cast(), self.count * size_of::<Bucket>()) };

@@ -13,11 +13,11 @@ use std::{
 
 use synguard_model::{
     ip_prefix::Target,
-    list_entry::{Entry, Origin, Reason, Scope},
+    list_entry::{Entry, EntryReason, Origin, Scope},
     time::Now,
 };
 
-use super::line::{Attributes, Line, LineError, Text, Times};
+use super::line::{Attributes, EntryLine, LineError, ListLine, TimeFormat};
 
 /// A line that is longer is no line of a list.
 const LINE_MAX: u64 = 64 * 1024;
@@ -26,13 +26,13 @@ const PROGRESS_LINES: u64 = 4_096;
 
 /// What holds for lines that do not say otherwise.
 #[derive(Clone, Debug)]
-pub struct Defaults {
+pub struct ImportDefaults {
     /// When it is read: times to live begin now.
     pub now: Now,
     /// How long entries last; forever if `None`.
     pub ttl: Option<Duration>,
     /// Why they are there.
-    pub reason: Option<Reason>,
+    pub reason: Option<EntryReason>,
     /// What of the traffic they are about.
     pub scope: Scope,
     /// Where they come from.
@@ -41,7 +41,7 @@ pub struct Defaults {
 
 /// What a file held, besides the entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct ImportStats {
     /// Lines with a target.
     pub targets: u64,
     /// Of those, how many had host bits set, which were cleared.
@@ -93,12 +93,16 @@ pub enum FileError {
 /// The first line that is wrong or refused, or that cannot be read.
 pub fn read(
     mut input: impl BufRead,
-    defaults: &Defaults,
+    defaults: &ImportDefaults,
     refuse: impl Fn(Target) -> Option<String>,
     mut progress: impl FnMut(u64),
-) -> Result<(Vec<Entry>, Found), FileError> {
-    let mut reader =
-        Reader { defaults, entries: Vec::new(), found: Found::default(), reasons: Reasons::default() };
+) -> Result<(Vec<Entry>, ImportStats), FileError> {
+    let mut reader = ListReader {
+        defaults,
+        entries: Vec::new(),
+        found: ImportStats::default(),
+        reasons: ReasonPool::default(),
+    };
     let mut bytes = Vec::new();
     let (mut line, mut total) = (0, 0);
     loop {
@@ -129,17 +133,17 @@ pub fn read(
     Ok(reader.finish())
 }
 
-struct Reader<'a> {
-    defaults: &'a Defaults,
+struct ListReader<'a> {
+    defaults: &'a ImportDefaults,
     entries: Vec<Entry>,
-    found: Found,
-    reasons: Reasons,
+    found: ImportStats,
+    reasons: ReasonPool,
 }
 
-impl Reader<'_> {
+impl ListReader<'_> {
     /// Takes a line's entry, if there is one.
     fn take(&mut self, text: &str) -> Result<Option<Target>, LineError> {
-        let Some(Line { written, attributes }) = Line::parse(text)? else { return Ok(None) };
+        let Some(ListLine { written, attributes }) = ListLine::parse(text)? else { return Ok(None) };
         self.found.targets += 1;
         self.found.masked += u64::from(written.masked);
         let entry = self.entry(written.target, attributes)?;
@@ -152,7 +156,7 @@ impl Reader<'_> {
     }
 
     fn entry(&mut self, target: Target, attributes: Attributes<'_>) -> Result<Entry, LineError> {
-        let Defaults { now, ttl, ref reason, scope, origin } = *self.defaults;
+        let ImportDefaults { now, ttl, ref reason, scope, origin } = *self.defaults;
         let after = |ttl| now.expiry_after(ttl);
         let expires_ms = match (attributes.ttl, attributes.expires_ms) {
             (Some(ttl), _) => Some(after(ttl)),
@@ -173,7 +177,7 @@ impl Reader<'_> {
         })
     }
 
-    fn finish(mut self) -> (Vec<Entry>, Found) {
+    fn finish(mut self) -> (Vec<Entry>, ImportStats) {
         let read = self.entries.len();
         sort(&mut self.entries);
         self.found.duplicates = (read - self.entries.len()) as u64;
@@ -210,16 +214,16 @@ pub fn covered(entries: &[Entry]) -> u64 {
     count
 }
 
-/// Reasons that are shared by the entries that have them.
+/// ReasonPool that are shared by the entries that have them.
 #[derive(Default)]
-pub(crate) struct Reasons(HashSet<Reason>);
+pub(crate) struct ReasonPool(HashSet<EntryReason>);
 
-impl Reasons {
-    pub(crate) fn share(&mut self, text: &str) -> Result<Reason, LineError> {
+impl ReasonPool {
+    pub(crate) fn share(&mut self, text: &str) -> Result<EntryReason, LineError> {
         if let Some(reason) = self.0.get(text) {
             return Ok(reason.clone());
         }
-        let reason = Reason::new(text)?;
+        let reason = EntryReason::new(text)?;
         self.0.insert(reason.clone());
         Ok(reason)
     }
@@ -235,7 +239,7 @@ pub fn write<'a>(
     now: Now,
 ) -> io::Result<()> {
     for entry in entries {
-        writeln!(out, "{}", Text(entry, Times::Left { now }))?;
+        writeln!(out, "{}", EntryLine(entry, TimeFormat::Left { now }))?;
     }
     Ok(())
 }

@@ -5,11 +5,11 @@ use super::*;
 
 const NOW: Now = Now { wall_ms: 1_000_000_000_000, monotonic_ns: 77_000_000_000 };
 
-fn defaults() -> Defaults {
-    Defaults { now: NOW, ttl: None, reason: None, scope: Scope::All, origin: Origin::Feed }
+fn defaults() -> ImportDefaults {
+    ImportDefaults { now: NOW, ttl: None, reason: None, scope: Scope::All, origin: Origin::Feed }
 }
 
-fn parse(text: impl AsRef<[u8]>) -> Result<(Vec<Entry>, Found), String> {
+fn parse(text: impl AsRef<[u8]>) -> Result<(Vec<Entry>, ImportStats), String> {
     read(text.as_ref(), &defaults(), |_| None, |_| {}).map_err(|error| error.to_string())
 }
 
@@ -36,7 +36,7 @@ fn what_was_found_is_counted() {
     let text =
         "192.0.2.1\n192.0.2.9/24\n192.0.2.0/24 ttl=5s\n10.0.0.1 expires=999999999\n# x\n192.0.2.1\n::1\n";
     let (entries, found) = parse(text).expect("a list");
-    assert_eq!(found, Found { targets: 6, masked: 1, duplicates: 2, over: 1 });
+    assert_eq!(found, ImportStats { targets: 6, masked: 1, duplicates: 2, over: 1 });
     assert_eq!(entries.len(), 3);
     // Of duplicates, the last one counts.
     assert_eq!(entries[0].expires_ms, NonZeroU64::new(1_000_000_005_000));
@@ -55,9 +55,9 @@ fn covered_entries_are_those_inside_another() {
 
 #[test]
 fn defaults_hold_for_what_is_not_said() {
-    let defaults = Defaults {
+    let defaults = ImportDefaults {
         ttl: Some(Duration::from_secs(60)),
-        reason: Reason::new("feed").ok(),
+        reason: EntryReason::new("feed").ok(),
         scope: Scope::Syn,
         origin: Origin::Operator,
         ..defaults()
@@ -75,7 +75,7 @@ fn defaults_hold_for_what_is_not_said() {
         (entries[1].scope, entries[1].origin, entries[1].created_ms),
         (Scope::All, Origin::Auto, 5_000)
     );
-    let reasons: Vec<_> = entries.iter().flat_map(|entry| &entry.reason).map(Reason::as_str).collect();
+    let reasons: Vec<_> = entries.iter().flat_map(|entry| &entry.reason).map(EntryReason::as_str).collect();
     assert_eq!(reasons, ["feed", "own", "feed"]);
 }
 
@@ -131,7 +131,7 @@ proptest! {
         write(&mut text, &entries, NOW).expect("in memory");
         let (read, found) = read(&*text, &defaults(), |_| None, |_| {}).expect("our own");
         prop_assert_eq!(&read, &entries);
-        prop_assert_eq!(found, Found { targets: entries.len() as u64, ..Found::default() });
+        prop_assert_eq!(found, ImportStats { targets: entries.len() as u64, ..ImportStats::default() });
         let mut again = Vec::new();
         write(&mut again, &read, NOW).expect("in memory");
         prop_assert_eq!(again, text);

@@ -6,8 +6,8 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use synguard_model::{
     duration,
-    ip_prefix::{TargetError, Written},
-    list_entry::{Entry, Origin, ReasonError, Scope, TTL},
+    ip_prefix::{ParsedTarget, TargetError},
+    list_entry::{Entry, EntryReasonError, Origin, Scope, TTL},
     settings::ValueError,
     time::Now,
 };
@@ -31,9 +31,9 @@ pub struct Attributes<'a> {
 
 /// A line with a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct ListLine<'a> {
     /// The target.
-    pub written: Written,
+    pub written: ParsedTarget,
     /// What follows it.
     pub attributes: Attributes<'a>,
 }
@@ -67,13 +67,13 @@ pub enum LineError {
     },
 }
 
-impl From<ReasonError> for LineError {
-    fn from(error: ReasonError) -> Self {
+impl From<EntryReasonError> for LineError {
+    fn from(error: EntryReasonError) -> Self {
         Self::Value { key: "reason", value: "…".to_owned(), error: error.to_string() }
     }
 }
 
-impl<'a> Line<'a> {
+impl<'a> ListLine<'a> {
     /// Reads a line without its end; `None` if there is only a comment, or nothing.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl<'a> Line<'a> {
         if target.is_empty() {
             return Ok(None);
         }
-        let written = Written::parse(target)?;
+        let written = ParsedTarget::parse(target)?;
         let mut attributes = Attributes::default();
         loop {
             rest = rest.trim_start();
@@ -194,7 +194,7 @@ fn parse_origin(text: &str) -> Result<Origin, String> {
 
 /// How the times of an entry are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Times {
+pub enum TimeFormat {
     /// As instants; `created` is left out where it is this one, in milliseconds since 1970.
     Instants {
         /// The instant that goes without saying.
@@ -208,14 +208,14 @@ pub enum Times {
 }
 
 /// An entry as a line, without its end. What goes without saying is left out: scope all, origin feed.
-pub struct Text<'a>(pub &'a Entry, pub Times);
+pub struct EntryLine<'a>(pub &'a Entry, pub TimeFormat);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for EntryLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(entry, times) = self;
         write!(f, "{}", entry.target)?;
         match *times {
-            Times::Instants { created_ms } => {
+            TimeFormat::Instants { created_ms } => {
                 if entry.created_ms != created_ms {
                     write_time(f, "created", entry.created_ms)?;
                 }
@@ -223,7 +223,7 @@ impl fmt::Display for Text<'_> {
                     write_time(f, "expires", expires_ms.get())?;
                 }
             }
-            Times::Left { now } => {
+            TimeFormat::Left { now } => {
                 if let Some(left) = entry.left_ms(now) {
                     // What is over has no time left to be written; what is read back must be in the range.
                     let left = Duration::from_millis(left).clamp(TTL.min, TTL.max);

@@ -1,12 +1,12 @@
 use std::num::NonZeroU64;
 
 use proptest::prelude::*;
-use synguard_model::{list_entry::Reason, strategies::any_entry};
+use synguard_model::{list_entry::EntryReason, strategies::any_entry};
 
 use super::*;
 
-fn parse(line: &str) -> Line<'_> {
-    Line::parse(line).expect(line).expect(line)
+fn parse(line: &str) -> ListLine<'_> {
+    ListLine::parse(line).expect(line).expect(line)
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn lines_of_the_feeds_people_use() {
         );
     }
     for nothing in ["", "   ", "\t\r", "# comment", ";", "   ; 1.2.3.4", "#192.0.2.1"] {
-        assert_eq!(Line::parse(nothing), Ok(None), "{nothing}");
+        assert_eq!(ListLine::parse(nothing), Ok(None), "{nothing}");
     }
 }
 
@@ -76,7 +76,7 @@ fn what_is_refused_and_how() {
         ("1.2.3.4 expires=1.2345", "must be seconds since 1970"),
         ("1.2.3.4 created=99999999999999999999", "must be seconds since 1970"),
     ] {
-        let got = Line::parse(line).expect_err(line).to_string();
+        let got = ListLine::parse(line).expect_err(line).to_string();
         assert!(got.contains(error), "{line}: {got}");
     }
 }
@@ -87,36 +87,39 @@ fn what_is_written() {
         target: "192.0.2.0/24".parse().expect("a target"),
         scope: Scope::Syn,
         origin: Origin::Operator,
-        reason: Reason::new(r#"a "quote" and \"#).ok(),
+        reason: EntryReason::new(r#"a "quote" and \"#).ok(),
         created_ms: 1_000_000_000_000,
         expires_ms: NonZeroU64::new(1_000_000_060_250),
     };
-    let stored = |created_ms| Text(&entry, Times::Instants { created_ms }).to_string();
+    let stored = |created_ms| EntryLine(&entry, TimeFormat::Instants { created_ms }).to_string();
     let rest = r#"scope=syn origin=operator reason="a \"quote\" and \\""#;
     assert_eq!(stored(1_000_000_000_000), format!("192.0.2.0/24 expires=1000000060.250 {rest}"));
     assert_eq!(stored(0), format!("192.0.2.0/24 created=1000000000 expires=1000000060.250 {rest}"));
     let now = Now { wall_ms: 1_000_000_000_000, monotonic_ns: 5 };
-    assert_eq!(Text(&entry, Times::Left { now }).to_string(), format!("192.0.2.0/24 ttl=1m250ms {rest}"));
+    assert_eq!(
+        EntryLine(&entry, TimeFormat::Left { now }).to_string(),
+        format!("192.0.2.0/24 ttl=1m250ms {rest}")
+    );
 }
 
 proptest! {
     #[test]
     fn what_is_written_is_read_back(entry in any_entry(), default in 999_000_000_000..1_001_000_000_000u64) {
         for default in [default, entry.created_ms] {
-            let text = Text(&entry, Times::Instants { created_ms: default }).to_string();
+            let text = EntryLine(&entry, TimeFormat::Instants { created_ms: default }).to_string();
             let line = parse(&text);
-            prop_assert_eq!(line.written, Written { target: entry.target, masked: false });
+            prop_assert_eq!(line.written, ParsedTarget { target: entry.target, masked: false });
             let read = line.attributes;
             prop_assert_eq!(read.created_ms.unwrap_or(default), entry.created_ms);
             prop_assert_eq!(read.expires_ms, entry.expires_ms.map(NonZeroU64::get));
             prop_assert_eq!(read.scope.unwrap_or_default(), entry.scope);
             prop_assert_eq!(read.origin.unwrap_or_default(), entry.origin);
-            prop_assert_eq!(read.reason.as_deref(), entry.reason.as_ref().map(Reason::as_str));
+            prop_assert_eq!(read.reason.as_deref(), entry.reason.as_ref().map(EntryReason::as_str));
         }
     }
 
     #[test]
     fn no_line_panics(line in "1[.]2[.]3[.]4 [a-z=\"\\\\ #;.0-9]{0,40}|\\PC{0,60}") {
-        let _ = Line::parse(&line);
+        let _ = ListLine::parse(&line);
     }
 }

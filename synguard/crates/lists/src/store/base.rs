@@ -21,8 +21,8 @@ use synguard_common::ip_list::List;
 use synguard_model::list_entry::{Entry, Origin, Scope};
 
 use crate::format::{
-    file::Reasons,
-    line::{Line, LineError, Text, Times},
+    file::ReasonPool,
+    line::{EntryLine, LineError, ListLine, TimeFormat},
 };
 
 /// No line that was written is longer: a reason has 256 bytes.
@@ -30,7 +30,7 @@ const LINE_MAX: u64 = 4_096;
 
 /// What a base file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Base {
+pub(super) struct BaseFile {
     /// Counts the base files of a list; a log belongs to one of them.
     pub generation: u64,
     /// The entries, as they were written.
@@ -62,24 +62,24 @@ pub(super) fn encode<'a>(
     let count = entries.len();
     // Most of a list was imported at once: the entry in the middle is likely one of those.
     let created_ms = entries.clone().nth(count / 2).map_or(0, |entry| entry.created_ms);
-    let mut out = Summed { out, hasher: Hasher::new() };
+    let mut out = HashingWriter { out, hasher: Hasher::new() };
     let (name, created) = (list.name(), created_ms);
     let (seconds, ms) = (created / 1_000, created % 1_000);
     writeln!(out, "# synguard {name}, format 1, generation {generation}, created {seconds}.{ms:03}")?;
     for entry in entries {
-        writeln!(out, "{}", Text(entry, Times::Instants { created_ms }))?;
+        writeln!(out, "{}", EntryLine(entry, TimeFormat::Instants { created_ms }))?;
     }
     let sum = out.hasher.finalize();
     writeln!(out.out, "# end: {count} entries, crc32 {sum:08x}")
 }
 
 /// Hashes what is written.
-struct Summed<W> {
+struct HashingWriter<W> {
     out: W,
     hasher: Hasher,
 }
 
-impl<W: Write> Write for Summed<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.hasher.update(&bytes[..written]);
@@ -111,10 +111,10 @@ pub(super) fn generation(start: &[u8], list: List) -> Option<u64> {
 ///
 /// # Errors
 /// [`Damage`] if it is not whole, or not one of this list.
-pub(super) fn decode(mut input: impl BufRead, list: List) -> Result<Base, Damage> {
-    let mut decoder = Decoder { hasher: Hasher::new(), line: Vec::new(), number: 0, generation: None };
+pub(super) fn decode(mut input: impl BufRead, list: List) -> Result<BaseFile, Damage> {
+    let mut decoder = BaseDecoder { hasher: Hasher::new(), line: Vec::new(), number: 0, generation: None };
     let mut entries = Vec::new();
-    let mut reasons = Reasons::default();
+    let mut reasons = ReasonPool::default();
     let first = decoder.next(&mut input)?.unwrap_or_default().to_owned();
     let Some((generation, created_ms)) = header(&first, list) else {
         let what = format!("it does not begin as a {} of format 1 does", list.name());
@@ -135,7 +135,7 @@ pub(super) fn decode(mut input: impl BufRead, list: List) -> Result<Base, Damage
             return if more {
                 Err(decoder.damage("more follows its end"))
             } else {
-                Ok(Base { generation, entries })
+                Ok(BaseFile { generation, entries })
             };
         }
         match entry(text, created_ms, &mut reasons) {
@@ -147,8 +147,12 @@ pub(super) fn decode(mut input: impl BufRead, list: List) -> Result<Base, Damage
 }
 
 /// Reads one entry as files of the store have it.
-pub(super) fn entry(text: &str, created_ms: u64, reasons: &mut Reasons) -> Result<Option<Entry>, LineError> {
-    let Some(Line { written, attributes }) = Line::parse(text)? else { return Ok(None) };
+pub(super) fn entry(
+    text: &str,
+    created_ms: u64,
+    reasons: &mut ReasonPool,
+) -> Result<Option<Entry>, LineError> {
+    let Some(ListLine { written, attributes }) = ListLine::parse(text)? else { return Ok(None) };
     Ok(Some(Entry {
         target: written.target,
         scope: attributes.scope.unwrap_or(Scope::All),
@@ -160,14 +164,14 @@ pub(super) fn entry(text: &str, created_ms: u64, reasons: &mut Reasons) -> Resul
 }
 
 /// Reads lines and sums them up.
-struct Decoder {
+struct BaseDecoder {
     hasher: Hasher,
     line: Vec<u8>,
     number: u64,
     generation: Option<u64>,
 }
 
-impl Decoder {
+impl BaseDecoder {
     /// The next line without its end; `None` after the last one.
     fn next(&mut self, input: &mut impl BufRead) -> Result<Option<&str>, Damage> {
         self.line.clear();
@@ -225,7 +229,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(entries in proptest::collection::vec(any_entry(), 0..12), generation: u64) {
             let bytes = bytes(List::Block, generation, &entries);
-            prop_assert_eq!(decode(&*bytes, List::Block).ok(), Some(Base { generation, entries }));
+            prop_assert_eq!(decode(&*bytes, List::Block).ok(), Some(BaseFile { generation, entries }));
         }
 
         #[test]

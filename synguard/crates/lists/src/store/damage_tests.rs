@@ -1,4 +1,4 @@
-//! Files that are not what they were.
+//! ListFiles that are not what they were.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn an_interrupted_batch_is_cut_off() {
 #[test]
 fn a_damaged_base_file_is_set_aside_and_the_log_kept() {
     let lists = Fixture::new(LOG_MAX);
-    lists.store.replace(&[entry("::1")]).expect("written").keep();
+    lists.store.replace(&[entry("::1")]).expect("written").commit();
     lists.put(&[entry("::2")]);
     let whole = fs::read_to_string(&lists.store.files.base).expect("a file");
     let log = fs::read(&lists.store.files.log).expect("a file");
@@ -51,7 +51,7 @@ fn a_damaged_base_file_is_set_aside_and_the_log_kept() {
 #[test]
 fn a_damaged_log_is_set_aside_and_what_stands_before_the_damage_kept() {
     let lists = Fixture::new(LOG_MAX);
-    lists.store.replace(&[entry("::1")]).expect("written").keep();
+    lists.store.replace(&[entry("::1")]).expect("written").commit();
     for target in ["::2", "::3", "::4"] {
         lists.put(&[entry(target)]);
     }

@@ -17,11 +17,11 @@ const START: u64 = 512;
 
 /// Which files there are, how long they are, and when they were written: what changes when they do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp([Option<(u64, u64, i64, i64)>; 2]);
+pub struct StoreStamp([Option<(u64, u64, i64, i64)>; 2]);
 
 /// The paths of a list's files.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct ListFiles {
     folder: PathBuf,
     /// The whole list.
     pub(super) base: PathBuf,
@@ -33,7 +33,7 @@ pub(super) struct Files {
     old: PathBuf,
 }
 
-impl Files {
+impl ListFiles {
     pub(super) fn new(folder: &Path, list: List) -> Self {
         let path = |ending| folder.join(format!("{}.{ending}", list.verb()));
         Self {
@@ -45,8 +45,8 @@ impl Files {
         }
     }
 
-    pub(super) fn stamp(&self) -> Stamp {
-        Stamp([&self.base, &self.log].map(|path| {
+    pub(super) fn stamp(&self) -> StoreStamp {
+        StoreStamp([&self.base, &self.log].map(|path| {
             let found = fs::metadata(path).ok()?;
             Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
         }))
@@ -147,7 +147,7 @@ impl Files {
     }
 
     /// Gives the base file a second name, so that it can be put back.
-    pub(super) fn remember_base(&self) -> Result<()> {
+    pub(super) fn backup_base(&self) -> Result<()> {
         let link = || match fs::hard_link(&self.base, &self.old) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             // Not every file system has links.
@@ -171,7 +171,7 @@ impl Files {
 
     /// Removes what the new base file has replaced, and an empty one itself. The log goes first, and for good:
     /// without a base file it would count.
-    pub(super) fn forget_old(&self, empty: bool) {
+    pub(super) fn discard_backup(&self, empty: bool) {
         let _ = fs::remove_file(&self.old);
         if self.remove_log().is_ok() && empty && self.sync_folder().is_ok() {
             let _ = fs::remove_file(&self.base);
@@ -180,7 +180,7 @@ impl Files {
     }
 
     /// Gives a damaged file another name. Returns a warning that says so.
-    pub(super) fn set_aside(&self, path: &Path, why: &str) -> Result<String> {
+    pub(super) fn quarantine(&self, path: &Path, why: &str) -> Result<String> {
         let number = (1..).find(|number| !aside(path, *number).exists()).unwrap_or(0);
         let aside = aside(path, number);
         fs::rename(path, &aside)

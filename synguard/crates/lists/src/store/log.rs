@@ -21,13 +21,13 @@ use synguard_model::{ip_prefix::Target, list_entry::Entry};
 
 use super::base;
 use crate::format::{
-    file::Reasons,
-    line::{Text, Times},
+    file::ReasonPool,
+    line::{EntryLine, TimeFormat},
 };
 
 /// One change of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change<'a> {
+pub enum EntryChange<'a> {
     /// Adds an entry, in place of one of the same target.
     Put(&'a Entry),
     /// Takes an entry out.
@@ -36,7 +36,7 @@ pub enum Change<'a> {
 
 /// What is known of a log without reading its changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scan {
+pub(super) struct LogScan {
     /// The generation of the base file that it belongs to; `None` if it has not even a whole header.
     pub generation: Option<u64>,
     /// Bytes up to the end of the last whole batch.
@@ -53,7 +53,7 @@ pub(super) fn header(list: List, generation: u64) -> String {
 }
 
 /// Writes a batch that follows bytes of which `sum` is the checksum.
-pub(super) fn batch<'a>(sum: u32, changes: impl IntoIterator<Item = Change<'a>>) -> String {
+pub(super) fn batch<'a>(sum: u32, changes: impl IntoIterator<Item = EntryChange<'a>>) -> String {
     let mut text = String::new();
     let mut count = 0u64;
     for change in changes {
@@ -68,19 +68,19 @@ pub(super) fn batch<'a>(sum: u32, changes: impl IntoIterator<Item = Change<'a>>)
     text
 }
 
-impl fmt::Display for Change<'_> {
+impl fmt::Display for EntryChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // No entry was made in 1970: the time is always written.
-            Self::Put(entry) => write!(f, "+ {}", Text(entry, Times::Instants { created_ms: 0 })),
+            Self::Put(entry) => write!(f, "+ {}", EntryLine(entry, TimeFormat::Instants { created_ms: 0 })),
             Self::Remove(target) => write!(f, "- {target}"),
         }
     }
 }
 
 /// Looks for the last whole batch.
-pub(super) fn scan(bytes: &[u8], list: List) -> Scan {
-    let mut found = Scan { generation: None, valid: 0, sum: 0, damaged: false };
+pub(super) fn scan(bytes: &[u8], list: List) -> LogScan {
+    let mut found = LogScan { generation: None, valid: 0, sum: 0, damaged: false };
     let Some(first) = line_at(bytes, 0) else {
         return found;
     };
@@ -94,7 +94,7 @@ pub(super) fn scan(bytes: &[u8], list: List) -> Scan {
     };
     let mut hasher = Hasher::new();
     hasher.update(first);
-    found = Scan {
+    found = LogScan {
         generation: Some(generation),
         valid: first.len(),
         sum: hasher.clone().finalize(),
@@ -132,7 +132,7 @@ fn line_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
 /// If a line is no change, though its checksum is right: another version wrote it.
 pub(super) fn read(valid: &[u8]) -> Result<BTreeMap<Target, Option<Entry>>, String> {
     let mut changes = BTreeMap::new();
-    let mut reasons = Reasons::default();
+    let mut reasons = ReasonPool::default();
     let text = std::str::from_utf8(valid).map_err(|error| error.to_string())?;
     for line in text.lines() {
         let unknown = || format!("`{line}` is no change");

@@ -16,11 +16,11 @@ fn log(batches: &[Batch]) -> (Vec<u8>, Vec<usize>) {
     let mut bytes = header(List::Block, 7).into_bytes();
     let mut ends = vec![bytes.len()];
     for changes in batches {
-        let Scan { sum, valid, damaged, .. } = scan(&bytes, List::Block);
+        let LogScan { sum, valid, damaged, .. } = scan(&bytes, List::Block);
         assert_eq!((valid, damaged), (bytes.len(), false));
         let changes = changes.iter().map(|(target, entry)| match entry {
-            Some(entry) => Change::Put(entry),
-            None => Change::Remove(*target),
+            Some(entry) => EntryChange::Put(entry),
+            None => EntryChange::Remove(*target),
         });
         bytes.extend(batch(sum, changes).bytes());
         ends.push(bytes.len());

@@ -16,8 +16,8 @@ use anyhow::{Context as _, Result, bail};
 use synguard_common::ip_list::List;
 use synguard_model::{ip_prefix::Target, list_entry::Entry, time::Now};
 
-use self::disk::Files;
-pub use self::{disk::Stamp, log::Change};
+use self::disk::ListFiles;
+pub use self::{disk::StoreStamp, log::EntryChange};
 use crate::format::file;
 
 /// A log that would grow longer is made into a base file. It holds about twenty thousand addresses.
@@ -26,14 +26,14 @@ const LOG_MAX: usize = 1024 * 1024;
 /// The files of one list.
 #[derive(Debug)]
 pub struct Store {
-    files: Files,
+    files: ListFiles,
     list: List,
     log_max: usize,
 }
 
 /// What the files of a list hold.
 #[derive(Debug, Default)]
-pub struct Loaded {
+pub struct LoadedList {
     /// The entries whose time is not over, sorted by target.
     pub entries: Vec<Entry>,
     /// What was wrong with the files, and what has become of them: one line each.
@@ -43,13 +43,13 @@ pub struct Loaded {
 /// A change that is on disk, and can still be undone.
 #[must_use = "a change is either kept or undone"]
 #[derive(Debug)]
-pub struct Written<'a> {
+pub struct PendingWrite<'a> {
     store: &'a Store,
-    undo: Undo,
+    undo: Rollback,
 }
 
 #[derive(Debug)]
-enum Undo {
+enum Rollback {
     /// Nothing was written.
     Nothing,
     /// The log had this length, or did not exist.
@@ -59,13 +59,13 @@ enum Undo {
 }
 
 /// The files as they are, before time and damage are considered.
-struct Raw {
-    base: Option<base::Base>,
+struct RawContents {
+    base: Option<base::BaseFile>,
     changes: BTreeMap<Target, Option<Entry>>,
     /// The generation of the base file, or of what is left of one.
     generation: u64,
     /// The files do not say what they should: a new base file has to be written.
-    heal: bool,
+    repair: bool,
     /// The log is to be set aside, because of this.
     bad_log: Option<String>,
     /// The log belongs to a base file that has been replaced since.
@@ -76,11 +76,11 @@ struct Raw {
 impl Store {
     /// The files of a list in an instance's state folder. Nothing is opened yet.
     pub fn new(folder: &Path, list: List) -> Self {
-        Self { files: Files::new(folder, list), list, log_max: LOG_MAX }
+        Self { files: ListFiles::new(folder, list), list, log_max: LOG_MAX }
     }
 
     /// What tells whether the files have changed.
-    pub fn stamp(&self) -> Stamp {
+    pub fn stamp(&self) -> StoreStamp {
         self.files.stamp()
     }
 
@@ -88,30 +88,31 @@ impl Store {
     ///
     /// # Errors
     /// If a file cannot be read at all.
-    pub fn load(&self, now: Now) -> Result<Loaded> {
+    pub fn load(&self, now: Now) -> Result<LoadedList> {
         self.files.clear_leftovers();
-        let Raw { base, changes, generation, heal, bad_log, stale_log, mut warnings } = self.read()?;
+        let RawContents { base, changes, generation, repair, bad_log, stale_log, mut warnings } =
+            self.read()?;
         let mut entries = base.map_or_else(Vec::new, |base| base.entries);
         file::sort(&mut entries);
         let mut entries = log::apply(entries, changes.into_iter());
         entries.retain(|entry| !entry.is_over(now));
-        if heal || bad_log.is_some() {
-            let healed = self.write_base(generation + 1, &entries).and_then(|()| match bad_log {
-                Some(why) => self.files.set_aside(&self.files.log, &why).map(Some),
+        if repair || bad_log.is_some() {
+            let repaired = self.write_base(generation + 1, &entries).and_then(|()| match bad_log {
+                Some(why) => self.files.quarantine(&self.files.log, &why).map(Some),
                 None => self.files.remove_log().map(|()| None),
             });
-            match healed {
+            match repaired {
                 Ok(warning) => warnings.extend(warning),
                 Err(error) => warnings.push(format!("{error:#}")),
             }
         } else if stale_log {
             self.files.remove_log()?;
         }
-        Ok(Loaded { entries, warnings })
+        Ok(LoadedList { entries, warnings })
     }
 
-    fn read(&self) -> Result<Raw> {
-        let (mut heal, mut warnings) = (false, Vec::new());
+    fn read(&self) -> Result<RawContents> {
+        let (mut repair, mut warnings) = (false, Vec::new());
         let (base, base_generation) = match self.files.open_base()? {
             None => (None, None),
             Some(input) => match base::decode(input, self.list) {
@@ -123,19 +124,19 @@ impl Store {
                     bail!("read {}: {}", self.files.base.display(), damage.what);
                 }
                 Err(damage) => {
-                    warnings.push(self.files.set_aside(&self.files.base, &damage.what)?);
-                    heal = true;
+                    warnings.push(self.files.quarantine(&self.files.base, &damage.what)?);
+                    repair = true;
                     (None, damage.generation)
                 }
             },
         };
         let bytes = self.files.read_log()?;
         let scan = log::scan(&bytes, self.list);
-        let mut raw = Raw {
+        let mut raw = RawContents {
             base,
             changes: BTreeMap::new(),
             generation: base_generation.unwrap_or(0),
-            heal,
+            repair,
             bad_log: None,
             stale_log: false,
             warnings,
@@ -166,11 +167,11 @@ impl Store {
     /// If they cannot be written; then nothing has changed.
     pub fn change(
         &self,
-        changes: &[Change<'_>],
+        changes: &[EntryChange<'_>],
         whole: impl FnOnce() -> Result<Vec<Entry>>,
-    ) -> Result<Written<'_>> {
+    ) -> Result<PendingWrite<'_>> {
         if changes.is_empty() {
-            return Ok(Written { store: self, undo: Undo::Nothing });
+            return Ok(PendingWrite { store: self, undo: Rollback::Nothing });
         }
         let start = self.files.read_base_start()?;
         let generation = if start.is_empty() { None } else { base::generation(&start, self.list) };
@@ -198,14 +199,14 @@ impl Store {
             return self.rewrite(changes, whole()?);
         }
         let before = self.files.append_log(scan.valid as u64, text.as_bytes())?;
-        Ok(Written { store: self, undo: Undo::Log(before) })
+        Ok(PendingWrite { store: self, undo: Rollback::Log(before) })
     }
 
     /// Makes a new base file of the list and the changes.
-    fn rewrite(&self, changes: &[Change<'_>], whole: Vec<Entry>) -> Result<Written<'_>> {
+    fn rewrite(&self, changes: &[EntryChange<'_>], whole: Vec<Entry>) -> Result<PendingWrite<'_>> {
         let changes = changes.iter().map(|change| match *change {
-            Change::Put(entry) => (entry.target, Some(entry.clone())),
-            Change::Remove(target) => (target, None),
+            EntryChange::Put(entry) => (entry.target, Some(entry.clone())),
+            EntryChange::Remove(target) => (target, None),
         });
         self.replace(&log::apply(whole, changes))
     }
@@ -215,14 +216,14 @@ impl Store {
     ///
     /// # Errors
     /// If it cannot be written; then nothing has changed.
-    pub fn replace(&self, entries: &[Entry]) -> Result<Written<'_>> {
+    pub fn replace(&self, entries: &[Entry]) -> Result<PendingWrite<'_>> {
         self.files.clear_leftovers();
         let start = self.files.read_base_start()?;
         let base = base::generation(&start, self.list).unwrap_or(0);
         let log = log::scan(&self.files.read_log()?, self.list).generation.unwrap_or(0);
-        self.files.remember_base()?;
+        self.files.backup_base()?;
         self.write_base(base.max(log) + 1, entries)?;
-        Ok(Written { store: self, undo: Undo::Base { empty: entries.is_empty() } })
+        Ok(PendingWrite { store: self, undo: Rollback::Base { empty: entries.is_empty() } })
     }
 
     fn write_base(&self, generation: u64, entries: &[Entry]) -> Result<()> {
@@ -233,11 +234,11 @@ impl Store {
 /// The shortest line of a log, with its end: `- ::`.
 const MIN_LINE: usize = 5;
 
-impl Written<'_> {
+impl PendingWrite<'_> {
     /// Keeps the change. What it made useless is removed.
-    pub fn keep(self) {
-        if let Undo::Base { empty } = self.undo {
-            self.store.files.forget_old(empty);
+    pub fn commit(self) {
+        if let Rollback::Base { empty } = self.undo {
+            self.store.files.discard_backup(empty);
         }
     }
 
@@ -245,12 +246,12 @@ impl Written<'_> {
     ///
     /// # Errors
     /// If the files cannot be put back.
-    pub fn undo(self) -> Result<()> {
+    pub fn rollback(self) -> Result<()> {
         let files = &self.store.files;
         let undone: io::Result<()> = match self.undo {
-            Undo::Nothing => Ok(()),
-            Undo::Log(before) => files.cut_log(before),
-            Undo::Base { .. } => files.restore_base(),
+            Rollback::Nothing => Ok(()),
+            Rollback::Log(before) => files.cut_log(before),
+            Rollback::Base { .. } => files.restore_base(),
         };
         let name = self.store.list.name();
         undone.with_context(|| {

@@ -35,13 +35,13 @@ impl Fixture {
     }
 
     fn put(&self, entries: &[Entry]) {
-        let changes: Vec<_> = entries.iter().map(Change::Put).collect();
-        self.store.change(&changes, || self.whole()).expect("written").keep();
+        let changes: Vec<_> = entries.iter().map(EntryChange::Put).collect();
+        self.store.change(&changes, || self.whole()).expect("written").commit();
     }
 
     fn remove(&self, target: &str) {
         let target = target.parse().expect("a target");
-        self.store.change(&[Change::Remove(target)], || self.whole()).expect("written").keep();
+        self.store.change(&[EntryChange::Remove(target)], || self.whole()).expect("written").commit();
     }
 
     fn whole(&self) -> Result<Vec<Entry>> {
@@ -50,14 +50,14 @@ impl Fixture {
 
     /// The targets, when nothing is wrong with the files.
     fn targets(&self) -> Vec<String> {
-        let Loaded { entries, warnings } = self.store.load(NOW).expect("readable");
+        let LoadedList { entries, warnings } = self.store.load(NOW).expect("readable");
         assert_eq!(warnings, Vec::<String>::new());
         entries.iter().map(|entry| entry.target.to_string()).collect()
     }
 
     /// The targets, when something is: the warning must have these words, and there is none the next time.
     fn damaged(&self, words: &[&str]) -> Vec<String> {
-        let Loaded { entries, warnings } = self.store.load(NOW).expect("readable");
+        let LoadedList { entries, warnings } = self.store.load(NOW).expect("readable");
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         for word in words {
             assert!(warnings[0].contains(word), "{warnings:?}");
@@ -85,12 +85,12 @@ fn a_change_is_there_at_the_next_load() {
     lists.remove("192.0.2.1");
     assert_eq!(lists.targets(), ["10.0.0.0/8", "2001:db8::/32"]);
     assert_eq!(lists.names(), ["block.log"]);
-    lists.store.replace(&[entry("::1")]).expect("written").keep();
+    lists.store.replace(&[entry("::1")]).expect("written").commit();
     assert_eq!(lists.targets(), ["::1"]);
     assert_eq!(lists.names(), ["block.list"]);
     lists.put(&[entry("::2")]);
     assert_eq!((lists.targets().len(), lists.names()), (2, vec!["block.list".into(), "block.log".into()]));
-    lists.store.replace(&[]).expect("written").keep();
+    lists.store.replace(&[]).expect("written").commit();
     // Nothing is left of an empty list, not even the folder.
     assert_eq!(lists.targets(), Vec::<String>::new());
     assert!(!lists.folder.path().join("state").exists());
@@ -102,7 +102,7 @@ fn the_two_lists_do_not_meet() {
     lists.put(&[entry("::1")]);
     let allow = Store::new(&lists.folder.path().join("state"), List::Allow);
     assert!(allow.load(NOW).expect("readable").entries.is_empty());
-    allow.replace(&[entry("::2")]).expect("written").keep();
+    allow.replace(&[entry("::2")]).expect("written").commit();
     assert_eq!(lists.targets(), ["::1"]);
 }
 
@@ -131,18 +131,19 @@ fn what_is_over_is_left_out() {
 #[test]
 fn a_change_can_be_undone() {
     let lists = Fixture::new(LOG_MAX);
-    let put =
-        |target: &str| lists.store.change(&[Change::Put(&entry(target))], || lists.whole()).expect("written");
-    put("::1").undo().expect("undone");
+    let put = |target: &str| {
+        lists.store.change(&[EntryChange::Put(&entry(target))], || lists.whole()).expect("written")
+    };
+    put("::1").rollback().expect("undone");
     assert!(!lists.folder.path().join("state").exists());
-    lists.store.replace(&[entry("::1")]).expect("written").undo().expect("undone");
+    lists.store.replace(&[entry("::1")]).expect("written").rollback().expect("undone");
     assert!(!lists.folder.path().join("state").exists());
-    lists.store.replace(&[entry("::1")]).expect("written").keep();
+    lists.store.replace(&[entry("::1")]).expect("written").commit();
     lists.put(&[entry("::2")]);
-    put("::3").undo().expect("undone");
+    put("::3").rollback().expect("undone");
     assert_eq!(lists.targets(), ["::1", "::2"]);
     for entries in [vec![], vec![entry("::7")]] {
-        lists.store.replace(&entries).expect("written").undo().expect("undone");
+        lists.store.replace(&entries).expect("written").rollback().expect("undone");
         assert_eq!(lists.targets(), ["::1", "::2"]);
         assert_eq!(lists.names(), ["block.list", "block.log"]);
     }
@@ -152,7 +153,7 @@ fn a_change_can_be_undone() {
 fn a_kill_leaves_one_of_two_states() {
     let lists = Fixture::new(LOG_MAX);
     lists.put(&[entry("::1")]);
-    lists.store.replace(&[entry("::2")]).expect("written").keep();
+    lists.store.replace(&[entry("::2")]).expect("written").commit();
     lists.put(&[entry("::3")]);
     let copy = |name: &str| fs::read(lists.folder.path().join("state").join(name)).expect(name);
     let (base, log) = (copy("block.list"), copy("block.log"));
@@ -177,7 +178,8 @@ fn a_kill_leaves_one_of_two_states() {
 fn what_cannot_be_written_changes_nothing() {
     let lists = Fixture::new(LOG_MAX);
     fs::write(lists.folder.path().join("state"), "in the way").expect("written");
-    let error = lists.store.change(&[Change::Put(&entry("::1"))], || lists.whole()).expect_err("no folder");
+    let error =
+        lists.store.change(&[EntryChange::Put(&entry("::1"))], || lists.whole()).expect_err("no folder");
     assert!(format!("{error:#}").contains("state"), "{error:#}");
     let error = lists.store.replace(&[entry("::1")]).expect_err("no folder");
     assert!(format!("{error:#}").contains("state"), "{error:#}");
@@ -218,7 +220,7 @@ proptest! {
         for step in steps {
             let (written, next, keep) = match step {
                 Step::Put(entries, keep) => {
-                    let changes: Vec<_> = entries.iter().map(Change::Put).collect();
+                    let changes: Vec<_> = entries.iter().map(EntryChange::Put).collect();
                     let written = lists.store.change(&changes, || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.extend(entries.iter().map(|entry| (entry.target, entry.clone())));
@@ -226,7 +228,7 @@ proptest! {
                 }
                 Step::Remove(index, keep) => {
                     let Some(target) = (!model.is_empty()).then(|| *model.keys().nth(index.index(model.len())).expect("one")) else { continue };
-                    let written = lists.store.change(&[Change::Remove(target)], || lists.whole()).expect("written");
+                    let written = lists.store.change(&[EntryChange::Remove(target)], || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.remove(&target);
                     (written, next, keep)
@@ -245,10 +247,10 @@ proptest! {
                 }
             };
             if keep {
-                written.keep();
+                written.commit();
                 model = next;
             } else {
-                written.undo().expect("undone");
+                written.rollback().expect("undone");
             }
             model.retain(|_, entry| !entry.is_over(NOW));
             let loaded = lists.store.load(NOW).expect("readable");

@@ -35,7 +35,7 @@ fn read() -> Inspection {
         source: None,
         source_cells: [0; 2],
         network: None,
-        network_cells: [0; 2],
+        prefix_cells: [0; 2],
         answering: SynCookieConfig::default(),
         validated_cell: 0,
         cpus: vec![PerCpu::default(); 2],

@@ -80,7 +80,7 @@ fn undisguised(read: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) 
     }
     let source = View::of_source(read, cpu).charge(config.syn_limit(), config.hold_ns, now_ns);
     let network = || {
-        let (entry, cells, admission) = (read.network, read.network_cells, cpu.networks);
+        let (entry, cells, admission) = (read.network, read.prefix_cells, cpu.networks);
         View { entry, cells, admission, uncounted: 0 }.charge(config.prefix_limit(), 0, now_ns)
     };
     let passing = match source {

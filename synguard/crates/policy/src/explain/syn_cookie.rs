@@ -32,6 +32,6 @@ fn refusal(read: &Inspection, cpu: &PerCpu, now_ns: u64) -> Option<Reason> {
     if answering.interval_ns != 0 && gcra::take(cpu.cookie_tat_ns, answering.limit(), now_ns).is_none() {
         return Some(Reason::CookieRateExceeded);
     }
-    let is_over = prefix_limit::take(cpu.network_tats, answering.prefix_rate, now_ns).is_none();
+    let is_over = prefix_limit::take(cpu.prefix_tats, answering.prefix_rate, now_ns).is_none();
     is_over.then_some(Reason::CookiePrefixRateExceeded)
 }
