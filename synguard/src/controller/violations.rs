@@ -45,7 +45,7 @@ impl Offences {
         now_ns: u64,
     ) -> Result<(Vec<Violation>, Option<Event>)> {
         let mut offences = BTreeMap::new();
-        while let Some(event) = self.events.read() {
+        while let Some(event) = self.events.next_event() {
             let source = event.source;
             if offences.len() >= LOOKUPS_MAX || offences.contains_key(&source) {
                 continue;

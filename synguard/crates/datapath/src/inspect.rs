@@ -1,4 +1,4 @@
-//! Everything that the maps hold about one address, for `synguard-policy`'s `explain`.
+//! Reads everything that the maps hold about one address, for `explain` of `synguard-policy`.
 
 use std::path::Path;
 
@@ -19,29 +19,25 @@ use synguard_common::{
 };
 use synguard_model::inspection::{Inspection, PerCpu, prefix_key, source_key};
 
-use crate::{Datapath, bpf_syscall, maps::open_map};
+use crate::{Datapath, bpf_syscall, pinned_map::open_required_map};
 
 impl Datapath {
-    /// What there is to know about an address. The maps are read one after the other: a SYN that arrives meanwhile
-    /// may be seen in one and not in another.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be read.
+    /// Reads the contents of all maps about one address. The maps are read one after the other, so a SYN that arrives
+    /// during the call may be counted in some of them only.
     pub fn inspect(&self, address: Halves) -> Result<Inspection> {
-        let (config, ports) = self.maps.settings()?;
+        let (config, ports) = self.config()?;
         let source = source_key(address, &config);
-        let network = prefix_key(address);
+        let prefix = prefix_key(address);
         let hash = hash::mix(source.address, config.hash_seed);
-        let cpus = self.maps.cpu_states()?;
-        let held = self.maps.held()?;
-        let answering = self.maps.syn_cookie_config()?;
-        let network_hash = hash::mix(network.address, config.hash_seed);
-        let tats = self.prefix_tats(network_hash, &answering)?;
-        let cpus = cpus.iter().zip(&held).zip(tats).map(|((cpu, held), prefix_tats)| PerCpu {
+        let cpus = self.cpu_states()?;
+        let hold_caches = self.hold_caches()?;
+        let syn_cookies = self.syn_cookie_config()?;
+        let prefix_hash = hash::mix(prefix.address, config.hash_seed);
+        let tats = self.prefix_tats(prefix_hash, &syn_cookies)?;
+        let cpus = cpus.iter().zip(&hold_caches).zip(tats).map(|((cpu, hold_cache), prefix_tats)| PerCpu {
             sources: cpu.sources,
-            networks: cpu.prefixes,
-            held: held.slots[hold_cache::index(hash)],
+            prefixes: cpu.prefixes,
+            hold_slot: hold_cache.slots[hold_cache::index(hash)],
             cookie_tat_ns: cpu.cookie_tat_ns,
             prefix_tats,
         });
@@ -50,39 +46,36 @@ impl Datapath {
             address,
             allow: lists.covering(List::Allow, address)?,
             block: lists.covering(List::Block, address)?,
-            source: self.maps.source(&source)?,
+            source: self.source(&source)?,
             source_cells: cells(&self.pins, map_names::SOURCE_SKETCH, &source, config.hash_seed)?,
-            network: self.maps.prefix(&network)?,
-            prefix_cells: cells(&self.pins, map_names::PREFIX_SKETCH, &network, config.hash_seed)?,
-            answering,
+            prefix: self.prefix(&prefix)?,
+            prefix_cells: cells(&self.pins, map_names::PREFIX_SKETCH, &prefix, config.hash_seed)?,
+            syn_cookies,
             validated_cell: self.validated_cell(hash)?,
             cpus: cpus.collect(),
             config,
             ports: *ports,
         })
     }
-}
 
-impl Datapath {
-    /// The cell that says whether a source with this hash counts as proven.
+    /// Returns the cell that shows whether a source with this hash is validated.
     fn validated_cell(&self, hash: u64) -> Result<u32> {
-        let map =
-            open_map(&self.pins, map_names::VALIDATED_SOURCES)?.context("VALIDATED_SOURCES is not pinned")?;
+        let map = open_required_map(&self.pins, map_names::VALIDATED_SOURCES)?;
         Ok(bpf_syscall::lookup(map.fd(), &validated_sources::index(hash))
             .context("read VALIDATED_SOURCES")?
             .unwrap_or(0))
     }
 
-    /// The buckets of a network's answers on each CPU. They are large, and not read while there are none.
+    /// Returns the GCRA times of a prefix's SYN cookies on each CPU. The sketches are large, so they are read only while
+    /// XDP sends cookies.
     fn prefix_tats(
         &self,
         hash: u64,
-        answering: &SynCookieConfig,
+        syn_cookies: &SynCookieConfig,
     ) -> Result<impl Iterator<Item = [u32; prefix_limit::ROWS]> + use<>> {
         let mut tats = Vec::new();
-        if answering.flags != 0 {
-            let map = open_map(&self.pins, map_names::COOKIE_PREFIX_SKETCH)?
-                .context("COOKIE_PREFIX_SKETCH is not pinned")?;
+        if syn_cookies.flags != 0 {
+            let map = open_required_map(&self.pins, map_names::COOKIE_PREFIX_SKETCH)?;
             let map: PerCpuArray<_, PrefixRateSketch> =
                 PerCpuArray::try_from(Map::PerCpuArray(map)).context("open COOKIE_PREFIX_SKETCH")?;
             let sketches = map.get(&0, 0).context("read COOKIE_PREFIX_SKETCH")?;
@@ -95,9 +88,9 @@ impl Datapath {
     }
 }
 
-/// The cells of a key in a sketch. The kernel hands a sketch out only whole.
+/// Returns the cells of a key in a sketch. The kernel can copy a sketch only as a whole.
 fn cells(pins: &Path, name: &str, key: &SourceKey, seed: Halves) -> Result<[u16; ROWS]> {
-    let map = open_map(pins, name)?.with_context(|| format!("{name} is not pinned"))?;
+    let map = open_required_map(pins, name)?;
     let mut sketch = Box::new(CountMinSketch::EMPTY);
     bpf_syscall::lookup_into(map.fd(), &0u32, &mut *sketch).with_context(|| format!("read {name}"))?;
     let hash = hash::mix(key.address, seed);

@@ -1,4 +1,4 @@
-//! XDP links: attaching to interfaces, finding what is attached, and taking it off again.
+//! XDP links: attaching the program to interfaces, listing the attachments, and detaching.
 
 use std::{fs, io, path::Path};
 
@@ -20,21 +20,20 @@ use crate::{
     pins::{link_interface, link_path, remove_if_there},
 };
 
-/// An interface that the filter is on.
+/// An interface to which the filter is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
-    /// The name it was attached under.
+    /// Name of the interface when it was attached.
     pub name: String,
-    /// Its index in its namespace; 0 if the interface is gone.
+    /// Index of the interface in its network namespace; 0 if the interface is gone.
     pub ifindex: u32,
-    /// Where the program runs, or `None` if the interface cannot be seen from this namespace.
+    /// Place where the program runs; `None` if the interface is in another network namespace.
     pub place: Option<XdpPlace>,
-    /// The program's id.
     pub program_id: u32,
 }
 
-/// The pinned links in `pins`, by name.
-pub(super) fn list(pins: &Path) -> Result<Vec<Attached>> {
+/// Lists the interfaces that have a pinned link in `pins`, by name.
+pub fn attached(pins: &Path) -> Result<Vec<Attached>> {
     let entries = match fs::read_dir(pins) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -47,16 +46,16 @@ pub(super) fn list(pins: &Path) -> Result<Vec<Attached>> {
         let Some(name) = file.to_str().and_then(link_interface) else {
             continue;
         };
-        attached.push(inspect(&entry.path(), name)?);
+        attached.push(read_link(&entry.path(), name)?);
     }
     attached.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(attached)
 }
 
-fn inspect(path: &Path, name: String) -> Result<Attached> {
+fn read_link(path: &Path, name: String) -> Result<Attached> {
     let link = bpf_syscall::open_pin(path).with_context(|| format!("open {}", path.display()))?;
     let info = bpf_syscall::xdp_link_info(&link).with_context(|| format!("ask about {}", path.display()))?;
-    // The index means something in the interface's own namespace only; the program's id tells if that is ours.
+    // The index is valid in the interface's own namespace only. The program's id shows whether that is this one.
     let seen = if info.ifindex == 0 { None } else { netlink::by_index(info.ifindex)? };
     let place = seen.and_then(|interface| {
         interface.xdp.iter().find(|(_, id)| *id == info.program_id).map(|(place, _)| *place)
@@ -64,7 +63,7 @@ fn inspect(path: &Path, name: String) -> Result<Attached> {
     Ok(Attached { name, ifindex: info.ifindex, place, program_id: info.program_id })
 }
 
-/// Checks, before anything is changed, that an interface exists and runs nobody else's program.
+/// Checks, before any change, that an interface exists and runs no other XDP program.
 pub(super) fn check_free(name: &str, ours: &[Attached]) -> Result<()> {
     let Some(interface) = netlink::by_name(name)? else {
         bail!("no interface `{name}` in this network namespace: `ip link` lists those there are");
@@ -73,13 +72,13 @@ pub(super) fn check_free(name: &str, ours: &[Attached]) -> Result<()> {
         ours.iter().filter(|link| link.ifindex == interface.index).map(|l| l.program_id).collect();
     match interface.xdp.iter().find(|(_, id)| !ours.contains(id)) {
         None => Ok(()),
-        Some(&(_, id)) => Err(foreign(name, id)),
+        Some(&(_, id)) => Err(foreign_program(name, id)),
     }
 }
 
-fn foreign(name: &str, id: u32) -> anyhow::Error {
+fn foreign_program(name: &str, id: u32) -> anyhow::Error {
     let program = loaded_programs().flatten().find(|program| program.id() == id);
-    // Its name takes a privilege that is not needed otherwise.
+    // Reading the name of the program needs a privilege that is not needed otherwise, so the name may be missing.
     let title =
         program.and_then(|program| Some(format!("`{}`, ", program.name_as_str()?))).unwrap_or_default();
     failure(
@@ -91,8 +90,8 @@ fn foreign(name: &str, id: u32) -> anyhow::Error {
     )
 }
 
-/// Attaches the program to an interface and pins the link. Returns where it runs and, if that is not where it
-/// would run best, why.
+/// Attaches the program to an interface and pins the link. Returns the place where the program runs and, if `Auto` had
+/// to fall back to generic mode, the reason.
 pub(super) fn attach(
     program: &mut Xdp,
     pins: &Path,
@@ -100,35 +99,35 @@ pub(super) fn attach(
     mode: Mode,
 ) -> Result<(XdpPlace, Option<String>)> {
     let (link, place, why) = match mode {
-        Mode::Native => (create(program, name, XdpMode::Driver)?, XdpPlace::Native, None),
-        Mode::Generic => (create(program, name, XdpMode::Skb)?, XdpPlace::Generic, None),
-        Mode::Auto => match create(program, name, XdpMode::Driver) {
+        Mode::Native => (create_link(program, name, XdpMode::Driver)?, XdpPlace::Native, None),
+        Mode::Generic => (create_link(program, name, XdpMode::Skb)?, XdpPlace::Generic, None),
+        Mode::Auto => match create_link(program, name, XdpMode::Driver) {
             Ok(link) => (link, XdpPlace::Native, None),
             Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
             Err(error) => {
-                (create(program, name, XdpMode::Skb)?, XdpPlace::Generic, Some(format!("{error:#}")))
+                (create_link(program, name, XdpMode::Skb)?, XdpPlace::Generic, Some(format!("{error:#}")))
             }
         },
     };
     let path = link_path(pins, name);
-    // A link whose interface has gone leaves its pin behind; it holds nothing any more.
+    // If the interface of a former link disappeared, the pin of that link is still there, without effect.
     remove_if_there(&path).with_context(|| format!("remove {}", path.display()))?;
     link.pin(&path).with_context(|| format!("pin {}", path.display()))?;
     Ok((place, why))
 }
 
-fn create(program: &mut Xdp, name: &str, mode: XdpMode) -> Result<FdLink> {
-    let id = program.attach(name, mode).map_err(|error| explain(error, name, mode))?;
-    // A kernel without XDP links was refused before; aya would otherwise fall back to netlink, whose
-    // attachment cannot outlive this process.
+fn create_link(program: &mut Xdp, name: &str, mode: XdpMode) -> Result<FdLink> {
+    let id = program.attach(name, mode).map_err(|error| explain_attach(error, name, mode))?;
+    // On a kernel without XDP links, aya falls back to netlink, whose attachment cannot be pinned. Such kernels were
+    // refused before.
     program.take_link(id)?.try_into().map_err(|_| anyhow!("{name}: the kernel made no XDP link"))
 }
 
-fn explain(error: ProgramError, name: &str, mode: XdpMode) -> anyhow::Error {
+fn explain_attach(error: ProgramError, name: &str, mode: XdpMode) -> anyhow::Error {
     let mode = if mode == XdpMode::Skb { "generic" } else { "native" };
-    match crate::maps::errno(&error) {
+    match crate::pinned_map::errno(&error) {
         Some(libc::EBUSY | libc::EEXIST) => match netlink::by_name(name) {
-            Ok(Some(interface)) => foreign(name, interface.xdp.first().map_or(0, |(_, id)| *id)),
+            Ok(Some(interface)) => foreign_program(name, interface.xdp.first().map_or(0, |(_, id)| *id)),
             _ => failure(ExitKind::Conflict, format!("{name}: busy with another XDP program")),
         },
         Some(libc::EOPNOTSUPP) => anyhow!("{name}: its driver has no {mode} XDP"),
@@ -137,7 +136,7 @@ fn explain(error: ProgramError, name: &str, mode: XdpMode) -> anyhow::Error {
     }
 }
 
-/// Lets the pinned link of an interface run `program` from now on, with no packet in between unfiltered.
+/// Replaces the program of an interface's pinned link atomically, so that no packet passes unfiltered.
 pub(super) fn replace_program(program: &mut Xdp, pins: &Path, name: &str) -> Result<()> {
     let path = link_path(pins, name);
     let mut replace = || -> Result<()> {
@@ -148,12 +147,12 @@ pub(super) fn replace_program(program: &mut Xdp, pins: &Path, name: &str) -> Res
     replace().with_context(|| format!("replace the program on {name}"))
 }
 
-/// Detaches an interface and removes the pin.
-pub(super) fn detach(pins: &Path, name: &str) -> Result<()> {
+/// Detaches an interface and removes its pin. Does nothing if the filter is not attached to it.
+pub fn detach(pins: &Path, name: &str) -> Result<()> {
     let path = link_path(pins, name);
     match bpf_syscall::open_pin(&path) {
         Ok(link) => match bpf_syscall::detach_link(&link) {
-            // Gone already, with its interface.
+            // ENOLINK: the link was detached when its interface disappeared.
             Err(error) if error.raw_os_error() != Some(libc::ENOLINK) => {
                 return Err(error).with_context(|| format!("detach from {name}"));
             }
@@ -165,8 +164,8 @@ pub(super) fn detach(pins: &Path, name: &str) -> Result<()> {
     remove_if_there(&path).with_context(|| format!("remove {}", path.display()))
 }
 
-/// Renames the pin of an interface.
-pub(super) fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
+/// Renames the pin of an interface that was renamed.
+pub fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
     let (from, to) = (link_path(pins, from), link_path(pins, to));
     fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
 }

@@ -1,4 +1,4 @@
-//! Loading the program into the kernel, with the maps of a former load where they still fit.
+//! Loading the program into the kernel, with the maps of a former load if their layout is the same.
 
 use std::{
     ffi::OsString,
@@ -16,25 +16,25 @@ use synguard_common::{abi::ABI_VERSION, map_names};
 
 use crate::{
     OBJECT,
-    maps::{UnknownLayout, check_layout, errno, only_value, open_map},
+    pinned_map::{UnknownLayout, check_layout, errno, first_value, open_map},
     pins::{is_link, pin_path, remove_if_there, replace_pin},
 };
 
-/// Where maps are made ready that are to take the place of others, below the pins. Its name is no map's.
+/// Folder below the pins in which new maps wait until they replace those of another layout. No map has this name.
 const STAGE: &str = "staged";
 
 /// A program that the kernel has accepted, not yet attached or pinned.
 pub(super) struct LoadedProgram {
     ebpf: Ebpf,
     pins: PathBuf,
-    /// Maps of a former load that the program uses.
+    /// Names of the maps of a former load that the program uses.
     kept: Vec<&'static str>,
-    /// Whether the former load's maps are of another layout.
+    /// True if the maps of the former load have another layout, so that new ones are staged.
     stage: bool,
 }
 
-/// Loads the program. Maps pinned in `pins` are used if they were made by a loader of the same layout; the
-/// others are made anew, and nothing on bpffs changes before [`LoadedProgram::pin`].
+/// Loads the program. Maps pinned in `pins` are used if they have the layout of this version. All other maps are
+/// created. Nothing on bpffs changes before [`LoadedProgram::pin`].
 pub(super) fn load(pins: &Path, sources: u32) -> Result<LoadedProgram> {
     let compatible = compatible_maps(pins)?;
     let stage = compatible.is_none();
@@ -44,7 +44,7 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<LoadedProgram> {
     for name in &kept {
         loader.map_pin_path(map_names::in_object(name), pin_path(pins, name));
     }
-    // The loader fills every section that the program reads, also one that lives on in a map.
+    // The loader writes every global section that the program reads, including those that are kept in a pinned map.
     let values = global_values(pins, &kept)?;
     for (name, value) in &values {
         loader.override_global(name, value.as_slice(), true);
@@ -62,10 +62,10 @@ impl LoadedProgram {
         Ok(program.try_into()?)
     }
 
-    /// Pins the program and its new maps, replacing former pins of the same names. Returns where the maps are.
+    /// Pins the program and its new maps, replacing former pins of the same names. Returns the folder of the maps.
     ///
-    /// Maps of another layout are not replaced yet: a filter goes on with them, and they must still be there if
-    /// attaching fails. The new ones are pinned in a folder of their own until [`LoadedProgram::take_over`].
+    /// Maps of another layout are not replaced yet, because a running filter uses them and must go on if attaching
+    /// fails. In that case the new maps are pinned in a separate folder until [`LoadedProgram::take_over`].
     pub(super) fn pin(&mut self) -> Result<PathBuf> {
         let to = if self.stage { self.pins.join(STAGE) } else { self.pins.clone() };
         clear_stage(&self.pins)?;
@@ -82,18 +82,18 @@ impl LoadedProgram {
         Ok(to)
     }
 
-    /// Puts maps that wait for it in the place of those of another layout.
+    /// Replaces the maps of another layout by the staged ones.
     ///
-    /// CONFIG, which says what layout they are of, goes last: whoever is killed before leaves the old version
-    /// there, and the next to attach makes all maps anew.
+    /// CONFIG, which contains the version of the layout, is replaced last. If this process is killed before, the old
+    /// version remains, and the next attach creates all maps again.
     pub(super) fn take_over(&self) -> Result<()> {
         if !self.stage {
             return Ok(());
         }
         let stage = self.pins.join(STAGE);
         let (last, others): (Vec<_>, Vec<_>) =
-            entries(&stage)?.into_iter().partition(|name| name == map_names::CONFIG);
-        for old in entries(&self.pins)? {
+            file_names(&stage)?.into_iter().partition(|name| name == map_names::CONFIG);
+        for old in file_names(&self.pins)? {
             let is_link = old.to_str().is_some_and(is_link);
             if !is_link && old != STAGE && old != map_names::CONFIG && !others.contains(&old) {
                 let path = self.pins.join(old);
@@ -109,7 +109,7 @@ impl LoadedProgram {
     }
 }
 
-/// Removes maps that were to take the place of others and, as it turned out, did not.
+/// Removes staged maps that were never taken over.
 pub(super) fn clear_stage(pins: &Path) -> Result<()> {
     let stage = pins.join(STAGE);
     match fs::remove_dir_all(&stage) {
@@ -120,8 +120,8 @@ pub(super) fn clear_stage(pins: &Path) -> Result<()> {
     }
 }
 
-/// The names of what is in a folder.
-fn entries(folder: &Path) -> Result<Vec<OsString>> {
+/// Returns the names of the files in a folder.
+fn file_names(folder: &Path) -> Result<Vec<OsString>> {
     let names = fs::read_dir(folder).and_then(|all| all.map(|one| Ok(one?.file_name())).collect());
     names.with_context(|| format!("list {}", folder.display()))
 }
@@ -132,13 +132,13 @@ pub(super) fn open_program(pins: &Path) -> Result<Xdp> {
     Xdp::from_pin(&path, XdpAttachType::Interface).with_context(|| format!("open {}", path.display()))
 }
 
-/// The pinned maps that this program can go on using: those of a loader with the same layouts; `None` if there
-/// are such of another. The version in CONFIG speaks for all of them.
+/// Returns the names of the pinned maps that this program can use; `None` if they have another layout. The version in
+/// CONFIG holds for all maps.
 fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
     let Some(config) = open_map(pins, map_names::CONFIG)? else { return Ok(Some(Vec::new())) };
     if let Err(UnknownLayout(found)) = check_layout(config) {
         log::warn!(
-            "the pinned maps are of layout {found}, this program's is {ABI_VERSION}: counters and sources begin anew"
+            "the pinned maps are of layout {found}, this program's is {ABI_VERSION}: counters and sources start from zero"
         );
         return Ok(None);
     }
@@ -151,13 +151,13 @@ fn compatible_maps(pins: &Path) -> Result<Option<Vec<&'static str>>> {
     Ok(Some(kept))
 }
 
-/// What the maps that the program reads at their address hold, of those that are kept. Whoever loads holds the instance's
-/// locks, so it holds still.
+/// Returns the current contents of the global sections among the kept maps. The caller holds the instance's locks, so
+/// the contents do not change.
 fn global_values(pins: &Path, kept: &[&'static str]) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut values = Vec::new();
     for (name, _) in map_names::GLOBALS.into_iter().filter(|(name, _)| kept.contains(name)) {
         if let Some(map) = open_map(pins, name)? {
-            values.push((name, only_value(&map).with_context(|| format!("read {name}"))?));
+            values.push((name, first_value(&map).with_context(|| format!("read {name}"))?));
         }
     }
     Ok(values)

@@ -1,11 +1,14 @@
 //! Typed access to the pinned maps.
 
-use std::{collections::HashMap, io, path::Path};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, anyhow};
-use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, Map, MapData, PerCpuArray};
 use synguard_common::{
-    abi::{ABI_VERSION, Config, Counter, CpuState, DatapathEvent, PortSet},
+    abi::{ABI_VERSION, Config, Counter, CpuState, PortSet},
     admission::Admission,
     hold_cache::HoldCache,
     hyperloglog::HyperLogLog,
@@ -14,49 +17,44 @@ use synguard_common::{
     source::{SourceKey, SourceState},
     syn_cookie::config::SynCookieConfig,
 };
-use synguard_model::{
-    error::{ExitKind, failure},
-    snapshot::Counters,
-};
+use synguard_model::{settings::Settings, snapshot::Counters};
 
 use crate::{
     bpf_syscall,
-    pins::pin_path,
+    ip_lists::ListMaps,
+    pinned_map::{UnknownLayout, check_layout, open_map, open_required_map},
     table_scan::{self, Budget, Coverage},
 };
 
-/// The pinned maps of an instance.
-pub(super) struct Maps {
+/// The pinned filter of an instance.
+pub struct Datapath {
     config: Array<MapData, Config>,
     ports: Array<MapData, PortSet>,
     counters: PerCpuArray<MapData, Counter>,
     cpu_state: PerCpuArray<MapData, CpuState>,
-    held: PerCpuArray<MapData, HoldCache>,
+    hold_cache: PerCpuArray<MapData, HoldCache>,
     sources: MapData,
     prefixes: MapData,
-    distinct: Array<MapData, HyperLogLog>,
-    answering: Array<MapData, SynCookieConfig>,
+    cardinality: Array<MapData, HyperLogLog>,
+    pub(super) syn_cookies: Array<MapData, SynCookieConfig>,
+    /// Folder of the pins.
+    pub(super) pins: PathBuf,
 }
 
-impl Maps {
-    /// Opens the maps pinned in `pins`, or returns `None` if there are none.
+impl Datapath {
+    /// Opens the filter pinned in `pins`; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// If they cannot be opened, or are not synguard's.
-    pub(super) fn open(pins: &Path) -> Result<Option<Self>> {
+    /// If a map is missing or cannot be opened, or if the maps have the layout of another version.
+    pub fn open(pins: &Path) -> Result<Option<Self>> {
         let Some(config) = open_map(pins, map_names::CONFIG)? else { return Ok(None) };
-        // Before any other map is read as what it may not be.
+        // The layout is checked before any other map is read, because their types may differ.
         let config = check_layout(config).map_err(|UnknownLayout(found)| {
             let what = format!("the filter in {} is another version's", pins.display());
             anyhow!("{what} (layout {found}, not {ABI_VERSION}): attach again to take it over, or detach")
         })?;
-        let rest = |name| {
-            open_map(pins, name)?.with_context(|| {
-                let pins = pins.display();
-                format!("{pins} has no {name}: run `synguard detach` to clear it, then attach again")
-            })
-        };
+        let rest = |name| open_required_map(pins, name);
         Ok(Some(Self {
             config,
             ports: Array::try_from(Map::Array(rest(map_names::PORTS)?)).context("open PORTS")?,
@@ -64,62 +62,54 @@ impl Maps {
                 .context("open COUNTERS")?,
             cpu_state: PerCpuArray::try_from(Map::PerCpuArray(rest(map_names::CPU_STATE)?))
                 .context("open CPU_STATE")?,
-            held: PerCpuArray::try_from(Map::PerCpuArray(rest(map_names::HOLD_CACHE)?))
+            hold_cache: PerCpuArray::try_from(Map::PerCpuArray(rest(map_names::HOLD_CACHE)?))
                 .context("open HOLD_CACHE")?,
             sources: rest(map_names::SOURCES)?,
             prefixes: rest(map_names::PREFIXES)?,
-            distinct: Array::try_from(Map::Array(rest(map_names::CARDINALITY)?))
+            cardinality: Array::try_from(Map::Array(rest(map_names::CARDINALITY)?))
                 .context("open CARDINALITY")?,
-            answering: Array::try_from(Map::Array(rest(map_names::SYN_COOKIES)?))
+            syn_cookies: Array::try_from(Map::Array(rest(map_names::SYN_COOKIES)?))
                 .context("open SYN_COOKIES")?,
+            pins: pins.to_owned(),
         }))
     }
 
-    /// The settings in force.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn settings(&self) -> Result<(Config, Box<PortSet>)> {
+    /// Returns the settings in force and the time at which they disarm, in nanoseconds of CLOCK_MONOTONIC (0 means
+    /// never).
+    pub fn settings(&self) -> Result<(Settings, u64)> {
+        let (config, ports) = self.config()?;
+        Ok((Settings::from_abi(&config, &ports)?, config.disarm_at_ns))
+    }
+
+    /// Puts settings into force.
+    pub fn set_settings(&mut self, settings: &Settings, disarm_at_ns: u64) -> Result<()> {
+        let (config, ports): (Config, PortSet) = settings.to_abi();
+        let (before, _) = self.config()?;
+        // A new seed would invalidate the sketches and the count of distinct sources, so an existing one stays.
+        let hash_seed = if before.hash_seed == [0; 2] { random_seed()? } else { before.hash_seed };
+        self.set_config(&Config { disarm_at_ns, hash_seed, ..config }, &ports)
+    }
+
+    /// Returns CONFIG and PORTS.
+    pub(super) fn config(&self) -> Result<(Config, Box<PortSet>)> {
         let config = self.config.get(&0, 0).context("read CONFIG")?;
         let ports = self.ports.get(&0, 0).context("read PORTS")?;
         Ok((config, Box::new(ports)))
     }
 
-    /// Puts settings into force. The ports come first: when a set is narrowed, no packet meets the new rules
-    /// with the old ports.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be written.
-    pub(super) fn set_settings(&mut self, config: &Config, ports: &PortSet) -> Result<()> {
+    /// Writes PORTS, then CONFIG. In this order, no packet meets the new rules with the old ports when the set of
+    /// ports is narrowed.
+    pub(super) fn set_config(&mut self, config: &Config, ports: &PortSet) -> Result<()> {
         self.ports.set(0, ports, 0).context("write PORTS")?;
         self.config.set(0, config, 0).context("write CONFIG")
     }
 
-    /// How SYNs are answered.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn syn_cookie_config(&self) -> Result<SynCookieConfig> {
-        self.answering.get(&0, 0).context("read SYN_COOKIES")
+    /// Opens the operator's lists. A caller that changes them must hold the instance's lock for changes.
+    pub fn lists(&self) -> Result<ListMaps<'_>> {
+        ListMaps::open(&self.pins, self.config()?.0.hash_seed)
     }
 
-    /// Changes how SYNs are answered.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be written.
-    pub(super) fn set_syn_cookie_config(&mut self, answering: &SynCookieConfig) -> Result<()> {
-        self.answering.set(0, answering, 0).context("write SYN_COOKIES")
-    }
-
-    /// The counters of each CPU.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
+    /// Returns the counters of each CPU.
     pub(super) fn counters_by_cpu(&self) -> Result<Vec<Counters>> {
         let mut cpus = Vec::new();
         for &reason in Reason::ALL {
@@ -132,12 +122,8 @@ impl Maps {
         Ok(cpus)
     }
 
-    /// The counters, summed over the CPUs.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn counters(&self) -> Result<Counters> {
+    /// Returns the counters, summed over the CPUs.
+    pub fn counters(&self) -> Result<Counters> {
         let mut counters = Counters::default();
         for &reason in Reason::ALL {
             let per_cpu = self.counters.get(&reason.index(), 0).context("read COUNTERS")?;
@@ -148,125 +134,88 @@ impl Maps {
         Ok(counters)
     }
 
-    /// What each CPU keeps besides the counters.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
+    /// Returns the state of each CPU.
     pub(super) fn cpu_states(&self) -> Result<Vec<CpuState>> {
         Ok(self.cpu_state.get(&0, 0).context("read CPU_STATE")?.to_vec())
     }
 
-    /// What the CPUs keep besides the counters, summed: the counts are sums, the times the latest of any CPU,
-    /// the buckets meaningless and 0.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn cpu_state(&self) -> Result<CpuState> {
+    /// Returns the states of the CPUs, combined: counts are summed, of times the latest is taken, and the GCRA
+    /// times, which have no meaning across CPUs, are 0.
+    pub fn cpu_state(&self) -> Result<CpuState> {
         Ok(self.cpu_states()?.iter().fold(CpuState::default(), |sum, cpu| CpuState {
             events_sent: sum.events_sent + cpu.events_sent,
             events_suppressed: sum.events_suppressed + cpu.events_suppressed,
-            sources: add(sum.sources, &cpu.sources),
-            prefixes: add(sum.prefixes, &cpu.prefixes),
+            sources: combine(sum.sources, &cpu.sources),
+            prefixes: combine(sum.prefixes, &cpu.prefixes),
             ..sum
         }))
     }
 
-    /// The registers of the distinct count.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn registers(&self) -> Result<Box<HyperLogLog>> {
-        Ok(Box::new(self.distinct.get(&0, 0).context("read CARDINALITY")?))
+    /// Returns the registers of the count of distinct sources.
+    pub fn registers(&self) -> Result<Box<HyperLogLog>> {
+        Ok(Box::new(self.cardinality.get(&0, 0).context("read CARDINALITY")?))
     }
 
-    /// How many prefixes the table has room for.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel cannot be asked.
-    pub(super) fn prefixes_capacity(&self) -> Result<u32> {
+    /// Returns the capacity of the table of prefixes.
+    pub fn prefixes_capacity(&self) -> Result<u32> {
         Ok(self.prefixes.info().context("ask about PREFIXES")?.max_entries())
     }
 
-    /// How many sources the table has room for.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel cannot be asked.
-    pub(super) fn sources_capacity(&self) -> Result<u32> {
+    /// Returns the capacity of the table of sources.
+    pub fn sources_capacity(&self) -> Result<u32> {
         Ok(self.sources.info().context("ask about SOURCES")?.max_entries())
     }
 
-    /// What is known of a source.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be read.
-    pub(super) fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
-        let uncounted = self.uncounted()?;
+    /// Returns the entry of a source, if it has one.
+    pub fn source(&self, key: &SourceKey) -> Result<Option<SourceState>> {
+        let pending = self.pending_drops()?;
         let state: Option<SourceState> =
             bpf_syscall::lookup(self.sources.fd(), key).context("read SOURCES")?;
         Ok(state.map(|state| SourceState {
-            dropped: state.dropped + uncounted.get(key).copied().unwrap_or(0),
+            dropped: state.dropped + pending.get(key).copied().unwrap_or(0),
             ..state
         }))
     }
 
-    /// What is known of a prefix.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
+    /// Returns the entry of a prefix, if it has one.
     pub(super) fn prefix(&self, key: &SourceKey) -> Result<Option<SourceState>> {
         bpf_syscall::lookup(self.prefixes.fd(), key).context("read PREFIXES")
     }
 
-    /// SYNs dropped in the last tick or so that the entries of their sources do not count yet.
-    fn uncounted(&self) -> Result<HashMap<SourceKey, u64>> {
-        let mut uncounted = HashMap::new();
-        for slot in self.held()?.iter().flat_map(|held| &held.slots).filter(|slot| slot.pending != 0) {
-            *uncounted.entry(slot.source).or_default() += slot.pending;
+    /// Returns the SYNs dropped in about the last tick that the entries of their sources do not include yet.
+    fn pending_drops(&self) -> Result<HashMap<SourceKey, u64>> {
+        let mut pending = HashMap::new();
+        let caches = self.hold_caches()?;
+        for slot in caches.iter().flat_map(|cache| &cache.slots).filter(|slot| slot.pending != 0) {
+            *pending.entry(slot.source).or_default() += slot.pending;
         }
-        Ok(uncounted)
+        Ok(pending)
     }
 
-    /// What each CPU remembers of sources in hold.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn held(&self) -> Result<Vec<HoldCache>> {
-        Ok(self.held.get(&0, 0).context("read HOLD_CACHE")?.to_vec())
+    /// Returns the hold cache of each CPU.
+    pub(super) fn hold_caches(&self) -> Result<Vec<HoldCache>> {
+        Ok(self.hold_cache.get(&0, 0).context("read HOLD_CACHE")?.to_vec())
     }
 
-    /// Passes the sources in the table to `visit`, as [`table_scan::for_each`] does.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be read.
-    pub(super) fn for_each_source(
+    /// Passes the sources in the table to `visit`, in no order, until all were visited or the budget is used up.
+    /// Sources that appear or disappear during the scan may be missed.
+    pub fn for_each_source(
         &self,
         budget: Budget,
         mut visit: impl FnMut(&SourceKey, &SourceState),
     ) -> Result<Coverage> {
-        let uncounted = self.uncounted()?;
+        let pending = self.pending_drops()?;
         table_scan::for_each(&self.sources, budget, |key, state: &SourceState| {
             let mut state = *state;
-            state.dropped += uncounted.get(key).copied().unwrap_or(0);
+            state.dropped += pending.get(key).copied().unwrap_or(0);
             visit(key, &state);
         })
         .context("read SOURCES")
     }
 
-    /// The same for prefixes.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
-    pub(super) fn for_each_prefix(
+    /// Passes the /24 and /48 prefixes in the table to `visit`, under the same conditions as
+    /// [`Self::for_each_source`].
+    pub fn for_each_prefix(
         &self,
         budget: Budget,
         visit: impl FnMut(&SourceKey, &SourceState),
@@ -275,7 +224,7 @@ impl Maps {
     }
 }
 
-fn add(sum: Admission, cpu: &Admission) -> Admission {
+fn combine(sum: Admission, cpu: &Admission) -> Admission {
     Admission {
         insert_tat_ns: 0,
         promotion_tat_ns: 0,
@@ -287,80 +236,11 @@ fn add(sum: Admission, cpu: &Admission) -> Admission {
     }
 }
 
-/// The stream of events from the datapath. Only the controller reads it: each event is seen once.
-pub struct EventStream(RingBuf<MapData>);
-
-impl EventStream {
-    /// Opens the ring buffer pinned in `pins`.
-    ///
-    /// # Errors
-    ///
-    /// If it is not there.
-    pub fn open(pins: &Path) -> Result<Self> {
-        let map = open_map(pins, map_names::EVENTS)?.context("EVENTS is not pinned")?;
-        Ok(Self(RingBuf::try_from(Map::RingBuf(map)).context("open EVENTS")?))
-    }
-
-    /// The next event, if one is waiting.
-    pub fn read(&mut self) -> Option<DatapathEvent> {
-        loop {
-            let item = self.0.next()?;
-            // What is not an event of ours is skipped: the map is only as trustworthy as who else may write
-            // to bpffs.
-            if item.len() == size_of::<DatapathEvent>() {
-                // SAFETY: as many bytes as an DatapathEvent has, every bit pattern is one, and the read does not
-                // assume alignment.
-                return Some(unsafe { item.as_ptr().cast::<DatapathEvent>().read_unaligned() });
-            }
-        }
-    }
-}
-
-/// A layout that is not this program's: its version, as far as that can be told.
-pub(super) struct UnknownLayout(pub(super) String);
-
-/// CONFIG, if it and with it all maps are of the layout that this program knows.
-pub(super) fn check_layout(config: MapData) -> Result<Array<MapData, Config>, UnknownLayout> {
-    let unknown = || UnknownLayout("unknown".to_owned());
-    let config: Array<MapData, Config> = Array::try_from(Map::Array(config)).map_err(|_| unknown())?;
-    match config.get(&0, 0).map_err(|_| unknown())?.abi {
-        // 0 is a map that was made and never written: the loader died in between.
-        0 | ABI_VERSION => Ok(config),
-        other => Err(UnknownLayout(other.to_string())),
-    }
-}
-
-/// Opens a pinned map; `None` if nothing is pinned under that name.
-pub(super) fn open_map(pins: &Path, name: &str) -> Result<Option<MapData>> {
-    let path = pin_path(pins, name);
-    match MapData::from_pin(&path) {
-        Ok(map) => Ok(Some(map)),
-        Err(error) => match errno(&error) {
-            Some(libc::ENOENT) => Ok(None),
-            Some(libc::EPERM | libc::EACCES) => {
-                let path = path.display();
-                Err(failure(ExitKind::Privilege, format!("cannot open {path}: run as root (sudo)")))
-            }
-            _ => Err(error).with_context(|| format!("open {}", path.display())),
-        },
-    }
-}
-
-/// The bytes of the first value of a map.
-pub(super) fn only_value(map: &MapData) -> Result<Vec<u8>> {
-    let mut value = vec![0; map.info()?.value_size() as usize];
-    bpf_syscall::lookup_into(map.fd(), &0u32, value.as_mut_slice())?;
-    Ok(value)
-}
-
-/// The error number at the root of an aya error.
-pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-            return Some(code);
-        }
-        next = error.source();
-    }
-    None
+/// Returns a random secret from the kernel.
+fn random_seed() -> Result<[u64; 2]> {
+    let mut seed = [0u64; 2];
+    // SAFETY: the pointer is valid for as many bytes as are requested.
+    let got = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), size_of_val(&seed), 0) };
+    anyhow::ensure!(got == size_of_val(&seed) as isize, "the kernel gave no random numbers");
+    Ok(seed)
 }

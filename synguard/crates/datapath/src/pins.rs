@@ -1,4 +1,4 @@
-//! The names under which maps, programs and links are pinned, and how pins are replaced and removed.
+//! Names of the pins of maps, programs and links, and functions that replace and remove pins.
 
 use std::{
     fs, io,
@@ -6,51 +6,57 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use synguard_common::map_names;
 
-/// Links are pinned under this and the interface's name.
+/// Prefix of a link's pin; the interface's name follows.
 const PREFIX: &str = "link_";
 
-/// Where a map or program is pinned.
+/// Reports whether a filter is pinned in `pins`.
+pub fn is_pinned(pins: &Path) -> bool {
+    pins.join(map_names::CONFIG).exists()
+}
+
+/// Returns the path of a map's or program's pin.
 pub(super) fn pin_path(pins: &Path, name: &str) -> PathBuf {
     pins.join(name)
 }
 
-/// Whether a pin of this name is a link's.
+/// Reports whether a pin of this name belongs to a link.
 pub(super) fn is_link(file: &str) -> bool {
     file.starts_with(PREFIX)
 }
 
-/// The interface whose link has a pin of this name, if it is one's.
+/// Returns the interface whose link has a pin of this name; `None` if the pin belongs to no link.
 pub(super) fn link_interface(file: &str) -> Option<String> {
     file.strip_prefix(PREFIX).and_then(decode)
 }
 
-/// Where the link of an interface is pinned.
+/// Returns the path of the pin of an interface's link.
 pub(super) fn link_path(pins: &Path, name: &str) -> PathBuf {
     pins.join(format!("{PREFIX}{}", encode(name)))
 }
 
-/// A file name for an interface: bpffs allows no dots, which VLAN interfaces have in theirs.
+/// Returns a file name for an interface. bpffs allows no dots, but names of VLAN interfaces contain them.
 fn encode(name: &str) -> String {
     name.replace('%', "%25").replace('.', "%2e")
 }
 
-/// The interface of a file name that [`encode`] made.
+/// Returns the interface of a file name that [`encode`] made.
 fn decode(file: &str) -> Option<String> {
     let name = file.replace("%2e", ".").replace("%25", "%");
     (encode(&name) == file).then_some(name)
 }
 
-/// Pins under a name beside `path` and moves that over it, so that there is always one of the two.
+/// Creates a pin under a temporary name and renames it to `path`, so that a pin exists at any moment.
 pub(super) fn replace_pin(path: &Path, pin: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    // bpffs does not allow dots in names.
+    // bpffs allows no dots in names.
     let fresh = path.with_file_name(format!("{}_new", path.file_name().unwrap_or_default().display()));
     remove_if_there(&fresh).with_context(|| format!("remove {}", fresh.display()))?;
     pin(&fresh).with_context(|| format!("pin {}", fresh.display()))?;
     fs::rename(&fresh, path).with_context(|| format!("rename {} to {}", fresh.display(), path.display()))
 }
 
-/// Removes a file that may not exist.
+/// Removes a file if it exists.
 pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

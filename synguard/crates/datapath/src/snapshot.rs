@@ -1,4 +1,4 @@
-//! Takes a [`Snapshot`]: reads the filter's maps and the kernel's counts of TCP.
+//! Takes a [`Snapshot`] of the filter's maps and the kernel's TCP counters.
 
 use anyhow::Result;
 use synguard_common::hyperloglog::window;
@@ -8,11 +8,11 @@ use synguard_model::{cardinality, snapshot::Snapshot};
 use crate::Datapath;
 
 impl Datapath {
-    /// What there is to know at `at_ns`, now, in nanoseconds of CLOCK_MONOTONIC.
+    /// Reads all counters. `at_ns` is the present time in nanoseconds of CLOCK_MONOTONIC.
     ///
     /// # Errors
     ///
-    /// If the filter's maps cannot be read. What TCP counts may be missing.
+    /// If the filter's maps cannot be read. Missing TCP counters are not an error.
     pub fn snapshot(&self, at_ns: u64) -> Result<Snapshot> {
         let registers = self.registers()?;
         let current = window(at_ns);

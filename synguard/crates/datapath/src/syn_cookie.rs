@@ -1,4 +1,4 @@
-//! The maps by which the program is told to answer SYNs.
+//! The maps that control the program's SYN cookies.
 
 use std::collections::BTreeSet;
 
@@ -16,77 +16,70 @@ use synguard_common::{
 };
 use synguard_model::snapshot::Counters;
 
-use crate::{Datapath, maps::open_map};
+use crate::{Datapath, pinned_map::open_required_map};
 
 impl Datapath {
-    /// How SYNs are answered; all zeros if they are not, and were not.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read.
+    /// Returns the configuration of SYN cookies; all zeros if XDP sends none and never did.
     pub fn syn_cookie_config(&self) -> Result<SynCookieConfig> {
-        self.maps.syn_cookie_config()
+        self.syn_cookies.get(&0, 0).context("read SYN_COOKIES")
     }
 
-    /// Tells the program how to answer SYNs from now on, or with all zeros that it is not to. The kernel has to be ready
-    /// for it before it begins, and until after it has ended.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
-    pub fn set_syn_cookie_config(&mut self, answering: &SynCookieConfig) -> Result<()> {
-        let before = self.maps.syn_cookie_config()?;
-        // The map is not written as a whole at once: nothing is answered by half of the old and half of the new.
-        if answering.flags == 0 {
-            self.maps.set_syn_cookie_config(&SynCookieConfig { flags: 0, ..before })?;
+    /// Puts a configuration of SYN cookies into force; all zeros stop them. The kernel must accept cookies before XDP
+    /// sends the first one, and until after it has sent the last one.
+    pub fn set_syn_cookie_config(&mut self, config: &SynCookieConfig) -> Result<()> {
+        let before = self.syn_cookie_config()?;
+        // The map is not written atomically. Writing the flags separately, while they are 0, makes sure that no SYN
+        // meets a mixture of the old and the new configuration.
+        if config.flags == 0 {
+            self.write_syn_cookie_config(&SynCookieConfig { flags: 0, ..before })?;
         } else if before.flags == 0 {
-            self.maps.set_syn_cookie_config(&SynCookieConfig { flags: 0, ..*answering })?;
+            self.write_syn_cookie_config(&SynCookieConfig { flags: 0, ..*config })?;
         }
-        self.maps.set_syn_cookie_config(answering)
+        self.write_syn_cookie_config(config)
     }
 
-    /// Makes these the prefixes at which this host receives: SYNs to others are not answered.
+    fn write_syn_cookie_config(&mut self, config: &SynCookieConfig) -> Result<()> {
+        self.syn_cookies.set(0, config, 0).context("write SYN_COOKIES")
+    }
+
+    /// Replaces the set of prefixes at which this host receives. SYNs to other addresses get no cookie.
     ///
     /// # Errors
     ///
-    /// If the map cannot be written, or there are more than it has room for.
+    /// If the map cannot be written, or has no room for so many prefixes.
     pub fn set_local_addrs(&mut self, locals: &[IpNet]) -> Result<()> {
-        let map = open_map(&self.pins, map_names::LOCAL_ADDRS)?.context("LOCAL_ADDRS is not pinned")?;
+        let map = open_required_map(&self.pins, map_names::LOCAL_ADDRS)?;
         let mut map: LpmTrie<_, Halves, u64> =
             LpmTrie::try_from(Map::LpmTrie(map)).context("open LOCAL_ADDRS")?;
-        let wanted: BTreeSet<(u32, Halves)> = locals.iter().map(key).collect();
+        let wanted: BTreeSet<(u32, Halves)> = locals.iter().map(trie_key).collect();
         ensure!(
             wanted.len() <= map_names::LOCAL_ADDRS_MAX as usize,
             "this host has {} addresses, more than the {} there is room for",
             wanted.len(),
             map_names::LOCAL_ADDRS_MAX
         );
-        let mut there = BTreeSet::new();
+        let mut present = BTreeSet::new();
         for key in map.keys() {
             let key = key.context("read LOCAL_ADDRS")?;
-            there.insert((key.prefix_len(), key.data()));
+            present.insert((key.prefix_len(), key.data()));
         }
-        for &(length, address) in there.difference(&wanted) {
+        for &(length, address) in present.difference(&wanted) {
             map.remove(&Key::new(length, address)).context("write LOCAL_ADDRS")?;
         }
-        for &(length, address) in wanted.difference(&there) {
+        for &(length, address) in wanted.difference(&present) {
             map.insert(&Key::new(length, address), 0, 0).context("write LOCAL_ADDRS")?;
         }
         Ok(())
     }
 
-    /// SYNs to guarded ports that each CPU has seen.
-    ///
-    /// # Errors
-    ///
-    /// If the counters cannot be read.
+    /// Returns the number of SYNs to guarded ports that each CPU has received.
     pub fn syns_by_cpu(&self) -> Result<Vec<u64>> {
-        Ok(self.maps.counters_by_cpu()?.iter().map(Counters::guarded_syns).collect())
+        Ok(self.counters_by_cpu()?.iter().map(Counters::guarded_syns).collect())
     }
 }
 
-/// A prefix as the map has it: IPv4 in mapped form.
-fn key(net: &IpNet) -> (u32, Halves) {
+/// Returns a prefix in the form of the map, with IPv4 in its IPv4-mapped form.
+fn trie_key(net: &IpNet) -> (u32, Halves) {
     let (octets, length) = match net {
         IpNet::V4(net) => (net.addr().to_ipv6_mapped().octets(), 96 + u32::from(net.prefix_len())),
         IpNet::V6(net) => (net.addr().octets(), u32::from(net.prefix_len())),

@@ -1,4 +1,4 @@
-//! What was read from the maps about one address.
+//! Contents of the maps about one address, as `synguard why` reads them.
 
 use synguard_common::{
     abi::{Config, PortSet},
@@ -11,57 +11,54 @@ use synguard_common::{
     syn_cookie::{config::SynCookieConfig, prefix_limit},
 };
 
-/// What was read about one address.
+/// Contents of the maps about one address.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// The address.
     pub address: Halves,
-    /// The settings.
     pub config: Config,
     /// The guarded ports.
     pub ports: PortSet,
-    /// The entries of the allowlist that cover the address, in the order in which they are asked.
+    /// Entries of the allowlist that cover the address, in the order in which the program looks them up.
     pub allow: Vec<(Prefix, ListEntry)>,
-    /// The entries of the blocklist that cover it, likewise.
+    /// Entries of the blocklist that cover the address, in the same order.
     pub block: Vec<(Prefix, ListEntry)>,
-    /// Its source's entry, if there is one.
+    /// Table entry of the address's source, if there is one.
     pub source: Option<SourceState>,
-    /// The sketch's cells of its source.
+    /// Cells of the source in the count-min sketch.
     pub source_cells: [u16; ROWS],
-    /// Its network's entry, if there is one.
-    pub network: Option<SourceState>,
-    /// The sketch's cells of its network.
+    /// Table entry of the address's prefix (/24 or /48), if there is one.
+    pub prefix: Option<SourceState>,
+    /// Cells of the prefix in the count-min sketch.
     pub prefix_cells: [u16; ROWS],
-    /// How SYNs are answered.
-    pub answering: SynCookieConfig,
-    /// The cell that says whether its source counts as proven.
+    pub syn_cookies: SynCookieConfig,
+    /// Cell that shows whether the source is validated.
     pub validated_cell: u32,
-    /// What each CPU has to say.
+    /// State of each CPU.
     pub cpus: Vec<PerCpu>,
 }
 
-/// What one CPU keeps for itself.
+/// State that one CPU keeps for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerCpu {
-    /// Who gets an entry among the sources.
+    /// Admission to the table of sources.
     pub sources: Admission,
-    /// Who gets one among the networks.
-    pub networks: Admission,
-    /// Its memory of sources in hold, where this one would be.
-    pub held: HoldSlot,
-    /// The bucket of its answers.
+    /// Admission to the table of prefixes.
+    pub prefixes: Admission,
+    /// Slot of the hold cache at the index of the source.
+    pub hold_slot: HoldSlot,
+    /// GCRA time of the CPU's SYN cookies.
     pub cookie_tat_ns: u64,
-    /// The buckets of its answers to the network.
+    /// GCRA times of the prefix's SYN cookies.
     pub prefix_tats: [u32; prefix_limit::ROWS],
 }
 
-/// The key of an address among the sources.
+/// Returns the key of an address's source in the table of sources.
 pub const fn source_key(address: Halves, config: &Config) -> SourceKey {
     let mask = if addr::is_v4_mapped(address) { addr::mask(128) } else { config.source_mask_v6 };
     SourceKey { address: addr::apply(address, mask) }
 }
 
-/// The key of an address among the prefixes.
+/// Returns the key of an address's prefix in the table of prefixes.
 pub const fn prefix_key(address: Halves) -> SourceKey {
     let mask = if addr::is_v4_mapped(address) { addr::PREFIX_V4 } else { addr::PREFIX_V6 };
     SourceKey { address: addr::apply(address, mask) }

@@ -28,7 +28,7 @@ use self::{bloom::ListBloom, table::ListTable};
 pub use self::{lookup::PrefixLookup, prefix_entry::PrefixEntry};
 use crate::{
     bpf_syscall,
-    maps::open_map,
+    pinned_map::{open_map, open_required_map},
     pins::{pin_path, replace_pin},
 };
 
@@ -59,12 +59,7 @@ impl<'a> ListMaps<'a> {
     ///
     /// If they are not there.
     pub fn open(pins: &'a Path, seed: Halves) -> Result<Self> {
-        let open = |name| {
-            open_map(pins, name)?.with_context(|| {
-                let pins = pins.display();
-                format!("{pins} has no {name}: run `synguard detach` to clear it, then attach again")
-            })
-        };
+        let open = |name| open_required_map(pins, name);
         Ok(Self {
             lists: Array::try_from(Map::Array(open(map_names::LISTS)?)).context("open LISTS")?,
             listed: PerCpuArray::try_from(Map::PerCpuArray(open(map_names::LIST_CACHE)?))

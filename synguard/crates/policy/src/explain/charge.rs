@@ -37,7 +37,7 @@ pub struct View {
 impl View {
     /// What a CPU knows of the source that an address belongs to.
     pub(crate) fn of_source(read: &Inspection, cpu: &PerCpu) -> Self {
-        let mut held = cpu.held;
+        let mut held = cpu.hold_slot;
         let uncounted = held.take_pending(&source_key(read.address, &read.config));
         Self { entry: read.source, cells: read.source_cells, admission: cpu.sources, uncounted }
     }

@@ -253,13 +253,13 @@ fn prefix(read: &Inspection, now_ns: u64) -> Rule {
         let text = "networks are not limited (prefix-rate is 0)".to_owned();
         return Rule { name: "prefix", text, figures: Value::Null };
     }
-    let rule = bucket("prefix", read.network.as_ref(), limit, now_ns);
+    let rule = bucket("prefix", read.prefix.as_ref(), limit, now_ns);
     Rule { text: format!("{}: {}", display_prefix(&prefix_key(read.address)), rule.text), ..rule }
 }
 
 /// Answered is only what nothing else has anything against.
 fn answer(read: &Inspection, now_ns: u64) -> Rule {
-    let answering = &read.answering;
+    let answering = &read.syn_cookies;
     let name = "answer";
     if !answering.is_on(now_ns) {
         let text = "SYNs are not answered in the driver".to_owned();

@@ -34,9 +34,9 @@ fn read() -> Inspection {
         block: Vec::new(),
         source: None,
         source_cells: [0; 2],
-        network: None,
+        prefix: None,
         prefix_cells: [0; 2],
-        answering: SynCookieConfig::default(),
+        syn_cookies: SynCookieConfig::default(),
         validated_cell: 0,
         cpus: vec![PerCpu::default(); 2],
     }
@@ -129,7 +129,7 @@ fn what_would_pass_is_answered_while_that_is_on() {
         lease_until_ns: NOW + 1,
         ..SynCookieConfig::default()
     };
-    let on = Inspection { answering, ..read() };
+    let on = Inspection { syn_cookies: answering, ..read() };
     assert_eq!(reasons(&on), [(Reason::SynCookieSent, vec![0, 1])]);
     assert_eq!(
         text(&on, "answer"),
@@ -142,7 +142,7 @@ fn what_would_pass_is_answered_while_that_is_on() {
     spent.cpus[1].cookie_tat_ns = NOW + SECOND / 5;
     assert_eq!(reasons(&spent), [(Reason::SynCookieSent, vec![0]), (Reason::CookieRateExceeded, vec![1])]);
     let mut first = on.clone();
-    first.answering.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
+    first.syn_cookies.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);
     let hash = hash::mix(read().address, first.config.hash_seed);
     let proven =
@@ -156,7 +156,7 @@ fn what_would_pass_is_answered_while_that_is_on() {
         assert_eq!(reasons(&monitor), [(expected, vec![0, 1])]);
     }
     let mut over = on;
-    over.answering.lease_until_ns = NOW;
+    over.syn_cookies.lease_until_ns = NOW;
     assert_eq!(reasons(&over), [(Reason::SynPassed, vec![0, 1])]);
     assert_eq!(text(&over, "answer"), "SYNs are not answered in the driver");
 }

@@ -47,7 +47,7 @@ pub fn decide(read: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -
     let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
     let watched = config.has(FLAG_MONITOR) || disarmed;
     let reason = match decision.reason {
-        passing @ (Reason::SynPassed | Reason::Untracked) if read.answering.is_on(now_ns) => {
+        passing @ (Reason::SynPassed | Reason::Untracked) if read.syn_cookies.is_on(now_ns) => {
             match syn_cookie::judge(read, cpu, now_ns) {
                 Reason::SynCookieSent if watched => passing,
                 answered => answered,
@@ -74,13 +74,13 @@ fn undisguised(read: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) 
         return Decision::of(Reason::Unconfigured);
     }
     let key = source_key(read.address, config);
-    let mut held = cpu.held;
+    let mut held = cpu.hold_slot;
     if held.hit(&key, now_ns) {
         return Decision { source: Some(Charged::Held), ..Decision::of(Reason::Hold) };
     }
     let source = View::of_source(read, cpu).charge(config.syn_limit(), config.hold_ns, now_ns);
     let network = || {
-        let (entry, cells, admission) = (read.network, read.prefix_cells, cpu.networks);
+        let (entry, cells, admission) = (read.prefix, read.prefix_cells, cpu.prefixes);
         View { entry, cells, admission, uncounted: 0 }.charge(config.prefix_limit(), 0, now_ns)
     };
     let passing = match source {

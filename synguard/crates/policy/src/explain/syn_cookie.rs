@@ -18,14 +18,14 @@ pub(super) fn judge(read: &Inspection, cpu: &PerCpu, now_ns: u64) -> Reason {
 
 /// Whether its source has returned a cookie lately.
 pub(super) const fn is_proven(read: &Inspection, now_ns: u64) -> bool {
-    let Inspection { address, config, answering, validated_cell, .. } = read;
+    let Inspection { address, config, syn_cookies: answering, validated_cell, .. } = read;
     let hash = hash::mix(source_key(*address, config).address, config.hash_seed);
     answering.validated_ns != 0
         && validated_sources::is_valid(*validated_cell, hash, answering.validated_ns, now_ns)
 }
 
 fn refusal(read: &Inspection, cpu: &PerCpu, now_ns: u64) -> Option<Reason> {
-    let answering = &read.answering;
+    let answering = &read.syn_cookies;
     if answering.has(SYN_COOKIE_REQUIRE_RETRANSMIT) {
         return Some(Reason::FirstSyn);
     }
