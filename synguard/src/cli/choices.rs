@@ -1,42 +1,13 @@
-//! Flags whose value is one of a few names, each with a line of help.
+//! Flags that take one of a few names, each with a line of help, apart from those that are settings.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use synguard_model::{
-    list_entry::Scope,
-    settings::{Cookies, FirstSyn, Mode},
-};
+use synguard_model::list_entry::Scope;
 use synguard_top::sources::Sort;
-
-pub(super) fn cookies() -> impl TypedValueParser<Value = Cookies> {
-    choice(Cookies::ALL, Cookies::name, |value| match value {
-        Cookies::Auto => "The kernel's first, and in the driver when those are not enough",
-        Cookies::Kernel => "Raise `net.ipv4.tcp_syncookies`: the kernel answers with SYN cookies",
-        Cookies::Xdp => "Answer in the driver",
-        Cookies::Off => "Leave the kernel's setting alone",
-    })
-}
-
-pub(super) fn first_syn() -> impl TypedValueParser<Value = FirstSyn> {
-    choice(FirstSyn::ALL, FirstSyn::name, |value| match value {
-        FirstSyn::Auto => {
-            "While that is so, a SYN that is new is dropped, and answered when it is sent again"
-        }
-        FirstSyn::Off => "Those over `answer-rate` are dropped, whichever they are",
-    })
-}
-
-pub(super) fn mode() -> impl TypedValueParser<Value = Mode> {
-    choice(Mode::ALL, Mode::name, |value| match value {
-        Mode::Auto => "In the driver where it can, or else in the generic path",
-        Mode::Native => "In the driver, or not at all",
-        Mode::Generic => "In the kernel's generic path: slower, with any driver",
-    })
-}
 
 pub(super) fn scope() -> impl TypedValueParser<Value = Scope> {
     choice(Scope::ALL, Scope::name, |value| match value {
         Scope::All => "Every packet",
-        Scope::Syn => "SYNs only: connections that are there go on",
+        Scope::Syn => "SYNs only: established connections continue",
     })
 }
 
@@ -55,7 +26,7 @@ fn choice<T: Copy + Send + Sync + 'static, const N: usize>(
 ) -> impl TypedValueParser<Value = T> {
     let values = all.map(|value| PossibleValue::new(name(value)).help(help(value)));
     PossibleValuesParser::new(values).try_map(move |given| {
-        // The parser has let no other name pass.
+        // The parser has refused every other name.
         all.into_iter().find(|value| name(*value) == given).ok_or("not one of the values")
     })
 }
@@ -80,10 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_gives_its_value() {
-        assert!(accepts(cookies(), Cookies::ALL, Cookies::name));
-        assert!(accepts(first_syn(), FirstSyn::ALL, FirstSyn::name));
-        assert!(accepts(mode(), Mode::ALL, Mode::name));
+    fn names_give_their_values() {
         assert!(accepts(scope(), Scope::ALL, Scope::name));
         assert!(accepts(sort(), Sort::ALL, Sort::label));
     }

@@ -12,16 +12,16 @@ use clap_complete::Shell;
 use synguard_kernel::instance::Instance;
 use synguard_model::{
     duration,
-    settings::{MAX_LIST, MAX_SOURCES, Mode, parse_bool, parse_confirm, parse_instance, parse_interface},
+    settings::{Key, parse_confirm, parse_instance, parse_interface},
 };
 use synguard_top::sources::Sort;
 
 pub use self::{
     lists::{AddArgs, EntryArgs, ImportArgs, ListCommand},
     render::{completions, man, usage_line},
-    settings::SettingsArgs,
+    settings::SettingFlags,
 };
-use crate::config::{DEFAULT_PATH, Layer};
+use crate::config::DEFAULT_PATH;
 
 /// A macro because `concat!` takes no constants.
 macro_rules! examples {
@@ -76,11 +76,16 @@ const SET_EXAMPLES: &str = "\
 Examples:
   synguard set syn-rate=200
   synguard set syn-rate=1000 syn-burst=5000 hold=1m
-  synguard set ports=80,443,8000-8010 monitor=false
+  synguard set ports=80,443,8000-8010 monitor=false";
 
-Keys: syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6,
-prefix-rate, distinct-limit, cookies, answer-rate, answer-network-rate, keep-options, first-syn,
-check-acks, each with the values of the `attach` flag of that name.";
+/// Returns what follows the options in the help of `set`.
+fn set_help() -> String {
+    let keys: Vec<_> = Key::live().map(Key::name).collect();
+    format!(
+        "{SET_EXAMPLES}\n\nKeys: {}.\nEach takes the values of the `attach` flag of that name.",
+        keys.join(", ")
+    )
+}
 
 /// Drops excess SYNs per source in the network driver, before they cost the server anything.
 #[derive(Clone, Debug, Parser)]
@@ -144,7 +149,7 @@ pub enum Command {
     )]
     Why(WhyArgs),
     /// Change settings of the attached filter: all of those given, or on an error none
-    #[command(after_help = SET_EXAMPLES)]
+    #[command(after_help = set_help())]
     Set {
         /// Settings and their new values
         #[arg(value_name = "KEY=VALUE", required = true, value_parser = Assignment::parse)]
@@ -256,37 +261,18 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = ATTACH_EXAMPLES)]
 pub struct AttachArgs {
-    /// Interfaces to attach to; may be left out if the configuration file names some
-    #[arg(value_name = "IFACE", value_parser = parse_interface)]
-    pub interfaces: Vec<String>,
     /// Configuration file.
     #[arg(long, value_name = "FILE", help = format!("Configuration file [default: {DEFAULT_PATH}, if there is one]"))]
     pub config: Option<PathBuf>,
-    /// How to attach: in the driver (native), in the kernel's slower generic path, or native where the driver
-    /// can and else generic [default: auto]
-    #[arg(long, value_parser = choices::mode())]
-    pub mode: Option<Mode>,
     /// Undo everything unless `synguard confirm` comes within this time (1s to 1d)
     #[arg(long, value_name = "DUR", value_parser = parse_confirm)]
     pub confirm: Option<Duration>,
     /// Attach and return: the filter works by itself until `synguard detach`
     #[arg(long)]
     pub no_control: bool,
-    /// Leave the filter attached when the controller is stopped
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_bool)]
-    pub keep_on_exit: Option<bool>,
-    /// Capacity of the table of sources.
-    #[arg(long, value_name = "N", value_parser = |text: &str| MAX_SOURCES.parse::<u32>(text),
-        help = format!("How many sources are tracked at once: {MAX_SOURCES} [default: 262144]"))]
-    pub max_sources: Option<u32>,
-    /// Capacity of the operator's lists.
-    #[arg(long, value_name = "N", value_parser = |text: &str| MAX_LIST.parse::<u32>(text),
-        help = format!("How many entries the blocklist and the allowlist may each have: {MAX_LIST} [default: 2097152]"))]
-    pub max_list: Option<u32>,
-    /// Live settings to begin with.
+    /// Settings to begin with, and interfaces.
     #[command(flatten)]
-    pub settings: SettingsArgs,
+    pub settings: SettingFlags,
 }
 
 /// One `KEY=VALUE` of `set`; neither side is checked yet, see [`synguard_model::settings::Settings::set_all`].
@@ -309,21 +295,6 @@ impl Global {
     /// Where the chosen instance keeps its things.
     pub fn instance(&self) -> Instance {
         Instance::new(&self.name, &self.bpffs, &self.run_dir, &self.state_dir)
-    }
-}
-
-impl AttachArgs {
-    /// What the flags say, to be laid over the configuration file.
-    pub(crate) fn layer(&self) -> Layer {
-        let Self { interfaces, mode, keep_on_exit, max_sources, max_list, settings, .. } = self;
-        Layer {
-            settings: settings.patch(),
-            interfaces: (!interfaces.is_empty()).then(|| interfaces.clone()),
-            mode: *mode,
-            max_sources: *max_sources,
-            max_list: *max_list,
-            keep_on_exit: *keep_on_exit,
-        }
     }
 }
 

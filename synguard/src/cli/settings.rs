@@ -1,121 +1,110 @@
-//! The live settings as flags of `attach`.
+//! The settings as flags of `attach`, made from the table of settings.
 
-use std::time::Duration;
-
-use clap::Args;
-use synguard_model::{
-    ports::Ports,
-    settings::{
-        ANSWER_NETWORK_RATE, ANSWER_RATE, Cookies, DISTINCT_LIMIT, FirstSyn, HOLD, PREFIX_RATE, Patch,
-        SOURCE_PREFIX_V6, SYN_BURST, SYN_RATE, parse_bool, parse_hold, parse_ports,
-    },
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches,
+    builder::{PossibleValue, PossibleValuesParser, ValueParser},
+    error::ErrorKind,
 };
+use synguard_model::settings::{ChoiceName, INTERFACE_SEPARATOR, Key, Patch, RenamedKey, Syntax, ValueError};
 
-use super::choices;
+/// Heading of the live settings in the help.
+const LIVE_HEADING: &str = "Settings (also changed later with `synguard set`)";
 
-/// The live settings as flags of `attach`.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Settings (also changed later with `synguard set`)")]
-pub struct SettingsArgs {
-    /// SYNs a second from one source.
-    #[arg(long, value_name = "N", value_parser = |text: &str| SYN_RATE.parse::<u32>(text),
-        help = format!("SYNs a second that one source may send: {SYN_RATE} [default: 100]"))]
-    pub syn_rate: Option<u32>,
-    /// SYNs at once from one source.
-    #[arg(long, value_name = "N", value_parser = |text: &str| SYN_BURST.parse::<u32>(text),
-        help = format!("SYNs that one source may send at once: {SYN_BURST} [default: twice the rate]"))]
-    pub syn_burst: Option<u32>,
-    /// How long a source over its rate stays dropped.
-    #[arg(long, value_name = "DUR", value_parser = parse_hold,
-        help = format!("How long the SYNs of a source over its rate stay dropped: {HOLD} [default: 10s]"))]
-    pub hold: Option<Duration>,
-    /// TCP ports to guard: `all`, or a list such as 80,443,8000-8010 [default: all]
-    #[arg(long, value_name = "LIST|all", value_parser = parse_ports)]
-    pub ports: Option<Ports>,
-    /// Count what would be dropped, and drop nothing
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_bool)]
-    pub monitor: Option<bool>,
-    /// Also drop combinations of TCP flags that no host sends
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_bool)]
-    pub drop_bad_flags: Option<bool>,
-    /// How much of an IPv6 address is the source.
-    #[arg(long, value_name = "N", value_parser = |text: &str| SOURCE_PREFIX_V6.parse::<u8>(text),
-        help = format!("Leading bits of an IPv6 address that make one source: {SOURCE_PREFIX_V6} [default: 64]"))]
-    pub source_prefix_v6: Option<u8>,
-    /// SYNs a second from one network.
-    #[arg(long, value_name = "N", value_parser = |text: &str| PREFIX_RATE.parse::<u32>(text),
-        help = format!("SYNs a second that all of a /24 or IPv6 /48 may send together: {PREFIX_RATE} [default: 0]"))]
-    pub prefix_rate: Option<u32>,
-    /// Distinct sources from which on a flood is distributed.
-    #[arg(long, value_name = "N", value_parser = |text: &str| DISTINCT_LIMIT.parse::<u32>(text),
-        help = format!("Sources of SYNs a second above which a flood counts as distributed: {DISTINCT_LIMIT} [default: 4096]"))]
-    pub distinct_limit: Option<u32>,
-    /// What is done about a distributed flood: have the kernel answer with SYN cookies (kernel), answer in the driver
-    /// (xdp), begin with the kernel and go on in the driver when that is not enough (auto), or nothing (off)
-    /// [default: auto]
-    #[arg(long, value_parser = choices::cookies())]
-    pub cookies: Option<Cookies>,
-    /// Answers a second in all.
-    #[arg(long, value_name = "N", value_parser = |text: &str| ANSWER_RATE.parse::<u32>(text),
-        help = format!("SYNs a second that are answered in the driver at most: {ANSWER_RATE} [default: 1000000]"))]
-    pub answer_rate: Option<u32>,
-    /// Answers a second to one network.
-    #[arg(long, value_name = "N", value_parser = |text: &str| ANSWER_NETWORK_RATE.parse::<u32>(text),
-        help = format!("Of these, to addresses of one /24 or IPv6 /48: {ANSWER_NETWORK_RATE} [default: 10000]"))]
-    pub answer_network_rate: Option<u32>,
-    /// Raise net.ipv4.tcp_timestamps to 2 while it answers, so that connections keep window scaling and SACK
-    /// [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_bool)]
-    pub keep_options: Option<bool>,
-    /// When more SYNs come than may be answered: drop each new one, and answer it when it is sent again (auto), or
-    /// drop those that are too many (off) [default: auto]
-    #[arg(long, value_parser = choices::first_syn())]
-    pub first_syn: Option<FirstSyn>,
-    /// Drop ACKs that return no valid cookie while it answers [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_bool)]
-    pub check_acks: Option<bool>,
+/// The settings given as flags.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingFlags {
+    pub patch: Patch,
+    /// The old names among the flags.
+    pub renamed: Vec<RenamedKey>,
 }
 
-impl SettingsArgs {
-    /// The settings that were given.
-    pub(crate) fn patch(&self) -> Patch {
-        let Self {
-            syn_rate,
-            syn_burst,
-            hold,
-            ports,
-            monitor,
-            drop_bad_flags,
-            source_prefix_v6,
-            prefix_rate,
-            distinct_limit,
-            cookies,
-            answer_rate,
-            answer_network_rate,
-            keep_options,
-            first_syn,
-            check_acks,
-        } = self.clone();
-        Patch {
-            syn_rate,
-            syn_burst,
-            hold,
-            ports,
-            monitor,
-            drop_bad_flags,
-            source_prefix_v6,
-            prefix_rate,
-            distinct_limit,
-            cookies,
-            answer_rate,
-            answer_network_rate,
-            keep_options,
-            first_syn,
-            check_acks,
-        }
+impl Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        let (at_attach, live) = (Key::at_attach(), Key::live());
+        command.args(at_attach.chain(live).flat_map(|key| [Some(flag(key)), old_flag(key)]).flatten())
     }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        for &key in Key::ALL {
+            let renamed = key.old_name().map(|old| RenamedKey { old, key });
+            for (id, renamed) in [(Some(key.name()), None), (key.old_name(), renamed)] {
+                let Some(values) = id.and_then(|id| matches.get_many::<String>(id)) else { continue };
+                let values: Vec<_> = values.map(String::as_str).collect();
+                let text = values.join(INTERFACE_SEPARATOR);
+                // The flag's parser has accepted it.
+                self.patch.put(key, &text).map_err(|error| Error::raw(ErrorKind::InvalidValue, error))?;
+                self.renamed.extend(renamed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the flag of a setting; interfaces are positional.
+fn flag(key: Key) -> Arg {
+    let heading = key.is_live().then_some(LIVE_HEADING);
+    let arg = value(Arg::new(key.name()), key).help_heading(heading);
+    let (help, details) = (help(key), details(key));
+    let arg = if details.is_empty() { arg } else { arg.long_help(format!("{help}\n\n{details}")) };
+    let arg = arg.help(help);
+    if key == Key::Interfaces { arg } else { arg.long(key.name()) }
+}
+
+/// Returns the flag with a setting's old name, which the help does not show.
+fn old_flag(key: Key) -> Option<Arg> {
+    let old = key.old_name()?;
+    Some(value(Arg::new(old), key).long(old).hide(true).conflicts_with(key.name()))
+}
+
+/// Adds the name and the parser of the setting's values.
+fn value(arg: Arg, key: Key) -> Arg {
+    let arg = match key.syntax() {
+        Syntax::Number(_) => arg.value_name("N"),
+        Syntax::Duration(_) => arg.value_name("DUR"),
+        Syntax::Ports => arg.value_name("LIST|all"),
+        Syntax::Interfaces => arg.value_name("IFACE").num_args(0..).action(ArgAction::Append),
+        // Such a flag takes no value after a space, so that an interface may follow it.
+        Syntax::Boolean => {
+            arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true")
+        }
+        Syntax::Choice(names) => return arg.value_name(key.value_name()).value_parser(choices(names)),
+    };
+    arg.value_parser(ValueParser::new(move |text: &str| -> Result<String, ValueError> {
+        Patch::default().put(key, text).map(|()| text.to_owned())
+    }))
+}
+
+fn choices(names: &'static [ChoiceName]) -> PossibleValuesParser {
+    PossibleValuesParser::new(names.iter().map(|choice| PossibleValue::new(choice.name).help(choice.help())))
+}
+
+/// Returns the help of a flag: a line with range and default.
+fn help(key: Key) -> String {
+    let range = match key.syntax() {
+        Syntax::Number(range) => format!(": {range}"),
+        Syntax::Duration(range) => format!(": {range}"),
+        Syntax::Boolean | Syntax::Ports | Syntax::Interfaces | Syntax::Choice(_) => String::new(),
+    };
+    let default = match key {
+        Key::Interfaces => String::new(),
+        _ => format!(" [default: {}]", key.default_text()),
+    };
+    format!("{}{range}{default}", key.summary())
+}
+
+/// Returns the further paragraphs of the setting's documentation.
+fn details(key: Key) -> String {
+    key.paragraphs().split_off(1).join("\n\n")
 }

@@ -5,7 +5,7 @@ use synguard_common::map_names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 use synguard_model::{
     duration,
     ports::Ports,
-    settings::{Cookies, FirstSyn, Key, Patch, Settings},
+    settings::{AttachMode, Cookies, DropFirstSyn, Key, Patch, Settings},
 };
 
 use super::*;
@@ -25,12 +25,12 @@ fn attach(line: &str) -> AttachArgs {
 }
 
 #[test]
-fn the_definition_is_consistent() {
+fn definition_is_consistent() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn an_instance_has_its_directories() {
+fn instances_have_their_directories() {
     let global = parse("status").expect("valid").global;
     assert_eq!(global.instance().state, Path::new("/var/lib/synguard/default"));
     assert_eq!(global.instance().run, Path::new("/run/synguard/default"));
@@ -44,7 +44,7 @@ fn an_instance_has_its_directories() {
 }
 
 #[test]
-fn every_command_of_the_contract_is_there() {
+fn commands_of_the_contract_exist() {
     for line in [
         "attach eth0",
         "attach eth0 eth1 --no-control --config /x --mode generic --confirm 60s",
@@ -90,47 +90,69 @@ fn every_command_of_the_contract_is_there() {
 }
 
 #[test]
-fn attach_flags_become_a_layer() {
-    assert_eq!(attach("").layer(), Layer::default());
+fn attach_flags_become_a_patch() {
+    assert_eq!(attach("").settings, SettingFlags::default());
     let args = attach(
         "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 \
          --syn-rate 7 --syn-burst 9 --hold 1m \
          --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --distinct-limit 900 \
-         --cookies off --answer-rate 0 --answer-network-rate 50 --keep-options=false --first-syn off --check-acks \
-         --confirm 1m30s",
+         --cookies off --syn-cookie-rate 0 --syn-cookie-prefix-rate 50 --syn-cookie-options=false \
+         --drop-first-syn off --check-acks --confirm 1m30s",
     );
     assert_eq!(args.confirm, Some(Duration::from_secs(90)));
-    let layer = args.layer();
     assert_eq!(
-        layer,
-        Layer {
-            settings: Patch {
-                syn_rate: Some(7),
-                syn_burst: Some(9),
-                hold: Some(Duration::from_secs(60)),
-                ports: Ports::from_ports([80, 443]),
-                monitor: Some(false),
-                drop_bad_flags: Some(true),
-                source_prefix_v6: Some(56),
-                prefix_rate: Some(500),
-                distinct_limit: Some(900),
-                cookies: Some(Cookies::Off),
-                answer_rate: Some(0),
-                answer_network_rate: Some(50),
-                keep_options: Some(false),
-                first_syn: Some(FirstSyn::Off),
-                check_acks: Some(true),
-            },
+        args.settings.patch,
+        Patch {
+            syn_rate: Some(7),
+            syn_burst: Some(9),
+            hold: Some(Duration::from_secs(60)),
+            ports: Ports::from_ports([80, 443]),
+            monitor: Some(false),
+            drop_bad_flags: Some(true),
+            source_prefix_v6: Some(56),
+            prefix_rate: Some(500),
+            distinct_limit: Some(900),
+            cookies: Some(Cookies::Off),
+            syn_cookie_rate: Some(0),
+            syn_cookie_prefix_rate: Some(50),
+            syn_cookie_options: Some(false),
+            drop_first_syn: Some(DropFirstSyn::Off),
+            check_acks: Some(true),
             interfaces: Some(vec!["eth0".into(), "eth1".into()]),
-            mode: Some(Mode::Native),
+            mode: Some(AttachMode::Native),
             max_sources: Some(4096),
             max_list: Some(77),
             keep_on_exit: Some(true),
         }
     );
+    assert_eq!(args.settings.renamed, []);
     // A flag of this kind takes no value after a space, so that an interface may follow it.
-    let layer = attach("--monitor eth0").layer();
-    assert_eq!((layer.settings.monitor, layer.interfaces), (Some(true), Some(vec!["eth0".into()])));
+    let patch = attach("--monitor eth0").settings.patch;
+    assert_eq!((patch.monitor, patch.interfaces), (Some(true), Some(vec!["eth0".into()])));
+}
+
+#[test]
+fn old_flags_are_accepted_and_reported() {
+    let new = attach("eth0 --syn-cookie-rate 7 --syn-cookie-options=false --drop-first-syn off").settings;
+    let old = attach("eth0 --answer-rate 7 --keep-options=false --first-syn off").settings;
+    assert_eq!((new.patch, new.renamed.len()), (old.patch, 0));
+    let renamed: Vec<_> = old.renamed.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        renamed[0],
+        "answer-rate is now called syn-cookie-rate; synguard 0.2 will not know the old name"
+    );
+    assert_eq!(renamed.len(), 3);
+    let twice = parse("attach eth0 --answer-rate 7 --syn-cookie-rate 7").expect_err("both names");
+    assert!(twice.contains("cannot be used with"), "{twice}");
+    let range = parse("attach eth0 --answer-rate x").expect_err("not a number");
+    assert!(range.contains("must be 0 to 100000000 SYN cookies a second"), "{range}");
+    let mut command = Cli::command();
+    let attach = command.find_subcommand_mut("attach").expect("a command");
+    let help = attach.render_long_help().to_string() + &set_help();
+    for key in Key::ALL {
+        assert!(help.contains(key.name()) || *key == Key::Interfaces, "{key}");
+        assert!(key.old_name().is_none_or(|old| !help.contains(&format!("--{old}"))), "{key}");
+    }
 }
 
 #[test]
@@ -141,7 +163,7 @@ fn assignments_are_split_at_the_first_equals_sign() {
 }
 
 #[test]
-fn a_usage_error_is_one_line_that_names_the_argument_and_what_is_accepted() {
+fn usage_errors_name_argument_and_remedy() {
     for (line, parts) in [
         ("attach eth0 --syn-rate 0", ["'0' for '--syn-rate <N>'", "must be 1 to 1000000 SYNs a second"]),
         ("attach eth0 --syn-burst x", ["'x' for '--syn-burst <N>'", "must be 2 to 10000000 SYNs"]),
@@ -186,7 +208,7 @@ fn help_version_and_no_command_are_left_to_clap() {
 }
 
 #[test]
-fn every_key_is_a_flag_of_attach_and_help_states_its_default() {
+fn keys_are_flags_and_help_states_their_defaults() {
     let mut command = Cli::command();
     command.build();
     let attach = command.find_subcommand("attach").expect("a command");
@@ -207,17 +229,17 @@ fn every_key_is_a_flag_of_attach_and_help_states_its_default() {
         (Key::SourcePrefixV6, defaults.source_prefix_v6.to_string()),
         (Key::MaxSources, SOURCES_DEFAULT.to_string()),
         (Key::MaxList, LIST_CAPACITY_DEFAULT.to_string()),
-        (Key::Mode, Mode::default().name().to_owned()),
+        (Key::Mode, AttachMode::Auto.name().to_owned()),
     ] {
         assert!(flag(key).contains(&format!("[default: {default}]")), "{key}: {}", flag(key));
     }
     for key in Key::live() {
-        assert!(SET_EXAMPLES.contains(key.name()), "{key}");
+        assert!(set_help().contains(key.name()), "{key}");
     }
 }
 
 #[test]
-fn the_examples_in_the_help_are_valid() {
+fn examples_in_the_help_are_valid() {
     for text in [
         EXAMPLES,
         ATTACH_EXAMPLES,
@@ -231,9 +253,13 @@ fn the_examples_in_the_help_are_valid() {
             match parse(line).expect(line).command {
                 Command::Set { assignments } => {
                     let pairs = assignments.iter().map(|a| (a.key.as_str(), a.value.as_str()));
-                    assert_eq!(Settings::default().set_all(pairs), Ok(()), "{line}");
+                    assert_eq!(Settings::default().set_all(pairs), Ok(vec![]), "{line}");
                 }
-                Command::Attach(args) => assert!(resolve(None, &args.layer()).is_ok(), "{line}"),
+                Command::Attach(args) => {
+                    let flags = args.settings;
+                    assert_eq!(flags.renamed, [], "{line}");
+                    assert!(resolve(None, &flags.patch, |warning| panic!("{warning}")).is_ok(), "{line}");
+                }
                 _ => {}
             }
         }
@@ -241,7 +267,7 @@ fn the_examples_in_the_help_are_valid() {
 }
 
 #[test]
-fn completions_and_the_manual_page_name_everything() {
+fn completions_and_manual_are_complete() {
     for &shell in Shell::value_variants() {
         let script = String::from_utf8(completions(shell)).expect("text");
         assert!(script.contains("source-prefix-v6") && script.contains("confirm"), "{shell}");

@@ -8,13 +8,13 @@ use synguard_datapath::{AttachReport, AttachRequest, Datapath};
 use synguard_kernel::{clock, instance::Instance, lock::Lock, netlink::XdpPlace, preflight};
 use synguard_model::{
     error::{ExitKind, failure},
-    settings::Settings,
+    settings::{AttachOptions, Key, Settings},
 };
 
 use super::lists::restore;
 use crate::{
     cli::AttachArgs,
-    config::{self, AttachOptions},
+    config,
     controller::{self, Signals},
 };
 
@@ -24,6 +24,9 @@ use crate::{
 ///
 /// Invalid settings, missing privilege, a conflict, or whatever keeps the filter from being attached.
 pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
+    for renamed in &args.settings.renamed {
+        log::warn!("command line: {renamed}");
+    }
     let (settings, options) = load(args)?;
     check_capacity(options.max_sources)?;
     preflight::kernel()?;
@@ -36,7 +39,7 @@ pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
 
 /// Settings and options from the configuration file and the flags.
 fn load(args: &AttachArgs) -> Result<(Settings, AttachOptions)> {
-    config::load(args.config.as_deref(), &args.layer())
+    config::load(args.config.as_deref(), &args.settings.patch)
         .map_err(|error| failure(ExitKind::Invalid, error.to_string()))
 }
 
@@ -94,9 +97,8 @@ async fn attach(
     let reload = || {
         let (settings, new) = load(args)?;
         if new != *options {
-            log::warn!(
-                "interfaces, mode, max-sources, max-list and keep-on-exit take effect at the next attach only"
-            );
+            let keys: Vec<_> = Key::at_attach().map(Key::name).collect();
+            log::warn!("these keys take effect at the next attach only: {}", keys.join(", "));
         }
         Ok(settings)
     };

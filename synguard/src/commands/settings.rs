@@ -17,9 +17,12 @@ pub(super) fn set(instance: &Instance, assignments: &[Assignment]) -> Result<()>
     let mut datapath = open(instance)?;
     let _lock = Lock::change(instance)?;
     let (mut settings, disarm_at_ns) = datapath.settings()?;
-    settings
+    let renamed = settings
         .set_all(assignments.iter().map(|pair| (pair.key.as_str(), pair.value.as_str())))
         .map_err(|error| failure(ExitKind::Invalid, error.to_string()))?;
+    for renamed in renamed {
+        log::warn!("{renamed}");
+    }
     datapath.set_settings(&settings, disarm_at_ns)
 }
 

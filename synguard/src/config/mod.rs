@@ -1,15 +1,11 @@
-//! How defaults, the configuration file and flags make the settings and the options of one attach. Pure but for [`load`],
-//! which reads the file.
+//! Configuration of one attach: the defaults, the configuration file and the flags, each over the one before. Pure but for
+//! [`load`], which reads the file and warns of old names in it.
 
 mod error;
 mod file;
-mod layer;
 mod resolve;
 
 use self::error::ConfigError;
 #[cfg(test)]
 pub(crate) use self::resolve::resolve;
-pub(crate) use self::{
-    layer::Layer,
-    resolve::{AttachOptions, DEFAULT_PATH, load},
-};
+pub(crate) use self::resolve::{DEFAULT_PATH, load};

@@ -1,29 +1,38 @@
 use std::{fs, time::Duration};
 
 use proptest::prelude::*;
-use synguard_model::{ports::Ports, settings::Patch};
+use synguard_common::map_names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
+use synguard_model::{
+    ports::Ports,
+    settings::{AttachMode, Syntax},
+};
 
 use super::*;
 
 const PATH: &str = "/etc/x.toml";
 
 fn file(text: &str) -> Result<(Settings, AttachOptions), ConfigError> {
-    resolve(Some((Path::new(PATH), text)), &eth0())
+    quiet(Some((Path::new(PATH), text)), &eth0())
 }
 
-fn eth0() -> Layer {
-    Layer { interfaces: Some(vec!["eth0".into()]), ..Layer::default() }
+/// Resolves what must give no warning.
+fn quiet(file: Option<(&Path, &str)>, flags: &Patch) -> Result<(Settings, AttachOptions), ConfigError> {
+    resolve(file, flags, |warning| panic!("{warning}"))
+}
+
+fn eth0() -> Patch {
+    Patch { interfaces: Some(vec!["eth0".into()]), ..Patch::default() }
 }
 
 #[test]
-fn nothing_said_gives_the_defaults() {
-    let (settings, options) = resolve(None, &eth0()).expect("valid");
+fn defaults_apply_without_file_and_flags() {
+    let (settings, options) = quiet(None, &eth0()).expect("valid");
     assert_eq!(settings, Settings::default());
     assert_eq!(
         options,
         AttachOptions {
             interfaces: vec!["eth0".into()],
-            mode: Mode::Auto,
+            mode: AttachMode::Auto,
             max_sources: SOURCES_DEFAULT,
             max_list: LIST_CAPACITY_DEFAULT,
             keep_on_exit: false,
@@ -32,7 +41,7 @@ fn nothing_said_gives_the_defaults() {
 }
 
 #[test]
-fn flags_win_over_the_file_and_the_file_over_defaults() {
+fn flags_win_over_the_file_over_defaults() {
     let text = r#"
         interfaces = ["lan0", "wan0", "lan0"]
         mode = "generic"
@@ -46,27 +55,32 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
         source-prefix-v6 = 56
     "#;
     let at = Some((Path::new(PATH), text));
-    let (settings, options) = resolve(at, &Layer::default()).expect("valid");
+    let (settings, options) = quiet(at, &Patch::default()).expect("valid");
     assert_eq!(options.interfaces, ["lan0", "wan0"]);
-    assert_eq!(options.mode, Mode::Generic);
+    assert_eq!(options.mode, AttachMode::Generic);
     assert_eq!((options.max_sources, options.keep_on_exit), (4096, true));
     assert_eq!((settings.syn_rate, settings.syn_burst), (50, 100));
     assert_eq!(settings.hold, Duration::from_secs(60));
     assert_eq!(settings.ports, Ports::from_ports([80, 443]).expect("not empty"));
     assert_eq!((settings.monitor, settings.drop_bad_flags, settings.source_prefix_v6), (true, true, 56));
 
-    let patch =
-        Patch { syn_rate: Some(7), ports: Some(Ports::All), monitor: Some(false), ..Patch::default() };
-    let flags = Layer { settings: patch, mode: Some(Mode::Native), keep_on_exit: Some(false), ..eth0() };
-    let (settings, options) = resolve(at, &flags).expect("valid");
+    let flags = Patch {
+        syn_rate: Some(7),
+        ports: Some(Ports::All),
+        monitor: Some(false),
+        mode: Some(AttachMode::Native),
+        keep_on_exit: Some(false),
+        ..eth0()
+    };
+    let (settings, options) = quiet(at, &flags).expect("valid");
     assert_eq!(options.interfaces, ["eth0"]);
-    assert_eq!((options.mode, options.keep_on_exit, options.max_sources), (Mode::Native, false, 4096));
+    assert_eq!((options.mode, options.keep_on_exit, options.max_sources), (AttachMode::Native, false, 4096));
     assert_eq!((settings.syn_rate, settings.syn_burst, settings.monitor), (7, 14, false));
     assert_eq!((settings.ports, settings.source_prefix_v6), (Ports::All, 56));
 }
 
 #[test]
-fn an_error_in_the_file_names_file_line_key_value_and_range() {
+fn file_errors_name_line_key_value_and_range() {
     for (text, error) in [
         ("\n\nsyn-rate = 0", ":3: syn-rate = 0: must be 1 to 1000000 SYNs a second"),
         ("syn-rate = -1", ":1: syn-rate = -1: must be 1 to 1000000 SYNs a second"),
@@ -87,9 +101,12 @@ fn an_error_in_the_file_names_file_line_key_value_and_range() {
         ("max-list = 0", ":1: max-list = 0: must be 1 to 16777216 entries"),
         ("max-sources = 1023", ":1: max-sources = 1023: must be 1024 to 16777216 sources"),
         ("mode = \"skb\"", ":1: mode = \"skb\": must be auto, native or generic"),
-        ("first-syn = true", ":1: first-syn = true: must be auto or off"),
-        ("keep-options = 1", ":1: keep-options = 1: must be written as true or false, without quotes"),
-        ("answer-rate = -1", ":1: answer-rate = -1: must be 0 to 100000000 answers a second"),
+        ("drop-first-syn = true", ":1: drop-first-syn = true: must be auto or off"),
+        (
+            "syn-cookie-options = 1",
+            ":1: syn-cookie-options = 1: must be written as true or false, without quotes",
+        ),
+        ("syn-cookie-rate = -1", ":1: syn-cookie-rate = -1: must be 0 to 100000000 SYN cookies a second"),
         ("mode = 1", ":1: mode = 1: must be auto, native or generic"),
         ("interfaces = \"eth0\"", ":1: interfaces = \"eth0\": must be written as a list of interface names"),
         ("interfaces = []", ":1: interfaces = []: must be written as a list of interface names"),
@@ -109,22 +126,22 @@ fn an_error_in_the_file_names_file_line_key_value_and_range() {
 }
 
 #[test]
-fn a_burst_too_small_for_the_rate_is_blamed_on_where_it_was_said() {
-    let rate = Patch { syn_rate: Some(1000), ..Patch::default() };
+fn too_small_a_burst_names_its_place() {
+    let rate = Patch { syn_rate: Some(1000), ..eth0() };
     let both = Patch { syn_burst: Some(4), ..rate.clone() };
     let at = Some((Path::new(PATH), "syn-burst = 3"));
     for (patch, error) in [
         (rate, "/etc/x.toml:1: syn-burst = 3: must be 11"),
         (both, "command line: syn-burst = 4: must be 11"),
     ] {
-        let got = resolve(at, &Layer { settings: patch, ..eth0() }).expect_err(error).to_string();
+        let got = quiet(at, &patch).expect_err(error).to_string();
         assert!(got.starts_with(error), "{got}");
     }
 }
 
 #[test]
-fn no_interface_anywhere_is_an_error_with_both_remedies() {
-    let error = resolve(None, &Layer::default()).expect_err("no interface").to_string();
+fn missing_interface_error_has_both_remedies() {
+    let error = quiet(None, &Patch::default()).expect_err("no interface").to_string();
     assert_eq!(
         error,
         "no interface is named: name one, as in `synguard attach eth0`, \
@@ -167,11 +184,11 @@ fn example_lines() -> Vec<&'static str> {
 const EXAMPLE: &str = include_str!("../../../synguard.toml");
 
 #[test]
-fn the_example_changes_nothing_and_names_every_key_once_with_its_default() {
-    let resolved = |text: &str| resolve(Some((Path::new(PATH), text)), &eth0()).expect("valid");
-    assert_eq!(resolved(EXAMPLE), resolve(None, &eth0()).expect("valid"));
+fn example_names_every_key_with_its_default() {
+    let resolved = |text: &str| quiet(Some((Path::new(PATH), text)), &eth0()).expect("valid");
+    assert_eq!(resolved(EXAMPLE), quiet(None, &eth0()).expect("valid"));
     let lines = example_lines();
-    assert_eq!(resolved(&lines.join("\n")), resolve(None, &eth0()).expect("valid"));
+    assert_eq!(resolved(&lines.join("\n")), quiet(None, &eth0()).expect("valid"));
     let keys: Vec<_> = lines.iter().map(|line| line.split(' ').next().expect("a key")).collect();
     for key in Key::ALL {
         assert_eq!(keys.iter().filter(|name| **name == key.name()).count(), 1, "{key}");
@@ -180,20 +197,42 @@ fn the_example_changes_nothing_and_names_every_key_once_with_its_default() {
 }
 
 #[test]
-fn the_example_states_the_ranges_in_force() {
-    for range in [
-        synguard_model::settings::SYN_RATE,
-        synguard_model::settings::SYN_BURST,
-        synguard_model::settings::SOURCE_PREFIX_V6,
-        synguard_model::settings::MAX_SOURCES,
+fn example_states_the_ranges() {
+    for key in Key::ALL {
+        if let Syntax::Number(range) = key.syntax() {
+            assert!(EXAMPLE.contains(&range.to_string()), "{range}");
+        }
+    }
+}
+
+#[test]
+fn old_names_in_the_file_are_reported() {
+    let mut warnings = Vec::new();
+    let text = "\nanswer-rate = 5\nfirst-syn = \"off\"\nsyn-rate = 7\n";
+    let (settings, _) =
+        resolve(Some((Path::new(PATH), text)), &eth0(), |line| warnings.push(line)).expect("valid");
+    assert_eq!(
+        warnings,
+        [
+            "/etc/x.toml:2: answer-rate is now called syn-cookie-rate; synguard 0.2 will not know the old name",
+            "/etc/x.toml:3: first-syn is now called drop-first-syn; synguard 0.2 will not know the old name",
+        ]
+    );
+    let new = "syn-cookie-rate = 5\ndrop-first-syn = \"off\"\nsyn-rate = 7";
+    assert_eq!(settings, file(new).expect("valid").0);
+    for (text, old) in [
+        ("keep-options = true\nsyn-cookie-options = false", "keep-options"),
+        ("syn-cookie-rate = 5\nanswer-rate = 5", "answer-rate"),
     ] {
-        assert!(EXAMPLE.contains(&range.to_string()), "{range}");
+        let got = file(text).expect_err(text).to_string();
+        assert!(got.starts_with("/etc/x.toml:2: syn-cookie-"), "{got}");
+        assert!(got.contains(&format!("given more than once, as {old} too, its old name")), "{got}");
     }
 }
 
 proptest! {
     #[test]
-    fn no_text_panics(text in "([a-z-]{1,9}|syn-rate|hold|ports|mode) ?=? ?[\\[\"]?[0-9a-z,]{0,9}[\\]\"]?\n?|\\PC{0,40}") {
+    fn parser_never_panics(text in "([a-z-]{1,9}|syn-rate|hold|ports|mode) ?=? ?[\\[\"]?[0-9a-z,]{0,9}[\\]\"]?\n?|\\PC{0,40}") {
         if let Err(error) = file(&text) {
             prop_assert!(!error.to_string().contains('\n'));
         }

@@ -136,7 +136,8 @@ fn with_auto_the_kernel_answers_what_it_can_and_the_driver_the_rest() {
 
 #[test]
 fn whatever_ends_it_both_are_put_back() {
-    for way in ["terminate", "detach", "cookies=off", "cookies=kernel", "monitor=true", "keep-options=false"]
+    for way in
+        ["terminate", "detach", "cookies=off", "cookies=kernel", "monitor=true", "syn-cookie-options=false"]
     {
         let (lab, synguard) = lab(0);
         let mut running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
@@ -153,7 +154,7 @@ fn whatever_ends_it_both_are_put_back() {
                 let code = running.wait(SOON).unwrap().code();
                 assert_eq!((code, sysctls(&lab)), (Some(0), (0, 1)), "{way}: {}", running.stderr());
             }
-            "keep-options=false" => {
+            "syn-cookie-options=false" => {
                 until(way, SOON, || status(&synguard)["answering"]["options"] == false);
                 until(way, Duration::from_secs(5), || timestamps(&lab) == 1);
                 assert_eq!(mode(&synguard), "xdp");

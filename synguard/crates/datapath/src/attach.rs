@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use anyhow::{Context as _, Result};
 use synguard_common::ip_list::List;
 use synguard_kernel::netlink::XdpPlace;
-use synguard_model::settings::{Mode, Settings};
+use synguard_model::settings::{AttachMode, Settings};
 
 use crate::{
     Datapath,
@@ -20,7 +20,7 @@ pub struct AttachRequest<'a> {
     /// Names of the interfaces.
     pub interfaces: &'a [String],
     /// Where the program should run.
-    pub mode: Mode,
+    pub mode: AttachMode,
     /// Capacity of the table of sources, if the table has to be created.
     pub sources: u32,
     pub settings: &'a Settings,
@@ -122,7 +122,7 @@ impl Datapath {
 /// # Errors
 ///
 /// If the interface runs another program by now or cannot be attached to.
-pub fn reattach(pins: &Path, name: &str, mode: Mode) -> Result<()> {
+pub fn reattach(pins: &Path, name: &str, mode: AttachMode) -> Result<()> {
     links::check_free(name, &[])?;
     let mut program = load::open_program(pins)?;
     links::attach(&mut program, pins, name, mode).map(drop)

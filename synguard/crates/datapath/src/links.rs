@@ -12,7 +12,7 @@ use aya::programs::{
 use synguard_kernel::netlink::{self, XdpPlace};
 use synguard_model::{
     error::{ExitKind, Failure, failure},
-    settings::Mode,
+    settings::AttachMode,
 };
 
 use crate::{
@@ -96,12 +96,12 @@ pub(super) fn attach(
     program: &mut Xdp,
     pins: &Path,
     name: &str,
-    mode: Mode,
+    mode: AttachMode,
 ) -> Result<(XdpPlace, Option<String>)> {
     let (link, place, why) = match mode {
-        Mode::Native => (create_link(program, name, XdpMode::Driver)?, XdpPlace::Native, None),
-        Mode::Generic => (create_link(program, name, XdpMode::Skb)?, XdpPlace::Generic, None),
-        Mode::Auto => match create_link(program, name, XdpMode::Driver) {
+        AttachMode::Native => (create_link(program, name, XdpMode::Driver)?, XdpPlace::Native, None),
+        AttachMode::Generic => (create_link(program, name, XdpMode::Skb)?, XdpPlace::Generic, None),
+        AttachMode::Auto => match create_link(program, name, XdpMode::Driver) {
             Ok(link) => (link, XdpPlace::Native, None),
             Err(error) if error.downcast_ref::<Failure>().is_some() => return Err(error),
             Err(error) => {

@@ -4,11 +4,11 @@ use std::{fmt, num::NonZeroU64, sync::Arc, time::Duration};
 
 use synguard_common::ip_list::{self, ListEntry, Prefix};
 
-use crate::{ip_prefix::Target, settings::Lengths, time::Now};
+use crate::{ip_prefix::Target, settings::DurationRange, time::Now};
 
 /// How long an entry may be meant to last: up to ten years. What should last longer is meant to stay.
-pub const TTL: Lengths =
-    Lengths { min: Duration::from_millis(1), max: Duration::from_secs(3_650 * 24 * 60 * 60) };
+pub const TTL: DurationRange =
+    DurationRange { min: Duration::from_millis(1), max: Duration::from_secs(3_650 * 24 * 60 * 60) };
 
 /// What of its target's traffic an entry is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -176,7 +176,9 @@ impl Answers {
         now_ns: u64,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let may = answers && settings.first_syn == settings::FirstSyn::Auto && settings.answer_rate != 0;
+        let may = answers
+            && settings.drop_first_syn == settings::DropFirstSyn::Auto
+            && settings.syn_cookie_rate != 0;
         let was_on = self.first_syn.is_on();
         let is_on = self.first_syn.step(may, &numbers, now_ns);
         match (was_on, is_on) {
@@ -200,7 +202,7 @@ impl Answers {
                 self.wants_timestamps || numbers.cookies_sent_rate.is_some_and(|rate| rate == 0.0);
             self.options_from_ns = now_ns + if is_settled { 0 } else { OPTIONS_DELAY_NS };
         }
-        let options = answers && settings.keep_options && now_ns >= self.options_from_ns;
+        let options = answers && settings.syn_cookie_options && now_ns >= self.options_from_ns;
         // The kernel's own cookies carry them as well, and are read as the setting is when they come back.
         if options || self.wants_timestamps && wants_cookies && !answers {
             self.carried_ns = now_ns;

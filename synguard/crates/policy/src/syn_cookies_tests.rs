@@ -98,10 +98,10 @@ fn where_the_filter_cannot_answer_the_kernel_does() {
 fn what_is_set_meanwhile_holds_at_once() {
     let mut world = world("xdp");
     world.run(20, DISTRIBUTED);
-    world.settings.set("keep-options", "false").expect("valid");
+    world.settings.set("syn-cookie-options", "false").expect("valid");
     world.run(20, ANSWERED);
     assert_eq!(done(&world)[3..], [(25, "answer plainly"), (32, "no timestamps")]);
-    world.settings.set("keep-options", "true").expect("valid");
+    world.settings.set("syn-cookie-options", "true").expect("valid");
     world.run(1, ANSWERED);
     assert_eq!(done(&world)[5..], [(45, "timestamps"), (45, "answer")]);
     world.settings.set("cookies", "kernel").expect("valid");
@@ -150,7 +150,7 @@ fn when_more_come_than_may_be_answered_first_syns_are_dropped() {
 
 #[test]
 fn first_syns_are_answered_where_that_is_set() {
-    for (key, value) in [("first-syn", "off"), ("answer-rate", "0")] {
+    for (key, value) in [("drop-first-syn", "off"), ("syn-cookie-rate", "0")] {
         let mut world = world("xdp");
         world.settings.set(key, value).expect("valid");
         world.run(60, Traffic { over_budget: 20_000, ..ANSWERED });
@@ -256,7 +256,7 @@ proptest::proptest! {
             ][traffic];
             let (key, value) = [
                 ("cookies", "auto"), ("cookies", "xdp"), ("cookies", "kernel"), ("cookies", "off"),
-                ("keep-options", "true"), ("keep-options", "false"), ("monitor", "false"),
+                ("syn-cookie-options", "true"), ("syn-cookie-options", "false"), ("monitor", "false"),
             ][setting];
             world.settings.set(key, value).expect("valid");
             world.run(ticks, traffic);

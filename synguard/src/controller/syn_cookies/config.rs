@@ -48,11 +48,11 @@ pub(super) fn answering(
 ) -> SynCookieConfig {
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
     let mss = |headers: u32| host.mtu.saturating_sub(headers).clamp(MSS_MIN, MSS_MAX);
-    let interval_ns = match settings.answer_rate {
+    let interval_ns = match settings.syn_cookie_rate {
         0 => 0,
         rate => (1e9 / (f64::from(rate) * host.share)).ceil() as u64,
     };
-    let prefix_rate = match settings.answer_network_rate {
+    let prefix_rate = match settings.syn_cookie_prefix_rate {
         0 => 0,
         rate => (f64::from(rate) * host.share).max(1.0) as u32,
     };
@@ -153,13 +153,14 @@ mod tests {
 
     #[test]
     fn budgets_are_shared_and_zero_is_none() {
-        let mut settings = Settings { answer_rate: 1_000, answer_network_rate: 10, ..Settings::default() };
+        let mut settings =
+            Settings { syn_cookie_rate: 1_000, syn_cookie_prefix_rate: 10, ..Settings::default() };
         let half = Host { share: 0.5, ..HOST };
         let told = answering(CookieMode::default(), &settings, &half, 0);
         assert_eq!((told.interval_ns, told.prefix_rate), (2_000_000, 5));
         let tiny = answering(CookieMode::default(), &settings, &Host { share: 0.01, ..HOST }, 0);
         assert_eq!(tiny.prefix_rate, 1);
-        (settings.answer_rate, settings.answer_network_rate) = (0, 0);
+        (settings.syn_cookie_rate, settings.syn_cookie_prefix_rate) = (0, 0);
         let told = answering(CookieMode::default(), &settings, &half, 0);
         assert_eq!((told.interval_ns, told.tolerance_ns, told.prefix_rate), (0, 0, 0));
     }

@@ -180,7 +180,7 @@ fn write_answers(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Event::FirstSynOn { numbers } => write!(
             f,
-            "more SYNs than answer-rate allows ({:.0}/s too many): a new one is dropped, and answered when it is \
+            "more SYNs than syn-cookie-rate allows ({:.0}/s too many): a new one is dropped, and answered when it is \
              sent again: {numbers}",
             numbers.over_budget_rate
         ),

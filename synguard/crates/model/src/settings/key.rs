@@ -1,136 +1,74 @@
-//! The names of everything that can be set, the same in the file, for `set` and (after `--`) as flags.
+//! Names of settings: the same in the file, for `set` and, after `--`, as flags.
 
 use std::fmt;
 
-/// Something that can be set by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// SYNs a second from one source.
-    SynRate,
-    /// SYNs at once from one source.
-    SynBurst,
-    /// How long a source over its rate stays dropped.
-    Hold,
-    /// The guarded TCP ports.
-    Ports,
-    /// Count, but drop nothing.
-    Monitor,
-    /// Drop combinations of TCP flags that no host sends.
-    DropBadFlags,
-    /// How much of an IPv6 address is the source.
-    SourcePrefixV6,
-    /// SYNs a second from one /24 or /48.
-    PrefixRate,
-    /// Distinct sources a second from which on a flood is distributed.
-    DistinctLimit,
-    /// What is done about a distributed flood.
-    Cookies,
-    /// Answers a second in all.
-    AnswerRate,
-    /// Answers a second to one /24 or /48.
-    AnswerNetworkRate,
-    /// Change the kernel's timestamps so that answers keep options.
-    KeepOptions,
-    /// What is done when more SYNs come than may be answered.
-    FirstSyn,
-    /// Drop ACKs that return no valid cookie.
-    CheckAcks,
-    /// Where to attach.
-    Interfaces,
-    /// How to attach.
-    Mode,
-    /// Capacity of the table of sources.
-    MaxSources,
-    /// Entries that a list may have.
-    MaxList,
-    /// Leave the filter attached when the controller ends.
-    KeepOnExit,
+use super::Key;
+
+/// An old name of a setting, which was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RenamedKey {
+    pub old: &'static str,
+    pub key: Key,
 }
 
 impl Key {
-    /// Every key: first the live ones, in the order of `show`.
-    pub const ALL: &'static [Self] = &[
-        Self::SynRate,
-        Self::SynBurst,
-        Self::Hold,
-        Self::Ports,
-        Self::Monitor,
-        Self::DropBadFlags,
-        Self::SourcePrefixV6,
-        Self::PrefixRate,
-        Self::DistinctLimit,
-        Self::Cookies,
-        Self::AnswerRate,
-        Self::AnswerNetworkRate,
-        Self::KeepOptions,
-        Self::FirstSyn,
-        Self::CheckAcks,
-        Self::Interfaces,
-        Self::Mode,
-        Self::MaxSources,
-        Self::MaxList,
-        Self::KeepOnExit,
-    ];
-
-    /// The key as it is written.
+    /// Returns the key as it is written.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::SynRate => "syn-rate",
-            Self::SynBurst => "syn-burst",
-            Self::Hold => "hold",
-            Self::Ports => "ports",
-            Self::Monitor => "monitor",
-            Self::DropBadFlags => "drop-bad-flags",
-            Self::SourcePrefixV6 => "source-prefix-v6",
-            Self::PrefixRate => "prefix-rate",
-            Self::DistinctLimit => "distinct-limit",
-            Self::Cookies => "cookies",
-            Self::AnswerRate => "answer-rate",
-            Self::AnswerNetworkRate => "answer-network-rate",
-            Self::KeepOptions => "keep-options",
-            Self::FirstSyn => "first-syn",
-            Self::CheckAcks => "check-acks",
-            Self::Interfaces => "interfaces",
-            Self::Mode => "mode",
-            Self::MaxSources => "max-sources",
-            Self::MaxList => "max-list",
-            Self::KeepOnExit => "keep-on-exit",
-        }
+        self.row().name
     }
 
-    /// Whether `set` can change it while the filter is attached.
+    /// Returns the name that the key had before, which is accepted until 0.2.
+    pub const fn old_name(self) -> Option<&'static str> {
+        self.row().old_name
+    }
+
+    /// Returns the name in capitals, which stands for the value in help.
+    pub const fn value_name(self) -> &'static str {
+        self.row().value_name
+    }
+
+    /// Reports whether `set` can change it while the filter is attached.
     pub const fn is_live(self) -> bool {
-        match self {
-            Self::SynRate
-            | Self::SynBurst
-            | Self::Hold
-            | Self::Ports
-            | Self::Monitor
-            | Self::DropBadFlags
-            | Self::SourcePrefixV6
-            | Self::PrefixRate
-            | Self::DistinctLimit
-            | Self::Cookies
-            | Self::AnswerRate
-            | Self::AnswerNetworkRate
-            | Self::KeepOptions
-            | Self::FirstSyn
-            | Self::CheckAcks => true,
-            Self::Interfaces | Self::Mode | Self::MaxSources | Self::MaxList | Self::KeepOnExit => false,
-        }
+        self.row().is_live
     }
 
-    /// The live keys, in the order of `show`.
+    /// Returns the live keys, in the order of `show`.
     pub fn live() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|key| key.is_live())
     }
 
-    /// The key of that name.
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|key| key.name() == name)
+    /// Returns the keys that hold from one attach to the next.
+    pub fn at_attach() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|key| !key.is_live())
     }
 
-    /// What to write instead of an unknown key: the nearest of `valid`, or if none is near, all of them.
+    /// Returns the key of that name, and the old name if it is one.
+    pub fn by_name(name: &str) -> Option<(Self, Option<RenamedKey>)> {
+        Self::ALL.iter().find_map(|&key| match key.old_name() {
+            _ if key.name() == name => Some((key, None)),
+            Some(old) if old == name => Some((key, Some(RenamedKey { old, key }))),
+            _ => None,
+        })
+    }
+
+    /// Describes the key in a line without a full stop.
+    pub fn summary(self) -> String {
+        let paragraph = self.paragraphs().swap_remove(0);
+        paragraph.strip_suffix('.').map_or_else(|| paragraph.clone(), str::to_owned)
+    }
+
+    /// Returns the paragraphs of the documentation, each on one line.
+    pub fn paragraphs(self) -> Vec<String> {
+        let paragraphs = self.row().doc.split(|line| line.is_empty());
+        paragraphs.map(|lines| lines.concat().trim().to_owned()).collect()
+    }
+
+    /// Returns the default as help states it.
+    pub fn default_text(self) -> String {
+        self.row().default_note.map_or_else(|| self.default_value().to_string(), str::to_owned)
+    }
+
+    /// Returns a hint at the right name for an unknown one: the nearest of `valid`, or if none is near, all of them.
     pub fn hint(unknown: &str, valid: impl Iterator<Item = Self>) -> String {
         let names: Vec<_> = valid.map(Self::name).collect();
         let unknown = unknown.to_ascii_lowercase();
@@ -152,6 +90,12 @@ impl fmt::Display for Key {
     }
 }
 
+impl fmt::Display for RenamedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is now called {}; synguard 0.2 will not know the old name", self.old, self.key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,9 +103,39 @@ mod tests {
     #[test]
     fn names_lead_back_to_their_keys() {
         for &key in Key::ALL {
-            assert_eq!(Key::by_name(key.name()), Some(key));
+            assert_eq!(Key::by_name(key.name()), Some((key, None)));
+            assert_eq!(Key::ALL.iter().filter(|other| other.old_name() == Some(key.name())).count(), 0);
         }
         assert_eq!(Key::by_name("syn_rate"), None);
+    }
+
+    #[test]
+    fn old_names_lead_to_the_new_ones() {
+        for (old, new) in [
+            ("answer-rate", "syn-cookie-rate"),
+            ("answer-network-rate", "syn-cookie-prefix-rate"),
+            ("keep-options", "syn-cookie-options"),
+            ("first-syn", "drop-first-syn"),
+        ] {
+            let (key, renamed) = Key::by_name(old).expect(old);
+            assert_eq!((key.name(), renamed), (new, Some(RenamedKey { old, key })));
+            let warning = format!("{old} is now called {new}; synguard 0.2 will not know the old name");
+            assert_eq!(renamed.expect(old).to_string(), warning);
+        }
+        assert_eq!(Key::ALL.iter().filter_map(|key| key.old_name()).count(), 4);
+    }
+
+    #[test]
+    fn every_key_has_a_summary() {
+        for key in Key::ALL {
+            assert!(!key.summary().is_empty() && !key.summary().ends_with('.'), "{key}");
+            assert!(key.paragraphs().iter().all(|paragraph| !paragraph.contains("  ")), "{key}");
+        }
+        assert_eq!(Key::SynRate.summary(), "SYNs a second that one source may send");
+        assert_eq!(
+            (Key::SynRate.default_text(), Key::SynBurst.default_text()),
+            ("100".into(), "twice syn-rate".into())
+        );
     }
 
     #[test]
@@ -181,8 +155,8 @@ mod tests {
         assert_eq!(
             all,
             "valid keys are syn-rate, syn-burst, hold, ports, monitor, drop-bad-flags, source-prefix-v6, \
-             prefix-rate, distinct-limit, cookies, answer-rate, answer-network-rate, keep-options, first-syn, \
-             check-acks"
+             prefix-rate, distinct-limit, cookies, syn-cookie-rate, syn-cookie-prefix-rate, syn-cookie-options, \
+             drop-first-syn, check-acks"
         );
     }
 }

@@ -1,58 +1,45 @@
 use proptest::prelude::*;
 use synguard_common::gcra::{BURST_MAX, RATE_MAX};
 
-use super::{HOLD, *};
+use super::*;
+use crate::ports::Ports;
 
-/// Any settings that can be made.
+/// Any settings that can be made. They are derived from the table, so that a new row is covered.
 pub(in crate::settings) fn any_settings() -> impl Strategy<Value = Settings> {
-    let ports = prop_oneof![
-        Just(Ports::All),
-        prop::collection::vec(1u16.., 1..20)
-            .prop_map(|ports| Ports::from_ports(ports).expect("at least one")),
-    ];
-    let hold = (0..=HOLD.max.as_millis() as u64).prop_map(Duration::from_millis);
-    let rate = 1..=RATE_MAX;
-    let rate_and_burst = rate.prop_flat_map(|rate| {
+    let pairs: Vec<_> =
+        Key::live().map(|key| any_text(key).prop_map(move |text| (key.name(), text))).collect();
+    let burst = (1..=RATE_MAX).prop_flat_map(|rate| {
         (Just(rate), prop_oneof![Just(derived_burst(rate)), burst_min(rate)..=BURST_MAX])
     });
-    let prefixes = (1u8..=128, 0..=RATE_MAX);
-    let flood = (0..=DISTINCT_LIMIT.max, prop::sample::select(Cookies::ALL.as_slice()));
-    let answers = (
-        0..=ANSWER_RATE.max,
-        0..=ANSWER_NETWORK_RATE.max,
-        any::<[bool; 2]>(),
-        prop::sample::select(FirstSyn::ALL.as_slice()),
-    );
-    (rate_and_burst, hold, ports, any::<[bool; 2]>(), prefixes, flood, answers).prop_map(
-        |(
-            (syn_rate, syn_burst),
-            hold,
-            ports,
-            [monitor, drop_bad_flags],
-            prefixes,
-            (distinct_limit, cookies),
-            (answer_rate, answer_network_rate, [keep_options, check_acks], first_syn),
-        )| {
-            let (source_prefix_v6, prefix_rate) = prefixes;
-            Settings {
-                syn_rate,
-                syn_burst,
-                hold,
-                ports,
-                monitor,
-                drop_bad_flags,
-                source_prefix_v6,
-                prefix_rate,
-                distinct_limit,
-                cookies,
-                answer_rate,
-                answer_network_rate,
-                keep_options,
-                first_syn,
-                check_acks,
-            }
-        },
-    )
+    (pairs, burst).prop_map(|(mut pairs, (rate, burst))| {
+        pairs.retain(|(key, _)| !matches!(*key, "syn-rate" | "syn-burst"));
+        pairs.extend([("syn-rate", rate.to_string()), ("syn-burst", burst.to_string())]);
+        let mut settings = Settings::default();
+        settings.set_all(pairs.iter().map(|(key, text)| (*key, text.as_str()))).expect("in range");
+        settings
+    })
+}
+
+/// Any value of a live key, as `set` takes it.
+fn any_text(key: Key) -> BoxedStrategy<String> {
+    match key.syntax() {
+        Syntax::Number(range) => (range.min..=range.max).prop_map(|number| number.to_string()).boxed(),
+        Syntax::Duration(range) => {
+            (range.min.as_millis()..=range.max.as_millis()).prop_map(|length| format!("{length}ms")).boxed()
+        }
+        Syntax::Boolean => any::<bool>().prop_map(|is_on| is_on.to_string()).boxed(),
+        Syntax::Choice(names) => {
+            prop::sample::select(names).prop_map(|choice| choice.name.to_owned()).boxed()
+        }
+        Syntax::Ports => prop_oneof![
+            Just(Ports::All),
+            prop::collection::vec(1u16.., 1..20)
+                .prop_map(|ports| Ports::from_ports(ports).expect("at least one")),
+        ]
+        .prop_map(|ports| ports.to_string())
+        .boxed(),
+        Syntax::Interfaces => unreachable!("no live setting"),
+    }
 }
 
 fn with(pairs: &[(&str, &str)]) -> Settings {
@@ -62,16 +49,16 @@ fn with(pairs: &[(&str, &str)]) -> Settings {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_manual() {
+fn defaults_are_those_of_the_manual() {
     let json = serde_json::to_string(&Settings::default()).expect("serialises");
     assert_eq!(
         json,
-        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64,"prefix-rate":0,"distinct-limit":4096,"cookies":"auto","answer-rate":1000000,"answer-network-rate":10000,"keep-options":true,"first-syn":"auto","check-acks":true}"#
+        r#"{"syn-rate":100,"syn-burst":200,"hold":"10s","ports":"all","monitor":false,"drop-bad-flags":false,"source-prefix-v6":64,"prefix-rate":0,"distinct-limit":4096,"cookies":"auto","syn-cookie-rate":1000000,"syn-cookie-prefix-rate":10000,"syn-cookie-options":true,"drop-first-syn":"auto","check-acks":true}"#
     );
 }
 
 #[test]
-fn json_has_the_keys_of_set_in_their_order_and_form() {
+fn json_has_the_keys_of_set_in_order() {
     let settings = with(&[("ports", "443,80"), ("hold", "90s"), ("monitor", "true")]);
     let json = serde_json::to_value(&settings).expect("serialises");
     assert_eq!(json["ports"], "80,443");
@@ -85,7 +72,7 @@ fn json_has_the_keys_of_set_in_their_order_and_form() {
 }
 
 #[test]
-fn a_burst_that_was_not_chosen_follows_the_rate() {
+fn derived_burst_follows_the_rate() {
     assert_eq!(with(&[("syn-rate", "1000")]).syn_burst, 2000);
     assert_eq!(with(&[("syn-rate", "1")]).syn_burst, 2);
     assert_eq!(with(&[("syn-rate", "1000000")]).syn_burst, 2_000_000);
@@ -95,7 +82,7 @@ fn a_burst_that_was_not_chosen_follows_the_rate() {
 }
 
 #[test]
-fn rate_and_burst_are_judged_together_in_either_order() {
+fn rate_and_burst_are_checked_together() {
     let pairs = [("syn-rate", "100000"), ("syn-burst", "1001")];
     assert_eq!(with(&pairs), with(&[pairs[1], pairs[0]]));
     let mut settings = with(&[("syn-burst", "50")]);
@@ -110,7 +97,7 @@ fn rate_and_burst_are_judged_together_in_either_order() {
 }
 
 #[test]
-fn an_error_names_key_value_and_range_and_changes_nothing() {
+fn errors_name_key_value_and_range() {
     for (key, value, error) in [
         ("syn-rate", "0", "syn-rate = 0: must be 1 to 1000000 SYNs a second"),
         ("syn-rate", "", "syn-rate = : must be 1 to 1000000 SYNs a second"),
@@ -124,9 +111,18 @@ fn an_error_names_key_value_and_range_and_changes_nothing() {
         ("source-prefix-v6", "a\nb", "source-prefix-v6 = a\\nb: must be 1 to 128 bits"),
         ("syn_rate", "5", "syn_rate: unknown key: did you mean syn-rate?"),
         ("cookies", "on", "cookies = on: must be auto, kernel, xdp or off"),
-        ("first-syn", "on", "first-syn = on: must be auto or off"),
-        ("keep-options", "auto", "keep-options = auto: must be true or false"),
-        ("answer-rate", "x", "answer-rate = x: must be 0 to 100000000 answers a second (0: any number)"),
+        ("drop-first-syn", "on", "drop-first-syn = on: must be auto or off"),
+        ("syn-cookie-options", "auto", "syn-cookie-options = auto: must be true or false"),
+        (
+            "syn-cookie-rate",
+            "x",
+            "syn-cookie-rate = x: must be 0 to 100000000 SYN cookies a second (0: no limit)",
+        ),
+        (
+            "answer-rate",
+            "x",
+            "syn-cookie-rate = x: must be 0 to 100000000 SYN cookies a second (0: no limit)",
+        ),
         (
             "distinct-limit",
             "-1",
@@ -148,9 +144,51 @@ fn an_error_names_key_value_and_range_and_changes_nothing() {
     }
 }
 
+#[test]
+fn old_names_are_accepted_and_reported() {
+    let mut settings = Settings::default();
+    let pairs = [("answer-rate", "5"), ("first-syn", "off"), ("keep-options", "false"), ("hold", "1s")];
+    let renamed = settings.set_all(pairs).expect("valid");
+    assert_eq!(
+        renamed.iter().map(|key| key.old).collect::<Vec<_>>(),
+        ["answer-rate", "first-syn", "keep-options"]
+    );
+    assert_eq!(
+        settings,
+        with(&[
+            ("syn-cookie-rate", "5"),
+            ("drop-first-syn", "off"),
+            ("syn-cookie-options", "false"),
+            ("hold", "1s")
+        ])
+    );
+    assert_eq!(settings.set("syn-cookie-rate", "6"), Ok(vec![]));
+}
+
+#[test]
+fn old_and_new_name_together_are_an_error() {
+    for (first, second, error) in [
+        (
+            "answer-rate",
+            "syn-cookie-rate",
+            "syn-cookie-rate: given more than once, as answer-rate too, its old name: keep syn-cookie-rate",
+        ),
+        (
+            "syn-cookie-rate",
+            "answer-rate",
+            "syn-cookie-rate: given more than once, as answer-rate too, its old name: keep syn-cookie-rate",
+        ),
+        ("answer-rate", "answer-rate", "syn-cookie-rate: given more than once: name each setting once"),
+    ] {
+        let mut settings = Settings::default();
+        let got = settings.set_all([(first, "5"), (second, "5")]).expect_err(error);
+        assert_eq!((got.to_string().as_str(), settings), (error, Settings::default()));
+    }
+}
+
 proptest! {
     #[test]
-    fn what_show_prints_can_be_set(settings in any_settings()) {
+    fn shown_settings_can_be_set(settings in any_settings()) {
         let entries = settings.entries();
         let mut again = Settings::default();
         again.set_all(entries.iter().map(|(key, text)| (key.name(), text.as_str()))).expect("valid");
@@ -158,18 +196,18 @@ proptest! {
     }
 
     #[test]
-    fn a_rate_alone_is_always_accepted_unless_a_burst_was_chosen(rate in 1..=RATE_MAX) {
+    fn rate_alone_is_always_accepted(rate in 1..=RATE_MAX) {
         let settings = with(&[("syn-rate", &rate.to_string())]);
         prop_assert!(settings.has_derived_burst());
         prop_assert!(settings.checked().is_ok());
     }
 
     #[test]
-    fn no_pair_panics(key in "[a-z0-9-]{0,17}|\\PC{0,9}", index in 0usize..21, value in "[0-9a-z,-]{0,9}|\\PC{0,9}") {
+    fn set_never_panics(key in "[a-z0-9-]{0,17}|\\PC{0,9}", index in 0usize..21, value in "[0-9a-z,-]{0,9}|\\PC{0,9}") {
         let key = Key::ALL.get(index).map_or(key.as_str(), |key| key.name());
         let mut settings = Settings::default();
         match settings.set(key, &value) {
-            Ok(()) => prop_assert!(settings.checked().is_ok()),
+            Ok(_) => prop_assert!(settings.checked().is_ok()),
             Err(error) => {
                 prop_assert!(!error.to_string().contains(char::is_control));
                 prop_assert_eq!(settings, Settings::default());
