@@ -86,12 +86,12 @@ fn allowed(instance: &Instance, suspects: &[SourceKey], prefix_v6: u8) -> Result
 pub(super) fn block(instance: &Instance, sentences: Vec<Sentence>, prefix_v6: u8) -> Vec<Event> {
     let mut events = Vec::new();
     let mut put = || -> Result<Vec<Event>> {
-        let mut live = ListTransaction::open_as_controller(instance)?;
+        let mut lists = ListTransaction::open_as_controller(instance)?;
         let now = clock::now();
         let (mut entries, mut blocked) = (Vec::new(), Vec::new());
         for Sentence { source, ttl, event } in &sentences {
             let target = Target::from_key(&list_key(*source, prefix_v6));
-            if let Some(entry) = live.find(List::Block, target, now)?.filter(|e| e.origin != Origin::Auto) {
+            if let Some(entry) = lists.entry(List::Block, target, now)?.filter(|e| e.origin != Origin::Auto) {
                 let why = format!("the blocklist has it already, by {}", entry.origin.name());
                 events.push(Event::NotBlocked { source: target.to_string(), why });
                 continue;
@@ -107,7 +107,7 @@ pub(super) fn block(instance: &Instance, sentences: Vec<Sentence>, prefix_v6: u8
             blocked.push(event.clone());
         }
         if !entries.is_empty() {
-            live.add(List::Block, entries, now)?;
+            lists.add(List::Block, entries, now)?;
         }
         Ok(blocked)
     };

@@ -109,10 +109,10 @@ impl Errands {
 }
 
 fn sweep(instance: &Instance) -> anyhow::Result<()> {
-    let mut live = ListTransaction::open_as_controller(instance)?;
+    let mut lists = ListTransaction::open_as_controller(instance)?;
     for list in [List::Allow, List::Block] {
-        if live.size(list)?.entries > 0 {
-            let swept = live.collect(list, clock::now())?;
+        if lists.size(list)?.entries > 0 {
+            let swept = lists.remove_expired(list, clock::now())?;
             log::debug!("{}: {swept} expired entries taken out", list.name());
         }
     }

@@ -124,7 +124,7 @@ fn what_is_in_force_is_not_lost_with_a_damaged_file() {
     fresh();
     edit(&synguard, "block.list", "192.0.2.2\n", "");
     let said = run_with(&synguard, &["block", "list"], "");
-    for words in ["block.list is damaged", "set aside", "written anew as it is in force: 4 entries"] {
+    for words in ["block.list is damaged", "set aside", "rewritten from the 4 entries in force"] {
         assert!(said.stderr.contains(words), "{}", said.stderr);
     }
     assert!(said.stdout.contains("192.0.2.2"), "{}", said.stdout);

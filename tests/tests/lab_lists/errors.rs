@@ -97,7 +97,7 @@ fn a_bad_line_fails_the_whole_import() {
     for (text, words) in [
         ("203.0.113.1\n# x\nnonsense\n", &[":3: `nonsense`", "not an address"][..]),
         ("203.0.113.1\n203.0.113.0/40\n", &[":2:", "0 to 32"]),
-        ("203.0.113.1 203.0.113.2\n", &[":1:", "no attribute"]),
+        ("203.0.113.1 203.0.113.2\n", &[":1:", "not an attribute"]),
         ("203.0.113.1\n203.0.113.2 ttl=5\n", &[":2:", "ttl=5", "5s"]),
         ("203.0.113.1\n203.0.113.2 reason=\"x\n", &[":2:", "closing quote"]),
         ("203.0.113.1\nwww.example.com\n", &[":2:", "is a name"]),

@@ -1,4 +1,4 @@
-//! Fewer entries that say the same: overlapping and adjacent networks are merged. Pure.
+//! Merges overlapping and adjacent prefixes, so that fewer entries have the same effect. Pure.
 
 use std::{collections::HashMap, num::NonZeroU64};
 
@@ -8,20 +8,20 @@ use synguard_model::{
     list_entry::{Entry, EntryReason, Origin, Scope},
 };
 
-/// What entries have to agree in to be merged.
+/// Properties in which entries must agree to be merged: scope, origin, reason and expiry.
 type MergeKey = (Scope, Origin, Option<EntryReason>, Option<NonZeroU64>);
 
-/// Entries of one kind.
+/// Entries with the same key.
 struct MergeGroup {
-    kind: MergeKey,
+    key: MergeKey,
     created_ms: u64,
-    /// As they were, sorted.
+    /// Prefixes before the merge, sorted.
     before: Vec<IpNet>,
 }
 
-/// Merges the targets of entries that agree in everything but the time they were made at: in their time of
-/// expiry, reason, scope and origin. What differs stays apart, so nothing lasts longer or covers more than
-/// before. No target may be there twice; the result is sorted, and none is in it twice either.
+/// Merges the targets of entries that agree in expiry, reason, scope and origin; the time of creation may differ.
+/// Entries that differ are kept apart, so no entry lasts longer or covers more than before. No target may occur twice
+/// in `entries`. The result is sorted, and no target occurs twice in it.
 pub fn aggregate(entries: Vec<Entry>) -> Vec<Entry> {
     let groups = group(entries);
     let mut merged: Vec<(IpNet, usize)> = Vec::new();
@@ -30,11 +30,11 @@ pub fn aggregate(entries: Vec<Entry>) -> Vec<Entry> {
     }
     merged.sort_unstable();
     while let Some(at) = merged.windows(2).position(|pair| pair[0].0 == pair[1].0) {
-        part(&groups, &mut merged, at);
+        split(&groups, &mut merged, at);
         merged.sort_unstable();
     }
     let entry = |(net, index): (IpNet, usize)| {
-        let MergeGroup { kind: (scope, origin, ref reason, expires_ms), created_ms, .. } = groups[index];
+        let MergeGroup { key: (scope, origin, ref reason, expires_ms), created_ms, .. } = groups[index];
         Entry { target: Target::from(net), scope, origin, reason: reason.clone(), created_ms, expires_ms }
     };
     merged.into_iter().map(entry).collect()
@@ -47,20 +47,20 @@ fn group(entries: Vec<Entry>) -> Vec<MergeGroup> {
         *latest = created_ms.max(*latest);
         nets.push(target.net());
     }
-    let group = |(kind, (created_ms, mut before)): (_, (_, Vec<IpNet>))| {
+    let group = |(key, (created_ms, mut before)): (_, (_, Vec<IpNet>))| {
         before.sort_unstable();
-        MergeGroup { kind, created_ms, before }
+        MergeGroup { key, created_ms, before }
     };
     groups.into_iter().map(group).collect()
 }
 
-/// Two kinds of entries have the same network at `at`, and a list has room for one. At most one of them had it
-/// before; another one has it because its halves were merged, and gets those back.
-fn part(groups: &[MergeGroup], merged: &mut Vec<(IpNet, usize)>, at: usize) {
+/// Resolves the conflict of two groups that have the same prefix at `at`; a list can hold a prefix once. At most one of
+/// the groups had the prefix before the merge. The other one got it by merging the two halves, which are restored.
+fn split(groups: &[MergeGroup], merged: &mut Vec<(IpNet, usize)>, at: usize) {
     let had_it = |&(net, index): &(IpNet, usize)| groups[index].before.binary_search(&net).is_ok();
     let at = if had_it(&merged[at]) { at + 1 } else { at };
     let (net, index) = merged.swap_remove(at);
-    // One bit longer is never too long: it was made of such halves, or of what is in them.
+    // A longer prefix always exists here, because this one was merged from its halves or from parts of them.
     let halves = net.subnets(net.prefix_len() + 1);
     merged.extend(halves.into_iter().flatten().map(|half| (half, index)));
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merged_and_what_is_not() {
+    fn only_entries_with_equal_keys_are_merged() {
         for (before, after) in [
             ("10.0.0.0/25, 10.0.0.128/25", "10.0.0.0/24"),
             ("10.0.0.0, 10.0.0.1, 10.0.0.2, 10.0.0.3", "10.0.0.0/30"),
@@ -92,7 +92,7 @@ mod tests {
             ("10.0.0.0/25 ttl=1h, 10.0.0.128/25 ttl=2h", "10.0.0.0/25 ttl=1h, 10.0.0.128/25 ttl=2h"),
             ("10.0.0.0/25 reason=a, 10.0.0.128/25", "10.0.0.0/25 reason=a, 10.0.0.128/25"),
             ("10.0.0.0/25 scope=syn, 10.0.0.128/25", "10.0.0.0/25 scope=syn, 10.0.0.128/25"),
-            // The shorter-lived network may not take the place of the two halves, nor they its.
+            // The shorter-lived prefix must not replace the two halves, nor the halves the prefix.
             (
                 "10.0.0.0/24 ttl=1h, 10.0.0.0/25, 10.0.0.128/25",
                 "10.0.0.0/24 ttl=1h, 10.0.0.0/25, 10.0.0.128/25",
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// Small networks, so that many meet.
+    /// Generates small prefixes in 10.0.0.0/27, so that many overlap.
     fn any_list() -> impl Strategy<Value = Vec<Entry>> {
         let entry = (0u8..32, 27u8..=32, 0u64..3).prop_map(|(bits, length, ttl)| {
             let text = format!("10.0.0.{bits}/{length}");
@@ -118,7 +118,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_kind_covers_what_it_covered(before in any_list()) {
+        fn each_key_covers_the_same_addresses(before in any_list()) {
             let after = aggregate(before.clone());
             prop_assert!(after.len() <= before.len());
             prop_assert!(after.is_sorted_by(|a, b| a.target < b.target));
@@ -134,7 +134,7 @@ mod tests {
         }
 
         #[test]
-        fn of_one_kind_the_fewest_are_left(before in any_list()) {
+        fn entries_with_one_key_are_merged_completely(before in any_list()) {
             let before: Vec<Entry> = before.into_iter().filter(|entry| entry.expires_ms.is_none()).collect();
             let after = aggregate(before);
             for pair in after.windows(2) {

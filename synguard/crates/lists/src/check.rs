@@ -1,4 +1,4 @@
-//! What the lists say of an address: which entry decides, and why. Pure.
+//! Decides as the program does which entry of the lists applies to an address. Pure.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -9,29 +9,26 @@ use synguard_model::{
     time::{self, Now},
 };
 
-/// An entry as it is shown: what the filter's table has of it, and what the files add.
+/// An entry as it is shown: the contents of the filter's table, and the details that the files add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryView {
-    /// What it is about.
     pub target: Target,
-    /// What of its traffic.
     pub scope: Scope,
-    /// Where it comes from.
     pub origin: Origin,
-    /// Packets it has decided about.
+    /// Packets that the entry has decided about.
     pub hits: u64,
-    /// When it ends, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
+    /// Expiry in nanoseconds of CLOCK_MONOTONIC; 0 means never.
     pub expires_ns: u64,
-    /// Why it is there, if a file says so.
+    /// Reason given by the operator or the controller; only the files contain it.
     pub reason: Option<EntryReason>,
-    /// When it was made, in milliseconds since 1970, if a file says so.
+    /// Time of creation in milliseconds since 1970; only the files contain it.
     pub created_ms: Option<u64>,
-    /// When it ends by the file, in milliseconds since 1970.
+    /// Expiry in the file, in milliseconds since 1970.
     pub stored_expiry_ms: Option<u64>,
 }
 
 impl EntryView {
-    /// What the filter's table has.
+    /// Returns a view of an entry of the filter's table, without details.
     pub fn from_abi(key: &Prefix, entry: &ListEntry) -> Self {
         Self {
             target: Target::from_key(key),
@@ -45,7 +42,7 @@ impl EntryView {
         }
     }
 
-    /// The entry as a file would have it.
+    /// Returns the entry in the form of the files.
     pub fn to_entry(&self, now: Now) -> Entry {
         let created_ms = self.created_ms.unwrap_or(now.wall_ms).min(now.wall_ms);
         Entry {
@@ -58,35 +55,36 @@ impl EntryView {
         }
     }
 
-    /// Whether its time is over.
-    pub fn is_over(&self, now: Now) -> bool {
+    /// Reports whether the entry has expired.
+    pub fn is_expired(&self, now: Now) -> bool {
         self.expires_ns != 0 && self.expires_ns <= now.monotonic_ns
     }
 
-    /// How long it has left; `None` is forever.
-    pub fn left(&self, now: Now) -> Option<Duration> {
+    /// Returns the time until the entry expires; `None` means that it never does.
+    pub fn time_left(&self, now: Now) -> Option<Duration> {
         (self.expires_ns != 0).then(|| Duration::from_nanos(self.expires_ns.saturating_sub(now.monotonic_ns)))
     }
 
-    /// When it ends, in milliseconds since 1970; `None` is never.
+    /// Returns the expiry in milliseconds since 1970; `None` means never.
     pub fn expires_ms(&self, now: Now) -> Option<u64> {
         if self.expires_ns == 0 {
             return None;
         }
         let computed = now.wall_at(self.expires_ns);
-        // The clocks drift apart by a little: the file's time is steadier. By more, and the table's is true.
+        // The two clocks drift apart slightly, so within a second the file's time is used, which stays the same. With a
+        // greater difference, the wall clock was set, and the table's time is the true one.
         let stored = self.stored_expiry_ms.filter(|stored| stored.abs_diff(computed) < 1_000);
         Some(stored.unwrap_or(computed))
     }
 
-    /// Takes over what a file says of the entry.
+    /// Adds the details that a file contains about the entry.
     pub fn add_details(&mut self, stored: &Entry) {
         self.reason.clone_from(&stored.reason);
         self.created_ms = Some(stored.created_ms);
         self.stored_expiry_ms = stored.expires_ms.map(Into::into);
     }
 
-    /// What is known of it, in words.
+    /// Describes the entry in words, such as `SYNs only, added by hand, 1m 1s left, no packet yet, "scan"`.
     pub fn describe(&self, now: Now) -> String {
         let mut words = vec![match self.scope {
             Scope::All => "all packets".to_owned(),
@@ -97,8 +95,8 @@ impl EntryView {
             Origin::Auto => "automatic".to_owned(),
             Origin::Feed => "imported".to_owned(),
         });
-        words.push(match self.left(now) {
-            Some(left) => format!("{} left", time::left(left)),
+        words.push(match self.time_left(now) {
+            Some(left) => format!("{} left", time::format_left(left)),
             None => "for good".to_owned(),
         });
         words.push(match self.hits {
@@ -111,19 +109,18 @@ impl EntryView {
     }
 }
 
-/// What becomes of a packet as far as the lists are concerned.
+/// Effect of the lists on a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListVerdict {
-    /// It passes: nothing else is asked.
+    /// The packet passes without further checks.
     Allowed,
-    /// It is dropped.
+    /// The packet is dropped.
     Blocked,
-    /// No entry is about it.
+    /// No entry applies to the packet.
     Unlisted,
 }
 
 impl ListVerdict {
-    /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -133,23 +130,22 @@ impl ListVerdict {
     }
 }
 
-/// What the lists say of an address.
+/// Effect of the lists on the packets of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListDecision<'a> {
-    /// What becomes of a SYN.
     pub syn: ListVerdict,
-    /// What becomes of any other packet.
+    /// Effect on packets other than SYNs.
     pub other: ListVerdict,
-    /// The entry that decides about a SYN, and the list it is in.
+    /// List and entry that decide about a SYN.
     pub by: Option<(List, &'a EntryView)>,
 }
 
-/// Decides as the filter does: the allowlist first, then the blocklist; in each the first entry, the longest
-/// prefix first, whose time is not over and whose scope fits the packet. The entries are those that cover the
-/// address, in that order.
+/// Decides as the program does: the allowlist first, then the blocklist. In each list, the entry with the longest prefix
+/// that has not expired and whose scope includes the packet decides. `allow` and `block` are the entries that cover the
+/// address, the longest prefix first.
 pub fn decide<'a>(allow: &'a [EntryView], block: &'a [EntryView], now: Now) -> ListDecision<'a> {
     let first = |views: &'a [EntryView], syn: bool| {
-        views.iter().find(|view| !view.is_over(now) && (syn || view.scope == Scope::All))
+        views.iter().find(|view| !view.is_expired(now) && (syn || view.scope == Scope::All))
     };
     let find = |syn| {
         let allowed = first(allow, syn).map(|view| (List::Allow, view));
@@ -184,24 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn who_decides() {
+    fn allowlist_and_longest_prefix_decide() {
         use ListVerdict::{Allowed, Blocked, Unlisted};
-        let net = view("192.0.2.0/24", Scope::All, 0);
+        let prefix = view("192.0.2.0/24", Scope::All, 0);
         let host = view("192.0.2.1", Scope::All, 0);
         let host_syn = view("192.0.2.1", Scope::Syn, 0);
-        let over = view("192.0.2.1", Scope::All, 1_000);
+        let expired = view("192.0.2.1", Scope::All, 1_000);
         let lasting = view("192.0.2.1", Scope::All, 1_001);
         for (allow, block, syn, other, by) in [
             (vec![], vec![], Unlisted, Unlisted, None),
             (vec![], vec![&host], Blocked, Blocked, Some((List::Block, &host))),
-            (vec![], vec![&host, &net], Blocked, Blocked, Some((List::Block, &host))),
-            (vec![&net], vec![&host], Allowed, Allowed, Some((List::Allow, &net))),
+            (vec![], vec![&host, &prefix], Blocked, Blocked, Some((List::Block, &host))),
+            (vec![&prefix], vec![&host], Allowed, Allowed, Some((List::Allow, &prefix))),
             (vec![], vec![&host_syn], Blocked, Unlisted, Some((List::Block, &host_syn))),
-            (vec![], vec![&host_syn, &net], Blocked, Blocked, Some((List::Block, &host_syn))),
-            (vec![&host_syn], vec![&net], Allowed, Blocked, Some((List::Allow, &host_syn))),
-            (vec![&over], vec![&host], Blocked, Blocked, Some((List::Block, &host))),
-            (vec![], vec![&over], Unlisted, Unlisted, None),
-            (vec![], vec![&over, &net], Blocked, Blocked, Some((List::Block, &net))),
+            (vec![], vec![&host_syn, &prefix], Blocked, Blocked, Some((List::Block, &host_syn))),
+            (vec![&host_syn], vec![&prefix], Allowed, Blocked, Some((List::Allow, &host_syn))),
+            (vec![&expired], vec![&host], Blocked, Blocked, Some((List::Block, &host))),
+            (vec![], vec![&expired], Unlisted, Unlisted, None),
+            (vec![], vec![&expired, &prefix], Blocked, Blocked, Some((List::Block, &prefix))),
             (vec![], vec![&lasting], Blocked, Blocked, Some((List::Block, &lasting))),
         ] {
             let own = |views: &[&EntryView]| views.iter().map(|&view| view.clone()).collect::<Vec<_>>();
@@ -212,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn words() {
+    fn views_are_described() {
         let mut entry = view("192.0.2.1", Scope::Syn, 61_000_001_000);
         entry.reason = EntryReason::new("scan").ok();
         assert_eq!(entry.describe(NOW), "SYNs only, added by hand, 1m 1s left, no packet yet, \"scan\"");
@@ -221,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_time_is_shown_while_it_is_about_right() {
+    fn stored_expiry_is_used_within_a_second() {
         let mut entry = view("192.0.2.1", Scope::All, 2_000_001_000);
         assert_eq!(entry.expires_ms(NOW), Some(1_002_000));
         entry.stored_expiry_ms = Some(1_002_003);

@@ -1,4 +1,4 @@
-//! What is in force and what the files know of it, brought together.
+//! The effective lists: entries of the tables, joined with the details in the files.
 
 use anyhow::Result;
 use synguard_common::ip_list::List;
@@ -10,16 +10,13 @@ use crate::{
     store::{LoadedList, Store},
 };
 
-/// The entries of a table whose time is not over, sorted by target, with what the files know of them. Those that
-/// the files hold are given sorted as well.
-///
-/// # Errors
-/// If the table cannot be read.
+/// Returns the unexpired entries of a table, sorted by target, with the details of the `stored` entries, which must be
+/// sorted as well.
 pub fn views(maps: &ListMaps<'_>, list: List, stored: Vec<Entry>, now: Now) -> Result<Vec<EntryView>> {
     let mut views = Vec::with_capacity(usize::try_from(maps.size(list)?.entries).unwrap_or(0));
     maps.for_each(list, |key, entry| {
         let view = EntryView::from_abi(key, entry);
-        if !view.is_over(now) {
+        if !view.is_expired(now) {
             views.push(view);
         }
     })?;
@@ -34,17 +31,18 @@ pub fn views(maps: &ListMaps<'_>, list: List, stored: Vec<Entry>, now: Now) -> R
     Ok(views)
 }
 
-/// What the files of a list hold. What is wrong with them is logged; if the list is in force all the same, they are
-/// then written anew from that.
+/// Loads the entries in the files of a list. Damage is logged. If `maps` are given, damaged files are then rewritten
+/// from the entries in force.
 ///
 /// # Errors
-/// If a file cannot be read at all, or not be written anew.
+///
+/// If a file cannot be read at all, or cannot be rewritten.
 pub fn load(store: &Store, list: List, maps: Option<&ListMaps<'_>>, now: Now) -> Result<Vec<Entry>> {
     let LoadedList { entries, warnings } = store.load(now)?;
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let Some(maps) = maps.filter(|_| !warnings.is_empty()) else { return Ok(entries) };
     let entries: Vec<_> = views(maps, list, entries, now)?.iter().map(|view| view.to_entry(now)).collect();
     store.replace(&entries)?.commit();
-    log::info!("the {} was written anew as it is in force: {} entries", list.name(), entries.len());
+    log::info!("the {} was rewritten from the {} entries in force", list.name(), entries.len());
     Ok(entries)
 }

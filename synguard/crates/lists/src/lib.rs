@@ -1,8 +1,8 @@
-//! The operator's lists: what is blocked and what is allowed, how it is written, and where it is kept.
+//! The operator's lists, blocklist and allowlist: their text format, their files, and changes to files and tables.
 //!
-//! The pinned tables are what the filter acts on; the files of the store are what they are filled from when it is
-//! attached, and what remembers reasons and dates. Everything but [`store`], and [`effective`] and [`transaction`], which
-//! use both, is pure: time is an argument, files are readers and writers.
+//! The filter acts on the pinned tables. The files of the [`store`] fill these tables at the next attach, and keep what
+//! the tables have no room for: reasons and dates. Everything except [`store`], [`effective`] and [`transaction`] is
+//! pure: time is an argument, and files are readers and writers.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,8 @@
-//! The lists of an attached filter: its tables and its files, changed together. The files come first, because
-//! what is in force must also be there after a restart; if the tables then cannot be changed, neither are they.
-//! Whoever is killed in between has left a note in the lock's file, and the next one makes the tables agree.
+//! Changes to the lists of an attached filter, made to the files and the tables together.
+//!
+//! The files are changed first, because an entry in force must also exist after a restart. If the tables then cannot be
+//! changed, the files are rolled back. A process that is killed in between leaves a note in the lock file, and the next
+//! transaction repairs the tables from the files.
 
 use std::net::IpAddr;
 
@@ -21,7 +23,7 @@ use crate::{
     store::{EntryChange, PendingWrite, Store},
 };
 
-/// The lists of an attached filter, which nobody else changes meanwhile.
+/// Exclusive access to the lists of an attached filter. Each change is made to the files and the tables.
 pub struct ListTransaction {
     instance: Instance,
     datapath: Datapath,
@@ -29,69 +31,68 @@ pub struct ListTransaction {
 }
 
 impl ListTransaction {
-    /// Takes the lock for a change and opens an instance's filter.
+    /// Takes the lock for changes and opens the filter of an instance.
     ///
     /// # Errors
-    /// If the filter is not attached, or somebody else holds the lock for too long.
+    ///
+    /// If this process lacks a privilege, the filter is not attached, or another process holds the lock for too long.
     pub fn open(instance: &Instance) -> Result<Self> {
         preflight::privilege()?;
         Self::open_as_controller(instance)
     }
 
-    /// The same, for the controller, which has given up privileges that only others need.
-    ///
-    /// # Errors
-    /// If the filter is not attached, or somebody else holds the lock for too long.
+    /// Does the same as [`Self::open`] without a check of privileges, for the controller, which has dropped those that
+    /// it does not need.
     pub fn open_as_controller(instance: &Instance) -> Result<Self> {
         let open = || Datapath::open(&instance.pins)?.ok_or_else(|| instance.not_attached());
-        // Before the lock is taken, because that makes its file.
+        // The filter is opened before the lock is taken, because taking the lock creates its file.
         open()?;
         let lock = Lock::change(instance)?;
         match open() {
             Ok(datapath) => {
-                let live = Self { instance: instance.clone(), datapath, lock };
-                live.finish().context("finish a change that was cut short")?;
-                Ok(live)
+                let transaction = Self { instance: instance.clone(), datapath, lock };
+                transaction.repair().context("finish a change that was cut short")?;
+                Ok(transaction)
             }
             Err(error) => {
-                // It was detached while this waited.
+                // The filter was detached while this process waited for the lock.
                 lock.remove_file();
                 Err(error)
             }
         }
     }
 
-    /// Makes the tables agree with the files if somebody was killed while they did not.
-    fn finish(&self) -> Result<()> {
+    /// Replaces the tables by the contents of the files if the last transaction did not finish.
+    fn repair(&self) -> Result<()> {
         if !self.lock.is_unfinished()? {
             return Ok(());
         }
         let now = clock::now();
         for list in List::ALL {
-            // What is in force is no help here: it may be half of a change.
-            let stored = effective::load(&Store::new(&self.instance.state, list), list, None, now)?;
+            // The tables are not used to repair damaged files here: they may contain half of a change.
+            let stored = effective::load(&self.store(list), list, None, now)?;
             self.maps()?.replace(list, stored.iter().map(|entry| entry.to_abi(now)).collect())?;
         }
         self.lock.end()
     }
 
-    /// Changes the files and then the tables. If the tables cannot be changed, the files are put back.
+    /// Changes the files and then the tables. If the tables cannot be changed, the files are rolled back.
     fn change(
         &self,
         list: List,
         files: impl FnOnce(&Store) -> Result<PendingWrite<'_>>,
         tables: impl FnOnce(&mut ListMaps<'_>) -> Result<()>,
     ) -> Result<()> {
-        let store = Store::new(&self.instance.state, list);
+        let store = self.store(list);
         self.lock.begin()?;
         let changed =
-            files(&store).and_then(|written| match self.maps().and_then(|mut maps| tables(&mut maps)) {
+            files(&store).and_then(|pending| match self.maps().and_then(|mut maps| tables(&mut maps)) {
                 Ok(()) => {
-                    written.commit();
+                    pending.commit();
                     Ok(())
                 }
                 Err(error) => {
-                    written.rollback()?;
+                    pending.rollback()?;
                     Err(error.context(format!("the {} was not changed", list.name())))
                 }
             });
@@ -99,15 +100,19 @@ impl ListTransaction {
         changed
     }
 
+    fn store(&self, list: List) -> Store {
+        Store::new(&self.instance.state, list)
+    }
+
     fn maps(&self) -> Result<ListMaps<'_>> {
         self.datapath.lists()
     }
 
-    /// Adds entries, or puts them in the place of those with the same target. Of several with one target the last
-    /// counts.
+    /// Adds entries, replacing those with the same targets. Of several entries with one target the last one counts.
     ///
     /// # Errors
-    /// If there is no room, or something cannot be written; then nothing has changed.
+    ///
+    /// If the list has no room, or a file or table cannot be written. Nothing has changed then.
     pub fn add(&mut self, list: List, mut entries: Vec<Entry>, now: Now) -> Result<()> {
         file::sort(&mut entries);
         self.make_room(list, &entries, now)?;
@@ -120,14 +125,15 @@ impl ListTransaction {
         )
     }
 
-    /// Takes targets out.
+    /// Removes the entries of targets.
     ///
     /// # Errors
-    /// If one of them is not in the list, or something cannot be written; then nothing has changed.
+    ///
+    /// If one of the targets is not in the list, or a file or table cannot be written. Nothing has changed then.
     pub fn remove(&mut self, list: List, targets: &[Target], now: Now) -> Result<()> {
         for &target in targets {
-            if self.find(list, target, now)?.is_none() {
-                return Err(self.not_there(list, target, now));
+            if self.entry(list, target, now)?.is_none() {
+                return Err(self.not_listed(list, target, now));
             }
         }
         let mut targets = targets.to_vec();
@@ -142,10 +148,11 @@ impl ListTransaction {
         )
     }
 
-    /// Puts sorted entries in the place of the whole list. Every packet meets either the old one or the new one.
+    /// Replaces the whole list by sorted entries. Every packet meets either the old list or the new one.
     ///
     /// # Errors
-    /// If there is no room, or something cannot be written; then nothing has changed.
+    ///
+    /// If the list has no room, or a file or table cannot be written. Nothing has changed then.
     pub fn replace(&mut self, list: List, entries: &[Entry], now: Now) -> Result<()> {
         let capacity = self.maps()?.size(list)?.capacity;
         check_room(list, entries.len() as u64, capacity)?;
@@ -153,76 +160,55 @@ impl ListTransaction {
         self.change(list, |store| store.replace(entries), |maps| maps.replace(list, items()))
     }
 
-    /// How full a list is.
-    ///
-    /// # Errors
-    /// If its table cannot be read.
+    /// Returns the number of entries and the capacity of a list.
     pub fn size(&self, list: List) -> Result<ListSize> {
         self.maps()?.size(list)
     }
 
-    /// What is known of a target if it is in the list, and its time is not over. Without what the files know.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    pub fn find(&self, list: List, target: Target, now: Now) -> Result<Option<EntryView>> {
+    /// Returns the unexpired entry of exactly this target, without the details that only the files contain.
+    pub fn entry(&self, list: List, target: Target, now: Now) -> Result<Option<EntryView>> {
         let key = target.key();
         let entry = self.maps()?.entry(list, &key)?;
-        Ok(entry.map(|entry| EntryView::from_abi(&key, &entry)).filter(|view| !view.is_over(now)))
+        Ok(entry.map(|entry| EntryView::from_abi(&key, &entry)).filter(|view| !view.is_expired(now)))
     }
 
-    /// The same with what the files know.
-    ///
-    /// # Errors
-    /// If the table or a file cannot be read.
-    pub fn described(&self, list: List, target: Target, now: Now) -> Result<Option<EntryView>> {
-        let mut view = self.find(list, target, now)?;
+    /// Returns the unexpired entry of exactly this target, with the details in the files.
+    pub fn detailed_entry(&self, list: List, target: Target, now: Now) -> Result<Option<EntryView>> {
+        let mut view = self.entry(list, target, now)?;
         if let Some(view) = &mut view {
-            describe(view, &self.stored(list, now)?);
+            add_details(view, &self.stored(list, now)?);
         }
         Ok(view)
     }
 
-    /// The entries that cover a target and whose time is not over, the longest prefix first. Without what the
-    /// files know.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
+    /// Returns the unexpired entries that cover a target, the longest prefix first, without the details that only the
+    /// files contain.
     pub fn covering(&self, list: List, target: Target, now: Now) -> Result<Vec<EntryView>> {
-        let found: Result<Vec<_>> = target.covering().map(|target| self.find(list, target, now)).collect();
+        let found: Result<Vec<_>> = target.covering().map(|target| self.entry(list, target, now)).collect();
         Ok(found?.into_iter().flatten().collect())
     }
 
-    /// The entries that are about an address, with what the files know of them.
-    ///
-    /// # Errors
-    /// If the table or a file cannot be read.
-    pub fn about(&self, list: List, address: IpAddr, now: Now) -> Result<Vec<EntryView>> {
+    /// Returns the unexpired entries that cover an address, the longest prefix first, with the details in the files.
+    pub fn detailed_covering(&self, list: List, address: IpAddr, now: Now) -> Result<Vec<EntryView>> {
         let mut views = self.covering(list, Target::host(address), now)?;
         if !views.is_empty() {
             let stored = self.stored(list, now)?;
-            views.iter_mut().for_each(|view| describe(view, &stored));
+            views.iter_mut().for_each(|view| add_details(view, &stored));
         }
         Ok(views)
     }
 
-    /// Every entry whose time is not over, sorted by target, with what the files know of it.
-    ///
-    /// # Errors
-    /// If the table or a file cannot be read.
-    pub fn all(&self, list: List, now: Now) -> Result<Vec<EntryView>> {
+    /// Returns every unexpired entry, sorted by target, with the details in the files.
+    pub fn entries(&self, list: List, now: Now) -> Result<Vec<EntryView>> {
         effective::views(&self.maps()?, list, self.stored(list, now)?, now)
     }
 
-    /// How many entries of an origin are not among these sorted ones, their time not being over.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    pub fn missing(&self, list: List, origin: Origin, entries: &[Entry], now: Now) -> Result<u64> {
+    /// Counts the unexpired entries of an origin whose targets are not among these sorted entries.
+    pub fn count_missing(&self, list: List, origin: Origin, entries: &[Entry], now: Now) -> Result<u64> {
         let mut missing = 0;
         self.maps()?.for_each(list, |key, entry| {
             let view = EntryView::from_abi(key, entry);
-            let counts = view.origin == origin && !view.is_over(now);
+            let counts = view.origin == origin && !view.is_expired(now);
             if counts && entries.binary_search_by_key(&view.target, |entry| entry.target).is_err() {
                 missing += 1;
             }
@@ -230,33 +216,29 @@ impl ListTransaction {
         Ok(missing)
     }
 
-    /// Takes entries whose time is over out of a table; the files lose theirs when they are read. Returns how many
-    /// there were.
-    ///
-    /// # Errors
-    /// If the table cannot be changed.
-    pub fn collect(&mut self, list: List, now: Now) -> Result<u64> {
+    /// Removes expired entries from a table and returns their number. The files drop theirs when they are read.
+    pub fn remove_expired(&mut self, list: List, now: Now) -> Result<u64> {
         let mut maps = self.maps()?;
-        let mut over = Vec::new();
+        let mut expired = Vec::new();
         maps.for_each(list, |key, entry| {
             if !entry.is_effective(now.monotonic_ns) {
-                over.push(*key);
+                expired.push(*key);
             }
         })?;
-        maps.remove(list, &over)
+        maps.remove(list, &expired)
     }
 
     fn stored(&self, list: List, now: Now) -> Result<Vec<Entry>> {
-        effective::load(&Store::new(&self.instance.state, list), list, Some(&self.maps()?), now)
+        effective::load(&self.store(list), list, Some(&self.maps()?), now)
     }
 
-    /// Sees to it that sorted entries fit into a list.
+    /// Makes room for sorted entries by removing expired ones, if necessary.
     fn make_room(&mut self, list: List, entries: &[Entry], now: Now) -> Result<()> {
         let size = self.maps()?.size(list)?;
         if size.entries + entries.len() as u64 <= size.capacity {
             return Ok(());
         }
-        self.collect(list, now)?;
+        self.remove_expired(list, now)?;
         let maps = self.maps()?;
         let size = maps.size(list)?;
         let mut known = 0;
@@ -267,8 +249,8 @@ impl ListTransaction {
         check_room(list, size.entries + entries.len() as u64 - known, size.capacity)
     }
 
-    /// The error about a target that is not in a list, and what else may have been meant.
-    fn not_there(&self, list: List, target: Target, now: Now) -> anyhow::Error {
+    /// Returns the error about a target that is not in a list. It names the entry that covers the target, if any.
+    fn not_listed(&self, list: List, target: Target, now: Now) -> anyhow::Error {
         let name = list.name();
         let wider = self.covering(list, target, now).unwrap_or_default();
         let hint = match wider.first() {
@@ -279,8 +261,8 @@ impl ListTransaction {
     }
 }
 
-/// Takes over what sorted entries of the files say of an entry.
-fn describe(view: &mut EntryView, stored: &[Entry]) {
+/// Adds the details that sorted entries of the files contain.
+fn add_details(view: &mut EntryView, stored: &[Entry]) {
     if let Ok(place) = stored.binary_search_by_key(&view.target, |entry| entry.target) {
         view.add_details(&stored[place]);
     }

@@ -1,7 +1,7 @@
-//! What an entry of a list is about: an address or a network. Pure.
+//! Targets of list entries: an address or a prefix. Pure.
 //!
-//! A target has one form only, so that it is found again however it was written: host bits are cleared, a
-//! network of one address is the address, and an IPv4-mapped IPv6 address is the IPv4 address.
+//! A target has a canonical form, so that it is found again in whichever notation it is given: host bits are cleared, a
+//! prefix of full length is an address, and an IPv4-mapped IPv6 address is the IPv4 address.
 
 use std::{
     fmt,
@@ -12,58 +12,52 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use synguard_common::{addr, ip_list::Prefix};
 
-/// Bits that the IPv4-mapped form of an address has before the IPv4 address.
+/// Bits before the IPv4 address in an IPv4-mapped IPv6 address.
 const MAPPED_BITS: u8 = 96;
 
-/// An address, or a network without host bits. Targets sort by address, and a network before what is in it.
+/// An address, or a prefix without host bits. Targets sort by address, and a prefix before the prefixes inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target(IpNet);
 
-/// A target as it was written.
+/// Result of parsing a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParsedTarget {
-    /// The target.
     pub target: Target,
-    /// Whether host bits were set that it does not have: `192.0.2.7/24` is read as `192.0.2.0/24`.
+    /// True if host bits were cleared: `192.0.2.7/24` is parsed as `192.0.2.0/24`.
     pub masked: bool,
 }
 
-/// Why a text is not a target.
+/// Reason why a text is not a target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// No address at all.
     #[error("`{0}` is not an address or CIDR, such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")]
     Address(String),
-    /// Two addresses with a dash.
+    /// Two addresses with a dash between them.
     #[error("`{0}` is a range: write it as one or more CIDRs, such as 192.0.2.0/24")]
     Range(String),
-    /// A name.
+    /// A host name.
     #[error("`{0}` is a name: only addresses can be listed, such as those that `getent ahosts {0}` prints")]
     Name(String),
-    /// An IPv6 address with an interface.
+    /// An IPv6 address with a zone.
     #[error("`{0}` names an interface: leave out the `%` and what follows it")]
     Zone(String),
-    /// What follows the slash is no length of a prefix.
+    /// The part after the slash is not a valid prefix length.
     #[error("`{text}` has no valid prefix length: what follows the `/` must be 0 to {max}")]
     Length {
-        /// The whole text.
         text: String,
-        /// The longest prefix of its family.
+        /// Longest prefix of the address's family.
         max: u8,
     },
 }
 
 impl ParsedTarget {
-    /// Reads an address or a CIDR.
-    ///
-    /// # Errors
-    /// [`TargetError`], which says what would be accepted.
+    /// Parses an address or a CIDR.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| TargetError::of(text, address))?;
+        let address: IpAddr = address.parse().map_err(|_| TargetError::diagnose(text, address))?;
         let max = if address.is_ipv4() { 32 } else { 128 };
         let length = match length {
             None => max,
@@ -74,7 +68,8 @@ impl ParsedTarget {
         Ok(Self::new(address, length))
     }
 
-    /// The network of `length` bits, at most those of the address's family, around an address.
+    /// Returns the prefix of `length` bits that contains an address. `length` is at most 32 or 128, according to the
+    /// family.
     pub(crate) fn new(address: IpAddr, length: u8) -> Self {
         let (address, length) = match address {
             IpAddr::V6(v6) if length >= MAPPED_BITS => match v6.to_ipv4_mapped() {
@@ -92,15 +87,15 @@ impl ParsedTarget {
     }
 }
 
-/// One to three digits, and nothing else.
+/// Parses a decimal prefix length without sign; leading zeros are accepted.
 fn prefix_length(digits: &str) -> Option<u8> {
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| plain)
 }
 
 impl TargetError {
-    /// What is wrong with a text whose part before the slash is no address.
-    fn of(text: &str, address: &str) -> Self {
+    /// Finds the most helpful error for a text whose part before the slash is not an address.
+    fn diagnose(text: &str, address: &str) -> Self {
         let shown: String = text.chars().take(80).collect();
         let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
         if address.split_once('-').is_some_and(|(from, to)| is_address(from) && is_address(to)) {
@@ -109,9 +104,9 @@ impl TargetError {
         if address.split_once('%').is_some_and(|(before, _)| is_address(before)) {
             return Self::Zone(shown);
         }
-        let of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         let has_letters = address.bytes().any(|byte| byte.is_ascii_alphabetic());
-        if has_letters && address.contains('.') && text.bytes().all(of_names) {
+        if has_letters && address.contains('.') && text.bytes().all(is_name_byte) {
             return Self::Name(shown);
         }
         Self::Address(shown)
@@ -119,18 +114,18 @@ impl TargetError {
 }
 
 impl Target {
-    /// The target that is one address.
+    /// Returns the target of a single address.
     pub fn host(address: IpAddr) -> Self {
         ParsedTarget::new(address, if address.is_ipv4() { 32 } else { 128 }).target
     }
 
-    /// The target of a key of the filter's tables. A length of more than 128 counts as 128.
+    /// Returns the target of a key of the filter's tables. A length above 128 counts as 128.
     pub fn from_key(key: &Prefix) -> Self {
         let address = Ipv6Addr::from(addr::to_bytes(key.address));
         ParsedTarget::new(IpAddr::V6(address), key.length.min(128) as u8).target
     }
 
-    /// Its key in the filter's tables.
+    /// Returns the target's key in the filter's tables.
     pub fn key(self) -> Prefix {
         let (address, before) = match self.0.network() {
             IpAddr::V4(v4) => (v4.to_ipv6_mapped(), MAPPED_BITS),
@@ -139,27 +134,27 @@ impl Target {
         Prefix::new(addr::from_bytes(address.octets()), u32::from(before + self.0.prefix_len()))
     }
 
-    /// Its address, or the first one of the network.
+    /// Returns the address, or the first address of the prefix.
     pub fn address(self) -> IpAddr {
         self.0.network()
     }
 
-    /// As a network, which may be of one address.
+    /// Returns the target as a prefix; that of an address has full length.
     pub fn net(self) -> IpNet {
         self.0
     }
 
-    /// Whether it is one address.
+    /// Reports whether the target is a single address.
     pub(crate) fn is_host(self) -> bool {
         self.0.prefix_len() == self.0.max_prefix_len()
     }
 
-    /// Whether everything in `other` is in it. Families never cover each other.
+    /// Reports whether the target contains all of `other`. No target covers one of the other family.
     pub fn covers(self, other: Self) -> bool {
         self.0.contains(&other.0)
     }
 
-    /// Itself and every network around it, from the longest prefix to the shortest.
+    /// Returns the target itself and all prefixes that contain it, from the longest to the shortest.
     pub fn covering(self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |target| target.0.supernet().map(Self))
     }

@@ -8,7 +8,7 @@ fn target(text: &str) -> Target {
 }
 
 #[test]
-fn a_target_has_one_form() {
+fn targets_have_a_canonical_form() {
     for (text, form, masked) in [
         ("192.0.2.1", "192.0.2.1", false),
         ("192.0.2.1/32", "192.0.2.1", false),
@@ -24,7 +24,7 @@ fn a_target_has_one_form() {
         ("::ffff:102:304/128", "1.2.3.4", false),
         ("::ffff:1.2.3.4/120", "1.2.3.0/24", true),
         ("::ffff:0:0/96", "0.0.0.0/0", false),
-        // Wider than all of IPv4: an IPv6 network, if a strange one.
+        // Wider than all of IPv4, so it stays an IPv6 prefix.
         ("::ffff:0:0/95", "::fffe:0:0/95", true),
         ("10.0.0.1/8", "10.0.0.0/8", true),
         ("10.0.0.0/08", "10.0.0.0/8", false),
@@ -35,7 +35,7 @@ fn a_target_has_one_form() {
 }
 
 #[test]
-fn what_is_refused_and_how() {
+fn invalid_targets_are_refused_with_a_reason() {
     for (text, error) in [
         ("", "`` is not an address or CIDR"),
         ("1.2.3", "`1.2.3` is not an address or CIDR, such as 192.0.2.1"),
@@ -64,7 +64,7 @@ fn what_is_refused_and_how() {
 }
 
 #[test]
-fn a_network_sorts_before_what_is_in_it() {
+fn prefix_sorts_before_its_parts() {
     let mut targets: Vec<_> =
         ["2001:db8::", "10.0.0.1", "10.0.0.0/8", "10.0.0.0", "::/0", "10.0.0.0/24", "9.0.0.0"]
             .map(target)
@@ -88,12 +88,12 @@ fn covering_goes_from_long_to_short() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(target in any_target()) {
+    fn displayed_target_parses_back(target in any_target()) {
         prop_assert_eq!(ParsedTarget::parse(&target.to_string()), Ok(ParsedTarget { target, masked: false }));
     }
 
     #[test]
-    fn a_key_leads_back_to_its_target(target in any_target()) {
+    fn key_round_trips(target in any_target()) {
         let key = target.key();
         prop_assert_eq!(key.is_v4(), target.address().is_ipv4());
         prop_assert_eq!(Prefix::new(key.address, key.length as u32), key);
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn what_covers_a_target_is_what_lies_on_its_way(target in any_target(), other in any_target()) {
+    fn covering_lists_exactly_what_covers(target in any_target(), other in any_target()) {
         prop_assert!(target.covering().all(|wider| wider.covers(target)));
         prop_assert_eq!(other.covers(target), target.covering().any(|wider| wider == other));
     }

@@ -1,4 +1,4 @@
-//! An entry of a list, as the files know it. Pure.
+//! An entry of a list in the form of the files. Pure.
 
 use std::{fmt, num::NonZeroU64, sync::Arc, time::Duration};
 
@@ -6,37 +6,35 @@ use synguard_common::ip_list::{self, ListEntry, Prefix};
 
 use crate::{ip_prefix::Target, settings::DurationRange, time::Now};
 
-/// How long an entry may be meant to last: up to ten years. What should last longer is meant to stay.
+/// Range of times to live, up to ten years. A longer one is most likely meant to be forever, which is the default.
 pub const TTL: DurationRange =
     DurationRange { min: Duration::from_millis(1), max: Duration::from_secs(3_650 * 24 * 60 * 60) };
 
-/// What of its target's traffic an entry is about.
+/// Packets of a target to which an entry applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Every packet.
     #[default]
     All,
-    /// SYNs only: connections that are there go on.
+    /// SYNs only, so existing connections continue.
     Syn,
 }
 
-/// Where an entry comes from.
+/// Origin of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Somebody added it by hand.
+    /// Added by hand.
     Operator,
-    /// The controller added it by itself.
+    /// Added by the controller as an automatic block.
     Auto,
-    /// It was imported from a file.
+    /// Imported from a file.
     #[default]
     Feed,
 }
 
 impl Scope {
-    /// All of them.
     pub const ALL: [Self; 2] = [Self::All, Self::Syn];
 
-    /// The scope as it is written.
     pub const fn name(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -44,7 +42,7 @@ impl Scope {
         }
     }
 
-    /// The scope as the filter has it.
+    /// Returns the scope as a number of the filter's tables.
     pub const fn to_abi(self) -> u32 {
         match self {
             Self::All => ip_list::SCOPE_ALL,
@@ -52,17 +50,15 @@ impl Scope {
         }
     }
 
-    /// The scope that the filter acts on; what it does not know counts as all.
+    /// Returns the scope of a number in the filter's tables. The program treats unknown numbers as all packets.
     pub const fn from_abi(scope: u32) -> Self {
         if scope == ip_list::SCOPE_SYN { Self::Syn } else { Self::All }
     }
 }
 
 impl Origin {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Operator, Self::Auto, Self::Feed];
 
-    /// The origin as it is written.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Operator => "operator",
@@ -71,7 +67,7 @@ impl Origin {
         }
     }
 
-    /// The origin as the filter has it.
+    /// Returns the origin as a number of the filter's tables.
     pub const fn to_abi(self) -> u32 {
         match self {
             Self::Operator => ip_list::ORIGIN_OPERATOR,
@@ -80,17 +76,17 @@ impl Origin {
         }
     }
 
-    /// The origin that the filter has been told.
+    /// Returns the origin of a number in the filter's tables; unknown numbers count as `Operator`.
     pub fn from_abi(origin: u32) -> Self {
         Self::ALL.into_iter().find(|known| known.to_abi() == origin).unwrap_or(Self::Operator)
     }
 }
 
-/// Why an entry is there, in words: 1 to 256 bytes without control characters. Entries share it.
+/// Reason of an entry, in words: 1 to 256 bytes without control characters. Entries share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryReason(Arc<str>);
 
-/// A text that is no reason.
+/// Error about a text that is not a valid reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 256 bytes of text without line ends and other control characters")]
 pub struct EntryReasonError;
@@ -98,16 +94,16 @@ pub struct EntryReasonError;
 impl EntryReason {
     const MAX: usize = 256;
 
-    /// Takes a text as a reason.
+    /// Checks the length and the characters of a text.
     ///
     /// # Errors
-    /// If it is empty, too long, or has control characters.
+    ///
+    /// If the text is empty, too long, or contains control characters.
     pub fn new(text: &str) -> Result<Self, EntryReasonError> {
         let fits = (1..=Self::MAX).contains(&text.len()) && !text.contains(char::is_control);
         if fits { Ok(Self(text.into())) } else { Err(EntryReasonError) }
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -128,42 +124,38 @@ impl std::borrow::Borrow<str> for EntryReason {
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is about.
     pub target: Target,
-    /// What of its traffic.
     pub scope: Scope,
-    /// Where it comes from.
     pub origin: Origin,
-    /// Why it is there.
     pub reason: Option<EntryReason>,
-    /// When it was made, in milliseconds since 1970.
+    /// Time of creation in milliseconds since 1970.
     pub created_ms: u64,
-    /// When it ends, in milliseconds since 1970; never if there is none.
+    /// Expiry in milliseconds since 1970; `None` means never.
     pub expires_ms: Option<NonZeroU64>,
 }
 
 impl Entry {
-    /// How long it has left, in milliseconds; `None` is forever.
+    /// Returns the time until the entry expires, in milliseconds; `None` means that it never does.
     ///
-    /// Never longer than it was made for: a clock that has lost its time, as it may have at boot, does not
-    /// make a short block a long one.
+    /// The result is at most the time between creation and expiry. A wall clock that has lost its time, as may happen at
+    /// boot, therefore does not make a short block a long one.
     pub fn left_ms(&self, now: Now) -> Option<u64> {
         let expires_ms = self.expires_ms?.get();
         let whole = expires_ms.saturating_sub(self.created_ms);
         Some(expires_ms.saturating_sub(now.wall_ms).min(whole))
     }
 
-    /// Whether its time is over.
-    pub fn is_over(&self, now: Now) -> bool {
+    /// Reports whether the entry has expired.
+    pub fn is_expired(&self, now: Now) -> bool {
         self.left_ms(now) == Some(0)
     }
 
-    /// When it ends in nanoseconds of CLOCK_MONOTONIC, and 0 for never, as the filter wants it.
+    /// Returns the expiry in nanoseconds of CLOCK_MONOTONIC, as in the filter's tables; 0 means never.
     pub fn expires_ns(&self, now: Now) -> u64 {
         self.left_ms(now).map_or(0, |left| now.monotonic_at(now.wall_ms.saturating_add(left)))
     }
 
-    /// The entry as the filter has it, without hits.
+    /// Returns the entry in the form of the filter's tables, with 0 hits.
     pub fn to_abi(&self, now: Now) -> (Prefix, ListEntry) {
         let entry = ListEntry {
             expires_at_ns: self.expires_ns(now),
@@ -191,29 +183,29 @@ mod tests {
     }
 
     #[test]
-    fn time_runs_out() {
+    fn entries_expire() {
         let now = |wall_ms| Now { wall_ms, monotonic_ns: 50_000_000_000 };
         let ten = entry(100_000, 110_000);
         for (wall_ms, left) in [(100_000, 10_000), (104_000, 6_000), (110_000, 0), (999_000, 0)] {
             assert_eq!(ten.left_ms(now(wall_ms)), Some(left));
-            assert_eq!(ten.is_over(now(wall_ms)), left == 0);
+            assert_eq!(ten.is_expired(now(wall_ms)), left == 0);
             assert_eq!(ten.expires_ns(now(wall_ms)), 50_000_000_000 + left * 1_000_000);
         }
         let forever = entry(100_000, 0);
         assert_eq!(
-            (forever.left_ms(now(7)), forever.is_over(now(7)), forever.expires_ns(now(7))),
+            (forever.left_ms(now(7)), forever.is_expired(now(7)), forever.expires_ns(now(7))),
             (None, false, 0)
         );
     }
 
     #[test]
-    fn a_clock_that_went_back_makes_nothing_last_longer() {
+    fn clock_set_back_does_not_prolong_entries() {
         let now = Now { wall_ms: 0, monotonic_ns: 1 };
         assert_eq!(entry(100_000, 110_000).left_ms(now), Some(10_000));
     }
 
     #[test]
-    fn reasons() {
+    fn reasons_are_checked() {
         let longest = "é".repeat(128);
         for good in ["x", "brute force, \"again\"; see #7", longest.as_str()] {
             assert_eq!(EntryReason::new(good).expect(good).as_str(), good);
@@ -224,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_small() {
-        // A million of them are held at once.
+    fn entry_fits_into_56_bytes() {
+        // A million entries are in memory at once.
         assert!(size_of::<Entry>() <= 56, "{}", size_of::<Entry>());
     }
 }

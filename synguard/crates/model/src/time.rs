@@ -1,8 +1,8 @@
-//! Two clocks and the way between them: files keep wall-clock time, the filter keeps CLOCK_MONOTONIC. Pure.
+//! Conversion between two clocks: files keep wall-clock time, the filter keeps CLOCK_MONOTONIC. Pure.
 
 use std::{num::NonZeroU64, time::Duration};
 
-/// An instant as both clocks show it.
+/// The present time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// Milliseconds since 1970, by the wall clock.
@@ -12,8 +12,8 @@ pub struct Now {
 }
 
 impl Now {
-    /// What CLOCK_MONOTONIC will show when the wall clock shows `wall_ms`, in nanoseconds. Never 0, which
-    /// would be "never": what is long past is 1.
+    /// Converts a wall-clock time into nanoseconds of CLOCK_MONOTONIC. A time before the boot becomes 1, because 0 means
+    /// "never".
     pub(crate) fn monotonic_at(self, wall_ms: u64) -> u64 {
         let at = if wall_ms >= self.wall_ms {
             self.monotonic_ns.saturating_add((wall_ms - self.wall_ms).saturating_mul(1_000_000))
@@ -23,8 +23,7 @@ impl Now {
         at.max(1)
     }
 
-    /// What the wall clock will show when CLOCK_MONOTONIC shows `monotonic_ns`, in milliseconds since 1970, to
-    /// the nearest one.
+    /// Converts nanoseconds of CLOCK_MONOTONIC into milliseconds since 1970, rounded to the nearest.
     pub fn wall_at(self, monotonic_ns: u64) -> u64 {
         let to_ms = |ns: u64| ns.saturating_add(500_000) / 1_000_000;
         if monotonic_ns >= self.monotonic_ns {
@@ -34,15 +33,15 @@ impl Now {
         }
     }
 
-    /// When a time that begins now is over, in milliseconds since 1970.
+    /// Returns the expiry of a time to live that begins now, in milliseconds since 1970.
     pub fn expiry_after(self, ttl: Duration) -> NonZeroU64 {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         NonZeroU64::new(self.wall_ms.saturating_add(ttl_ms)).unwrap_or(NonZeroU64::MIN)
     }
 }
 
-/// A time left as people read it: the two largest units, rounded up to whole seconds, such as `2h 3m`.
-pub fn left(time: Duration) -> String {
+/// Formats a remaining time with its two largest units, rounded up to whole seconds, such as `2h 3m`.
+pub fn format_left(time: Duration) -> String {
     let mut seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let mut parts = Vec::new();
     for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_left() {
+    fn remaining_times_are_formatted() {
         for (ms, text) in [
             (0, "0s"),
             (1, "1s"),
@@ -81,12 +80,12 @@ mod tests {
             (90_000_000, "1d 1h"),
             (86_460_000, "1d"),
         ] {
-            assert_eq!(left(Duration::from_millis(ms)), text, "{ms}");
+            assert_eq!(format_left(Duration::from_millis(ms)), text, "{ms}");
         }
     }
 
     #[test]
-    fn the_past_is_not_never() {
+    fn past_times_become_1_not_0() {
         let now = Now { wall_ms: 1_000_000, monotonic_ns: 5_000_000 };
         assert_eq!(now.monotonic_at(0), 1);
         assert_eq!(now.monotonic_at(1_000_000), 5_000_000);
@@ -97,17 +96,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_and_back(wall_ms in 0..u64::MAX / 4_000_000, ns in 0..u64::MAX / 4, at in 0..u64::MAX / 4_000_000) {
+        fn conversion_round_trips(wall_ms in 0..u64::MAX / 4_000_000, ns in 0..u64::MAX / 4, at in 0..u64::MAX / 4_000_000) {
             let now = Now { wall_ms, monotonic_ns: ns };
             let there = now.monotonic_at(at);
-            // What was before the machine started has no time on its clock.
+            // A time before the boot has no counterpart on CLOCK_MONOTONIC.
             if there > 1 {
                 prop_assert_eq!(now.wall_at(there), at);
             }
         }
 
         #[test]
-        fn a_time_left_is_the_same_on_both_clocks(wall_ms in 0..u64::MAX / 4_000_000, ns in 0..u64::MAX / 4, left_ms in 1..1_000_000_000u64) {
+        fn remaining_time_is_equal_on_both_clocks(wall_ms in 0..u64::MAX / 4_000_000, ns in 0..u64::MAX / 4, left_ms in 1..1_000_000_000u64) {
             let now = Now { wall_ms, monotonic_ns: ns };
             let expiry = now.expiry_after(Duration::from_millis(left_ms)).get();
             prop_assert_eq!(now.monotonic_at(expiry) - ns, left_ms * 1_000_000);

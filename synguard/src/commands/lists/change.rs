@@ -43,7 +43,7 @@ pub(in crate::commands) fn add(
     targets: &[ParsedTarget],
     args: &EntryArgs,
 ) -> Result<Done> {
-    let mut live = ListTransaction::open(instance)?;
+    let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let refuse = refusal(list, args.force);
     for written in targets {
@@ -65,8 +65,8 @@ pub(in crate::commands) fn add(
         created_ms: now.wall_ms,
         expires_ms: args.ttl.map(|ttl| now.expiry_after(ttl)),
     };
-    let before = before(&live, list, targets, now)?;
-    live.add(list, targets.iter().map(entry).collect(), now)?;
+    let before = before(&lists, list, targets, now)?;
+    lists.add(list, targets.iter().map(entry).collect(), now)?;
     let mut notes = masked(targets);
     notes.extend(before.iter().map(|view| {
         let (target, name, words) = (view.target, list.name(), view.describe(now));
@@ -74,10 +74,10 @@ pub(in crate::commands) fn add(
     }));
     if targets.len() <= NOTES_MAX {
         for written in targets {
-            notes.extend(others(&live, list, written.target)?);
+            notes.extend(others(&lists, list, written.target)?);
         }
     }
-    notes.extend(filling(&live, list)?);
+    notes.extend(filling(&lists, list)?);
     let length = args.ttl.map_or_else(String::new, |ttl| format!(" for {}", duration::format(ttl)));
     let said = format!("{} {}{length}", done(list), named(targets));
     Ok(Done { said, notes, before: entries(&before, now) })
@@ -89,14 +89,14 @@ pub(in crate::commands) fn add(
 ///
 /// Not attached, or a target that is not there; then nothing has changed.
 pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[ParsedTarget]) -> Result<Done> {
-    let mut live = ListTransaction::open(instance)?;
+    let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
-    let before = before(&live, list, targets, now)?;
-    live.remove(list, &plain, now)?;
+    let before = before(&lists, list, targets, now)?;
+    lists.remove(list, &plain, now)?;
     let mut notes = masked(targets);
     for &target in plain.iter().take(NOTES_MAX) {
-        if let Some(view) = live.covering(list, target, now)?.first() {
+        if let Some(view) = lists.covering(list, target, now)?.first() {
             let note = format!("{target} is still {}, for it is in {}", done(list), view.target);
             notes.push((Level::Warn, note));
         }
@@ -111,26 +111,26 @@ pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[Parse
 ///
 /// Not attached, or its time is over; then nothing has changed.
 pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Entry) -> Result<Done> {
-    let mut live = ListTransaction::open(instance)?;
+    let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let (target, name) = (entry.target, list.name());
-    if entry.is_over(now) {
+    if entry.is_expired(now) {
         let message = format!("the time that {target} had in the {name} is over: nothing was changed");
         return Err(failure(ExitKind::Invalid, message));
     }
-    let before = before(&live, list, &[ParsedTarget { target, masked: false }], now)?;
-    live.add(list, vec![entry.clone()], now)?;
-    let notes = others(&live, list, target)?;
+    let before = before(&lists, list, &[ParsedTarget { target, masked: false }], now)?;
+    lists.add(list, vec![entry.clone()], now)?;
+    let notes = others(&lists, list, target)?;
     Ok(Done { said: format!("{target} put back into the {name}"), notes, before: entries(&before, now) })
 }
 
 /// The entries that targets have now.
-fn before(live: &ListTransaction, list: List, targets: &[ParsedTarget], now: Now) -> Result<Vec<EntryView>> {
+fn before(lists: &ListTransaction, list: List, targets: &[ParsedTarget], now: Now) -> Result<Vec<EntryView>> {
     if targets.len() > NOTES_MAX {
         return Ok(Vec::new());
     }
     let found: Result<Vec<_>> =
-        targets.iter().map(|written| live.described(list, written.target, now)).collect();
+        targets.iter().map(|written| lists.detailed_entry(list, written.target, now)).collect();
     Ok(found?.into_iter().flatten().collect())
 }
 
@@ -147,8 +147,8 @@ fn masked(targets: &[ParsedTarget]) -> Vec<(Level, String)> {
 }
 
 /// Whether there will soon be no room in a list.
-pub(super) fn filling(live: &ListTransaction, list: List) -> Result<Option<(Level, String)>> {
-    let ListSize { entries, capacity } = live.size(list)?;
+pub(super) fn filling(lists: &ListTransaction, list: List) -> Result<Option<(Level, String)>> {
+    let ListSize { entries, capacity } = lists.size(list)?;
     let name = list.name();
     let note = || {
         format!(
@@ -168,16 +168,16 @@ const fn done(list: List) -> &'static str {
 }
 
 /// What else the lists have about a target, where that may surprise.
-fn others(live: &ListTransaction, list: List, target: Target) -> Result<Vec<(Level, String)>> {
+fn others(lists: &ListTransaction, list: List, target: Target) -> Result<Vec<(Level, String)>> {
     let now = clock::now();
     let mut notes = Vec::new();
     if list == List::Block
-        && let Some(view) = live.covering(List::Allow, target, now)?.first()
+        && let Some(view) = lists.covering(List::Allow, target, now)?.first()
     {
         let note = format!("{target} stays allowed: {} is in the allowlist, which wins", view.target);
         notes.push((Level::Warn, note));
     }
-    if let Some(view) = live.covering(list, target, now)?.get(1) {
+    if let Some(view) = lists.covering(list, target, now)?.get(1) {
         let note = format!("{target} is in {} as well, which is in the {} already", view.target, list.name());
         notes.push((Level::Info, note));
     }

@@ -52,14 +52,14 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     if found.targets == 0 {
         log::warn!("{name} has no targets");
     }
-    let (read, covered) = (entries.len() as u64, file::covered(&entries));
+    let (read, covered) = (entries.len() as u64, file::count_covered(&entries));
     let entries = if args.aggregate { aggregate::aggregate(entries) } else { entries };
     let left = entries.len() as u64;
     let notes = [
         (found.duplicates, "named again", "named again"),
         (if args.aggregate { 0 } else { covered }, "covered by another", "covered by others"),
         (found.masked, "with host bits, which were cleared", "with host bits, which were cleared"),
-        (found.over, "over already", "over already"),
+        (found.expired, "over already", "over already"),
     ];
     let notes = notes.into_iter().filter(|(number, ..)| *number > 0);
     let mut notes: Vec<_> = notes.map(|(number, one, more)| counted(number, one, more)).collect();
@@ -86,15 +86,15 @@ fn write(
 ) -> Result<Option<u64>> {
     let name = list.name();
     let bar = spinner(format!("writing {} to the {name}", counted(entries.len() as u64, "entry", "entries")));
-    let mut live = ListTransaction::open(instance)?;
+    let mut lists = ListTransaction::open(instance)?;
     let mut had = None;
     let mut by_hand = 0;
     let written = if replace {
-        had = Some(live.size(list)?.entries);
-        by_hand = live.missing(list, Origin::Operator, &entries, now)?;
-        live.replace(list, &entries, now)
+        had = Some(lists.size(list)?.entries);
+        by_hand = lists.count_missing(list, Origin::Operator, &entries, now)?;
+        lists.replace(list, &entries, now)
     } else {
-        live.add(list, entries, now)
+        lists.add(list, entries, now)
     };
     bar.finish_and_clear();
     written?;
@@ -104,7 +104,7 @@ fn write(
             "{entries} added by hand went with the old {name}: to keep such entries, import without --replace"
         );
     }
-    super::say_notes(super::change::filling(&live, list)?);
+    super::say_notes(super::change::filling(&lists, list)?);
     Ok(had)
 }
 

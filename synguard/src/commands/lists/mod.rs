@@ -45,10 +45,10 @@ fn say(done: Done) -> Result<()> {
 }
 
 fn flush(instance: &Instance, list: List) -> Result<()> {
-    let mut live = ListTransaction::open(instance)?;
+    let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
-    let entries = live.size(list)?.entries;
-    live.replace(list, &[], now)?;
+    let entries = lists.size(list)?.entries;
+    lists.replace(list, &[], now)?;
     emit(format!("{} taken out of the {}\n", counted(entries, "entry", "entries"), list.name()))
 }
 

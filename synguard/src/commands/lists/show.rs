@@ -26,7 +26,7 @@ use crate::commands::output::emit;
 /// Not attached, or the list cannot be read.
 pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()> {
     let now = clock::now();
-    let views = ListTransaction::open(instance)?.all(list, now)?;
+    let views = ListTransaction::open(instance)?.entries(list, now)?;
     stream(
         |out| if as_json { write_json(out, list, &views, now) } else { write_table(out, list, &views, now) },
     )
@@ -39,7 +39,7 @@ pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()>
 /// Not attached, or the list cannot be read.
 pub(super) fn export(instance: &Instance, list: List) -> Result<()> {
     let now = clock::now();
-    let views = ListTransaction::open(instance)?.all(list, now)?;
+    let views = ListTransaction::open(instance)?.entries(list, now)?;
     stream(|out| {
         for view in &views {
             writeln!(out, "{}", EntryLine(&view.to_entry(now), TimeFormat::Left { now }))?;
@@ -55,9 +55,12 @@ pub(super) fn export(instance: &Instance, list: List) -> Result<()> {
 /// Not attached, or a list cannot be read.
 pub(super) fn check(instance: &Instance, address: IpAddr, as_json: bool) -> Result<()> {
     let now = clock::now();
-    let live = ListTransaction::open(instance)?;
-    let (allow, block) = (live.about(List::Allow, address, now)?, live.about(List::Block, address, now)?);
-    drop(live);
+    let lists = ListTransaction::open(instance)?;
+    let (allow, block) = (
+        lists.detailed_covering(List::Allow, address, now)?,
+        lists.detailed_covering(List::Block, address, now)?,
+    );
+    drop(lists);
     let decision = decide(&allow, &block, now);
     if !as_json {
         return emit(check_text(address, &decision, [(List::Allow, &allow), (List::Block, &block)], now));
@@ -127,7 +130,7 @@ fn view_json(view: &EntryView, now: Now) -> Value {
         "hits": view.hits,
         "created": view.created_ms.map(|ms| ms / 1_000),
         "expires_at": view.expires_ms(now).map(|ms| ms / 1_000),
-        "ttl_seconds_left": view.left(now).map(|left| left.as_secs()),
+        "ttl_seconds_left": view.time_left(now).map(|left| left.as_secs()),
     })
 }
 
@@ -147,7 +150,7 @@ fn write_table(out: &mut impl Write, list: List, views: &[EntryView], now: Now) 
     let width = views.iter().map(|view| view.target.to_string().len()).max().unwrap_or(0).max(6);
     writeln!(out, "{:width$}  SCOPE  ORIGIN          HITS  LEFT     REASON", "TARGET")?;
     for view in views {
-        let left = view.left(now).map_or_else(|| "-".to_owned(), time::left);
+        let left = view.time_left(now).map_or_else(|| "-".to_owned(), time::format_left);
         let reason = view.reason.as_ref().map_or("", |reason| reason.as_str());
         let target = view.target.to_string();
         let line = format!(

@@ -1,8 +1,8 @@
-//! List files: what is imported and exported. Reads from and writes to what it is given.
+//! List files, for import and export. Reads from a given reader and writes to a given writer.
 //!
-//! One target a line; `#` and `;` begin a comment; blank lines, line ends of Windows and a byte order mark are
-//! accepted, so the sets of FireHOL and Spamhaus's DROP load as they are. Host bits are masked without ado, as
-//! ipset and nft do, and counted. The first line that is wrong fails the whole.
+//! A line has one target; `#` and `;` begin a comment. Blank lines, Windows line ends and a byte order mark are accepted,
+//! so the sets of FireHOL and the DROP list of Spamhaus load unmodified. Host bits are cleared, as ipset and nft do, and
+//! counted. The first invalid line fails the whole import.
 
 use std::{
     collections::HashSet,
@@ -19,78 +19,71 @@ use synguard_model::{
 
 use super::line::{Attributes, EntryLine, LineError, ListLine, TimeFormat};
 
-/// A line that is longer is no line of a list.
+/// Length from which on a line is taken as a sign that the file is not text.
 const LINE_MAX: u64 = 64 * 1024;
-/// Lines between two reports of progress.
+/// Number of lines between two reports of progress.
 const PROGRESS_LINES: u64 = 4_096;
 
-/// What holds for lines that do not say otherwise.
+/// Attributes of lines that do not give them.
 #[derive(Clone, Debug)]
 pub struct ImportDefaults {
-    /// When it is read: times to live begin now.
+    /// Time of the import, at which times to live begin.
     pub now: Now,
-    /// How long entries last; forever if `None`.
+    /// Time to live; `None` means forever.
     pub ttl: Option<Duration>,
-    /// Why they are there.
     pub reason: Option<EntryReason>,
-    /// What of the traffic they are about.
     pub scope: Scope,
-    /// Where they come from.
     pub origin: Origin,
 }
 
-/// What a file held, besides the entries.
+/// Counts of the lines of an imported file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportStats {
     /// Lines with a target.
     pub targets: u64,
-    /// Of those, how many had host bits set, which were cleared.
+    /// Targets whose host bits were set and have been cleared.
     pub masked: u64,
-    /// How many named a target again: the last one counts.
+    /// Lines that repeat a target; the last one counts.
     pub duplicates: u64,
-    /// How many ended in the past, and were left out.
-    pub over: u64,
+    /// Lines whose expiry is in the past; they are left out.
+    pub expired: u64,
 }
 
-/// Why a file was not read.
+/// Reason why a file was not imported.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It could not be read to its end.
     #[error("{0}")]
     Read(#[from] io::Error),
-    /// A line that is wrong.
     #[error("{line}: {error}")]
     Line {
-        /// The line's number, from 1.
+        /// Number of the line, from 1.
         line: u64,
-        /// What is wrong with it.
         error: LineError,
     },
-    /// Not text at all.
     #[error(
         "{line}: not a line of text (UTF-8, at most 64 KiB): a list has one address or CIDR a line; is the file compressed?"
     )]
     Text {
-        /// The line's number, from 1.
+        /// Number of the line, from 1.
         line: u64,
     },
-    /// A target that was not wanted.
+    /// A target that must not be listed.
     #[error("{line}: {why}")]
     Refused {
-        /// The line's number, from 1.
+        /// Number of the line, from 1.
         line: u64,
-        /// Why not.
         why: String,
     },
 }
 
-/// Reads a file's entries, sorted by target and without duplicates.
+/// Reads the entries of a file, sorted by target and without duplicates.
 ///
-/// `refuse` says why a target may not be listed, if it may not. `progress` is told now and then how many bytes
-/// have been read.
+/// `refuse` returns the reason why a target must not be listed, if there is one. `progress` is called repeatedly with
+/// the number of bytes read so far.
 ///
 /// # Errors
-/// The first line that is wrong or refused, or that cannot be read.
+///
+/// The first line that is invalid or refused, or that cannot be read.
 pub fn read(
     mut input: impl BufRead,
     defaults: &ImportDefaults,
@@ -124,7 +117,7 @@ pub fn read(
         if text.contains('\0') {
             return Err(FileError::Text { line });
         }
-        let target = reader.take(text).map_err(|error| FileError::Line { line, error })?;
+        let target = reader.add_line(text).map_err(|error| FileError::Line { line, error })?;
         if let Some(why) = target.and_then(&refuse) {
             return Err(FileError::Refused { line, why });
         }
@@ -141,18 +134,18 @@ struct ListReader<'a> {
 }
 
 impl ListReader<'_> {
-    /// Takes a line's entry, if there is one.
-    fn take(&mut self, text: &str) -> Result<Option<Target>, LineError> {
-        let Some(ListLine { written, attributes }) = ListLine::parse(text)? else { return Ok(None) };
+    /// Adds the entry of a line, unless the line is empty or the entry has expired.
+    fn add_line(&mut self, text: &str) -> Result<Option<Target>, LineError> {
+        let Some(ListLine { target, attributes }) = ListLine::parse(text)? else { return Ok(None) };
         self.found.targets += 1;
-        self.found.masked += u64::from(written.masked);
-        let entry = self.entry(written.target, attributes)?;
-        if entry.is_over(self.defaults.now) {
-            self.found.over += 1;
+        self.found.masked += u64::from(target.masked);
+        let entry = self.entry(target.target, attributes)?;
+        if entry.is_expired(self.defaults.now) {
+            self.found.expired += 1;
             return Ok(None);
         }
         self.entries.push(entry);
-        Ok(Some(written.target))
+        Ok(Some(target.target))
     }
 
     fn entry(&mut self, target: Target, attributes: Attributes<'_>) -> Result<Entry, LineError> {
@@ -185,7 +178,7 @@ impl ListReader<'_> {
     }
 }
 
-/// Sorts entries by target; of those with the same one only the last stays.
+/// Sorts entries by target. Of several entries with one target the last one is kept.
 pub fn sort(entries: &mut Vec<Entry>) {
     if entries.is_sorted_by(|a, b| a.target < b.target) {
         return;
@@ -200,8 +193,8 @@ pub fn sort(entries: &mut Vec<Entry>) {
     });
 }
 
-/// How many of the sorted entries are about what another one of them covers already.
-pub fn covered(entries: &[Entry]) -> u64 {
+/// Counts the entries, which must be sorted, whose target another entry covers.
+pub fn count_covered(entries: &[Entry]) -> u64 {
     let mut widest: Option<Target> = None;
     let mut count = 0;
     for entry in entries {
@@ -214,7 +207,7 @@ pub fn covered(entries: &[Entry]) -> u64 {
     count
 }
 
-/// ReasonPool that are shared by the entries that have them.
+/// Pool of reasons, so that entries with the same reason share its text.
 #[derive(Default)]
 pub(crate) struct ReasonPool(HashSet<EntryReason>);
 
@@ -229,10 +222,7 @@ impl ReasonPool {
     }
 }
 
-/// Writes entries in the form that [`read`] reads, with the time each has left.
-///
-/// # Errors
-/// If they cannot be written.
+/// Writes entries in the form that [`read`] reads, with the time until each one expires.
 pub fn write<'a>(
     mut out: impl Write,
     entries: impl IntoIterator<Item = &'a Entry>,

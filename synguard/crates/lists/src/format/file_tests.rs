@@ -18,7 +18,7 @@ fn targets(text: impl AsRef<[u8]>) -> Vec<String> {
 }
 
 #[test]
-fn feeds_load_as_they_are() {
+fn published_lists_load_unmodified() {
     let firehol =
         "#\n# firehol_level1\n#\n# Category        : attacks\n#\n0.0.0.0/8\n1.10.16.0/20\n1.19.0.0/16\n";
     assert_eq!(targets(firehol), ["0.0.0.0/8", "1.10.16.0/20", "1.19.0.0/16"]);
@@ -26,35 +26,35 @@ fn feeds_load_as_they_are() {
                 1.10.16.0/20 ; SBL256894\n2001:db8::/32 ; SBL303641\n";
     assert_eq!(targets(drop), ["1.10.16.0/20", "2001:db8::/32"]);
     assert_eq!(targets("\u{feff}192.0.2.1\r\n\r\n192.0.2.2\r\n"), ["192.0.2.1", "192.0.2.2"]);
-    // The last line may have no end, and there may be no line.
+    // The last line may lack a line end, and the file may be empty.
     assert_eq!(targets("192.0.2.1\n192.0.2.2"), ["192.0.2.1", "192.0.2.2"]);
     assert_eq!(targets(""), Vec::<String>::new());
 }
 
 #[test]
-fn what_was_found_is_counted() {
+fn lines_are_counted() {
     let text =
         "192.0.2.1\n192.0.2.9/24\n192.0.2.0/24 ttl=5s\n10.0.0.1 expires=999999999\n# x\n192.0.2.1\n::1\n";
     let (entries, found) = parse(text).expect("a list");
-    assert_eq!(found, ImportStats { targets: 6, masked: 1, duplicates: 2, over: 1 });
+    assert_eq!(found, ImportStats { targets: 6, masked: 1, duplicates: 2, expired: 1 });
     assert_eq!(entries.len(), 3);
     // Of duplicates, the last one counts.
     assert_eq!(entries[0].expires_ms, NonZeroU64::new(1_000_000_005_000));
-    assert_eq!(covered(&entries), 1);
+    assert_eq!(count_covered(&entries), 1);
 }
 
 #[test]
-fn covered_entries_are_those_inside_another() {
+fn covered_entries_are_counted() {
     let (entries, _) =
         parse("10.0.0.0/8\n10.1.0.0/16\n10.1.2.3\n11.0.0.0\n::/0\n::1\n0.0.0.0/1\n").expect("a list");
-    // 0.0.0.0/1 covers all of the IPv4 ones.
-    assert_eq!((entries.len(), covered(&entries)), (7, 5));
+    // 0.0.0.0/1 covers all other IPv4 entries.
+    assert_eq!((entries.len(), count_covered(&entries)), (7, 5));
     let (entries, _) = parse("10.0.0.0/9\n10.128.0.0/9\n10.128.0.0\n").expect("a list");
-    assert_eq!(covered(&entries), 1);
+    assert_eq!(count_covered(&entries), 1);
 }
 
 #[test]
-fn defaults_hold_for_what_is_not_said() {
+fn defaults_apply_to_missing_attributes() {
     let defaults = ImportDefaults {
         ttl: Some(Duration::from_secs(60)),
         reason: EntryReason::new("feed").ok(),
@@ -80,10 +80,10 @@ fn defaults_hold_for_what_is_not_said() {
 }
 
 #[test]
-fn a_bad_line_is_named() {
+fn errors_name_the_line() {
     for (text, error) in [
         ("192.0.2.1\n\n# x\nnonsense\n192.0.2.2\n", "4: `nonsense` is not an address or CIDR"),
-        ("192.0.2.1 5\n", "1: `5` is no attribute"),
+        ("192.0.2.1 5\n", "1: `5` is not an attribute"),
         ("1.1.1.1\n2.2.2.2 reason=\"a\tb\"", "2: reason=…: must be 1 to 256 bytes"),
         ("1.1.1.1 reason=\"\"", "1: reason=…: must be 1 to 256 bytes"),
         ("1.1.1.1\n\0\0\0\0", "2: not a line of text"),
@@ -94,23 +94,23 @@ fn a_bad_line_is_named() {
     assert!(parse(b"\x1f\x8b\x08\x00\xff\xfe").expect_err("gzip").contains("1: not a line of text"));
     assert!(parse(vec![b'1'; 70_000]).expect_err("no line end").contains("1: not a line of text"));
     assert!(parse("x".repeat(60_000)).expect_err("long").len() < 300);
-    // A long comment is none the worse for it.
+    // A long comment is accepted.
     assert_eq!(targets(format!("1.1.1.1 #{}\n", "x".repeat(60_000))), ["1.1.1.1"]);
 }
 
 #[test]
-fn a_refused_target_is_named_with_its_line() {
+fn refused_target_is_named_with_its_line() {
     let refuse = |target: Target| (target.to_string() == "10.0.0.0/8").then(|| format!("{target} is ours"));
     let got = read("1.1.1.1\n10.1.2.3/8\n".as_bytes(), &defaults(), refuse, |_| {}).expect_err("refused");
     assert_eq!(got.to_string(), "2: 10.0.0.0/8 is ours");
 }
 
 #[test]
-fn progress_ends_at_the_end() {
+fn progress_ends_with_the_length_of_the_file() {
     let text = "192.0.2.1\n".repeat(10_000);
-    let mut told = Vec::new();
-    read(text.as_bytes(), &defaults(), |_| None, |bytes| told.push(bytes)).expect("a list");
-    assert_eq!(told, [40_960, 81_920, 100_000]);
+    let mut reported = Vec::new();
+    read(text.as_bytes(), &defaults(), |_| None, |bytes| reported.push(bytes)).expect("a list");
+    assert_eq!(reported, [40_960, 81_920, 100_000]);
 }
 
 #[test]
@@ -122,11 +122,11 @@ fn reasons_are_shared() {
 
 proptest! {
     #[test]
-    fn what_is_exported_is_imported(entries in proptest::collection::vec(any_entry(), 0..20)) {
+    fn exported_file_imports_unchanged(entries in proptest::collection::vec(any_entry(), 0..20)) {
         let mut entries: Vec<Entry> =
             entries.into_iter().map(|entry| Entry { created_ms: NOW.wall_ms, ..entry }).collect();
         sort(&mut entries);
-        entries.retain(|entry| !entry.is_over(NOW));
+        entries.retain(|entry| !entry.is_expired(NOW));
         let mut text = Vec::new();
         write(&mut text, &entries, NOW).expect("in memory");
         let (read, found) = read(&*text, &defaults(), |_| None, |_| {}).expect("our own");

@@ -1,4 +1,4 @@
-//! One line of a list file: a target, then attributes, then a comment. Pure.
+//! A line of a list file: a target, then attributes, then a comment. Pure.
 //!
 //! `192.0.2.0/24 ttl=2h scope=syn reason="port scan" # seen on Monday`
 
@@ -12,59 +12,46 @@ use synguard_model::{
     time::Now,
 };
 
-/// What is said of a line's target; `None` is what was not said.
+/// Attributes of a line; `None` stands for a missing one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes<'a> {
-    /// `ttl=`: how long it lasts.
+    /// `ttl=`: time to live.
     pub ttl: Option<Duration>,
-    /// `expires=`: when it ends, in milliseconds since 1970; 0 has long been.
+    /// `expires=`: expiry in milliseconds since 1970.
     pub expires_ms: Option<u64>,
-    /// `created=`: when it was made, in milliseconds since 1970.
+    /// `created=`: time of creation in milliseconds since 1970.
     pub created_ms: Option<u64>,
-    /// `scope=`.
     pub scope: Option<Scope>,
-    /// `origin=`.
     pub origin: Option<Origin>,
-    /// `reason=`; not yet checked.
+    /// `reason=`; its length and characters are not checked yet.
     pub reason: Option<Cow<'a, str>>,
 }
 
 /// A line with a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListLine<'a> {
-    /// The target.
-    pub written: ParsedTarget,
-    /// What follows it.
+    pub target: ParsedTarget,
     pub attributes: Attributes<'a>,
 }
 
-/// Why a line is not one of a list.
+/// Reason why a line is not a valid line of a list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// It does not begin with a target.
+    /// The line does not begin with a target.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// A word after the target that is no attribute.
+    /// A word after the target is not an attribute.
     #[error(
-        "`{0}` is no attribute: after the target may stand ttl=, scope=, origin= and reason=\"…\", and a comment after # or ;"
+        "`{0}` is not an attribute: a target may be followed by ttl=, scope=, origin= and reason=\"…\", and by a comment after # or ;"
     )]
     Attribute(String),
-    /// An attribute that was there before, or says the same as another.
+    /// An attribute is repeated, or both `ttl` and `expires` are given.
     #[error("{0} is given twice: leave one of them out")]
     Twice(&'static str),
-    /// A quoted text without an end.
     #[error("{0} has no closing quote")]
     Quote(&'static str),
-    /// A value that is none of its attribute's.
     #[error("{key}={value}: {error}")]
-    Value {
-        /// The attribute.
-        key: &'static str,
-        /// Its value as it stands there.
-        value: String,
-        /// What is wrong with it.
-        error: String,
-    },
+    Value { key: &'static str, value: String, error: String },
 }
 
 impl From<EntryReasonError> for LineError {
@@ -74,33 +61,30 @@ impl From<EntryReasonError> for LineError {
 }
 
 impl<'a> ListLine<'a> {
-    /// Reads a line without its end; `None` if there is only a comment, or nothing.
-    ///
-    /// # Errors
-    /// [`LineError`], which says what would be accepted.
+    /// Parses a line without its line end; `None` if the line is empty or has only a comment.
     pub fn parse(line: &'a str) -> Result<Option<Self>, LineError> {
         let line = line.trim();
         let (target, mut rest) = split_word(line, |c| c.is_whitespace() || is_comment(c));
         if target.is_empty() {
             return Ok(None);
         }
-        let written = ParsedTarget::parse(target)?;
+        let target = ParsedTarget::parse(target)?;
         let mut attributes = Attributes::default();
         loop {
             rest = rest.trim_start();
             if rest.is_empty() || rest.starts_with(is_comment) {
-                return Ok(Some(Self { written, attributes }));
+                return Ok(Some(Self { target, attributes }));
             }
-            rest = attributes.read(rest)?;
+            rest = attributes.parse_next(rest)?;
         }
     }
 }
 
 impl<'a> Attributes<'a> {
-    /// Reads the attribute at the start of a text; returns what follows it.
-    fn read(&mut self, text: &'a str) -> Result<&'a str, LineError> {
+    /// Parses the attribute at the start of a text and returns the rest of the text.
+    fn parse_next(&mut self, text: &'a str) -> Result<&'a str, LineError> {
         let (key, rest) = split_word(text, |c| c == '=' || c.is_whitespace() || is_comment(c));
-        let unknown = || LineError::Attribute(short(split_word(text, char::is_whitespace).0));
+        let unknown = || LineError::Attribute(shorten(split_word(text, char::is_whitespace).0));
         let rest = rest.strip_prefix('=').ok_or_else(unknown)?;
         let keys = ["ttl", "expires", "created", "scope", "origin", "reason"];
         let key = keys.into_iter().find(|known| *known == key).ok_or_else(unknown)?;
@@ -108,7 +92,7 @@ impl<'a> Attributes<'a> {
         if self.has(key) {
             return Err(LineError::Twice(if key == "ttl" || key == "expires" { "ttl" } else { key }));
         }
-        let bad = |error: String| LineError::Value { key, value: short(&value), error };
+        let bad = |error: String| LineError::Value { key, value: shorten(&value), error };
         match key {
             "ttl" => self.ttl = Some(TTL.parse(&value).map_err(|error: ValueError| bad(error.to_string()))?),
             "expires" => self.expires_ms = Some(parse_time(&value).map_err(bad)?),
@@ -135,18 +119,18 @@ fn is_comment(c: char) -> bool {
     c == '#' || c == ';'
 }
 
-/// What stands before the first character that `stop` accepts, and the rest from there on.
+/// Splits a text before the first character that `stop` accepts.
 fn split_word(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(stop).unwrap_or(text.len()))
 }
 
-/// The start of a text, to be shown.
-fn short(text: &str) -> String {
+/// Returns the first 60 characters of a text, for an error message.
+fn shorten(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
-/// A value: a word, or a text in quotes in which a backslash makes a quote or backslash itself. Returns what
-/// follows it.
+/// Parses a value: a word, or a text in quotes in which a backslash escapes the next character. Returns the value and
+/// the rest of the text.
 fn read_value<'a>(key: &'static str, text: &'a str) -> Result<(Cow<'a, str>, &'a str), LineError> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (word, rest) = split_word(text, |c| c.is_whitespace() || is_comment(c));
@@ -168,7 +152,7 @@ fn read_value<'a>(key: &'static str, text: &'a str) -> Result<(Cow<'a, str>, &'a
     }
 }
 
-/// Seconds since 1970 with at most three decimals, as milliseconds.
+/// Parses seconds since 1970 with at most three decimals, and returns milliseconds.
 fn parse_time(text: &str) -> Result<u64, String> {
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -192,22 +176,16 @@ fn parse_origin(text: &str) -> Result<Origin, String> {
     found.ok_or_else(|| "must be operator, auto or feed".to_owned())
 }
 
-/// How the times of an entry are written.
+/// Form in which the times of an entry are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
-    /// As instants; `created` is left out where it is this one, in milliseconds since 1970.
-    Instants {
-        /// The instant that goes without saying.
-        created_ms: u64,
-    },
-    /// As the time left, to the millisecond: what is exported.
-    Left {
-        /// When it is written.
-        now: Now,
-    },
+    /// Instants. `created` is left out if it equals `created_ms`, in milliseconds since 1970.
+    Instants { created_ms: u64 },
+    /// Time left at `now`, to the millisecond, as in exported files.
+    Left { now: Now },
 }
 
-/// An entry as a line, without its end. What goes without saying is left out: scope all, origin feed.
+/// An entry formatted as a line, without the line end. The defaults `scope=all` and `origin=feed` are left out.
 pub struct EntryLine<'a>(pub &'a Entry, pub TimeFormat);
 
 impl fmt::Display for EntryLine<'_> {
@@ -225,7 +203,7 @@ impl fmt::Display for EntryLine<'_> {
             }
             TimeFormat::Left { now } => {
                 if let Some(left) = entry.left_ms(now) {
-                    // What is over has no time left to be written; what is read back must be in the range.
+                    // The parser accepts no time to live outside this range, such as the 0 of an expired entry.
                     let left = Duration::from_millis(left).clamp(TTL.min, TTL.max);
                     write!(f, " ttl={}", duration::format(left))?;
                 }

@@ -10,7 +10,7 @@ fn parse(line: &str) -> ListLine<'_> {
 }
 
 #[test]
-fn lines_of_the_feeds_people_use() {
+fn lines_of_published_lists_parse() {
     for (line, target) in [
         ("192.0.2.1", "192.0.2.1"),
         ("  192.0.2.0/24\t", "192.0.2.0/24"),
@@ -21,10 +21,7 @@ fn lines_of_the_feeds_people_use() {
         ("192.0.2.1\r", "192.0.2.1"),
     ] {
         let got = parse(line);
-        assert_eq!(
-            (got.written.target.to_string().as_str(), got.attributes),
-            (target, Attributes::default())
-        );
+        assert_eq!((got.target.target.to_string().as_str(), got.attributes), (target, Attributes::default()));
     }
     for nothing in ["", "   ", "\t\r", "# comment", ";", "   ; 1.2.3.4", "#192.0.2.1"] {
         assert_eq!(ListLine::parse(nothing), Ok(None), "{nothing}");
@@ -32,7 +29,7 @@ fn lines_of_the_feeds_people_use() {
 }
 
 #[test]
-fn attributes() {
+fn attributes_parse() {
     let line = parse(r#"::1 ttl=1h30m scope=syn  origin=auto reason="a \"b\" \\ # ; c" # said "so""#);
     assert_eq!(
         line.attributes,
@@ -52,14 +49,14 @@ fn attributes() {
 }
 
 #[test]
-fn what_is_refused_and_how() {
+fn invalid_lines_are_refused_with_a_reason() {
     for (line, error) in [
         ("1.2.3.4.5", "`1.2.3.4.5` is not an address or CIDR"),
-        ("1.2.3.4 5.6.7.8", "`5.6.7.8` is no attribute: after the target may stand ttl="),
-        ("1.2.3.4 timeout 60", "`timeout` is no attribute"),
-        ("1.2.3.4 reason=port scan", "`scan` is no attribute"),
-        ("1.2.3.4 tll=5s", "`tll=5s` is no attribute"),
-        ("1.2.3.4 =x", "`=x` is no attribute"),
+        ("1.2.3.4 5.6.7.8", "`5.6.7.8` is not an attribute: a target may be followed by ttl="),
+        ("1.2.3.4 timeout 60", "`timeout` is not an attribute"),
+        ("1.2.3.4 reason=port scan", "`scan` is not an attribute"),
+        ("1.2.3.4 tll=5s", "`tll=5s` is not an attribute"),
+        ("1.2.3.4 =x", "`=x` is not an attribute"),
         ("1.2.3.4 ttl=5", "ttl=5: must be a duration of 1ms to 3650d, such as 10s: 5 needs a unit"),
         ("1.2.3.4 ttl=0s", "ttl=0s: must be a duration of 1ms to 3650d"),
         ("1.2.3.4 ttl=3651d", "must be a duration of 1ms to 3650d"),
@@ -82,7 +79,7 @@ fn what_is_refused_and_how() {
 }
 
 #[test]
-fn what_is_written() {
+fn entry_is_formatted_in_both_forms() {
     let entry = Entry {
         target: "192.0.2.0/24".parse().expect("a target"),
         scope: Scope::Syn,
@@ -104,11 +101,11 @@ fn what_is_written() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(entry in any_entry(), default in 999_000_000_000..1_001_000_000_000u64) {
+    fn formatted_entry_parses_back(entry in any_entry(), default in 999_000_000_000..1_001_000_000_000u64) {
         for default in [default, entry.created_ms] {
             let text = EntryLine(&entry, TimeFormat::Instants { created_ms: default }).to_string();
             let line = parse(&text);
-            prop_assert_eq!(line.written, ParsedTarget { target: entry.target, masked: false });
+            prop_assert_eq!(line.target, ParsedTarget { target: entry.target, masked: false });
             let read = line.attributes;
             prop_assert_eq!(read.created_ms.unwrap_or(default), entry.created_ms);
             prop_assert_eq!(read.expires_ms, entry.expires_ms.map(NonZeroU64::get));

@@ -1,4 +1,4 @@
-//! How lists are written: the line, and the file of such lines.
+//! The text format of lists: lines, and files of lines.
 
 pub mod file;
 pub mod line;

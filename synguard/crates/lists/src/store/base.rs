@@ -152,9 +152,9 @@ pub(super) fn entry(
     created_ms: u64,
     reasons: &mut ReasonPool,
 ) -> Result<Option<Entry>, LineError> {
-    let Some(ListLine { written, attributes }) = ListLine::parse(text)? else { return Ok(None) };
+    let Some(ListLine { target, attributes }) = ListLine::parse(text)? else { return Ok(None) };
     Ok(Some(Entry {
-        target: written.target,
+        target: target.target,
         scope: attributes.scope.unwrap_or(Scope::All),
         origin: attributes.origin.unwrap_or(Origin::Feed),
         reason: attributes.reason.map(|text| reasons.share(&text)).transpose()?,

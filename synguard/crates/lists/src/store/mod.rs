@@ -95,7 +95,7 @@ impl Store {
         let mut entries = base.map_or_else(Vec::new, |base| base.entries);
         file::sort(&mut entries);
         let mut entries = log::apply(entries, changes.into_iter());
-        entries.retain(|entry| !entry.is_over(now));
+        entries.retain(|entry| !entry.is_expired(now));
         if repair || bad_log.is_some() {
             let repaired = self.write_base(generation + 1, &entries).and_then(|()| match bad_log {
                 Some(why) => self.files.quarantine(&self.files.log, &why).map(Some),

@@ -252,7 +252,7 @@ proptest! {
             } else {
                 written.rollback().expect("undone");
             }
-            model.retain(|_, entry| !entry.is_over(NOW));
+            model.retain(|_, entry| !entry.is_expired(NOW));
             let loaded = lists.store.load(NOW).expect("readable");
             prop_assert_eq!(&loaded.warnings, &Vec::<String>::new());
             prop_assert_eq!(loaded.entries, model.values().cloned().collect::<Vec<_>>());

@@ -95,7 +95,7 @@ fn entry_facts(entry: &Listed) -> Vec<(&'static str, String)> {
 fn left_text(entry: &Listed) -> String {
     entry.seconds_left.map_or_else(
         || "for good".to_owned(),
-        |left| format!("for another {}", time::left(Duration::from_secs(left))),
+        |left| format!("for another {}", time::format_left(Duration::from_secs(left))),
     )
 }
 

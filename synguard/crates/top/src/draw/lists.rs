@@ -80,7 +80,7 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> Table<'
 /// A time left in at most seven columns.
 fn left(seconds: u64) -> String {
     match seconds {
-        0..LONG => time::left(Duration::from_secs(seconds)),
+        0..LONG => time::format_left(Duration::from_secs(seconds)),
         _ => age(seconds),
     }
 }
