@@ -2,10 +2,8 @@
 //! While a screen is open there it is kept, and said when that is closed.
 
 use std::{
-    fs::File,
-    io::Write as _,
-    mem::{self, ManuallyDrop},
-    os::{fd::FromRawFd as _, unix::fs::MetadataExt as _},
+    io::{self, Write as _},
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -96,11 +94,9 @@ fn stream(variable: &str) -> Option<(u64, u64)> {
     Some((device.parse().ok()?, inode.parse().ok()?))
 }
 
-/// Those of standard error, which may have been led elsewhere since systemd started us.
+/// Returns device and inode of standard error, which may have been redirected since systemd started the process.
 fn standard_error() -> Option<(u64, u64)> {
-    // SAFETY: whatever the descriptor is, it is only asked about, and never closed here.
-    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDERR_FILENO) });
-    file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    rustix::fs::fstat(io::stderr()).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 /// The priority of a level, as in `sd-daemon(3)`.

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use synguard_kernel::protected::{self, Current, Role};
+use synguard_kernel::protected::{self, Protection, Role};
 use synguard_tests::{
     lab::{Family, Lab, SERVER_V4, SERVER_V6},
     netns::Netns,
@@ -20,14 +20,14 @@ const CLIENT: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0x5e, 0, 0, 0, 0, 0, 2))];
 
 /// What is protected in the server's namespace.
-fn current(lab: &Lab) -> Current {
+fn current(lab: &Lab) -> Protection {
     let current = lab.server.run(protected::current).unwrap();
-    assert_eq!(current.unread, Vec::<String>::new());
+    assert_eq!(current.warnings, Vec::<String>::new());
     current
 }
 
 /// What stands against blocking the target.
-fn refusal(current: &Current, target: &str) -> Option<String> {
+fn refusal(current: &Protection, target: &str) -> Option<String> {
     let net =
         if target.contains('/') { target.parse() } else { format!("{target}/{}", length(target)).parse() };
     current.set.conflict(net.unwrap()).map(|conflict| conflict.to_string())
@@ -38,7 +38,7 @@ fn length(ip: &str) -> u8 {
 }
 
 #[track_caller]
-fn assert_refused(current: &Current, target: &str, why: &str) {
+fn assert_refused(current: &Protection, target: &str, why: &str) {
     let said = refusal(current, target);
     assert!(said.as_ref().is_some_and(|said| said.contains(why)), "{target}: {said:?}, not `{why}`");
 }
@@ -135,7 +135,7 @@ fn peers_of_ssh_sessions_are_protected_while_they_are_connected() {
         assert_refused(&during, &ip.to_string(), "is the peer of an SSH session (port 22)");
     }
     assert_refused(&during, "198.18.0.2/31", "covers 198.18.0.2, the peer of an SSH session (port 22)");
-    let count = |current: &Current| current.set.iter().filter(|one| one.role == Role::SshPeer).count();
+    let count = |current: &Protection| current.set.iter().filter(|one| one.role == Role::SshPeer).count();
     assert_eq!(count(&during), count(&before) + 2, "{:?}", during.set);
 
     drop((sessions, away));
@@ -190,7 +190,7 @@ fn the_callers_session_is_protected() {
     const INSIDE: &str = "PRINT_WHAT_IS_PROTECTED";
     if env::var_os(INSIDE).is_some() {
         for one in protected::current().set.iter() {
-            println!("{} {}", one.net, one.why);
+            println!("{} {}", one.prefix, one.description);
         }
         return;
     }

@@ -29,9 +29,9 @@ pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
     }
     let (settings, options) = load(args)?;
     check_capacity(options.max_sources)?;
-    preflight::kernel()?;
-    preflight::privilege()?;
-    preflight::bpffs(&instance.bpffs)?;
+    preflight::check_kernel()?;
+    preflight::check_privileges()?;
+    preflight::check_bpffs(&instance.bpffs)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start tokio")?;
     runtime.block_on(attach(instance, args, &settings, &options))
@@ -81,7 +81,7 @@ async fn attach(
         }
     };
     // The tables have been filled from the files, whatever was cut short before.
-    change.end()?;
+    change.mark_finished()?;
     drop(change);
     announce(&report, &datapath, options, settings)?;
     if let Some(time) = args.confirm {

@@ -1,12 +1,10 @@
 //! `synguard detach`: take the filter off, whether its controller runs or not.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use anyhow::{Result, bail};
 use synguard_kernel::{
+    clock::Deadline,
     instance::Instance,
     lock::{self, Lock},
     preflight, sysctl,
@@ -25,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// Not attached (to one of the names), or something cannot be removed.
 pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
-    preflight::privilege()?;
+    preflight::check_privileges()?;
     if !synguard_datapath::is_pinned(&instance.pins) {
         return if sysctl::is_journalled(&instance.run) {
             settle(instance)
@@ -52,9 +50,9 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     }
     synguard_datapath::remove(&instance.pins)?;
     // The controller notices within a tick; a return before it is gone would let a new one find it there.
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Deadline::after(PATIENCE);
     while let Some(pid) = lock::controller_pid(instance) {
-        if Instant::now() >= deadline {
+        if deadline.has_passed() {
             bail!("detached, but the controller (pid {pid}) has not ended: end it by hand");
         }
         thread::sleep(Duration::from_millis(20));
@@ -62,7 +60,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     // It has put back what it changed; one that was killed has not.
     controller::settle(instance);
     View::remove(&instance.run);
-    lock::clear_dead_controller(instance);
+    lock::remove_dead_controllers_file(instance);
     change.remove_file();
     Ok(())
 }

@@ -7,7 +7,7 @@ use synguard_model::snapshot::Snapshot;
 
 /// Opens the instance's filter.
 pub(super) fn open(instance: &Instance) -> Result<Datapath> {
-    preflight::privilege()?;
+    preflight::check_privileges()?;
     Datapath::open(&instance.pins)?.ok_or_else(|| instance.not_attached())
 }
 

@@ -1,8 +1,9 @@
 //! `synguard reload`: has the controller read its configuration file again, and says what came of it.
 
-use std::{io, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use synguard_kernel::{instance::Instance, lock};
 use synguard_model::error::{ExitKind, failure};
 
@@ -21,16 +22,15 @@ const LOOKS: u32 = 200;
 /// Not attached; no controller, which alone knows where its file is; or the file is not valid, and nothing has changed.
 pub(super) fn run(instance: &Instance) -> Result<()> {
     open(instance)?;
-    let Some(pid) = lock::controller_pid(instance).and_then(|pid| i32::try_from(pid).ok()) else {
+    let pid = lock::controller_pid(instance).and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    let Some(pid) = pid else {
         bail!("no controller is running to read its file again: change settings with `synguard set`");
     };
     let mut events = Reader::new(&instance.state);
     // What was told before is not the answer.
     events.read()?;
-    // SAFETY: takes two numbers, and sends a signal for which the holder of the controller's lock has a handler.
-    if unsafe { libc::kill(pid, libc::SIGHUP) } != 0 {
-        return Err(io::Error::last_os_error()).with_context(|| format!("signal the controller (pid {pid})"));
-    }
+    // The holder of the controller's lock handles this signal.
+    kill_process(pid, Signal::HUP).with_context(|| format!("signal the controller (pid {pid})"))?;
     for _ in 0..LOOKS {
         for event in events.read()?.events {
             match event["event"].as_str() {

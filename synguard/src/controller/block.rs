@@ -13,7 +13,7 @@ use synguard_common::{
     source::SourceKey,
 };
 use synguard_datapath::Datapath;
-use synguard_kernel::{clock, instance::Instance, netlink::connections, protected};
+use synguard_kernel::{clock, instance::Instance, netlink::tcp, protected};
 use synguard_lists::transaction::ListTransaction;
 use synguard_model::{
     event::{Event, Exemption},
@@ -37,12 +37,12 @@ pub(super) fn exemptions(
     prefix_v6: u8,
 ) -> BTreeMap<SourceKey, Option<Exemption>> {
     let protected = protected::current();
-    for unread in &protected.unread {
+    for unread in &protected.warnings {
         log::warn!("nobody is blocked automatically: {unread}");
     }
     // Sessions of SSH on other ports than 22 are in this: whoever is connected is not blocked.
     let peers =
-        connections::peers().inspect_err(|error| log::warn!("who is connected is unknown: {error}")).ok();
+        tcp::connected_peers().inspect_err(|error| log::warn!("cannot list connections: {error:#}")).ok();
     let allowed = allowed(instance, suspects, prefix_v6)
         .inspect_err(|error| log::warn!("whether sources are allowed is unknown: {error:#}"))
         .ok();
@@ -50,7 +50,7 @@ pub(super) fn exemptions(
         let key = list_key(*source, prefix_v6);
         if allowed.as_ref().is_none_or(|allowed| allowed.contains(source)) {
             Some(Exemption::Allowed)
-        } else if !protected.unread.is_empty()
+        } else if !protected.warnings.is_empty()
             || protected.set.conflict(Target::from_key(&key).net()).is_some()
         {
             Some(Exemption::Protected)

@@ -44,7 +44,7 @@ impl Interfaces {
             self.missing.push(interface.clone());
             events.push(Event::InterfaceGone { interface: interface.clone() });
         }
-        match netlink::by_name(&interface) {
+        match netlink::interface_by_name(&interface) {
             Ok(Some(_)) => {}
             Ok(None) => {
                 self.refused.retain(|other| *other != interface);
@@ -69,7 +69,7 @@ impl Interfaces {
 
 /// Lets the pin of an interface follow its name, so that the filter is found under the one it has.
 fn follow(link: Attached, options: &Options<'_>) -> Option<Event> {
-    let now = netlink::by_index(link.ifindex).ok()??.name;
+    let now = netlink::interface_by_index(link.ifindex).ok()??.name;
     if now == link.name {
         return None;
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use synguard_common::{ip_list::List, source::SourceKey};
-use synguard_kernel::{clock, instance::Instance, netlink::connections};
+use synguard_kernel::{clock, instance::Instance, netlink};
 use synguard_lists::transaction::ListTransaction;
 use synguard_model::event::{Event, Exemption};
 
@@ -69,7 +69,7 @@ impl Errands {
     /// Looks for listeners that the kernel's setting does not reach.
     pub(super) fn look_elsewhere(&mut self) {
         self.start(|| {
-            let (namespaces, more) = connections::listeners_in_other_namespaces();
+            let (namespaces, more) = netlink::listeners_in_other_namespaces();
             let event = (!namespaces.is_empty()).then_some(Event::ListenersElsewhere { namespaces, more });
             Brought::Events(event.into_iter().collect())
         });

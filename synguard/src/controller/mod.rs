@@ -121,7 +121,7 @@ pub(crate) async fn run(
         .inspect_err(|error| log::warn!("interfaces are looked at now and then only: {error:#}"))
         .ok();
     let mut controller = Controller::new(options, datapath)?;
-    capabilities::drop_all_but_needed();
+    capabilities::drop_unneeded();
     controller.begin()?;
     let mut ticker = tokio::time::interval(TICK);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);

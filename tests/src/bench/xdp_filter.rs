@@ -53,7 +53,7 @@ impl XdpFilter {
             }
             bail!("xdp-filter could not be loaded: {}", said.trim());
         }
-        let interface = lab.server.run(|| netlink::by_name(DEVICE))??;
+        let interface = lab.server.run(|| netlink::interface_by_name(DEVICE))??;
         let programs = interface.context("the server lost its device")?.xdp;
         filter.program_id = programs.first().context("xdp-filter attached nothing")?.1;
         Ok(filter)

@@ -17,7 +17,7 @@ use synguard_model::{
 
 use crate::{
     bpf_syscall,
-    pins::{link_interface, link_path, remove_if_there},
+    pins::{link_interface, link_path, remove_if_there, rename_pin},
 };
 
 /// An interface to which the filter is attached.
@@ -56,7 +56,7 @@ fn read_link(path: &Path, name: String) -> Result<Attached> {
     let link = bpf_syscall::open_pin(path).with_context(|| format!("open {}", path.display()))?;
     let info = bpf_syscall::xdp_link_info(&link).with_context(|| format!("ask about {}", path.display()))?;
     // The index is valid in the interface's own namespace only. The program's id shows whether that is this one.
-    let seen = if info.ifindex == 0 { None } else { netlink::by_index(info.ifindex)? };
+    let seen = if info.ifindex == 0 { None } else { netlink::interface_by_index(info.ifindex)? };
     let place = seen.and_then(|interface| {
         interface.xdp.iter().find(|(_, id)| *id == info.program_id).map(|(place, _)| *place)
     });
@@ -65,7 +65,7 @@ fn read_link(path: &Path, name: String) -> Result<Attached> {
 
 /// Checks, before any change, that an interface exists and runs no other XDP program.
 pub(super) fn check_free(name: &str, ours: &[Attached]) -> Result<()> {
-    let Some(interface) = netlink::by_name(name)? else {
+    let Some(interface) = netlink::interface_by_name(name)? else {
         bail!("no interface `{name}` in this network namespace: `ip link` lists those there are");
     };
     let ours: Vec<u32> =
@@ -126,7 +126,7 @@ fn create_link(program: &mut Xdp, name: &str, mode: XdpMode) -> Result<FdLink> {
 fn explain_attach(error: ProgramError, name: &str, mode: XdpMode) -> anyhow::Error {
     let mode = if mode == XdpMode::Skb { "generic" } else { "native" };
     match crate::pinned_map::errno(&error) {
-        Some(libc::EBUSY | libc::EEXIST) => match netlink::by_name(name) {
+        Some(libc::EBUSY | libc::EEXIST) => match netlink::interface_by_name(name) {
             Ok(Some(interface)) => foreign_program(name, interface.xdp.first().map_or(0, |(_, id)| *id)),
             _ => failure(ExitKind::Conflict, format!("{name}: busy with another XDP program")),
         },
@@ -166,6 +166,5 @@ pub fn detach(pins: &Path, name: &str) -> Result<()> {
 
 /// Renames the pin of an interface that was renamed.
 pub fn rename(pins: &Path, from: &str, to: &str) -> Result<()> {
-    let (from, to) = (link_path(pins, from), link_path(pins, to));
-    fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
+    rename_pin(&link_path(pins, from), &link_path(pins, to))
 }

@@ -17,7 +17,7 @@ use synguard_common::{abi::ABI_VERSION, map_names};
 use crate::{
     OBJECT,
     pinned_map::{UnknownLayout, check_layout, errno, first_value, open_map},
-    pins::{is_link, pin_path, remove_if_there, replace_pin},
+    pins::{is_link, pin_path, remove_if_there, rename_pin, replace_pin},
 };
 
 /// Folder below the pins in which new maps wait until they replace those of another layout. No map has this name.
@@ -101,9 +101,7 @@ impl LoadedProgram {
             }
         }
         for name in others.iter().chain(&last) {
-            let (from, to) = (stage.join(name), self.pins.join(name));
-            fs::rename(&from, &to)
-                .with_context(|| format!("rename {} to {}", from.display(), to.display()))?;
+            rename_pin(&stage.join(name), &self.pins.join(name))?;
         }
         clear_stage(&self.pins)
     }

@@ -53,7 +53,12 @@ pub(super) fn replace_pin(path: &Path, pin: impl FnOnce(&Path) -> Result<()>) ->
     let fresh = path.with_file_name(format!("{}_new", path.file_name().unwrap_or_default().display()));
     remove_if_there(&fresh).with_context(|| format!("remove {}", fresh.display()))?;
     pin(&fresh).with_context(|| format!("pin {}", fresh.display()))?;
-    fs::rename(&fresh, path).with_context(|| format!("rename {} to {}", fresh.display(), path.display()))
+    rename_pin(&fresh, path)
+}
+
+/// Renames a pin; a pin that has the new name is replaced.
+pub(super) fn rename_pin(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
 }
 
 /// Removes a file if it exists.

@@ -22,7 +22,7 @@ impl Datapath {
             cpus: self.cpu_state()?,
             distinct_sources: cardinality::estimate(&registers, current.wrapping_sub(1)),
             distinct_so_far: cardinality::estimate(&registers, current),
-            tcp: tcp_counters::read().inspect_err(|error| log::debug!("{error}")).ok(),
+            tcp: tcp_counters::read_counters().inspect_err(|error| log::debug!("{error}")).ok(),
         })
     }
 }

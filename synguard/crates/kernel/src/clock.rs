@@ -1,39 +1,80 @@
-//! The clocks: CLOCK_MONOTONIC, which is also the clock of `bpf_ktime_get_coarse_ns`, and the wall clock, which
-//! only files and people need.
+//! The clocks: CLOCK_MONOTONIC, which is also the clock of `bpf_ktime_get_coarse_ns`; the wall clock, which only files
+//! and people need; and the CPU time of the process. Nothing else in the product reads a clock.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 use synguard_model::time::Now;
 
-/// Nanoseconds of CLOCK_MONOTONIC.
+/// Returns CLOCK_MONOTONIC in nanoseconds.
 pub fn now_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours, and the clock exists on every Linux, so it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    clock_ns(ClockId::Monotonic)
+}
+
+/// Returns the CPU time that this process has used, in nanoseconds.
+pub fn cpu_ns() -> u64 {
+    clock_ns(ClockId::ProcessCPUTime)
+}
+
+fn clock_ns(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// This instant on both clocks.
+/// Returns this instant on the monotonic and on the wall clock.
 pub fn now() -> Now {
     Now { wall_ms: unix_ms(), monotonic_ns: now_ns() }
 }
 
-/// Milliseconds since 1970, for people and files.
+/// Returns milliseconds since 1970, for people and files.
 pub fn unix_ms() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    // A clock set to before 1970 is no better than one that shows 1970.
-    now.map_or(0, |since| since.as_millis() as u64)
+    since_1970().as_millis() as u64
 }
 
-/// Seconds since 1970, for people and other programs.
+/// Returns seconds since 1970, for people and other programs.
 pub fn unix_seconds() -> f64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    // A clock set to before 1970 is no better than one that shows 1970.
-    now.map_or(0.0, |since| since.as_secs_f64())
+    since_1970().as_secs_f64()
 }
 
-/// CPU time that this process has used, in nanoseconds.
-pub fn cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours; this clock exists on every Linux, too.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+/// A clock set to a time before 1970 reads as 1970.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The end of a wait, on CLOCK_MONOTONIC.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at_ns: u64,
+}
+
+impl Deadline {
+    /// Returns the deadline `wait` from now.
+    pub fn after(wait: Duration) -> Self {
+        Self { at_ns: now_ns().saturating_add(wait.as_nanos().try_into().unwrap_or(u64::MAX)) }
+    }
+
+    /// Reports whether the deadline has passed.
+    pub fn has_passed(self) -> bool {
+        now_ns() >= self.at_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadline_passes_once_its_wait_is_over() {
+        assert!(Deadline::after(Duration::ZERO).has_passed());
+        assert!(!Deadline::after(Duration::from_secs(3600)).has_passed());
+        assert!(!Deadline::after(Duration::MAX).has_passed());
+    }
+
+    #[test]
+    fn clocks_advance() {
+        let (monotonic, cpu) = (now_ns(), cpu_ns());
+        assert!(monotonic > 0 && cpu > 0);
+        while cpu_ns() == cpu {}
+        assert!(now_ns() > monotonic);
+    }
 }

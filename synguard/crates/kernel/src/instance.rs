@@ -1,13 +1,13 @@
-//! Where an instance keeps its things: pins on bpffs, lock files, state. Names only; nothing is opened here.
+//! The paths of one instance: pins on bpffs, lock files, state. This module opens nothing.
 
 use std::path::{Path, PathBuf};
 
 use synguard_model::error::{ExitKind, failure};
 
-/// The paths of one instance.
+/// The name and the paths of one instance.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// Its name, `default` unless `--name` was given.
+    /// `default` unless `--name` was given.
     pub name: String,
     /// The mount point of bpffs.
     pub bpffs: PathBuf,
@@ -15,12 +15,12 @@ pub struct Instance {
     pub pins: PathBuf,
     /// Folder of the lock files; gone after a reboot.
     pub run: PathBuf,
-    /// Folder of what outlives a reboot.
+    /// Folder of the files that outlive a reboot.
     pub state: PathBuf,
 }
 
 impl Instance {
-    /// The instance `name` below a bpffs mount point, a run and a state folder.
+    /// Returns the paths of the instance `name` below a bpffs mount point, a run folder and a state folder.
     pub fn new(name: &str, bpffs: &Path, run: &Path, state: &Path) -> Self {
         Self {
             name: name.to_owned(),
@@ -31,7 +31,7 @@ impl Instance {
         }
     }
 
-    /// The error of a command that needs the filter, where there is none.
+    /// Returns the error of a command that needs the filter when it is not attached.
     pub fn not_attached(&self) -> anyhow::Error {
         let name = &self.name;
         failure(

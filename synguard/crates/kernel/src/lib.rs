@@ -1,7 +1,8 @@
-//! What the kernel says and is told, without BPF: clocks, capabilities, locks, netlink, sysctls, TCP's counters.
+//! The kernel's side of synguard except BPF: clocks, capabilities, locks, durable files, netlink, sysctls, TCP counters.
 
 pub mod capabilities;
 pub mod clock;
+pub mod durable_file;
 pub mod instance;
 pub mod lock;
 pub mod netlink;

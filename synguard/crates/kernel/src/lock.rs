@@ -1,28 +1,24 @@
-//! Lock files: one held for life by the controller, one held for a moment by whoever changes something.
+//! Lock files: one that the controller holds while it runs, and one that a command holds while it changes something.
 //!
-//! The kernel lets go of a lock when its holder dies, so there are no stale ones; a file that lies around
-//! unlocked means nothing.
+//! The kernel releases a lock when its holder dies, so no lock is ever stale; an unlocked file on disk means nothing.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
-    os::{
-        fd::AsRawFd as _,
-        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    },
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use synguard_model::error::{ExitKind, failure};
 
-use crate::instance::Instance;
+use crate::{clock::Deadline, durable_file::unwritable, instance::Instance};
 
-/// How long a change waits for another one to finish.
-const PATIENCE: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(10);
+/// How long a command waits for another one to finish its change.
+const CHANGE_WAIT: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -32,11 +28,8 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock that makes this process the instance's controller.
-    ///
-    /// # Errors
-    ///
-    /// A conflict that names the other controller, if there is one.
+    /// Acquires the lock that makes this process the instance's controller. If another controller holds it, the error
+    /// is a conflict that names the holder's process.
     pub fn controller(instance: &Instance) -> Result<Self> {
         let path = controller_path(instance);
         match try_lock(&path)? {
@@ -58,69 +51,52 @@ impl Lock {
         }
     }
 
-    /// Takes the lock for a change, waiting a while for others to finish theirs.
-    ///
-    /// # Errors
-    ///
-    /// A conflict if another process does not let go of it in ten seconds.
+    /// Acquires the lock for a change, and waits up to ten seconds for other processes to finish theirs. After that
+    /// the error is a conflict.
     pub fn change(instance: &Instance) -> Result<Self> {
         let path = change_path(instance);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Deadline::after(CHANGE_WAIT);
         loop {
             if let Some(lock) = try_lock(&path)? {
                 return Ok(lock);
             }
-            if Instant::now() >= deadline {
+            if deadline.has_passed() {
                 let path = path.display();
                 return Err(failure(
                     ExitKind::Conflict,
                     format!("{path} has been held by another synguard for 10 s: try again when it is done"),
                 ));
             }
-            thread::sleep(POLL);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Takes the lock for a change if nobody else has it.
-    ///
-    /// # Errors
-    ///
-    /// If its file cannot be made.
+    /// Acquires the lock for a change if no other process holds it.
     pub fn try_change(instance: &Instance) -> Result<Option<Self>> {
         try_lock(&change_path(instance))
     }
 
-    /// Notes in the lock's file that a change has begun which is half done if this process dies.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
-    pub fn begin(&self) -> Result<()> {
+    /// Records in the lock file that a change has begun. If this process dies before [`Self::mark_finished`], the
+    /// change is half done.
+    pub fn mark_unfinished(&self) -> Result<()> {
         self.write("unfinished")
     }
 
-    /// Notes that the change is done, or undone.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
-    pub fn end(&self) -> Result<()> {
+    /// Records that the change is complete, or rolled back.
+    pub fn mark_finished(&self) -> Result<()> {
         self.file.set_len(0).with_context(|| format!("write {}", self.path.display()))
     }
 
-    /// Whether a former holder died in the middle of a change.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
+    /// Reports whether an earlier holder died in the middle of a change.
     pub fn is_unfinished(&self) -> Result<bool> {
         let metadata = self.file.metadata().with_context(|| format!("read {}", self.path.display()))?;
         Ok(metadata.len() > 0)
     }
 
-    /// Removes the lock's file, and its folder if that is then empty. The lock stays held; whoever waits for
-    /// it notices that the file is not the one on disk any more and starts anew.
+    /// Removes the lock file, and its folder if that is then empty. The lock stays held; a process that waits for it
+    /// notices that its file is no longer the one on disk and starts again.
     pub fn remove_file(&self) {
+        // A file that stays is unlocked once this process ends, and a folder stays if other files are in it.
         let _ = fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
             let _ = fs::remove_dir(folder);
@@ -137,11 +113,11 @@ impl Lock {
     }
 }
 
-/// The pid of the instance's controller, if one is running.
+/// Returns the process id of the instance's controller, if one is running.
 pub fn controller_pid(instance: &Instance) -> Option<u32> {
     let mut file = File::open(controller_path(instance)).ok()?;
-    if flock(&file, libc::LOCK_SH | libc::LOCK_NB).is_ok() {
-        // Nobody holds it; closing the file lets go of ours.
+    if file.try_lock_shared().is_ok() {
+        // No controller holds the lock; closing the file releases the shared one.
         return None;
     }
     let mut text = String::new();
@@ -149,8 +125,8 @@ pub fn controller_pid(instance: &Instance) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// Removes the lock file of a controller that was killed.
-pub fn clear_dead_controller(instance: &Instance) {
+/// Removes the lock file that a killed controller left behind.
+pub fn remove_dead_controllers_file(instance: &Instance) {
     let path = controller_path(instance);
     if path.exists()
         && let Ok(Some(lock)) = try_lock(&path)
@@ -167,8 +143,9 @@ fn controller_path(instance: &Instance) -> PathBuf {
     instance.run.join("controller.lock")
 }
 
-/// Takes a lock if it is free.
+/// Acquires a lock if it is free.
 fn try_lock(path: &Path) -> Result<Option<Lock>> {
+    let unwritable = |path: &Path, error| unwritable(path.display(), &error, "--run-dir");
     loop {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| unwritable(folder, error))?;
@@ -177,38 +154,22 @@ fn try_lock(path: &Path) -> Result<Option<Lock>> {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = match open {
             Ok(file) => file,
-            // The last holder removed the folder just now.
+            // The last holder has just removed the folder.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(unwritable(path, error)),
         };
-        match flock(&file, libc::LOCK_EX | libc::LOCK_NB) {
+        match file.try_lock() {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("lock {}", path.display())),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("lock {}", path.display()));
+            }
         }
         let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         if fs::metadata(path).map(inode).ok() == file.metadata().map(inode).ok() {
             return Ok(Some(Lock { file, path: path.to_owned() }));
         }
-        // Its last holder removed the file between our opening and locking it.
-    }
-}
-
-fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
-    let message = format!("cannot write {}: {error}", path.display());
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        failure(ExitKind::Privilege, format!("{message}: run as root, or choose another --run-dir"))
-    } else {
-        anyhow::Error::msg(message)
-    }
-}
-
-fn flock(file: &File, operation: i32) -> io::Result<()> {
-    // SAFETY: the descriptor is open as long as `file` is borrowed.
-    if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+        // The last holder removed the file after it was opened here and before it was locked.
     }
 }
 
@@ -221,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_controller_is_told_who_the_first_is() {
+    fn second_controller_learns_the_pid_of_the_first() {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = instance(folder.path());
         assert_eq!(controller_pid(&instance), None);
@@ -236,23 +197,23 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_was_cut_short_is_noticed() {
+    fn interrupted_change_is_noticed() {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = instance(folder.path());
         let lock = Lock::change(&instance).expect("free");
         assert!(!lock.is_unfinished().expect("readable"));
-        lock.begin().expect("writable");
-        // As a kill does, this lets go of it.
+        lock.mark_unfinished().expect("writable");
+        // Releases the lock, as a kill does.
         drop(lock);
         let lock = Lock::change(&instance).expect("free");
         assert!(lock.is_unfinished().expect("readable"));
-        lock.end().expect("writable");
+        lock.mark_finished().expect("writable");
         drop(lock);
         assert!(!Lock::change(&instance).expect("free").is_unfinished().expect("readable"));
     }
 
     #[test]
-    fn removing_the_file_does_not_let_two_in() {
+    fn removed_file_does_not_admit_two_holders() {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = instance(folder.path());
         let first = Lock::change(&instance).expect("free");

@@ -37,7 +37,7 @@ impl ListTransaction {
     ///
     /// If this process lacks a privilege, the filter is not attached, or another process holds the lock for too long.
     pub fn open(instance: &Instance) -> Result<Self> {
-        preflight::privilege()?;
+        preflight::check_privileges()?;
         Self::open_as_controller(instance)
     }
 
@@ -73,7 +73,7 @@ impl ListTransaction {
             let stored = effective::load(&self.store(list), list, None, now)?;
             self.maps()?.replace(list, stored.iter().map(|entry| entry.to_abi(now)).collect())?;
         }
-        self.lock.end()
+        self.lock.mark_finished()
     }
 
     /// Changes the files and then the tables. If the tables cannot be changed, the files are rolled back.
@@ -84,7 +84,7 @@ impl ListTransaction {
         tables: impl FnOnce(&mut ListMaps<'_>) -> Result<()>,
     ) -> Result<()> {
         let store = self.store(list);
-        self.lock.begin()?;
+        self.lock.mark_unfinished()?;
         let changed =
             files(&store).and_then(|pending| match self.maps().and_then(|mut maps| tables(&mut maps)) {
                 Ok(()) => {
@@ -96,7 +96,7 @@ impl ListTransaction {
                     Err(error.context(format!("the {} was not changed", list.name())))
                 }
             });
-        self.lock.end()?;
+        self.lock.mark_finished()?;
         changed
     }
 

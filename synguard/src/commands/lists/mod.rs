@@ -55,7 +55,7 @@ fn flush(instance: &Instance, list: List) -> Result<()> {
 /// Says why a target may not be listed, if it may not.
 fn refusal(list: List, force: bool) -> impl Fn(Target) -> Option<String> {
     let current = (list == List::Block && !force).then(protected::current);
-    for unread in current.iter().flat_map(|current| &current.unread) {
+    for unread in current.iter().flat_map(|current| &current.warnings) {
         log::warn!("{unread}");
     }
     move |target| {

@@ -206,7 +206,7 @@ impl Gatherer {
 }
 
 fn survey(status: &Status, found: Found) -> Survey {
-    let listeners = tcp_counters::read().ok();
+    let listeners = tcp_counters::read_counters().ok();
     Survey {
         at_ns: status.snapshot.at_ns,
         instance: status.name.clone(),

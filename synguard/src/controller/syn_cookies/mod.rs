@@ -74,7 +74,7 @@ impl Answers {
                 Err(error) => log::warn!("interfaces cannot be looked at: {error:#}"),
             }
             // What is not known may be: then nothing is done unasked, and nobody's ACKs are dropped.
-            self.host.redirects = nftables::is_used().unwrap_or(true);
+            self.host.redirects = nftables::has_nat_rules().unwrap_or(true);
             self.host.stack = sysctl::stack();
         }
         match self.driver {
@@ -125,7 +125,7 @@ impl Answers {
         let is_fresh = self.running.is_none();
         if is_fresh || self.ticks.is_multiple_of(LOOK_TICKS) {
             let mut locals = Vec::new();
-            route::locals(&mut locals)?;
+            route::local_prefixes(&mut locals)?;
             datapath.set_local_addrs(&locals)?;
         }
         self.count_syns(datapath)?;
@@ -157,7 +157,7 @@ impl Answers {
         let Some(running) = &self.running else { return Ok(Vec::new()) };
         datapath.set_syn_cookie_config(&SynCookieConfig::default())?;
         let answered = datapath.counters()?.answered().saturating_sub(running.answered);
-        let received = synguard_kernel::tcp_counters::read().ok().map(|tcp| tcp.cookies_received);
+        let received = synguard_kernel::tcp_counters::read_counters().ok().map(|tcp| tcp.cookies_received);
         let returned = received.zip(running.returned).map(|(now, then)| now.saturating_sub(then));
         let seconds = clock::now_ns().saturating_sub(running.since_ns) / 1_000_000_000;
         self.running = None;
@@ -227,7 +227,8 @@ fn survey(pins: &Path) -> Result<(Attachment, u32)> {
     };
     let mut mtu = None;
     for link in links.iter().filter(|link| link.place.is_some()) {
-        let interface = netlink::by_index(link.ifindex).with_context(|| format!("look at {}", link.name))?;
+        let interface =
+            netlink::interface_by_index(link.ifindex).with_context(|| format!("look at {}", link.name))?;
         mtu = mtu.into_iter().chain(interface.map(|interface| interface.mtu)).min();
     }
     Ok((driver, mtu.unwrap_or(MTU)))

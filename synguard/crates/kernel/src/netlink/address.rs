@@ -1,4 +1,4 @@
-//! The addresses of all interfaces.
+//! The IP addresses of all interfaces.
 
 use std::net::IpAddr;
 
@@ -13,33 +13,28 @@ use super::request::dump;
 
 /// An address of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The address.
+pub struct InterfaceAddr {
     pub ip: IpAddr,
-    /// The address at the other end, if the link is point to point.
+    /// The address of the other end of a point-to-point link.
     pub peer: Option<IpAddr>,
-    /// The interface's index.
+    /// The index of the interface.
     pub interface: u32,
 }
 
-/// Adds the addresses of all interfaces to `found`.
-///
-/// # Errors
-///
-/// If the kernel cannot be asked, or an answer is not understood: `found` has what was.
-pub fn list(found: &mut Vec<Address>) -> Result<()> {
+/// Adds the addresses of all interfaces to `found`. On an error `found` has the addresses that could be read.
+pub fn list_addresses(found: &mut Vec<InterfaceAddr>) -> Result<()> {
     let all = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     dump(NETLINK_ROUTE, all, |message| {
         if let RouteNetlinkMessage::NewAddress(message) = message {
-            found.extend(address(&message));
+            found.extend(from_message(&message));
         }
     })
     .context("list addresses")
 }
 
-/// `Local` is the interface's own address, and `Address` the peer's, but IPv6 leaves `Local` out if there is no
-/// peer.
-fn address(message: &AddressMessage) -> Option<Address> {
+/// Returns the address in a message. The attribute `Local` is the interface's own address, and `Address` the peer's,
+/// but IPv6 omits `Local` if there is no peer.
+fn from_message(message: &AddressMessage) -> Option<InterfaceAddr> {
     let (mut address, mut local) = (None, None);
     for attribute in &message.attributes {
         match *attribute {
@@ -49,7 +44,7 @@ fn address(message: &AddressMessage) -> Option<Address> {
         }
     }
     let ip = local.or(address)?;
-    Some(Address { ip, peer: address.filter(|&peer| peer != ip), interface: message.header.index })
+    Some(InterfaceAddr { ip, peer: address.filter(|&peer| peer != ip), interface: message.header.index })
 }
 
 #[cfg(test)]
@@ -57,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_told_from_the_own_address() {
+    fn peer_and_own_address_are_distinguished() {
         use AddressAttribute::{Address as Peer, Local};
         let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
         let read = |attributes: Vec<AddressAttribute>| {
             let mut message = AddressMessage::default();
             message.attributes = attributes;
-            address(&message).map(|address| (address.ip, address.peer))
+            from_message(&message).map(|address| (address.ip, address.peer))
         };
         let (own, peer) = (ip("192.0.2.1"), ip("192.0.2.2"));
         assert_eq!(read(vec![Peer(own), Local(own)]), Some((own, None)));

@@ -1,4 +1,4 @@
-//! Interfaces, and the XDP programs on them.
+//! Network interfaces, and the XDP programs on them.
 
 use std::io;
 
@@ -10,9 +10,9 @@ use netlink_packet_route::{
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::request::send;
+use super::request::send_request;
 
-/// Where in the receive path an XDP program runs.
+/// The place in the receive path where an XDP program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XdpPlace {
     /// In the driver.
@@ -26,69 +26,60 @@ pub enum XdpPlace {
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name now.
+    /// The current name.
     pub name: String,
-    /// Its index.
     pub index: u32,
-    /// The largest packet that it sends, in bytes without link headers; 0 if the kernel does not say.
+    /// The largest packet that it sends, in bytes without link headers; 0 if the kernel does not report one.
     pub mtu: u32,
     /// The XDP programs on it, by id.
     pub xdp: Vec<(XdpPlace, u32)>,
 }
 
-/// The interface of that name, if there is one.
-///
-/// # Errors
-///
-/// If the kernel cannot be asked.
-pub fn by_name(name: &str) -> Result<Option<Interface>> {
+/// Returns the interface of that name, if it exists.
+pub fn interface_by_name(name: &str) -> Result<Option<Interface>> {
     let mut query = LinkMessage::default();
     query.attributes.push(LinkAttribute::IfName(name.to_owned()));
-    ask(query).with_context(|| format!("look up interface {name}"))
+    query_link(query).with_context(|| format!("look up interface {name}"))
 }
 
-/// The interface of that index, if there is one.
-///
-/// # Errors
-///
-/// If the kernel cannot be asked.
-pub fn by_index(index: u32) -> Result<Option<Interface>> {
+/// Returns the interface of that index, if it exists.
+pub fn interface_by_index(index: u32) -> Result<Option<Interface>> {
     let mut query = LinkMessage::default();
     query.header.index = index;
-    ask(query).with_context(|| format!("look up interface {index}"))
+    query_link(query).with_context(|| format!("look up interface {index}"))
 }
 
-fn ask(query: LinkMessage) -> Result<Option<Interface>> {
-    let socket = send(NETLINK_ROUTE, RouteNetlinkMessage::GetLink(query), NLM_F_REQUEST)?;
-    let (answer, _) = socket.recv_from_full().context("receive from netlink")?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).context("understand netlink")?;
-    match answer.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(Some(interface(link))),
+fn query_link(query: LinkMessage) -> Result<Option<Interface>> {
+    let socket = send_request(NETLINK_ROUTE, RouteNetlinkMessage::GetLink(query), NLM_F_REQUEST)?;
+    let (reply, _) = socket.recv_from_full().context("receive from netlink")?;
+    let reply = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&reply).context("decode netlink")?;
+    match reply.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(Some(from_message(link))),
         NetlinkPayload::Error(error) => match error.to_io() {
             error if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             error if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
             error => Err(error).context("netlink refused"),
         },
-        other => bail!("unexpected netlink answer {other:?}"),
+        other => bail!("unexpected netlink reply {other:?}"),
     }
 }
 
-fn interface(link: LinkMessage) -> Interface {
+fn from_message(link: LinkMessage) -> Interface {
     let mut interface = Interface { name: String::new(), index: link.header.index, mtu: 0, xdp: Vec::new() };
     for attribute in link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name = name,
             LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
-            LinkAttribute::Xdp(attributes) => interface.xdp = xdp(&attributes),
+            LinkAttribute::Xdp(attributes) => interface.xdp = xdp_programs(&attributes),
             _ => {}
         }
     }
     interface
 }
 
-/// The kernel names a single program under its general attribute and, if there are several, each under the
-/// attribute of its place; newer kernels always do the latter as well.
-fn xdp(attributes: &[LinkXdp]) -> Vec<(XdpPlace, u32)> {
+/// Returns the programs in a link's XDP attributes. The kernel names a single program under the general attribute and,
+/// if there are several, each under the attribute of its place; newer kernels always set the latter as well.
+fn xdp_programs(attributes: &[LinkXdp]) -> Vec<(XdpPlace, u32)> {
     let mut programs = Vec::new();
     let mut place = None;
     let mut single = None;
@@ -116,22 +107,22 @@ mod tests {
 
     #[test]
     fn loopback_is_found_by_name_and_index() {
-        let by_name = by_name("lo").expect("netlink").expect("lo");
+        let by_name = interface_by_name("lo").expect("netlink").expect("lo");
         assert!(by_name.mtu >= 1280, "{by_name:?}");
-        assert_eq!(by_index(by_name.index).expect("netlink"), Some(by_name));
+        assert_eq!(interface_by_index(by_name.index).expect("netlink"), Some(by_name));
     }
 
     #[test]
-    fn what_does_not_exist_is_none() {
-        assert_eq!(by_name("no-such-device").expect("netlink"), None);
-        assert_eq!(by_index(0x7fff_fff0).expect("netlink"), None);
+    fn missing_interface_is_none() {
+        assert_eq!(interface_by_name("no-such-device").expect("netlink"), None);
+        assert_eq!(interface_by_index(0x7fff_fff0).expect("netlink"), None);
     }
 
     #[test]
-    fn a_program_is_reported_once_whichever_way_the_kernel_names_it() {
+    fn program_under_two_attributes_is_reported_once() {
         let one = [LinkXdp::Attached(XdpAttached::Driver), LinkXdp::ProgId(7)];
-        assert_eq!(xdp(&one), [(XdpPlace::Native, 7)]);
+        assert_eq!(xdp_programs(&one), [(XdpPlace::Native, 7)]);
         let both = [LinkXdp::Attached(XdpAttached::Driver), LinkXdp::ProgId(7), LinkXdp::DrvProgId(7)];
-        assert_eq!(xdp(&both), [(XdpPlace::Native, 7)]);
+        assert_eq!(xdp_programs(&both), [(XdpPlace::Native, 7)]);
     }
 }

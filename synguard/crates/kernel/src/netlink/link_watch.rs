@@ -1,4 +1,4 @@
-//! News of interfaces, as the kernel tells them.
+//! Notifications about interfaces from the kernel.
 
 use std::io;
 
@@ -6,48 +6,44 @@ use anyhow::{Context as _, Result};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use tokio::io::unix::AsyncFd;
 
-/// The group of news about links (RTMGRP_LINK), as a bit.
+/// The multicast group for links (RTMGRP_LINK), as a bit.
 const LINKS: u32 = 1;
-/// Bytes read at once. What does not fit is cut off: that there are news is all that matters.
-const BUFFER: usize = 4096;
+/// Bytes read at once. The rest of a longer notification is cut off: only its arrival matters.
+const BUFFER_BYTES: usize = 4096;
 
-/// Hears of interfaces that come, go or change in the process's network namespace.
+/// A subscription to interfaces being added, removed or changed in the process's network namespace.
 pub struct LinkWatch(AsyncFd<Socket>);
 
 impl LinkWatch {
-    /// Begins to listen. Needs the runtime.
-    ///
-    /// # Errors
-    ///
-    /// If there is no socket to be had.
+    /// Subscribes. Must be called inside the tokio runtime.
     pub fn open() -> Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE).context("open a netlink socket")?;
-        socket.bind(&SocketAddr::new(0, LINKS)).context("listen for news of interfaces")?;
-        socket.set_non_blocking(true).context("listen for news of interfaces")?;
-        // SAFETY: the socket owns its descriptor, and nothing here closes or replaces it before it is dropped.
+        socket.bind(&SocketAddr::new(0, LINKS)).context("subscribe to interface changes")?;
+        socket.set_non_blocking(true).context("subscribe to interface changes")?;
+        // SAFETY: the socket owns its descriptor, and nothing here closes or replaces the descriptor before the socket is dropped.
         let registered = unsafe { AsyncFd::register(socket) };
-        Ok(Self(registered.map_err(io::Error::from).context("listen for news of interfaces")?))
+        Ok(Self(registered.map_err(io::Error::from).context("subscribe to interface changes")?))
     }
 
-    /// Waits for news. Many at once count as one; which they are has to be looked at.
+    /// Waits for a change. Several changes may be reported as one, and the caller has to find out which they are.
     pub async fn changed(&self) {
         loop {
             let Ok(mut guard) = self.0.readable().await else { return std::future::pending().await };
-            let mut heard = false;
+            let mut is_changed = false;
             loop {
-                let mut buffer = Vec::with_capacity(BUFFER);
+                let mut buffer = Vec::with_capacity(BUFFER_BYTES);
                 match guard.get_inner().recv(&mut buffer, 0) {
-                    Ok(_) => heard = true,
+                    Ok(_) => is_changed = true,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // Some were lost (ENOBUFS): that is news as well.
+                    // Notifications were lost (ENOBUFS): there was a change, too.
                     Err(_) => {
-                        heard = true;
+                        is_changed = true;
                         break;
                     }
                 }
             }
             guard.clear_ready();
-            if heard {
+            if is_changed {
                 return;
             }
         }

@@ -1,5 +1,5 @@
-//! Whether the packet filter translates addresses, so that what comes to a port of this host may be meant for another
-//! socket than the one that listens here: a container's, behind a published port.
+//! Detection of network address translation in the packet filter. With it a packet to a port of this host may be for
+//! another socket than the one that listens here: a container's, behind a published port.
 
 use std::{fs, io};
 
@@ -13,20 +13,21 @@ use super::request::dump;
 
 /// `NFNL_SUBSYS_NFTABLES`, and `NFT_MSG_GETCHAIN` in it.
 const GET_CHAIN: u16 = 10 << 8 | 4;
-/// What a message of netfilter begins with: `struct nfgenmsg`.
+/// Size of `struct nfgenmsg`, with which every netfilter message begins.
 const HEADER_BYTES: usize = 4;
 /// `NFTA_CHAIN_USE`: rules in a chain and jumps to it, big-endian.
 const CHAIN_USE: u16 = 6;
-/// `NFTA_CHAIN_TYPE`: its type, a string that ends with a zero.
+/// `NFTA_CHAIN_TYPE`: the chain's type, a string that ends with a zero byte.
 const CHAIN_TYPE: u16 = 7;
 
-/// A request for all chains, or one of them.
+/// As a request, all chains; as a reply, one of them.
 #[derive(Debug, Default)]
-struct Chain {
+struct NftChain {
+    /// The chain is of type `nat` and has a rule.
     translates: bool,
 }
 
-impl NetlinkSerializable for Chain {
+impl NetlinkSerializable for NftChain {
     fn message_type(&self) -> u16 {
         GET_CHAIN
     }
@@ -36,12 +37,12 @@ impl NetlinkSerializable for Chain {
     }
 
     fn serialize(&self, buffer: &mut [u8]) {
-        // Of every family.
+        // Address family 0: chains of every family.
         buffer.fill(0);
     }
 }
 
-impl NetlinkDeserializable for Chain {
+impl NetlinkDeserializable for NftChain {
     type Error = DecodeError;
 
     fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
@@ -59,37 +60,33 @@ impl NetlinkDeserializable for Chain {
     }
 }
 
-/// Whether there is a rule of network address translation in this network namespace. It takes CAP_NET_ADMIN.
+/// Reports whether this network namespace has a rule for network address translation. Needs CAP_NET_ADMIN.
 ///
-/// Of the older tables (`iptables-legacy`) it is only known whether the one for that was ever used.
-///
-/// # Errors
-///
-/// If the kernel does not say.
-pub fn is_used() -> Result<bool> {
-    Ok(has_legacy_table() || has_chain().context("list the packet filter's chains")?)
+/// Of the older tables (`iptables-legacy`) it only reports whether the `nat` table was ever used.
+pub fn has_nat_rules() -> Result<bool> {
+    Ok(has_legacy_nat_table() || has_nat_chain().context("list the packet filter's chains")?)
 }
 
-fn has_chain() -> Result<bool> {
+fn has_nat_chain() -> Result<bool> {
     let mut found = false;
-    match dump(NETLINK_NETFILTER, Chain::default(), |chain| found |= chain.translates) {
-        Err(error) if is_missing(&error) => Ok(false),
+    match dump(NETLINK_NETFILTER, NftChain::default(), |chain| found |= chain.translates) {
+        Err(error) if is_unsupported(&error) => Ok(false),
         result => result.map(|()| found),
     }
 }
 
-/// Whether it fails because this kernel has no nftables.
-fn is_missing(error: &anyhow::Error) -> bool {
-    const MISSING: [i32; 3] = [libc::EPROTONOSUPPORT, libc::EOPNOTSUPP, libc::EINVAL];
+/// Reports whether the error means that this kernel has no nftables.
+fn is_unsupported(error: &anyhow::Error) -> bool {
+    const UNSUPPORTED: [i32; 3] = [libc::EPROTONOSUPPORT, libc::EOPNOTSUPP, libc::EINVAL];
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error())
-        .any(|code| MISSING.contains(&code))
+        .any(|code| UNSUPPORTED.contains(&code))
 }
 
-fn has_legacy_table() -> bool {
+fn has_legacy_nat_table() -> bool {
     ["ip_tables_names", "ip6_tables_names"].iter().any(|name| {
-        // There is no such file where that was never used.
+        // The file does not exist where the legacy tables were never used.
         let tables = fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
         tables.lines().any(|table| table == "nat")
     })
@@ -113,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_translations_with_a_rule_in_it_counts() {
+    fn nat_chain_counts_if_it_has_a_rule() {
         let read = |bytes: &[u8]| {
-            Chain::deserialize(&NetlinkHeader::default(), bytes).ok().map(|chain| chain.translates)
+            NftChain::deserialize(&NetlinkHeader::default(), bytes).ok().map(|chain| chain.translates)
         };
         assert_eq!(read(&chain(b"nat\0", 1)), Some(true));
         assert_eq!(read(&chain(b"nat\0", 0)), Some(false));
         assert_eq!(read(&chain(b"filter\0", 7)), Some(false));
-        assert_eq!(read(&[2, 0, 0, 1]), Some(false), "a chain that no hook leads to has no type");
+        assert_eq!(read(&[2, 0, 0, 1]), Some(false), "a chain without a hook has no type");
         assert_eq!(read(&[2, 0]), None);
         for end in 0..chain(b"nat\0", 1).len() {
             let _ = read(&chain(b"nat\0", 1)[..end]);

@@ -1,4 +1,4 @@
-//! One request to the kernel, and the many messages a dump is answered with.
+//! Netlink requests, and the many messages of a dump.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use netlink_packet_core::{
@@ -7,11 +7,15 @@ use netlink_packet_core::{
 };
 use netlink_sys::{Socket, SocketAddr};
 
-/// The kernel puts no more than this into one datagram of a dump.
+/// The kernel's limit for one datagram of a dump, in bytes.
 const DATAGRAM_MAX: usize = 64 * 1024;
 
-/// Sends one request; the answer is to be read from the socket.
-pub(super) fn send<M: NetlinkSerializable>(protocol: isize, message: M, flags: u16) -> Result<Socket> {
+/// Sends one request and returns the socket from which to read the reply.
+pub(super) fn send_request<M: NetlinkSerializable>(
+    protocol: isize,
+    message: M,
+    flags: u16,
+) -> Result<Socket> {
     let mut socket = Socket::new(protocol).context("open a netlink socket")?;
     socket.bind_auto().context("bind a netlink socket")?;
     socket.connect(&SocketAddr::new(0, 0)).context("connect a netlink socket")?;
@@ -25,52 +29,52 @@ pub(super) fn send<M: NetlinkSerializable>(protocol: isize, message: M, flags: u
     Ok(socket)
 }
 
-/// Shows every message that a dump is answered with to `visit`.
+/// Requests a dump and passes each of its messages to `visit`.
 ///
-/// A message that cannot be understood does not hide the others: it becomes an error after the last one.
+/// A message that cannot be decoded does not hide the others: it becomes an error after the last one.
 pub(super) fn dump<M>(protocol: isize, message: M, mut visit: impl FnMut(M)) -> Result<()>
 where
     M: NetlinkSerializable + NetlinkDeserializable,
 {
-    let socket = send(protocol, message, NLM_F_REQUEST | NLM_F_DUMP)?;
+    let socket = send_request(protocol, message, NLM_F_REQUEST | NLM_F_DUMP)?;
     let mut datagram = Vec::with_capacity(DATAGRAM_MAX);
-    let mut strange = Strange::default();
+    let mut undecoded = Undecoded::default();
     loop {
         datagram.clear();
         let length = socket.recv(&mut datagram, libc::MSG_TRUNC).context("receive from netlink")?;
         ensure!(length <= datagram.len(), "netlink sent a datagram of {length} bytes");
-        if read(&datagram, &mut visit, &mut strange)? {
-            return strange.result();
+        if read_messages(&datagram, &mut visit, &mut undecoded)? {
+            return undecoded.into_result();
         }
     }
 }
 
-/// The messages that were not understood.
+/// The messages that could not be decoded.
 #[derive(Default)]
-struct Strange {
+struct Undecoded {
     count: u64,
     first: Option<String>,
 }
 
-impl Strange {
-    fn result(self) -> Result<()> {
+impl Undecoded {
+    fn into_result(self) -> Result<()> {
         match self.first {
             None => Ok(()),
-            Some(first) => bail!("{} netlink messages not understood, the first: {first}", self.count),
+            Some(first) => bail!("{} netlink messages not decoded, the first: {first}", self.count),
         }
     }
 }
 
-/// Reads the messages of one datagram; whether the dump ends with it. Pure.
-fn read<M: NetlinkDeserializable>(
+/// Reads the messages of one datagram and reports whether the dump ends with it. Pure.
+fn read_messages<M: NetlinkDeserializable>(
     datagram: &[u8],
     visit: &mut impl FnMut(M),
-    strange: &mut Strange,
+    undecoded: &mut Undecoded,
 ) -> Result<bool> {
     const ALIGNMENT: usize = 4;
     let mut rest = datagram;
     while !rest.is_empty() {
-        let length = NetlinkBuffer::new_checked(&rest).context("understand netlink")?.length() as usize;
+        let length = NetlinkBuffer::new_checked(&rest).context("decode netlink")?.length() as usize;
         match NetlinkMessage::<M>::deserialize(rest) {
             Ok(message) => match message.payload {
                 NetlinkPayload::InnerMessage(message) => visit(message),
@@ -80,8 +84,8 @@ fn read<M: NetlinkDeserializable>(
                 _ => {}
             },
             Err(error) => {
-                strange.count += 1;
-                strange.first.get_or_insert_with(|| error.to_string());
+                undecoded.count += 1;
+                undecoded.first.get_or_insert_with(|| error.to_string());
             }
         }
         rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
@@ -113,21 +117,21 @@ mod tests {
     }
 
     fn read_all(datagram: &[u8]) -> (usize, u64, Result<bool>) {
-        let (mut seen, mut strange) = (0, Strange::default());
-        let end = read(datagram, &mut |_: RouteNetlinkMessage| seen += 1, &mut strange);
-        (seen, strange.count, end)
+        let (mut seen, mut undecoded) = (0, Undecoded::default());
+        let end = read_messages(datagram, &mut |_: RouteNetlinkMessage| seen += 1, &mut undecoded);
+        (seen, undecoded.count, end)
     }
 
     #[test]
-    fn a_strange_message_hides_no_other() {
-        let mut strange = address();
-        strange[4] = 0xee;
-        let (seen, count, end) = read_all(&[address(), strange, address()].concat());
+    fn undecodable_message_hides_no_other() {
+        let mut undecodable = address();
+        undecodable[4] = 0xee;
+        let (seen, count, end) = read_all(&[address(), undecodable, address()].concat());
         assert_eq!((seen, count, end.expect("not refused")), (2, 1, false));
     }
 
     #[test]
-    fn the_end_and_a_refusal_are_told_apart() {
+    fn end_and_refusal_are_distinguished() {
         let done = |code| {
             let mut done = netlink_packet_core::DoneMessage::default();
             done.code = code;
@@ -139,7 +143,7 @@ mod tests {
     }
 
     proptest! {
-        /// Neither random bytes nor a damaged answer is a panic or an endless loop.
+        /// Neither random bytes nor a damaged reply causes a panic or an endless loop.
         #[test]
         fn hostile_datagrams_end(
             noise in prop::collection::vec(any::<u8>(), 0..200),

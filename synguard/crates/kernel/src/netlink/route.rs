@@ -1,4 +1,4 @@
-//! The gateways of the default routes, and the prefixes at which this host receives.
+//! The gateways of the default routes, and the prefixes of local addresses.
 
 use std::net::IpAddr;
 
@@ -12,37 +12,31 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::request::dump;
 
-/// A default route may be written as its two halves, 0.0.0.0/1 and 128.0.0.0/1, so as to leave the one that is
-/// there alone: VPN clients do that.
-const DEFAULT_LENGTH_MAX: u8 = 1;
-/// The table `local`, which the kernel keeps of its own addresses.
+/// Longest prefix of a default route. VPN clients write one as its two halves, 0.0.0.0/1 and 128.0.0.0/1, so that the
+/// original default route stays as it is.
+const DEFAULT_ROUTE_LENGTH_MAX: u8 = 1;
+/// The table `local`, in which the kernel keeps its own addresses.
 const TABLE_LOCAL: u8 = libc::RT_TABLE_LOCAL;
 
-/// Adds the gateways of all default routes, IPv4 and IPv6, of all tables to `found`.
-///
-/// # Errors
-///
-/// If the kernel cannot be asked, or an answer is not understood: `found` has what was.
+/// Adds the gateways of all default routes, IPv4 and IPv6, of all tables to `found`. On an error `found` has the
+/// gateways that could be read.
 pub(crate) fn default_gateways(found: &mut Vec<IpAddr>) -> Result<()> {
-    all(|route| {
-        if route.header.destination_prefix_length <= DEFAULT_LENGTH_MAX {
+    for_each_route(|route| {
+        if route.header.destination_prefix_length <= DEFAULT_ROUTE_LENGTH_MAX {
             found.extend(gateways(&route.attributes));
         }
     })
 }
 
-/// Adds the prefixes at which this host receives what is sent to any address in them to `found`, IPv4 and IPv6: the
-/// routes of type `local` in the table `local`. In other tables there are such for what is diverted to proxies.
-///
-/// # Errors
-///
-/// If the kernel cannot be asked, or an answer is not understood: `found` has what was.
-pub fn locals(found: &mut Vec<IpNet>) -> Result<()> {
-    all(|route| found.extend(local(&route)))
+/// Adds the prefixes whose every address is this host's to `found`, IPv4 and IPv6: the routes of type `local` in the
+/// table `local`. Such routes in other tables divert traffic to proxies. On an error `found` has the prefixes that could
+/// be read.
+pub fn local_prefixes(found: &mut Vec<IpNet>) -> Result<()> {
+    for_each_route(|route| found.extend(local_prefix(&route)))
 }
 
-/// Shows all routes of all tables to `visit`.
-fn all(mut visit: impl FnMut(RouteMessage)) -> Result<()> {
+/// Passes all routes of all tables to `visit`.
+fn for_each_route(mut visit: impl FnMut(RouteMessage)) -> Result<()> {
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let mut query = RouteMessage::default();
         query.header.address_family = family;
@@ -56,7 +50,7 @@ fn all(mut visit: impl FnMut(RouteMessage)) -> Result<()> {
     Ok(())
 }
 
-fn local(route: &RouteMessage) -> Option<IpNet> {
+fn local_prefix(route: &RouteMessage) -> Option<IpNet> {
     let header = &route.header;
     if header.kind != RouteType::Local || header.table != TABLE_LOCAL {
         return None;
@@ -69,7 +63,7 @@ fn local(route: &RouteMessage) -> Option<IpNet> {
     IpNet::new(ip, header.destination_prefix_length).ok()
 }
 
-/// The gateways of a route, whichever way it has them: its own, one of the other family, or several.
+/// Returns the gateways of a route, in any of their forms: its own, one of the other family, or several.
 fn gateways(attributes: &[RouteAttribute]) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for attribute in attributes {
@@ -92,9 +86,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_host_receives_at_loopback() {
+    fn loopback_is_a_local_prefix() {
         let mut found = Vec::new();
-        locals(&mut found).expect("netlink");
+        local_prefixes(&mut found).expect("netlink");
         assert!(found.contains(&"127.0.0.0/8".parse().expect("a prefix")), "{found:?}");
     }
 
@@ -105,12 +99,12 @@ mod tests {
             route.header.destination_prefix_length = 24;
             (route.header.kind, route.header.table) = (kind, table);
             route.attributes.push(RouteAttribute::Destination(RouteAddress::Inet([192, 0, 2, 0].into())));
-            local(&route)
+            local_prefix(&route)
         };
         let expected = Some("192.0.2.0/24".parse().expect("a prefix"));
         assert_eq!(route(RouteType::Local, TABLE_LOCAL), expected);
         assert_eq!(route(RouteType::Broadcast, TABLE_LOCAL), None);
         assert_eq!(route(RouteType::Local, 100), None);
-        assert_eq!(local(&RouteMessage::default()), None);
+        assert_eq!(local_prefix(&RouteMessage::default()), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Who must not be locked out: the addresses that are never blocked automatically, and by hand only by force.
+//! Addresses that must not be locked out: they are never blocked automatically, and by hand only with `--force`.
 //!
-//! They are this host's own, its default gateways and resolvers, the peers of its SSH sessions, and loopback. The
-//! [`Set`] is pure; [`current`] asks the kernel and the files for the process's own network namespace.
+//! They are this host's own addresses, its default gateways and resolvers, the peers of its SSH sessions, and loopback.
+//! [`ProtectedSet`] is pure; [`current`] reads the kernel and files for the process's own network namespace.
 
 mod resolver;
 mod set;
@@ -16,82 +16,88 @@ use std::{
 use anyhow::Result;
 use ipnet::Ipv4Net;
 
-pub use self::set::{Conflict, Protected, Role, Set, conflicts};
+pub use self::set::{BlockConflict, ProtectedAddr, ProtectedSet, Role, conflicts};
 use crate::netlink::{self, address, route};
 
-/// What is protected at one time.
+/// The addresses that are protected at one time.
 #[derive(Clone, Debug, Default)]
-pub struct Current {
-    /// The protected addresses.
-    pub set: Set,
-    /// For each part that could not be read, a line that names it and says what that means. To be shown as
-    /// warnings.
-    pub unread: Vec<String>,
+pub struct Protection {
+    pub set: ProtectedSet,
+    /// One line for each part that could not be read, with the consequence.
+    pub warnings: Vec<String>,
 }
 
-/// Adds what it reads to the list, and what it has read stays if the rest fails.
-type Read = fn(&mut Vec<Protected>) -> Result<()>;
+/// Adds protected addresses to the list. Those that were added before an error stay.
+type PartReader = fn(&mut Vec<ProtectedAddr>) -> Result<()>;
 
-const PARTS: [(&str, Read); 4] = [
-    ("this host's addresses", own),
-    ("default gateways", gateways),
-    ("resolvers", |found| resolver::list(Path::new("/"), found)),
+const PARTS: [(&str, PartReader); 4] = [
+    ("this host's addresses", own_addresses),
+    ("default gateways", default_gateways),
+    ("resolvers", |found| resolver::list_resolvers(Path::new("/"), found)),
     ("peers of SSH sessions", ssh::peers),
 ];
 
-/// What is protected now. A part that cannot be read is left out and named; the others count.
-pub fn current() -> Current {
-    read(&PARTS)
+/// Returns the addresses that are protected now. A part that cannot be read adds a warning; the others count.
+pub fn current() -> Protection {
+    read_parts(&PARTS)
 }
 
-fn read(parts: &[(&str, Read)]) -> Current {
+fn read_parts(parts: &[(&str, PartReader)]) -> Protection {
     let mut found = vec![
-        Protected::net(Ipv4Net::new_assert([127, 0, 0, 0].into(), 8).into(), Role::Loopback, "loopback"),
-        Protected::address(Ipv6Addr::LOCALHOST.into(), Role::Loopback, "loopback"),
+        ProtectedAddr::prefix(
+            Ipv4Net::new_assert([127, 0, 0, 0].into(), 8).into(),
+            Role::Loopback,
+            "loopback",
+        ),
+        ProtectedAddr::address(Ipv6Addr::LOCALHOST.into(), Role::Loopback, "loopback"),
     ];
-    let unread = parts
+    let warnings = parts
         .iter()
         .filter_map(|(part, read)| {
             let error = read(&mut found).err()?;
-            Some(format!("{part} may be blocked, for they could not all be read: {error:#}"))
+            Some(format!("{part} may be blocked, because not all of them could be read: {error:#}"))
         })
         .collect();
-    Current { set: Set::new(found), unread }
+    Protection { set: ProtectedSet::new(found), warnings }
 }
 
-/// The host's own addresses, and the other ends of its point-to-point links: those are its gateways where a route
-/// names a device only.
-fn own(found: &mut Vec<Protected>) -> Result<()> {
+/// Adds the host's own addresses, and the other ends of its point-to-point links: where a route names only a device,
+/// the other end is the gateway.
+fn own_addresses(found: &mut Vec<ProtectedAddr>) -> Result<()> {
     let mut addresses = Vec::new();
-    let result = address::list(&mut addresses);
+    let result = address::list_addresses(&mut addresses);
     let mut names = HashMap::new();
-    for address in addresses.iter().filter(|address| usable(&address.ip)) {
-        let name = names.entry(address.interface).or_insert_with(|| name(address.interface));
-        found.push(Protected::address(address.ip, Role::Own, format!("an address of this host ({name})")));
-        if let Some(peer) = address.peer.filter(usable) {
-            let why = format!("the other end of the link {name}");
-            found.push(Protected::address(peer, Role::Gateway, why));
+    for address in addresses.iter().filter(|address| is_usable(&address.ip)) {
+        let name = names.entry(address.interface).or_insert_with(|| interface_name(address.interface));
+        found.push(ProtectedAddr::address(
+            address.ip,
+            Role::Own,
+            format!("an address of this host ({name})"),
+        ));
+        if let Some(peer) = address.peer.filter(is_usable) {
+            let description = format!("the other end of the link {name}");
+            found.push(ProtectedAddr::address(peer, Role::Gateway, description));
         }
     }
     result
 }
 
-/// An interface's name, or its number if it has gone meanwhile.
-fn name(interface: u32) -> String {
-    let found = netlink::by_index(interface).ok().flatten();
+/// Returns an interface's name, or its index if the interface has disappeared.
+fn interface_name(interface: u32) -> String {
+    let found = netlink::interface_by_index(interface).ok().flatten();
     found.map_or_else(|| format!("interface {interface}"), |interface| interface.name)
 }
 
-fn gateways(found: &mut Vec<Protected>) -> Result<()> {
+fn default_gateways(found: &mut Vec<ProtectedAddr>) -> Result<()> {
     let mut gateways = Vec::new();
     let result = route::default_gateways(&mut gateways);
-    let protected = |ip| Protected::address(ip, Role::Gateway, "a default gateway");
-    found.extend(gateways.into_iter().filter(usable).map(protected));
+    let protected = |ip| ProtectedAddr::address(ip, Role::Gateway, "a default gateway");
+    found.extend(gateways.into_iter().filter(is_usable).map(protected));
     result
 }
 
-/// Whether somebody can be at that address: "none" and "any" are written as the unspecified one.
-fn usable(ip: &IpAddr) -> bool {
+/// Reports whether a host can have that address: the unspecified address stands for "none" and "any".
+fn is_usable(ip: &IpAddr) -> bool {
     !ip.to_canonical().is_unspecified()
 }
 
@@ -100,24 +106,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_that_cannot_be_read_is_named_and_hides_no_other() {
-        fn address(found: &mut Vec<Protected>, low: u8) {
-            found.push(Protected::address([192, 0, 2, low].into(), Role::Resolver, "a resolver"));
+    fn unreadable_part_is_named_and_hides_no_other() {
+        fn address(found: &mut Vec<ProtectedAddr>, low: u8) {
+            found.push(ProtectedAddr::address([192, 0, 2, low].into(), Role::Resolver, "a resolver"));
         }
-        let fails: Read = |found| {
+        let fails: PartReader = |found| {
             address(found, 1);
             anyhow::bail!("no such luck")
         };
-        let works: Read = |found| {
+        let works: PartReader = |found| {
             address(found, 2);
             Ok(())
         };
-        let current = read(&[("first things", fails), ("second things", works)]);
+        let current = read_parts(&[("first things", fails), ("second things", works)]);
         assert_eq!(
-            current.unread,
-            ["first things may be blocked, for they could not all be read: no such luck"]
+            current.warnings,
+            ["first things may be blocked, because not all of them could be read: no such luck"]
         );
-        let nets: Vec<_> = current.set.iter().map(|one| one.net.to_string()).collect();
-        assert_eq!(nets, ["::1/128", "127.0.0.0/8", "192.0.2.1/32", "192.0.2.2/32"]);
+        let prefixes: Vec<_> = current.set.iter().map(|addr| addr.prefix.to_string()).collect();
+        assert_eq!(prefixes, ["::1/128", "127.0.0.0/8", "192.0.2.1/32", "192.0.2.2/32"]);
     }
 }

@@ -9,29 +9,26 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Protected, Role, usable};
+use super::{ProtectedAddr, Role, is_usable};
 
-/// `/etc/resolv.conf` may name a server on this host only; the other files say whom that one asks.
+/// `/etc/resolv.conf` may name only a server on this host; the other files name the servers that this one asks.
 const FILES: [&str; 4] = [
     "etc/resolv.conf",
     "run/systemd/resolve/resolv.conf",
     "run/NetworkManager/no-stub-resolv.conf",
     "run/NetworkManager/resolv.conf",
 ];
-/// More than any such file has; what lies beyond is not read.
+/// More bytes than any such file has; the rest is not read.
 const SIZE_MAX: u64 = 1 << 20;
 
-/// Adds the resolvers that the files below `root` name to `found`. A file that does not exist names none.
-///
-/// # Errors
-///
-/// If a file cannot be read: `found` has what the others say.
-pub(super) fn list(root: &Path, found: &mut Vec<Protected>) -> Result<()> {
+/// Adds the resolvers that the files below `root` name to `found`. A file that does not exist names none. If a file
+/// cannot be read, `found` has the resolvers of the others.
+pub(super) fn list_resolvers(root: &Path, found: &mut Vec<ProtectedAddr>) -> Result<()> {
     let mut result = Ok(());
     for path in FILES.map(|file| root.join(file)) {
-        match read(&path) {
+        match read_limited(&path) {
             Ok(content) => found.extend(nameservers(&content).map(|ip| {
-                Protected::address(ip, Role::Resolver, format!("a resolver ({})", path.display()))
+                ProtectedAddr::address(ip, Role::Resolver, format!("a resolver ({})", path.display()))
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => result = Err(error).with_context(|| format!("read {}", path.display())),
@@ -40,14 +37,14 @@ pub(super) fn list(root: &Path, found: &mut Vec<Protected>) -> Result<()> {
     result
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(SIZE_MAX).read_to_end(&mut content)?;
     Ok(content)
 }
 
-/// The servers that a resolv.conf names: `nameserver`, blanks, an address, perhaps `%` and an interface. The C
-/// library ignores what it does not understand, and so does this. Pure.
+/// Returns the servers that a resolv.conf names: `nameserver`, blanks, an address, optionally `%` and an interface.
+/// Other lines are ignored, as the C library does. Pure.
 fn nameservers(content: &[u8]) -> impl Iterator<Item = IpAddr> {
     content.split(|&byte| byte == b'\n').filter_map(|line| {
         let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
@@ -55,7 +52,7 @@ fn nameservers(content: &[u8]) -> impl Iterator<Item = IpAddr> {
             return None;
         }
         let address = words.next()?.split('%').next()?;
-        address.parse().ok().filter(usable)
+        address.parse().ok().filter(is_usable)
     })
 }
 
@@ -72,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_read_and_the_rest_is_not() {
+    fn only_nameserver_lines_are_read() {
         let content = b"# nameserver 192.0.2.99\n; nameserver 192.0.2.98\nsearch nameserver 192.0.2.97\n\
             nameserver 192.0.2.1\nnameserver\t2001:db8::1\n  nameserver  fe80::1%eth0  # comment\r\n\
             nameserver 192.0.2.2 192.0.2.3\nnameservers 192.0.2.4\nnameserver192.0.2.5\nnameserver\n\
@@ -85,10 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn all_files_count_and_a_missing_one_is_no_error() {
+    fn all_files_count_and_a_missing_file_is_no_error() {
         let root = tempfile::tempdir().expect("a folder");
         let mut found = Vec::new();
-        list(root.path(), &mut found).expect("nothing to read");
+        list_resolvers(root.path(), &mut found).expect("nothing to read");
         assert!(found.is_empty());
         let write = |file: &str, content: &str| {
             let path = root.path().join(file);
@@ -97,8 +94,8 @@ mod tests {
         };
         write(FILES[0], "nameserver 127.0.0.53\n");
         write(FILES[1], "nameserver 192.0.2.53\n");
-        list(root.path(), &mut found).expect("readable");
-        let found: Vec<_> = found.iter().map(|one| (one.net.to_string(), &one.why)).collect();
+        list_resolvers(root.path(), &mut found).expect("readable");
+        let found: Vec<_> = found.iter().map(|addr| (addr.prefix.to_string(), &addr.description)).collect();
         assert_eq!(found.len(), 2);
         assert_eq!(found[1].0, "192.0.2.53/32");
         assert!(found[1].1.ends_with("run/systemd/resolve/resolv.conf)"), "{}", found[1].1);
@@ -111,19 +108,19 @@ mod tests {
         fs::create_dir_all(root.path().join("run/systemd/resolve")).expect("a folder");
         fs::write(root.path().join(FILES[1]), "nameserver 192.0.2.53\n").expect("written");
         let mut found = Vec::new();
-        let error = list(root.path(), &mut found).expect_err("a folder is no file");
+        let error = list_resolvers(root.path(), &mut found).expect_err("a folder is no file");
         assert!(format!("{error:#}").contains("etc/resolv.conf"), "{error:#}");
         assert_eq!(found.len(), 1);
     }
 
     proptest! {
         #[test]
-        fn hostile_content_is_no_panic(noise in prop::collection::vec(any::<u8>(), 0..400), at in 0_usize..40) {
+        fn hostile_content_does_not_panic(noise in prop::collection::vec(any::<u8>(), 0..400), at in 0_usize..40) {
             let _ = servers(&noise);
             let mut content = b"nameserver 192.0.2.1\nnameserver 2001:db8::1\n".to_vec();
             content.splice(at..at, noise);
             for ip in nameservers(&content) {
-                prop_assert!(usable(&ip));
+                prop_assert!(is_usable(&ip));
             }
         }
     }

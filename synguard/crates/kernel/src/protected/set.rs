@@ -1,118 +1,120 @@
-//! The set of protected addresses, and what would block one of them. Pure.
+//! The set of protected addresses, and the check of a block against it. Pure.
 
 use std::{cmp::Reverse, fmt, net::IpAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// What an address is to this host. Where it is several things, the first of these is what counts.
+/// The relation of an address to this host. If an address has several roles, the first of these counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Somebody is logged in from there.
+    /// The peer of an SSH session.
     SshPeer,
     /// An address of this host.
     Own,
-    /// The way out.
+    /// A default gateway.
     Gateway,
     /// A DNS server.
     Resolver,
-    /// The host talking to itself.
+    /// An address through which the host talks to itself.
     Loopback,
 }
 
-/// An address, or a network, that must not be blocked by accident.
+/// An address or a prefix that must not be blocked by accident.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Protected {
-    /// The address; IPv4 is never in its IPv6 form.
-    pub net: IpNet,
-    /// What it is, in one word.
+pub struct ProtectedAddr {
+    /// Never an IPv4 address in IPv4-mapped form.
+    pub prefix: IpNet,
     pub role: Role,
-    /// What it is, in words that go on with a sentence: `the peer of an SSH session (port 22)`.
-    pub why: String,
+    /// The role in words that complete a sentence: `the peer of an SSH session (port 22)`.
+    pub description: String,
 }
 
-impl Protected {
-    /// One address.
-    pub fn address(ip: IpAddr, role: Role, why: impl Into<String>) -> Self {
-        Self::net(IpNet::from(ip), role, why)
+impl ProtectedAddr {
+    /// Protects one address.
+    pub fn address(ip: IpAddr, role: Role, description: impl Into<String>) -> Self {
+        Self::prefix(IpNet::from(ip), role, description)
     }
 
-    /// A network.
-    pub fn net(net: IpNet, role: Role, why: impl Into<String>) -> Self {
-        Self { net: plain(net), role, why: why.into() }
+    /// Protects a prefix.
+    pub fn prefix(prefix: IpNet, role: Role, description: impl Into<String>) -> Self {
+        Self { prefix: canonical(prefix), role, description: description.into() }
     }
 }
 
-/// Protected addresses. No two of them overlap; they ascend.
+/// Protected addresses in ascending order. No two of them overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Set(Vec<Protected>);
+pub struct ProtectedSet(Vec<ProtectedAddr>);
 
-impl Set {
-    /// The set of these, in any order. Of one that lies in another only the other is kept; what is said of the
-    /// same address is put together.
-    pub fn new(all: impl IntoIterator<Item = Protected>) -> Self {
+impl ProtectedSet {
+    /// Builds the set from addresses in any order. An address inside another prefix is absorbed by it, and the
+    /// descriptions of the same address are joined.
+    pub fn new(all: impl IntoIterator<Item = ProtectedAddr>) -> Self {
         let mut all: Vec<_> = all.into_iter().collect();
-        all.sort_by_cached_key(|one| {
-            let span = Span::of(&one.net);
-            (span.first, Reverse(span.last), one.role, one.why.clone())
+        all.sort_by_cached_key(|addr| {
+            let range = AddrRange::from(&addr.prefix);
+            (range.first, Reverse(range.last), addr.role, addr.description.clone())
         });
-        let mut kept: Vec<Protected> = Vec::with_capacity(all.len());
-        for one in all {
+        let mut kept: Vec<ProtectedAddr> = Vec::with_capacity(all.len());
+        for addr in all {
             match kept.last_mut() {
-                Some(last) if last.net == one.net => {
-                    if !last.why.split(" and ").any(|why| why == one.why) {
-                        last.why.push_str(" and ");
-                        last.why.push_str(&one.why);
+                Some(last) if last.prefix == addr.prefix => {
+                    if !last.description.split(" and ").any(|part| part == addr.description) {
+                        last.description.push_str(" and ");
+                        last.description.push_str(&addr.description);
                     }
                 }
-                Some(last) if Span::of(&last.net).last >= Span::of(&one.net).last => {}
-                _ => kept.push(one),
+                Some(last) if AddrRange::from(&last.prefix).last >= AddrRange::from(&addr.prefix).last => {}
+                _ => kept.push(addr),
             }
         }
         Self(kept)
     }
 
-    /// The protected addresses, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = &Protected> {
+    /// Returns the protected addresses in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = &ProtectedAddr> {
         self.0.iter()
     }
 
-    /// What stands against blocking `target`: the protected addresses that it covers, or the network that it lies
-    /// in. Takes the logarithm of the set's size.
-    pub fn conflict(&self, target: IpNet) -> Option<Conflict<'_>> {
-        let span = Span::of(&target);
-        let begin = self.0.partition_point(|one| Span::of(&one.net).last < span.first);
-        let end = self.0.partition_point(|one| Span::of(&one.net).first <= span.last);
-        let protected = self.0.get(begin..end).filter(|some| !some.is_empty())?;
-        Some(Conflict { target, protected })
+    /// Returns the protected addresses that a block of `target` would cover, or the protected prefix that contains
+    /// `target`. Takes time in proportion to the logarithm of the set's size.
+    pub fn conflict(&self, target: IpNet) -> Option<BlockConflict<'_>> {
+        let range = AddrRange::from(&target);
+        let begin = self.0.partition_point(|addr| AddrRange::from(&addr.prefix).last < range.first);
+        let end = self.0.partition_point(|addr| AddrRange::from(&addr.prefix).first <= range.last);
+        let protected = self.0.get(begin..end).filter(|addrs| !addrs.is_empty())?;
+        Some(BlockConflict { target, protected })
     }
 }
 
-/// What stands against blocking each of the targets.
-pub fn conflicts(targets: impl IntoIterator<Item = IpNet>, set: &Set) -> impl Iterator<Item = Conflict<'_>> {
+/// Returns the conflicts of all targets.
+pub fn conflicts(
+    targets: impl IntoIterator<Item = IpNet>,
+    set: &ProtectedSet,
+) -> impl Iterator<Item = BlockConflict<'_>> {
     targets.into_iter().filter_map(|target| set.conflict(target))
 }
 
-/// A target that must not be blocked. Prints as a line that says why.
+/// A target that must not be blocked. Its `Display` is one line with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conflict<'a> {
-    /// The target, as it was given.
+pub struct BlockConflict<'a> {
+    /// The target as the caller gave it.
     pub target: IpNet,
-    /// What it would block: at least one.
-    pub protected: &'a [Protected],
+    /// The protected addresses that it would block: at least one.
+    pub protected: &'a [ProtectedAddr],
 }
 
-impl fmt::Display for Conflict<'_> {
+impl fmt::Display for BlockConflict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(first) = self.protected.iter().min_by_key(|one| one.role) else { return Ok(()) };
-        let (net, target) = (Short(first.net), Short(self.target));
-        let why = &first.why;
-        let (target_span, net_span) = (Span::of(&self.target), Span::of(&first.net));
-        if target_span == net_span {
-            write!(f, "{target} is {why}")?;
-        } else if target_span.first <= net_span.first && target_span.last >= net_span.last {
-            write!(f, "{target} covers {net}, {why}")?;
+        let Some(first) = self.protected.iter().min_by_key(|addr| addr.role) else { return Ok(()) };
+        let (prefix, target) = (ShortPrefix(first.prefix), ShortPrefix(self.target));
+        let description = &first.description;
+        let (blocked, protected) = (AddrRange::from(&self.target), AddrRange::from(&first.prefix));
+        if blocked == protected {
+            write!(f, "{target} is {description}")?;
+        } else if blocked.first <= protected.first && blocked.last >= protected.last {
+            write!(f, "{target} covers {prefix}, {description}")?;
         } else {
-            write!(f, "{target} is inside {net}, {why}")?;
+            write!(f, "{target} is inside {prefix}, {description}")?;
         }
         match self.protected.len() - 1 {
             0 => Ok(()),
@@ -122,19 +124,19 @@ impl fmt::Display for Conflict<'_> {
     }
 }
 
-/// A single address without its prefix length.
-struct Short(IpNet);
+/// Displays a single address without its prefix length.
+struct ShortPrefix(IpNet);
 
-impl fmt::Display for Short {
+impl fmt::Display for ShortPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
 }
 
-/// The first and the last address of a network, both families in one space: IPv4 is in its IPv6 form, as it is
-/// for the datapath. Networks nest or are apart; they never cross.
+/// The first and the last address of a prefix, with both families in one space: IPv4 is in IPv4-mapped form, as in the
+/// datapath. Two prefixes nest or are disjoint; they never overlap partially.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+struct AddrRange {
     first: u128,
     last: u128,
 }
@@ -142,9 +144,9 @@ struct Span {
 const MAPPED: u128 = 0xffff_0000_0000;
 const MAPPED_LENGTH: u8 = 96;
 
-impl Span {
-    fn of(net: &IpNet) -> Self {
-        let (address, length) = match net {
+impl From<&IpNet> for AddrRange {
+    fn from(prefix: &IpNet) -> Self {
+        let (address, length) = match prefix {
             IpNet::V4(net) => (MAPPED | u128::from(u32::from(net.addr())), MAPPED_LENGTH + net.prefix_len()),
             IpNet::V6(net) => (u128::from(net.addr()), net.prefix_len()),
         };
@@ -153,17 +155,17 @@ impl Span {
     }
 }
 
-/// The same network without host bits, and as IPv4 if it was IPv4 in its IPv6 form.
-fn plain(net: IpNet) -> IpNet {
-    let net = net.trunc();
-    if let IpNet::V6(v6) = net
+/// Returns the same prefix without host bits, and as IPv4 if it was in IPv4-mapped form.
+fn canonical(prefix: IpNet) -> IpNet {
+    let prefix = prefix.trunc();
+    if let IpNet::V6(v6) = prefix
         && let Some(ip) = v6.addr().to_ipv4_mapped()
         && let Some(length) = v6.prefix_len().checked_sub(MAPPED_LENGTH)
         && let Ok(v4) = Ipv4Net::new(ip, length)
     {
         return IpNet::V4(v4);
     }
-    net
+    prefix
 }
 
 #[cfg(test)]

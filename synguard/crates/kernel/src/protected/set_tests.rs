@@ -8,25 +8,29 @@ fn net(text: &str) -> IpNet {
     text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).expect("a network")
 }
 
-fn set() -> Set {
-    Set::new([
-        Protected::net(net("127.0.0.0/8"), Role::Loopback, "loopback"),
-        Protected::net(net("::1"), Role::Loopback, "loopback"),
-        Protected::net(net("127.0.0.1"), Role::Own, "an address of this host (lo)"),
-        Protected::net(net("192.0.2.1"), Role::Resolver, "a resolver (/etc/resolv.conf)"),
-        Protected::net(net("192.0.2.1"), Role::Gateway, "a default gateway"),
-        Protected::net(net("192.0.2.1"), Role::Gateway, "a default gateway"),
-        Protected::net(net("::ffff:192.0.2.10"), Role::SshPeer, "the peer of an SSH session (port 22)"),
-        Protected::net(net("2001:db8::5"), Role::Own, "an address of this host (eth0)"),
+fn set() -> ProtectedSet {
+    ProtectedSet::new([
+        ProtectedAddr::prefix(net("127.0.0.0/8"), Role::Loopback, "loopback"),
+        ProtectedAddr::prefix(net("::1"), Role::Loopback, "loopback"),
+        ProtectedAddr::prefix(net("127.0.0.1"), Role::Own, "an address of this host (lo)"),
+        ProtectedAddr::prefix(net("192.0.2.1"), Role::Resolver, "a resolver (/etc/resolv.conf)"),
+        ProtectedAddr::prefix(net("192.0.2.1"), Role::Gateway, "a default gateway"),
+        ProtectedAddr::prefix(net("192.0.2.1"), Role::Gateway, "a default gateway"),
+        ProtectedAddr::prefix(
+            net("::ffff:192.0.2.10"),
+            Role::SshPeer,
+            "the peer of an SSH session (port 22)",
+        ),
+        ProtectedAddr::prefix(net("2001:db8::5"), Role::Own, "an address of this host (eth0)"),
     ])
 }
 
-fn said(target: &str) -> Option<String> {
+fn conflict_text(target: &str) -> Option<String> {
     set().conflict(net(target)).map(|conflict| conflict.to_string())
 }
 
 #[test]
-fn what_is_said_of_a_target() {
+fn conflict_names_the_protected_address() {
     for (target, expected) in [
         ("192.0.2.10", "192.0.2.10 is the peer of an SSH session (port 22)"),
         ("::ffff:192.0.2.10", "::ffff:192.0.2.10 is the peer of an SSH session (port 22)"),
@@ -51,7 +55,7 @@ fn what_is_said_of_a_target() {
         ),
         ("2001:db8::/32", "2001:db8::/32 covers 2001:db8::5, an address of this host (eth0)"),
     ] {
-        assert_eq!(said(target).as_deref(), Some(expected));
+        assert_eq!(conflict_text(target).as_deref(), Some(expected));
     }
 }
 
@@ -69,15 +73,15 @@ fn neighbours_may_be_blocked() {
         "2001:db8::4",
         "2001:db8:1::/48",
     ] {
-        assert_eq!(said(target), None, "{target}");
+        assert_eq!(conflict_text(target), None, "{target}");
     }
-    assert_eq!(Set::default().conflict(net("::/0")), None);
+    assert_eq!(ProtectedSet::default().conflict(net("::/0")), None);
 }
 
 #[test]
-fn a_million_targets_against_a_thousand_addresses_take_no_time() {
+fn million_targets_are_checked_in_seconds() {
     let address = |i: u32| IpAddr::from((i * 7919).to_be_bytes());
-    let set = Set::new((0..1000).map(|i| Protected::address(address(i), Role::SshPeer, "peer")));
+    let set = ProtectedSet::new((0..1000).map(|i| ProtectedAddr::address(address(i), Role::SshPeer, "peer")));
     let targets = (0..1_000_000).map(|i: u32| IpNet::from(IpAddr::from((i * 7).to_be_bytes())));
     let begun = Instant::now();
     let found = conflicts(targets, &set).count();
@@ -88,7 +92,7 @@ fn a_million_targets_against_a_thousand_addresses_take_no_time() {
 }
 
 fn any_net() -> impl Strategy<Value = IpNet> {
-    // Few distinct bits, so that networks meet.
+    // Few distinct bits, so that prefixes overlap.
     let v4 = (any::<u8>(), any::<bool>(), 0_u8..=32).prop_map(|(low, high, length)| {
         let ip = IpAddr::from([if high { 192 } else { 10 }, 0, 0, low & 0x8f]);
         IpNet::new(ip, length).expect("a length")
@@ -100,8 +104,8 @@ fn any_net() -> impl Strategy<Value = IpNet> {
     prop_oneof![v4, v6]
 }
 
-/// Whether two networks have an address in common, by the bits that both fix.
-fn meet(a: &IpNet, b: &IpNet) -> bool {
+/// Reports whether two prefixes have an address in common, by the bits that both fix.
+fn overlap(a: &IpNet, b: &IpNet) -> bool {
     let bits = |net: &IpNet| match net.addr() {
         IpAddr::V4(ip) => (u128::from(ip.to_ipv6_mapped()), u32::from(net.prefix_len()) + 96),
         IpAddr::V6(ip) => (u128::from(ip), u32::from(net.prefix_len())),
@@ -111,34 +115,34 @@ fn meet(a: &IpNet, b: &IpNet) -> bool {
 }
 
 proptest! {
-    /// The quick answer is the plain one: a target is refused if and only if it meets what is protected, and the
-    /// protected addresses that are named are all those.
+    /// The binary search agrees with a linear one: a target is refused if and only if it overlaps a protected address,
+    /// and the conflict names all of these.
     #[test]
-    fn a_conflict_is_an_overlap(
+    fn conflict_is_an_overlap(
         nets in prop::collection::vec(any_net(), 0..12),
         targets in prop::collection::vec(any_net(), 1..12),
     ) {
-        let set = Set::new(nets.iter().map(|&net| Protected::net(net, Role::Own, "own")));
+        let set = ProtectedSet::new(nets.iter().map(|&net| ProtectedAddr::prefix(net, Role::Own, "own")));
         for target in targets {
-            let plain: Vec<_> = set.iter().filter(|one| meet(&one.net, &target)).cloned().collect();
+            let plain: Vec<_> = set.iter().filter(|addr| overlap(&addr.prefix, &target)).cloned().collect();
             let found = set.conflict(target).map(|conflict| conflict.protected.to_vec()).unwrap_or_default();
             prop_assert_eq!(&found, &plain);
-            prop_assert_eq!(found.is_empty(), !nets.iter().any(|net| meet(net, &target)));
+            prop_assert_eq!(found.is_empty(), !nets.iter().any(|net| overlap(net, &target)));
         }
     }
 
     #[test]
-    fn no_two_of_a_set_overlap_and_the_order_does_not_matter(
+    fn set_has_no_overlaps_in_any_order(
         nets in prop::collection::vec((any_net(), 0..3_usize), 0..12),
     ) {
         let roles = [Role::SshPeer, Role::Gateway, Role::Resolver];
         let all: Vec<_> =
-            nets.iter().map(|&(net, i)| Protected::net(net, roles[i], ["a", "b", "c"][i])).collect();
-        let set = Set::new(all.clone());
-        let nets: Vec<_> = set.iter().map(|one| one.net).collect();
+            nets.iter().map(|&(net, i)| ProtectedAddr::prefix(net, roles[i], ["a", "b", "c"][i])).collect();
+        let set = ProtectedSet::new(all.clone());
+        let nets: Vec<_> = set.iter().map(|addr| addr.prefix).collect();
         for (i, a) in nets.iter().enumerate() {
-            prop_assert!(nets.iter().skip(i + 1).all(|b| !meet(a, b)));
+            prop_assert!(nets.iter().skip(i + 1).all(|b| !overlap(a, b)));
         }
-        prop_assert_eq!(set, Set::new(all.into_iter().rev()));
+        prop_assert_eq!(set, ProtectedSet::new(all.into_iter().rev()));
     }
 }

@@ -1,12 +1,12 @@
-//! Who is connected by SSH.
+//! The peers of SSH sessions.
 //!
-//! An SSH session is an established connection to a port on which an SSH server listens. That is port 22, the
-//! ports on which root's processes of these names listen, and the port of the session that the caller runs in.
-//! A server that systemd starts anew for each connection (`Accept=yes`) listens nowhere: on a port other than 22,
-//! only the caller's own session shows it.
+//! An SSH session is an established connection to a port on which an SSH server listens: port 22, the ports on which
+//! root's processes of certain names listen, and the port of the session that the caller runs in. A server that systemd
+//! starts for each connection (`Accept=yes`) has no listener: on a port other than 22, only the caller's own session
+//! reveals it.
 //!
-//! That somebody is connected does not say that he is logged in: before that, too, cutting him off may lock an
-//! operator out.
+//! A connected peer may not have logged in yet. It is protected as well, because cutting it off may lock an operator
+//! out.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -18,62 +18,60 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Protected, Role, usable};
-use crate::netlink::tcp::{self, State, Tcp};
+use super::{ProtectedAddr, Role, is_usable};
+use crate::netlink::tcp::{self, TcpSocket, TcpStates};
 
 const SSH_PORT: u16 = 22;
-/// As the kernel has them, which keeps 15 bytes. A session's process of newer versions, `sshd-session`, holds only
-/// connections and the ports that its user has forwarded.
+/// Process names as the kernel keeps them, in up to 15 bytes. The process of a session in newer versions,
+/// `sshd-session`, holds only connections and the ports that its user has forwarded.
 const SERVERS: [&str; 2] = ["sshd", "dropbear"];
 
-/// Adds the peers of SSH sessions to `found`.
-///
-/// # Errors
-///
-/// If sockets or processes cannot be read: `found` has what could.
-pub(super) fn peers(found: &mut Vec<Protected>) -> Result<()> {
+/// Adds the peers of SSH sessions to `found`. If sockets or processes cannot be read, `found` has the others.
+pub(super) fn peers(found: &mut Vec<ProtectedAddr>) -> Result<()> {
     let own = ["SSH_CONNECTION", "SSH_CLIENT"]
         .into_iter()
         .filter_map(|name| env::var(name).ok())
-        .find_map(|value| session(&value));
+        .find_map(|value| parse_session(&value));
     found.extend(own.map(|(peer, port)| protected(peer, port)));
 
     let mut listening = Vec::new();
-    let listed = tcp::sockets(State::Listening, None, &mut listening);
+    let listed = tcp::for_each_socket(TcpStates::LISTEN, None, |socket| listening.push(socket));
     let held = sockets_of_servers(Path::new("/proc"));
-    let ports = ports(&listening, held.as_ref().unwrap_or(&HashSet::new()), own.map(|(_, port)| port));
+    let ports = server_ports(&listening, held.as_ref().unwrap_or(&HashSet::new()), own.map(|(_, port)| port));
     let mut result = listed.and(held.map(drop));
     for port in ports {
-        let mut sessions = Vec::new();
-        result = result.and(tcp::sockets(State::Established, Some(port), &mut sessions));
-        found.extend(sessions.iter().filter(|tcp| usable(&tcp.peer)).map(|tcp| protected(tcp.peer, port)));
+        result = result.and(tcp::for_each_socket(TcpStates::ESTABLISHED, Some(port), |socket| {
+            if is_usable(&socket.peer) {
+                found.push(protected(socket.peer, port));
+            }
+        }));
     }
     result
 }
 
-fn protected(peer: IpAddr, port: u16) -> Protected {
-    Protected::address(peer, Role::SshPeer, format!("the peer of an SSH session (port {port})"))
+fn protected(peer: IpAddr, port: u16) -> ProtectedAddr {
+    ProtectedAddr::address(peer, Role::SshPeer, format!("the peer of an SSH session (port {port})"))
 }
 
-/// The ports on which SSH servers listen. Pure.
-fn ports(listening: &[Tcp], held: &HashSet<u64>, own: Option<u16>) -> BTreeSet<u16> {
-    let servers = listening.iter().filter(|tcp| held.contains(&tcp.inode)).map(|tcp| tcp.port);
+/// Returns the ports on which SSH servers listen. Pure.
+fn server_ports(listening: &[TcpSocket], held: &HashSet<u64>, own: Option<u16>) -> BTreeSet<u16> {
+    let servers = listening.iter().filter(|socket| held.contains(&socket.inode)).map(|socket| socket.port);
     servers.chain(own).chain([SSH_PORT]).collect()
 }
 
-/// The peer and the server's port in `SSH_CONNECTION` (peer, its port, server, its port) or in `SSH_CLIENT` (peer,
-/// its port, server's port). Pure.
-fn session(value: &str) -> Option<(IpAddr, u16)> {
+/// Parses the peer and the server's port in `SSH_CONNECTION` (peer, its port, server, its port) or in `SSH_CLIENT`
+/// (peer, its port, server's port). Pure.
+fn parse_session(value: &str) -> Option<(IpAddr, u16)> {
     let words: Vec<_> = value.split_ascii_whitespace().collect();
     let (peer, port) = match words[..] {
         [peer, _, _, port] | [peer, _, port] => (peer, port),
         _ => return None,
     };
-    let peer = peer.split('%').next()?.parse().ok().filter(usable)?;
+    let peer = peer.split('%').next()?.parse().ok().filter(is_usable)?;
     Some((peer, port.parse().ok()?))
 }
 
-/// The sockets that SSH servers hold, by inode. A process that ends meanwhile holds none.
+/// Returns the inodes of the sockets that SSH servers hold. A process that ends meanwhile holds none.
 fn sockets_of_servers(proc: &Path) -> Result<HashSet<u64>> {
     let mut held = HashSet::new();
     for process in fs::read_dir(proc).with_context(|| format!("list {}", proc.display()))?.flatten() {
@@ -84,20 +82,22 @@ fn sockets_of_servers(proc: &Path) -> Result<HashSet<u64>> {
         }
         let descriptors = fs::read_dir(path.join("fd")).into_iter().flatten().flatten();
         held.extend(
-            descriptors.filter_map(|fd| fs::read_link(fd.path()).ok()).filter_map(|to| inode(to.to_str()?)),
+            descriptors
+                .filter_map(|fd| fs::read_link(fd.path()).ok())
+                .filter_map(|to| socket_inode(to.to_str()?)),
         );
     }
     Ok(held)
 }
 
-/// Anybody may give his process that name, but not root's user id.
+/// Reports whether a process is root's SSH server. Any user can give a process that name, but not root's user id.
 fn is_server(process: &Path) -> bool {
     let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
     SERVERS.contains(&name.trim_end()) && fs::metadata(process).is_ok_and(|process| process.uid() == 0)
 }
 
-/// The inode in what a socket's descriptor links to: `socket:[1234]`. Pure.
-fn inode(link: &str) -> Option<u64> {
+/// Parses the inode in the link of a socket's descriptor: `socket:[1234]`. Pure.
+fn socket_inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_callers_session_is_read() {
+    fn callers_session_is_parsed() {
         let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
         for (value, expected) in [
             ("192.0.2.10 50022 192.0.2.1 22", Some((ip("192.0.2.10"), 22))),
@@ -120,16 +120,16 @@ mod tests {
             ("192.0.2.10", None),
             ("", None),
         ] {
-            assert_eq!(session(value), expected, "{value}");
+            assert_eq!(parse_session(value), expected, "{value}");
         }
     }
 
     #[test]
-    fn ports_are_those_of_servers_and_22() {
-        let tcp = |port, inode| Tcp { port, peer: IpAddr::from([0; 4]), inode };
+    fn server_ports_include_22() {
+        let tcp = |port, inode| TcpSocket { port, peer: IpAddr::from([0; 4]), inode };
         let listening = [tcp(80, 1), tcp(2222, 2), tcp(443, 3)];
         let among = |held: &[u64], own| -> Vec<u16> {
-            ports(&listening, &held.iter().copied().collect(), own).into_iter().collect()
+            server_ports(&listening, &held.iter().copied().collect(), own).into_iter().collect()
         };
         assert_eq!(among(&[], None), [22]);
         assert_eq!(among(&[2, 9], None), [22, 2222]);
@@ -137,18 +137,18 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_of_sockets_are_told() {
-        assert_eq!(inode("socket:[1234]"), Some(1234));
+    fn socket_descriptors_are_recognised() {
+        assert_eq!(socket_inode("socket:[1234]"), Some(1234));
         for other in ["pipe:[1234]", "socket:[]", "socket:[12", "socket:[-1]", "/dev/null", ""] {
-            assert_eq!(inode(other), None, "{other}");
+            assert_eq!(socket_inode(other), None, "{other}");
         }
     }
 
     proptest! {
         #[test]
-        fn hostile_values_are_no_panic(value in ".{0,60}") {
-            let _ = session(&value);
-            let _ = inode(&value);
+        fn hostile_values_do_not_panic(value in ".{0,60}") {
+            let _ = parse_session(&value);
+            let _ = socket_inode(&value);
         }
     }
 }

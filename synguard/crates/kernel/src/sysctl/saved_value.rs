@@ -3,8 +3,8 @@
 //! another is owed.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::Setting;
+use crate::durable_file;
 
 /// What is owed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,14 +32,12 @@ pub(super) struct Entry {
 pub(super) struct Journal {
     setting: Setting,
     path: PathBuf,
-    temporary: PathBuf,
 }
 
 impl Journal {
     /// The setting's journal in the folder `run`.
     pub(super) fn new(run: &Path, setting: Setting) -> Self {
-        let file = setting.journal();
-        Self { setting, path: run.join(file), temporary: run.join(format!("{file}.new")) }
+        Self { setting, path: run.join(setting.journal()) }
     }
 
     /// Whether there is one.
@@ -52,14 +51,9 @@ impl Journal {
     ///
     /// If it cannot be: there is the former one then, or none.
     pub(super) fn write(&self, entry: &Entry) -> Result<()> {
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&self.temporary)?;
-            file.write_all(&serde_json::to_vec(entry)?)?;
-            file.sync_all()?;
-            fs::rename(&self.temporary, &self.path)?;
-            self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-        };
-        write().with_context(|| format!("write {}", self.path.display()))
+        let contents = serde_json::to_vec(entry)?;
+        durable_file::replace(&self.path, |file| file.write_all(&contents))
+            .with_context(|| format!("write {}", self.path.display()))
     }
 
     /// Reads it; `None` if there is none.
@@ -83,7 +77,7 @@ impl Journal {
 
     /// Removes it, and what a writer that was killed may have left.
     pub(super) fn remove(&self) {
-        for path in [&self.temporary, &self.path] {
+        for path in [&durable_file::temporary_path(&self.path), &self.path] {
             if let Err(error) = fs::remove_file(path)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -106,7 +100,7 @@ mod tests {
         journal.write(&entry).expect("written");
         assert_eq!(journal.read().expect("readable"), Some(entry.clone()));
         // Killed while writing the next one: that one never was.
-        fs::write(&journal.temporary, "{\"boot\":").expect("written");
+        fs::write(durable_file::temporary_path(&journal.path), "{\"boot\":").expect("written");
         assert_eq!(journal.read().expect("readable"), Some(entry));
         journal.remove();
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
