@@ -1,9 +1,10 @@
 //! What the controller publishes of itself for others to read: a small file in the run directory, replaced as a whole.
 //! It counts only while the controller that wrote it runs.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, io::Write as _, path::Path};
 
 use serde::{Deserialize, Serialize};
+use synguard_kernel::durable_file;
 use synguard_model::attack::{AttackKind, Phase};
 
 const FILE: &str = "controller.json";
@@ -38,9 +39,8 @@ impl View {
     ///
     /// If the file cannot be written.
     pub(crate) fn publish(&self, run: &Path) -> io::Result<()> {
-        let (path, fresh) = (run.join(FILE), run.join(format!("{FILE}.new")));
-        fs::write(&fresh, serde_json::to_vec(self)?)?;
-        fs::rename(&fresh, &path)
+        let contents = serde_json::to_vec(self)?;
+        durable_file::replace_unsynced(&run.join(FILE), |file| file.write_all(&contents))
     }
 
     /// Reads what the controller `pid` has published in the folder `run`; `None` if it has not, or not yet.
@@ -51,9 +51,10 @@ impl View {
 
     /// Removes what was published.
     pub(crate) fn remove(run: &Path) {
-        for name in [FILE.to_owned(), format!("{FILE}.new")] {
+        let path = run.join(FILE);
+        for path in [durable_file::temporary_path(&path), path] {
             // Mostly there is none, and an old one does not count.
-            let _ = fs::remove_file(run.join(name));
+            let _ = fs::remove_file(path);
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
 use synguard_common::ip_list::List;
-use synguard_model::error::{ExitKind, failure};
+use synguard_kernel::durable_file::{self, private};
 
 const BUFFER: usize = 256 * 1024;
 /// Enough of a base file to have its header.
@@ -27,8 +27,6 @@ pub(super) struct ListFiles {
     pub(super) base: PathBuf,
     /// The changes since.
     pub(super) log: PathBuf,
-    /// A base file while it is being written.
-    temporary: PathBuf,
     /// The base file before the one that is there, until it is sure that this one is kept.
     old: PathBuf,
 }
@@ -36,13 +34,7 @@ pub(super) struct ListFiles {
 impl ListFiles {
     pub(super) fn new(folder: &Path, list: List) -> Self {
         let path = |ending| folder.join(format!("{}.{ending}", list.verb()));
-        Self {
-            folder: folder.to_owned(),
-            base: path("list"),
-            log: path("log"),
-            temporary: path("list.new"),
-            old: path("list.old"),
-        }
+        Self { folder: folder.to_owned(), base: path("list"), log: path("log"), old: path("list.old") }
     }
 
     pub(super) fn stamp(&self) -> StoreStamp {
@@ -54,7 +46,7 @@ impl ListFiles {
 
     /// Removes what a killed process left behind.
     pub(super) fn clear_leftovers(&self) {
-        for path in [&self.temporary, &self.old] {
+        for path in [&durable_file::temporary_path(&self.base), &self.old] {
             // That it is not there is the usual case, and that it stays does no harm.
             let _ = fs::remove_file(path);
         }
@@ -85,21 +77,15 @@ impl ListFiles {
     /// Writes a new base file and puts it in the place of the old one.
     pub(super) fn write_base(
         &self,
-        encode: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+        encode: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
     ) -> Result<()> {
         self.make_folder()?;
-        let write = || -> io::Result<()> {
-            let mut out = BufWriter::with_capacity(BUFFER, private().truncate(true).open(&self.temporary)?);
+        durable_file::replace(&self.base, |file| {
+            let mut out = BufWriter::with_capacity(BUFFER, file);
             encode(&mut out)?;
-            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-            fs::rename(&self.temporary, &self.base)?;
-            self.sync_folder()
-        };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&self.temporary);
-            unwritable(&self.base, error)
+            out.flush()
         })
+        .map_err(|error| unwritable(&self.base, &error))
     }
 
     /// Cuts the log to `valid` bytes and appends some. Returns how long it was, for [`Self::cut_log`]; `None`
@@ -118,7 +104,7 @@ impl ListFiles {
         write().map_err(|error| {
             // Half a batch does not count, but it need not stay.
             let _ = self.cut_log(before);
-            unwritable(&self.log, error)
+            unwritable(&self.log, &error)
         })?;
         Ok(before)
     }
@@ -154,7 +140,7 @@ impl ListFiles {
             Err(_) => fs::copy(&self.base, &self.old).map(drop),
             Ok(()) => Ok(()),
         };
-        link().map_err(|error| unwritable(&self.old, error))
+        link().map_err(|error| unwritable(&self.old, &error))
     }
 
     /// Puts the former base file back, or if there was none takes the new one away.
@@ -193,7 +179,7 @@ impl ListFiles {
     }
 
     fn make_folder(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|error| unwritable(&self.folder, error))
+        fs::create_dir_all(&self.folder).map_err(|error| unwritable(&self.folder, &error))
     }
 
     /// Removes the folder if nothing is in it.
@@ -203,7 +189,7 @@ impl ListFiles {
 
     /// Makes names that came, went or changed in the folder last.
     fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
+        durable_file::sync_folder(&self.folder)
     }
 }
 
@@ -211,13 +197,6 @@ fn aside(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".corrupt-{number}"));
     name.into()
-}
-
-/// How to open a file to write, which only its owner may read.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
-    options
 }
 
 /// `None` instead of an error if the file does not exist.
@@ -229,15 +208,7 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn unwritable(path: &Path, error: io::Error) -> anyhow::Error {
-    let message = format!("cannot write {}, so nothing was changed: {error}", path.display());
-    match error.kind() {
-        ErrorKind::PermissionDenied => {
-            failure(ExitKind::Privilege, format!("{message}: run as root, or choose another --state-dir"))
-        }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            anyhow::Error::msg(format!("{message}: make room, or choose another --state-dir"))
-        }
-        _ => anyhow::Error::msg(message),
-    }
+fn unwritable(path: &Path, error: &io::Error) -> anyhow::Error {
+    let file = format_args!("{}, so nothing was changed", path.display());
+    durable_file::unwritable(file, error, "--state-dir")
 }
