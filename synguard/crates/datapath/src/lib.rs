@@ -10,6 +10,7 @@ mod inspect;
 mod ip_lists;
 mod links;
 mod load;
+mod mapped_array;
 mod maps;
 mod pinned_map;
 mod pins;

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{Array, Map, MapData, PerCpuArray};
+use rustix::rand::{GetRandomFlags, getrandom};
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, PortSet},
     admission::Admission,
@@ -238,9 +239,8 @@ fn combine(sum: Admission, cpu: &Admission) -> Admission {
 
 /// Returns a random secret from the kernel.
 fn random_seed() -> Result<[u64; 2]> {
-    let mut seed = [0u64; 2];
-    // SAFETY: the pointer is valid for as many bytes as are requested.
-    let got = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), size_of_val(&seed), 0) };
-    anyhow::ensure!(got == size_of_val(&seed) as isize, "the kernel gave no random numbers");
-    Ok(seed)
+    let mut bytes = [0; 16];
+    let length = getrandom(&mut bytes, GetRandomFlags::empty()).context("get random numbers")?;
+    anyhow::ensure!(length == bytes.len(), "the kernel returned too few random numbers");
+    Ok([0, 8].map(|start| u64::from_ne_bytes(std::array::from_fn(|i| bytes[start + i]))))
 }

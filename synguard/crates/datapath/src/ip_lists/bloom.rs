@@ -3,8 +3,6 @@
 
 use std::{
     io,
-    os::fd::{AsFd as _, AsRawFd as _},
-    ptr::{self, NonNull},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -15,38 +13,22 @@ use synguard_common::{
 };
 
 use super::prefix_entry::PrefixEntry;
+use crate::mapped_array::MappedArray;
 
 /// Bits that are worth setting one by one; a list of more sets all of a family's.
 const BITS_MAX: usize = 1 << 25;
 
 /// One list's part of the map.
 pub(super) struct ListBloom {
-    words: NonNull<AtomicU64>,
-    /// Of the whole mapping, which begins with the other list's part or this one's.
-    base: *mut libc::c_void,
+    /// The parts of both lists; a multiple of the page size.
+    both: MappedArray<AtomicU64>,
+    list: List,
 }
-
-const WORD: usize = size_of::<u64>();
-/// Bytes of both lists' filters; a multiple of the page size.
-const LENGTH: usize = List::ALL.len() * bloom::WORDS * WORD;
 
 impl ListBloom {
     /// Maps a list's part into memory.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel does not map it.
     pub(super) fn map(map: &MapData, list: List) -> io::Result<Self> {
-        let (access, fd) = (libc::PROT_READ | libc::PROT_WRITE, map.fd().as_fd().as_raw_fd());
-        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
-        let base = unsafe { libc::mmap(ptr::null_mut(), LENGTH, access, libc::MAP_SHARED, fd, 0) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the part lies within the mapping, which is page-aligned and not null.
-        let words =
-            unsafe { NonNull::new_unchecked(base.cast::<AtomicU64>().add(list.index() * bloom::WORDS)) };
-        Ok(Self { words, base })
+        Ok(Self { both: MappedArray::map(map.fd(), List::ALL.len() * bloom::WORDS)?, list })
     }
 
     /// Sets the bits of prefixes, beside those that are set.
@@ -64,9 +46,7 @@ impl ListBloom {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: bloom::WORDS words of the mapping begin there, it lasts as long as `self`, and others access
-        // them by whole words too.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), bloom::WORDS) }
+        &self.both.as_slice()[self.list.index() * bloom::WORDS..][..bloom::WORDS]
     }
 }
 
@@ -85,12 +65,5 @@ fn set_bits(words: &[AtomicU64], items: &[PrefixEntry], seed: Halves) {
             let family = if key.is_v4() { 0..bloom::V4_WORDS } else { bloom::V4_WORDS..bloom::PREFIX_START };
             words[family].iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
         }
-    }
-}
-
-impl Drop for ListBloom {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and nothing borrows from it any more.
-        unsafe { libc::munmap(self.base, LENGTH) };
     }
 }
