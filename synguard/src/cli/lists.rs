@@ -1,4 +1,4 @@
-//! The types of `synguard block` and `synguard allow`, which have the same verbs.
+//! Arguments of `synguard block` and `synguard allow`, which have the same subcommands.
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use synguard_model::{
     settings::ValueError,
 };
 
-use super::{Output, choices};
+use super::{Output, choices, parse_address};
 
 /// Examples in the help of `synguard block`.
 pub(super) const BLOCK_EXAMPLES: &str = "\
@@ -17,10 +17,10 @@ Examples:
   synguard block add 192.0.2.7 --ttl 1h --reason scan
   synguard block add 198.51.100.0/24 2001:db8::/32
   synguard block import firehol_level1.netset --replace
-  synguard block check 192.0.2.7     which entry decides, and why
+  synguard block check 192.0.2.7     show which entry decides
   synguard block export > backup.list
 
-What is in the list survives a restart; the allowlist wins over it.";
+The list survives a restart. The allowlist takes precedence over it.";
 
 /// Examples in the help of `synguard allow`.
 pub(super) const ALLOW_EXAMPLES: &str = "\
@@ -29,49 +29,48 @@ Examples:
   synguard allow import monitoring.list
   synguard allow list
 
-What is in the list is never dropped, whatever it sends, and survives a restart.";
+Packets from these addresses are never dropped. The list survives a restart.";
 
-/// What is said of list files in the help of `import`.
+/// Description of list files in the help of `import`.
 pub(super) const FILE_HELP: &str = "\
-A list file has one address or CIDR a line. Comments begin with # or ;. After the target may stand \
-ttl=DUR, scope=syn and reason=\"TEXT\". The lists of FireHOL and Spamhaus load as they are. A line \
-that is wrong fails the whole import, and nothing is changed.
+A list file has one address or CIDR per line. Comments begin with # or ;. A target may be followed by \
+ttl=DUR, scope=syn and reason=\"TEXT\". The lists of FireHOL and Spamhaus load unmodified. An \
+invalid line fails the whole import, and nothing is changed.
 
-With --replace everything else goes, what was added by hand or automatically included. To have \
-several feeds in one list, import each without it and with a --ttl longer than until its next \
-import: what has left a feed ends by itself.
+--replace removes all other entries, including those added by hand or automatically. To combine \
+several feeds in one list, import each of them without --replace and with a --ttl that is longer \
+than the interval between its imports: entries that a feed no longer contains then expire.
 
 Examples:
   curl -s https://www.spamhaus.org/drop/drop.txt | synguard block import - --ttl 2d --reason DROP
   synguard block import firehol_level1.netset --replace --aggregate";
 
-/// What to do with a list.
+/// Subcommands of `block` and `allow`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ListCommand {
-    /// Add addresses and networks: all of them, or on an error none
+    /// Add addresses and prefixes: all of them, or none if there is an error
     Add(AddArgs),
-    /// Take addresses and networks out: all of them, or on an error none
+    /// Remove addresses and prefixes: all of them, or none if there is an error
     #[command(aliases = ["delete", "remove", "rm"])]
     Del {
-        /// Entries to take out, as `list` shows them
+        /// Entries to remove, as `list` shows them
         #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
         targets: Vec<ParsedTarget>,
     },
-    /// Show the entries, with their packets and the time they have left
+    /// Show the entries with their packet counts and remaining times
     List(Output),
-    /// Add the targets in a file: all of them, or on an error none
+    /// Add the targets in a file: all of them, or none if there is an error
     #[command(after_help = FILE_HELP)]
     Import(ImportArgs),
     /// Print the list in the form that `import` reads
     Export,
-    /// Take everything out
+    /// Remove all entries
     Flush,
-    /// Show what the lists say of an address: which entry decides, and why
+    /// Show which entry of the lists decides about an address
     Check {
         /// The address
         #[arg(value_name = "IP", value_parser = parse_address)]
         address: IpAddr,
-        /// The form of the answer.
         #[command(flatten)]
         output: Output,
     },
@@ -83,7 +82,6 @@ pub struct AddArgs {
     /// Addresses and CIDRs, IPv4 and IPv6
     #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
     pub targets: Vec<ParsedTarget>,
-    /// What to do with each.
     #[command(flatten)]
     pub entry: EntryArgs,
 }
@@ -94,41 +92,35 @@ pub struct ImportArgs {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Put what is in the file in the place of the whole list: every packet meets either the old list or the new one
+    /// Replace the whole list by the file: every packet meets either the old list or the new one
     #[arg(long)]
     pub replace: bool,
-    /// Merge overlapping and adjacent networks that agree in ttl, scope and reason
+    /// Merge overlapping and adjacent prefixes with equal ttl, scope and reason
     #[arg(long)]
     pub aggregate: bool,
-    /// What holds for lines that do not say otherwise.
+    /// Attributes of lines that do not give them.
     #[command(flatten)]
     pub entry: EntryArgs,
 }
 
-/// What is said of new entries.
+/// Attributes of new entries.
 #[derive(Args, Clone, Debug)]
 pub struct EntryArgs {
-    /// How long they last
-    #[arg(long, value_name = "DUR", value_parser = parse_ttl, help = format!("How long entries last, such as 30m or 7d: {TTL} [default: for good]"))]
+    #[arg(long, value_name = "DUR", value_parser = parse_ttl, help = format!("Time to live of the entries, such as 30m or 7d: {TTL} [default: for good]"))]
     pub ttl: Option<Duration>,
-    /// Why they are there, to be shown in the list
+    /// Reason of the entries, shown in the list
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     pub reason: Option<EntryReason>,
-    /// What of their traffic it is about: all packets, or SYNs only, so that connections go on
+    /// Packets to which the entries apply: all, or SYNs only, so that existing connections continue
     #[arg(long, value_parser = choices::scope(), default_value = Scope::default().name())]
     pub scope: Scope,
-    /// Block even what should not be: own addresses, gateways, resolvers, peers of SSH sessions
+    /// Block even protected addresses: this host's own, gateways, resolvers, peers of SSH sessions
     #[arg(long)]
     pub force: bool,
 }
 
 fn parse_target(text: &str) -> Result<ParsedTarget, TargetError> {
     ParsedTarget::parse(text)
-}
-
-fn parse_address(text: &str) -> Result<IpAddr, String> {
-    let address = text.parse::<IpAddr>().map(|address| address.to_canonical());
-    address.map_err(|_| "must be one address, such as 192.0.2.1 or 2001:db8::1".to_owned())
 }
 
 fn parse_ttl(text: &str) -> Result<Duration, ValueError> {

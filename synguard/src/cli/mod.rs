@@ -227,8 +227,10 @@ pub struct WhyArgs {
     pub json: bool,
 }
 
+/// Parses an IP address. An IPv4-mapped IPv6 address becomes the IPv4 address.
 fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
-    text.parse().map_err(|_| "must be an IPv4 or IPv6 address, such as 192.0.2.7 or 2001:db8::1")
+    let address = text.parse::<IpAddr>().map(|address| address.to_canonical());
+    address.map_err(|_| "must be one address, such as 192.0.2.1 or 2001:db8::1")
 }
 
 /// Arguments of `top`.

@@ -34,7 +34,7 @@ fn feeds_are_imported_as_they_are() {
     let path = synguard.dirs().root().join("firehol_level1.netset");
     fs::write(&path, firehol).unwrap();
     let said = run(&synguard, &["block", "import", path.to_str().unwrap()]);
-    for words in ["imported 4 targets", "1 named again", "1 covered by another"] {
+    for words in ["imported 4 targets", "1 repeated", "1 covered by another"] {
         assert!(said.contains(words), "{said}");
     }
     let drop = "\u{feff}; Spamhaus DROP List\r\n1.10.16.0/20 ; SBL256894\r\n2001:db8::1/32 ; SBL1\r\n";
@@ -54,8 +54,8 @@ fn replace_swaps_the_list() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1", "192.0.2.2"]);
     let replaced = run_with(&synguard, &["block", "import", "-", "--replace"], "192.0.2.2\n192.0.2.3\n");
-    assert_eq!(replaced.stdout, "imported 2 targets in the place of the 2 entries of the blocklist\n");
-    assert!(replaced.stderr.contains("1 entry that was added by hand went"), "{}", replaced.stderr);
+    assert_eq!(replaced.stdout, "imported 2 targets replacing the 2 entries of the blocklist\n");
+    assert!(replaced.stderr.contains("1 entry that was added by hand was removed"), "{}", replaced.stderr);
     assert_eq!(targets(&synguard, "block"), ["192.0.2.2", "192.0.2.3"]);
     assert_eq!(stored(&synguard), ["192.0.2.2", "192.0.2.3"]);
     // Entries of feeds go without a word.

@@ -64,7 +64,7 @@ fn what_may_surprise_is_said() {
         masked.stderr
     );
     let covered = run_with(&synguard, &["block", "add", "192.0.2.1"], "");
-    assert!(covered.stderr.contains("is in 192.0.2.0/24 as well"), "{}", covered.stderr);
+    assert!(covered.stderr.contains("is also covered by 192.0.2.0/24"), "{}", covered.stderr);
     let again = run_with(&synguard, &["block", "add", "192.0.2.1", "--ttl", "1h"], "");
     let words =
         "192.0.2.1 was in the blocklist already (all packets, added by hand, for good, no packet yet)";
@@ -72,7 +72,7 @@ fn what_may_surprise_is_said() {
     assert_eq!(again.stdout, "blocked 192.0.2.1 for 1h\n");
     let still = run_with(&synguard, &["block", "del", "192.0.2.1"], "");
     assert!(
-        still.stderr.contains("192.0.2.1 is still blocked, for it is in 192.0.2.0/24"),
+        still.stderr.contains("192.0.2.1 is still blocked, because 192.0.2.0/24 covers it"),
         "{}",
         still.stderr
     );

@@ -60,17 +60,17 @@ fn who_floods_is_found_blocked_and_let_in_again() {
     top.press(&["3"]);
     top.wait("the list", |screen| listed(&screen.text) && screen.text.contains(" operator "));
     top.press_and_wait("z", &format!("Take {target} off the blocklist?"));
-    top.press_and_wait("Enter", &format!("{target} taken out of the blocklist (z undoes it)"));
+    top.press_and_wait("Enter", &format!("{target} removed from the blocklist (z undoes it)"));
     assert!(blocked(&synguard).is_empty());
     top.press(&["z"]);
-    top.press_and_wait("Enter", &format!("{target} put back into the blocklist"));
+    top.press_and_wait("Enter", &format!("{target} restored in the blocklist"));
     assert_eq!(blocked(&synguard), [target.as_str()]);
     top.wait("the list", |screen| listed(&screen.text));
     // Unblock it from its row.
     top.press(&["1", "/", &target, "Enter"]);
     top.wait("its row", |screen| screen.rows().iter().any(is_blocked));
     top.press_and_wait("u", "off the blocklist?");
-    top.press_and_wait("y", &format!("{target} taken out of the blocklist"));
+    top.press_and_wait("y", &format!("{target} removed from the blocklist"));
     assert!(blocked(&synguard).is_empty());
     // What happened was written down.
     top.press(&["4"]);

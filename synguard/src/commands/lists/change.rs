@@ -1,4 +1,4 @@
-//! Entries added and taken out, for the command line and for `top`: what is done, and what is to be said of it.
+//! Adds and removes entries for the command line and for `top`, and reports the outcome.
 
 use anyhow::Result;
 use log::Level;
@@ -14,21 +14,21 @@ use synguard_model::{
     time::Now,
 };
 
-use super::{named, refusal};
+use super::{name_targets, refusal};
 use crate::cli::EntryArgs;
 
-/// Up to how many targets it is looked at each: what else is in the lists about it, and what there was before.
+/// Number of targets up to which the outcome has notes about each: former entries, and other entries that cover it.
 const NOTES_MAX: usize = 8;
-/// From how full on a list is said to be filling.
+/// Fill level of a list from which on the outcome warns.
 const FILLING_PERCENT: u64 = 90;
 
-/// A change that was made.
-pub(in crate::commands) struct Done {
-    /// What was done, in one line.
-    pub(in crate::commands) said: String,
-    /// What somebody might not expect.
+/// Outcome of a change.
+pub(in crate::commands) struct ChangeOutcome {
+    /// The change in one line.
+    pub(in crate::commands) message: String,
+    /// Consequences that may be unexpected.
     pub(in crate::commands) notes: Vec<(Level, String)>,
-    /// The entries that the targets had before, unless there are many.
+    /// Former entries of the targets; empty if there are more than [`NOTES_MAX`] targets.
     pub(in crate::commands) before: Vec<Entry>,
 }
 
@@ -36,13 +36,13 @@ pub(in crate::commands) struct Done {
 ///
 /// # Errors
 ///
-/// Not attached, a target that must not be blocked, or no room; then nothing has changed.
+/// If the filter is not attached, a target must not be blocked, or the list has no room. Nothing has changed then.
 pub(in crate::commands) fn add(
     instance: &Instance,
     list: List,
     targets: &[ParsedTarget],
     args: &EntryArgs,
-) -> Result<Done> {
+) -> Result<ChangeOutcome> {
     let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let refuse = refusal(list, args.force);
@@ -65,67 +65,81 @@ pub(in crate::commands) fn add(
         created_ms: now.wall_ms,
         expires_ms: args.ttl.map(|ttl| now.expiry_after(ttl)),
     };
-    let before = before(&lists, list, targets, now)?;
+    let before = present_entries(&lists, list, targets, now)?;
     lists.add(list, targets.iter().map(entry).collect(), now)?;
-    let mut notes = masked(targets);
+    let mut notes = notes_on_masked(targets);
     notes.extend(before.iter().map(|view| {
         let (target, name, words) = (view.target, list.name(), view.describe(now));
-        (Level::Info, format!("{target} was in the {name} already ({words}): this takes its place"))
+        (Level::Info, format!("{target} was in the {name} already ({words}): this entry replaces it"))
     }));
     if targets.len() <= NOTES_MAX {
         for written in targets {
-            notes.extend(others(&lists, list, written.target)?);
+            notes.extend(notes_on_others(&lists, list, written.target)?);
         }
     }
-    notes.extend(filling(&lists, list)?);
+    notes.extend(note_on_fill_level(&lists, list)?);
     let length = args.ttl.map_or_else(String::new, |ttl| format!(" for {}", duration::format(ttl)));
-    let said = format!("{} {}{length}", done(list), named(targets));
-    Ok(Done { said, notes, before: entries(&before, now) })
+    let message = format!("{} {}{length}", past_participle(list), name_targets(targets));
+    Ok(ChangeOutcome { message, notes, before: entries(&before, now) })
 }
 
-/// Takes targets out of a list.
+/// Removes targets from a list.
 ///
 /// # Errors
 ///
-/// Not attached, or a target that is not there; then nothing has changed.
-pub(in crate::commands) fn del(instance: &Instance, list: List, targets: &[ParsedTarget]) -> Result<Done> {
+/// If the filter is not attached, or a target is not in the list. Nothing has changed then.
+pub(in crate::commands) fn delete(
+    instance: &Instance,
+    list: List,
+    targets: &[ParsedTarget],
+) -> Result<ChangeOutcome> {
     let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
-    let before = before(&lists, list, targets, now)?;
+    let before = present_entries(&lists, list, targets, now)?;
     lists.remove(list, &plain, now)?;
-    let mut notes = masked(targets);
+    let mut notes = notes_on_masked(targets);
     for &target in plain.iter().take(NOTES_MAX) {
         if let Some(view) = lists.covering(list, target, now)?.first() {
-            let note = format!("{target} is still {}, for it is in {}", done(list), view.target);
+            let note =
+                format!("{target} is still {}, because {} covers it", past_participle(list), view.target);
             notes.push((Level::Warn, note));
         }
     }
-    let said = format!("{} taken out of the {}", named(targets), list.name());
-    Ok(Done { said, notes, before: entries(&before, now) })
+    let message = format!("{} removed from the {}", name_targets(targets), list.name());
+    Ok(ChangeOutcome { message, notes, before: entries(&before, now) })
 }
 
-/// Puts an entry back as it was, or in the place of the one that is there now.
+/// Restores a former entry, replacing the present one, if any.
 ///
 /// # Errors
 ///
-/// Not attached, or its time is over; then nothing has changed.
-pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Entry) -> Result<Done> {
+/// If the filter is not attached, or the entry has expired. Nothing has changed then.
+pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Entry) -> Result<ChangeOutcome> {
     let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let (target, name) = (entry.target, list.name());
     if entry.is_expired(now) {
-        let message = format!("the time that {target} had in the {name} is over: nothing was changed");
+        let message = format!("the former entry of {target} in the {name} has expired: nothing was changed");
         return Err(failure(ExitKind::Invalid, message));
     }
-    let before = before(&lists, list, &[ParsedTarget { target, masked: false }], now)?;
+    let before = present_entries(&lists, list, &[ParsedTarget { target, masked: false }], now)?;
     lists.add(list, vec![entry.clone()], now)?;
-    let notes = others(&lists, list, target)?;
-    Ok(Done { said: format!("{target} put back into the {name}"), notes, before: entries(&before, now) })
+    let notes = notes_on_others(&lists, list, target)?;
+    Ok(ChangeOutcome {
+        message: format!("{target} restored in the {name}"),
+        notes,
+        before: entries(&before, now),
+    })
 }
 
-/// The entries that targets have now.
-fn before(lists: &ListTransaction, list: List, targets: &[ParsedTarget], now: Now) -> Result<Vec<EntryView>> {
+/// Returns the present entries of targets; none if there are more than [`NOTES_MAX`] targets.
+fn present_entries(
+    lists: &ListTransaction,
+    list: List,
+    targets: &[ParsedTarget],
+    now: Now,
+) -> Result<Vec<EntryView>> {
     if targets.len() > NOTES_MAX {
         return Ok(Vec::new());
     }
@@ -138,37 +152,37 @@ fn entries(views: &[EntryView], now: Now) -> Vec<Entry> {
     views.iter().map(|view| view.to_entry(now)).collect()
 }
 
-/// What was made of targets with host bits.
-fn masked(targets: &[ParsedTarget]) -> Vec<(Level, String)> {
+/// Returns notes about targets whose host bits were cleared.
+fn notes_on_masked(targets: &[ParsedTarget]) -> Vec<(Level, String)> {
     let masked = targets.iter().filter(|written| written.masked);
     masked
-        .map(|one| (Level::Info, format!("host bits were cleared: {} is what counts", one.target)))
+        .map(|target| (Level::Info, format!("host bits were cleared: the entry is {}", target.target)))
         .collect()
 }
 
-/// Whether there will soon be no room in a list.
-pub(super) fn filling(lists: &ListTransaction, list: List) -> Result<Option<(Level, String)>> {
+/// Returns a warning if a list is nearly full.
+pub(super) fn note_on_fill_level(lists: &ListTransaction, list: List) -> Result<Option<(Level, String)>> {
     let ListSize { entries, capacity } = lists.size(list)?;
     let name = list.name();
     let note = || {
         format!(
-            "the {name} has {entries} of {capacity} entries: when it is full no more are taken; \
+            "the {name} has {entries} of {capacity} entries, and takes no more when it is full: \
              attach with a larger --max-list in time"
         )
     };
     Ok((entries * 100 >= capacity * FILLING_PERCENT).then(|| (Level::Warn, note())))
 }
 
-/// What has become of a target in a list.
-const fn done(list: List) -> &'static str {
+/// Returns the word for the state of a target in a list.
+const fn past_participle(list: List) -> &'static str {
     match list {
         List::Allow => "allowed",
         List::Block => "blocked",
     }
 }
 
-/// What else the lists have about a target, where that may surprise.
-fn others(lists: &ListTransaction, list: List, target: Target) -> Result<Vec<(Level, String)>> {
+/// Returns notes about other entries that cover a target and may have unexpected effects.
+fn notes_on_others(lists: &ListTransaction, list: List, target: Target) -> Result<Vec<(Level, String)>> {
     let now = clock::now();
     let mut notes = Vec::new();
     if list == List::Block
@@ -178,7 +192,8 @@ fn others(lists: &ListTransaction, list: List, target: Target) -> Result<Vec<(Le
         notes.push((Level::Warn, note));
     }
     if let Some(view) = lists.covering(list, target, now)?.get(1) {
-        let note = format!("{target} is in {} as well, which is in the {} already", view.target, list.name());
+        let note =
+            format!("{target} is also covered by {}, which is in the {} already", view.target, list.name());
         notes.push((Level::Info, note));
     }
     Ok(notes)

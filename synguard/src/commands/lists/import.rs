@@ -35,17 +35,17 @@ const REDRAW: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// The first line that is wrong, with its number; a list that would be too long; or not attached. Nothing has
-/// changed then.
+/// If a line is invalid (the error has its number), the list would be too long, or the filter is not attached. Nothing
+/// has changed then.
 pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<()> {
     open(instance)?;
     let now = clock::now();
     let (entries, found) = read(list, args, now)?;
-    let name = shown(&args.file);
+    let name = display_name(&args.file);
     if args.replace && found.targets == 0 {
         let (verb, list) = (list.verb(), list.name());
         let message = format!(
-            "{name} has no targets, so the {list} was not replaced: `synguard {verb} flush` is there to empty it"
+            "{name} has no targets, so the {list} was not replaced: use `synguard {verb} flush` to empty it"
         );
         return Err(failure(ExitKind::Invalid, message));
     }
@@ -56,17 +56,17 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     let entries = if args.aggregate { aggregate::aggregate(entries) } else { entries };
     let left = entries.len() as u64;
     let notes = [
-        (found.duplicates, "named again", "named again"),
+        (found.duplicates, "repeated", "repeated"),
         (if args.aggregate { 0 } else { covered }, "covered by another", "covered by others"),
         (found.masked, "with host bits, which were cleared", "with host bits, which were cleared"),
-        (found.expired, "over already", "over already"),
+        (found.expired, "expired", "expired"),
     ];
     let notes = notes.into_iter().filter(|(number, ..)| *number > 0);
     let mut notes: Vec<_> = notes.map(|(number, one, more)| counted(number, one, more)).collect();
     notes.extend((left < read).then(|| format!("merged into {}", counted(left, "entry", "entries"))));
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     let way = match write(instance, list, args.replace, entries, now)? {
-        Some(had) => format!("in the place of the {} of", counted(had, "entry", "entries")),
+        Some(had) => format!("replacing the {} of", counted(had, "entry", "entries")),
         None => "into".to_owned(),
     };
     emit(format!(
@@ -76,7 +76,7 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     ))
 }
 
-/// Puts entries into the list, or in its place; returns how many it had in that case.
+/// Adds entries to the list, or replaces the list. Returns the former number of entries if it was replaced.
 fn write(
     instance: &Instance,
     list: List,
@@ -99,18 +99,17 @@ fn write(
     bar.finish_and_clear();
     written?;
     if by_hand > 0 {
-        let entries = counted(by_hand, "entry that was", "entries that were");
-        log::warn!(
-            "{entries} added by hand went with the old {name}: to keep such entries, import without --replace"
-        );
+        let entries =
+            counted(by_hand, "entry that was added by hand was", "entries that were added by hand were");
+        log::warn!("{entries} removed with the old {name}: to keep such entries, import without --replace");
     }
-    super::say_notes(super::change::filling(&lists, list)?);
+    super::log_notes(super::change::note_on_fill_level(&lists, list)?);
     Ok(had)
 }
 
-/// Reads the file, with a bar on a terminal.
+/// Reads the file; shows a progress bar if standard error is a terminal.
 fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportStats)> {
-    let name = shown(&args.file);
+    let name = display_name(&args.file);
     let unreadable = |error: io::Error| failure(ExitKind::Invalid, format!("cannot read {name}: {error}"));
     let (input, size): (Box<dyn Read>, Option<u64>) = if args.file == Path::new("-") {
         (Box::new(io::stdin().lock()), None)
@@ -141,12 +140,12 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportSt
     })
 }
 
-/// What messages call a file.
-fn shown(path: &Path) -> String {
+/// Returns the name of a file for messages.
+fn display_name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// Neither is drawn where standard error is no terminal.
+/// Returns a progress bar; like [`spinner`], it is invisible if standard error is not a terminal.
 fn bytes_bar(size: u64, name: &str) -> ProgressBar {
     let bar = ProgressBar::new(size);
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}") {

@@ -11,20 +11,16 @@ use synguard_kernel::{clock, instance::Instance, protected};
 use synguard_lists::transaction::ListTransaction;
 use synguard_model::ip_prefix::{ParsedTarget, Target};
 
-use self::change::Done;
+use self::change::ChangeOutcome;
 pub(super) use self::restore::restore;
 use super::output::emit;
 use crate::cli::ListCommand;
 
-/// Does what the command line says with one of the lists.
-///
-/// # Errors
-///
-/// Not attached, or whatever the command fails with; then nothing has changed.
+/// Runs a command on one of the lists. On an error, nothing has changed.
 pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Result<()> {
     match command {
-        ListCommand::Add(args) => say(change::add(instance, list, &args.targets, &args.entry)?),
-        ListCommand::Del { targets } => say(change::del(instance, list, targets)?),
+        ListCommand::Add(args) => report(change::add(instance, list, &args.targets, &args.entry)?),
+        ListCommand::Del { targets } => report(change::delete(instance, list, targets)?),
         ListCommand::Import(args) => import::run(instance, list, args),
         ListCommand::Flush => flush(instance, list),
         ListCommand::List(output) => show::list(instance, list, output.json),
@@ -33,15 +29,15 @@ pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Res
     }
 }
 
-fn say_notes(notes: impl IntoIterator<Item = (log::Level, String)>) {
+fn log_notes(notes: impl IntoIterator<Item = (log::Level, String)>) {
     for (level, note) in notes {
         log::log!(level, "{note}");
     }
 }
 
-fn say(done: Done) -> Result<()> {
-    say_notes(done.notes);
-    emit(format!("{}\n", done.said))
+fn report(outcome: ChangeOutcome) -> Result<()> {
+    log_notes(outcome.notes);
+    emit(format!("{}\n", outcome.message))
 }
 
 fn flush(instance: &Instance, list: List) -> Result<()> {
@@ -49,10 +45,10 @@ fn flush(instance: &Instance, list: List) -> Result<()> {
     let now = clock::now();
     let entries = lists.size(list)?.entries;
     lists.replace(list, &[], now)?;
-    emit(format!("{} taken out of the {}\n", counted(entries, "entry", "entries"), list.name()))
+    emit(format!("{} removed from the {}\n", counted(entries, "entry", "entries"), list.name()))
 }
 
-/// Says why a target may not be listed, if it may not.
+/// Returns a function that gives the reason why a target must not be listed, if there is one.
 fn refusal(list: List, force: bool) -> impl Fn(Target) -> Option<String> {
     let current = (list == List::Block && !force).then(protected::current);
     for unread in current.iter().flat_map(|current| &current.warnings) {
@@ -64,15 +60,15 @@ fn refusal(list: List, force: bool) -> impl Fn(Target) -> Option<String> {
     }
 }
 
-/// One target, or how many there are.
-fn named(targets: &[ParsedTarget]) -> String {
+/// Names a single target, or the number of targets.
+fn name_targets(targets: &[ParsedTarget]) -> String {
     match targets {
-        [one] => one.target.to_string(),
+        [single] => single.target.to_string(),
         more => format!("{} targets", more.len()),
     }
 }
 
-/// A number of things.
+/// Formats a number with the singular or plural of a noun.
 fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }

@@ -1,4 +1,4 @@
-//! What the lists of a filter begin with when it is attached: what the instance's files hold.
+//! Restores the lists from an instance's files when the filter is attached.
 
 use anyhow::Result;
 use synguard_common::ip_list::List;
@@ -13,14 +13,14 @@ use synguard_model::{
 
 use super::counted;
 
-/// Of how many protected addresses that are blocked it is said which they are.
+/// Number of blocked protected addresses that the log names; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// The entries of a list for a filter in which it may have so many. The caller holds the lock for changes.
+/// Returns the entries of a list that may have at most `capacity` entries. The caller holds the lock for changes.
 ///
 /// # Errors
 ///
-/// If there are more. ListFiles that are damaged are no error: they are logged, and the rest is what counts.
+/// If there are more entries. Damaged files are no error: the damage is logged, and the intact entries are returned.
 pub(in crate::commands) fn restore(
     instance: &Instance,
     list: List,
@@ -35,7 +35,7 @@ pub(in crate::commands) fn restore(
         return Err(failure(
             ExitKind::Invalid,
             format!(
-                "max-list = {capacity}: must be at least {number}, for so many entries are in the {name} in {state}"
+                "max-list = {capacity}: must be at least {number}, the number of entries of the {name} in {state}"
             ),
         ));
     }
@@ -48,8 +48,8 @@ pub(in crate::commands) fn restore(
     Ok(entries.iter().map(|entry| entry.to_abi(now)).collect())
 }
 
-/// Addresses change: what was harmless to block once may lock somebody out now. It was the operator's wish, so it
-/// stays.
+/// Warns of blocked addresses that should not be blocked. Addresses change, so an entry that was harmless once may lock
+/// users out now. The operator added it, so it stays.
 fn warn_of_lock_out(entries: &[Entry]) {
     if entries.is_empty() {
         return;
@@ -58,7 +58,7 @@ fn warn_of_lock_out(entries: &[Entry]) {
     let nets = entries.iter().map(|entry| entry.target.net());
     let mut conflicts = protected::conflicts(nets, &current.set);
     for conflict in conflicts.by_ref().take(NAMED_MAX) {
-        log::warn!("the blocklist has an entry that it should not: {conflict}");
+        log::warn!("the blocklist has an entry that may lock you out: {conflict}");
     }
     let more = conflicts.count();
     if more > 0 {
@@ -66,8 +66,8 @@ fn warn_of_lock_out(entries: &[Entry]) {
     }
 }
 
-/// The entries of a list that an instance's files hold; where a filter is there already, and they are damaged, those
-/// that are in force. Never fails: what is wrong is logged, and the rest is what counts.
+/// Returns the entries in an instance's files or, if these cannot be used and a filter is attached, the entries in force.
+/// Never fails: problems are logged, and the intact entries are returned.
 fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
     let name = list.name();
     let store = Store::new(&instance.state, list);
@@ -80,11 +80,11 @@ fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
     let known = maps.and_then(|maps| effective::views(&maps, list, Vec::new(), now).ok());
     match known {
         Some(views) => {
-            log::error!("the {name} stays as it is in force, for its files cannot be used: {error}");
+            log::error!("the {name} stays as it is in force, because its files cannot be used: {error}");
             views.iter().map(|view| view.to_entry(now)).collect()
         }
         None => {
-            log::error!("the {name} is empty, for its files cannot be read: {error}");
+            log::error!("the {name} is empty, because its files cannot be read: {error}");
             Vec::new()
         }
     }

@@ -1,4 +1,4 @@
-//! `list`, `export` and `check` of the operator's lists.
+//! Runs `list`, `export` and `check` on the operator's lists.
 
 use std::{
     io::{self, BufWriter, ErrorKind, Write},
@@ -20,10 +20,6 @@ use super::counted;
 use crate::commands::output::emit;
 
 /// Prints a list.
-///
-/// # Errors
-///
-/// Not attached, or the list cannot be read.
 pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()> {
     let now = clock::now();
     let views = ListTransaction::open(instance)?.entries(list, now)?;
@@ -33,10 +29,6 @@ pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()>
 }
 
 /// Prints a list in the form that `import` reads.
-///
-/// # Errors
-///
-/// Not attached, or the list cannot be read.
 pub(super) fn export(instance: &Instance, list: List) -> Result<()> {
     let now = clock::now();
     let views = ListTransaction::open(instance)?.entries(list, now)?;
@@ -48,11 +40,7 @@ pub(super) fn export(instance: &Instance, list: List) -> Result<()> {
     })
 }
 
-/// Prints what both lists say of an address.
-///
-/// # Errors
-///
-/// Not attached, or a list cannot be read.
+/// Prints the effect of both lists on an address, with the entries that cover it.
 pub(super) fn check(instance: &Instance, address: IpAddr, as_json: bool) -> Result<()> {
     let now = clock::now();
     let lists = ListTransaction::open(instance)?;
@@ -77,7 +65,7 @@ pub(super) fn check(instance: &Instance, address: IpAddr, as_json: bool) -> Resu
         "verdict": decision.syn.name(),
         "verdict_other_packets": decision.other.name(),
         "decided_by": by,
-        "why": why(address, &decision, &block),
+        "why": explain(address, &decision, &block),
         "allow": entries(&allow),
         "block": entries(&block),
     });
@@ -90,7 +78,7 @@ fn check_text(
     lists: [(List, &Vec<EntryView>); 2],
     now: Now,
 ) -> String {
-    let mut text = format!("{}\n", why(address, decision, lists[1].1));
+    let mut text = format!("{}\n", explain(address, decision, lists[1].1));
     for (list, views) in lists {
         for view in views {
             let decides = decision.by == Some((list, view));
@@ -101,10 +89,10 @@ fn check_text(
     text
 }
 
-/// The decision in a sentence.
-fn why(address: IpAddr, decision: &ListDecision<'_>, block: &[EntryView]) -> String {
+/// Formats the decision as a sentence.
+fn explain(address: IpAddr, decision: &ListDecision<'_>, block: &[EntryView]) -> String {
     let Some((list, view)) = decision.by else {
-        return format!("{address} is unlisted: no entry of either list is about it");
+        return format!("{address} is unlisted: no entry of either list covers it");
     };
     let only = if decision.syn == decision.other {
         ""
@@ -164,12 +152,12 @@ fn write_table(out: &mut impl Write, list: List, views: &[EntryView], now: Now) 
     writeln!(out, "{}", counted(views.len() as u64, "entry", "entries"))
 }
 
-/// Writes to standard output piece by piece. Whoever stops reading, as `head` does, has what it wanted.
+/// Writes to standard output in pieces. A reader that closes the pipe early, such as `head`, is no error.
 fn stream(write: impl FnOnce(&mut BufWriter<io::StdoutLock<'_>>) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("write to standard output"),
-        // What could not be written must not be tried again when the buffer goes.
+        // Dropping the buffer would try to write the rest again, so it is taken apart instead.
         Err(_) => {
             let _ = out.into_parts();
             Ok(())

@@ -12,7 +12,7 @@ use synguard_top::list_edit::{Change, Made};
 
 use crate::{
     cli::EntryArgs,
-    commands::lists::change::{self, Done},
+    commands::lists::change::{self, ChangeOutcome},
 };
 
 /// Makes a change, and says what would undo it.
@@ -31,22 +31,22 @@ pub(super) fn make(instance: &Instance, change: &Change) -> Result<Made> {
             bail!("there is no list of those in state {}", standing.label())
         }
     };
-    let (done, target) = match change {
+    let (outcome, target) = match change {
         Change::Add { target, time, .. } => {
             let args = EntryArgs { ttl: *time, reason: None, scope: Scope::All, force: false };
             (change::add(instance, list, &[ParsedTarget::parse(target)?], &args)?, target.clone())
         }
         Change::Remove { target, .. } => {
-            (change::del(instance, list, &[ParsedTarget::parse(target)?])?, target.clone())
+            (change::delete(instance, list, &[ParsedTarget::parse(target)?])?, target.clone())
         }
         Change::PutBack { entry, .. } => (change::put_back(instance, list, entry)?, entry.target.to_string()),
     };
-    let Done { mut said, notes, before } = done;
+    let ChangeOutcome { mut message, notes, before } = outcome;
     for (_, note) in notes {
-        said += "; ";
-        said += &note;
+        message += "; ";
+        message += &note;
     }
-    Ok(Made { said, undo: undo(change, standing, target, before) })
+    Ok(Made { said: message, undo: undo(change, standing, target, before) })
 }
 
 fn undo(change: &Change, standing: SourceStatus, target: String, before: Vec<Entry>) -> Option<Change> {

@@ -1,5 +1,5 @@
-//! The base file: a whole list, with a header and a checksum. It is text, and a list file that can be imported.
-//! Pure: reads from and writes to what it is given.
+//! The base file: a whole list with a header and a checksum. It is text, and can be imported like any list file. Pure:
+//! reads from a given reader and writes to a given writer.
 //!
 //! ```text
 //! # synguard blocklist, format 1, generation 7, created 1767225600.250
@@ -8,7 +8,7 @@
 //! # end: 2 entries, crc32 89abcdef
 //! ```
 //!
-//! The header's `created` holds for entries that do not say otherwise. The checksum is over everything before the
+//! The header's `created` applies to entries without a `created` attribute. The checksum covers everything before the
 //! last line.
 
 use std::{
@@ -25,34 +25,29 @@ use crate::format::{
     line::{EntryLine, LineError, ListLine, TimeFormat},
 };
 
-/// No line that was written is longer: a reason has 256 bytes.
+/// Upper bound of the length of a line, given that a reason has at most 256 bytes.
 const LINE_MAX: u64 = 4_096;
 
-/// What a base file holds.
+/// Contents of a base file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BaseFile {
-    /// Counts the base files of a list; a log belongs to one of them.
+    /// Number of the base file. Each log belongs to the base file with the same generation.
     pub generation: u64,
-    /// The entries, as they were written.
     pub entries: Vec<Entry>,
 }
 
-/// Why a file is not a whole base file.
+/// Reason why a file is not a complete base file.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub(super) struct Damage {
-    /// What is wrong with it.
     pub(super) what: String,
-    /// Its generation, if that much can be read.
+    /// Generation of the file, if its header is intact.
     pub(super) generation: Option<u64>,
-    /// It could not be read, so nobody knows what is in it.
+    /// True if reading failed, so that the contents are unknown.
     pub(super) unreadable: bool,
 }
 
 /// Writes a base file.
-///
-/// # Errors
-/// If it cannot be written.
 pub(super) fn encode<'a>(
     out: impl Write,
     list: List,
@@ -60,7 +55,7 @@ pub(super) fn encode<'a>(
     entries: impl ExactSizeIterator<Item = &'a Entry> + Clone,
 ) -> io::Result<()> {
     let count = entries.len();
-    // Most of a list was imported at once: the entry in the middle is likely one of those.
+    // Most entries of a long list were imported at once, so the one in the middle probably has the most frequent time.
     let created_ms = entries.clone().nth(count / 2).map_or(0, |entry| entry.created_ms);
     let mut out = HashingWriter { out, hasher: Hasher::new() };
     let (name, created) = (list.name(), created_ms);
@@ -73,7 +68,7 @@ pub(super) fn encode<'a>(
     writeln!(out.out, "# end: {count} entries, crc32 {sum:08x}")
 }
 
-/// Hashes what is written.
+/// Writer that computes the checksum of the bytes it passes on.
 struct HashingWriter<W> {
     out: W,
     hasher: Hasher,
@@ -91,8 +86,8 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
-/// The generation in a header, and the time that goes without saying.
-fn header(line: &str, list: List) -> Option<(u64, u64)> {
+/// Parses a header line; returns the generation, and the default time of creation in milliseconds since 1970.
+fn parse_header(line: &str, list: List) -> Option<(u64, u64)> {
     let rest = line.strip_prefix("# synguard ")?.strip_prefix(list.name())?;
     let rest = rest.strip_prefix(", format 1, generation ")?;
     let (generation, created) = rest.split_once(", created ")?;
@@ -101,29 +96,30 @@ fn header(line: &str, list: List) -> Option<(u64, u64)> {
     Some((generation.parse().ok()?, created_ms))
 }
 
-/// The generation of the base file that begins with these bytes.
+/// Returns the generation of the base file that begins with these bytes.
 pub(super) fn generation(start: &[u8], list: List) -> Option<u64> {
     let end = start.iter().position(|&byte| byte == b'\n')?;
-    header(std::str::from_utf8(&start[..end]).ok()?, list).map(|(generation, _)| generation)
+    parse_header(std::str::from_utf8(&start[..end]).ok()?, list).map(|(generation, _)| generation)
 }
 
-/// Reads a base file, all of it or nothing.
+/// Reads a base file.
 ///
 /// # Errors
-/// [`Damage`] if it is not whole, or not one of this list.
+///
+/// [`Damage`] if the file is incomplete or damaged, or belongs to the other list.
 pub(super) fn decode(mut input: impl BufRead, list: List) -> Result<BaseFile, Damage> {
     let mut decoder = BaseDecoder { hasher: Hasher::new(), line: Vec::new(), number: 0, generation: None };
     let mut entries = Vec::new();
     let mut reasons = ReasonPool::default();
-    let first = decoder.next(&mut input)?.unwrap_or_default().to_owned();
-    let Some((generation, created_ms)) = header(&first, list) else {
-        let what = format!("it does not begin as a {} of format 1 does", list.name());
+    let first = decoder.next_line(&mut input)?.unwrap_or_default().to_owned();
+    let Some((generation, created_ms)) = parse_header(&first, list) else {
+        let what = format!("it does not begin with the header of a synguard {} of format 1", list.name());
         return Err(decoder.damage(what));
     };
     decoder.generation = Some(generation);
     loop {
         let sum = decoder.hasher.clone().finalize();
-        let Some(text) = decoder.next(&mut input)? else {
+        let Some(text) = decoder.next_line(&mut input)? else {
             return Err(decoder.damage("its end is missing"));
         };
         if let Some(end) = text.strip_prefix("# end: ") {
@@ -131,14 +127,14 @@ pub(super) fn decode(mut input: impl BufRead, list: List) -> Result<BaseFile, Da
             if end != expected {
                 return Err(decoder.damage("its checksum is wrong"));
             }
-            let more = decoder.next(&mut input)?.is_some();
+            let more = decoder.next_line(&mut input)?.is_some();
             return if more {
                 Err(decoder.damage("more follows its end"))
             } else {
                 Ok(BaseFile { generation, entries })
             };
         }
-        match entry(text, created_ms, &mut reasons) {
+        match parse_entry(text, created_ms, &mut reasons) {
             Ok(Some(entry)) => entries.push(entry),
             Ok(None) => return Err(decoder.damage("a line has no entry")),
             Err(error) => return Err(decoder.damage(error.to_string())),
@@ -146,8 +142,8 @@ pub(super) fn decode(mut input: impl BufRead, list: List) -> Result<BaseFile, Da
     }
 }
 
-/// Reads one entry as files of the store have it.
-pub(super) fn entry(
+/// Parses an entry with the defaults of the store's files: all packets, imported.
+pub(super) fn parse_entry(
     text: &str,
     created_ms: u64,
     reasons: &mut ReasonPool,
@@ -163,7 +159,7 @@ pub(super) fn entry(
     }))
 }
 
-/// Reads lines and sums them up.
+/// Reader of lines that computes their checksum.
 struct BaseDecoder {
     hasher: Hasher,
     line: Vec<u8>,
@@ -172,8 +168,8 @@ struct BaseDecoder {
 }
 
 impl BaseDecoder {
-    /// The next line without its end; `None` after the last one.
-    fn next(&mut self, input: &mut impl BufRead) -> Result<Option<&str>, Damage> {
+    /// Returns the next line without its line end; `None` after the last one.
+    fn next_line(&mut self, input: &mut impl BufRead) -> Result<Option<&str>, Damage> {
         self.line.clear();
         self.number += 1;
         let read = input.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.line);
@@ -211,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_looks_like() {
+    fn base_file_has_header_entries_and_checksum() {
         let text = "192.0.2.0/24 expires=1000000060 reason=\"scan\"\n2001:db8::1 scope=syn\n";
         let file = format!("# synguard blocklist, format 1, generation 7, created 1000000000.250\n{text}");
         let sum = crc32fast::hash(file.as_bytes());
@@ -222,18 +218,21 @@ mod tests {
         assert_eq!(String::from_utf8(bytes(List::Block, 7, &base.entries)).expect("text"), file);
         assert_eq!(generation(&file.as_bytes()[..70], List::Block), Some(7));
         let wrong = decode(file.as_bytes(), List::Allow).expect_err("another list");
-        assert!(wrong.to_string().contains("does not begin as a allowlist of format 1"), "{wrong}");
+        assert!(
+            wrong.to_string().contains("does not begin with the header of a synguard allowlist of format 1"),
+            "{wrong}"
+        );
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(entries in proptest::collection::vec(any_entry(), 0..12), generation: u64) {
+        fn base_file_round_trips(entries in proptest::collection::vec(any_entry(), 0..12), generation: u64) {
             let bytes = bytes(List::Block, generation, &entries);
             prop_assert_eq!(decode(&*bytes, List::Block).ok(), Some(BaseFile { generation, entries }));
         }
 
         #[test]
-        fn no_part_of_it_is_taken_for_the_whole(entries in proptest::collection::vec(any_entry(), 0..6)) {
+        fn truncated_base_file_is_refused(entries in proptest::collection::vec(any_entry(), 0..6)) {
             let bytes = bytes(List::Allow, 3, &entries);
             for length in 0..bytes.len() {
                 prop_assert!(decode(&bytes[..length], List::Allow).is_err(), "{}", length);
@@ -241,7 +240,7 @@ mod tests {
         }
 
         #[test]
-        fn no_changed_byte_goes_unnoticed(
+        fn changed_byte_is_detected(
             entries in proptest::collection::vec(any_entry(), 0..6), at: prop::sample::Index, by in 1u8..,
         ) {
             let mut bytes = bytes(List::Allow, 3, &entries);

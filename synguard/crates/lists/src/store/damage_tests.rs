@@ -1,4 +1,4 @@
-//! ListFiles that are not what they were.
+//! Tests of interrupted writes and damaged files.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use super::{Fixture, entry};
 use crate::store::LOG_MAX;
 
 #[test]
-fn an_interrupted_batch_is_cut_off() {
+fn interrupted_batch_is_cut_off() {
     let lists = Fixture::new(LOG_MAX);
     lists.put(&[entry("::1")]);
     let whole = fs::read(&lists.store.files.log).expect("a log");
@@ -22,7 +22,7 @@ fn an_interrupted_batch_is_cut_off() {
 }
 
 #[test]
-fn a_damaged_base_file_is_set_aside_and_the_log_kept() {
+fn damaged_base_file_is_quarantined_and_the_log_kept() {
     let lists = Fixture::new(LOG_MAX);
     lists.store.replace(&[entry("::1")]).expect("written").commit();
     lists.put(&[entry("::2")]);
@@ -36,12 +36,12 @@ fn a_damaged_base_file_is_set_aside_and_the_log_kept() {
         let kept = fs::read(lists.folder.path().join("state").join(&aside)).expect("set aside");
         assert_eq!(kept, &whole.as_bytes()[..length]);
     }
-    // A log of an earlier base file does not come back to life when a later one is damaged.
+    // The log of an earlier base file does not take effect when a later base file is damaged.
     let next = whole.replace("generation 1", "generation 2");
     fs::write(&lists.store.files.base, &next[..next.len() - 1]).expect("written");
     fs::write(&lists.store.files.log, &log).expect("written");
     assert_eq!(lists.damaged(&["block.list is damaged"]), Vec::<String>::new());
-    // A change meets the damage first.
+    // A change that is the first to read the damaged file.
     fs::write(&lists.store.files.base, "nonsense").expect("written");
     lists.put(&[entry("::3")]);
     assert_eq!(lists.targets(), ["::3"]);
@@ -49,7 +49,7 @@ fn a_damaged_base_file_is_set_aside_and_the_log_kept() {
 }
 
 #[test]
-fn a_damaged_log_is_set_aside_and_what_stands_before_the_damage_kept() {
+fn damaged_log_is_quarantined_and_its_intact_part_kept() {
     let lists = Fixture::new(LOG_MAX);
     lists.store.replace(&[entry("::1")]).expect("written").commit();
     for target in ["::2", "::3", "::4"] {
@@ -60,10 +60,10 @@ fn a_damaged_log_is_set_aside_and_what_stands_before_the_damage_kept() {
     assert_eq!(lists.damaged(&["block.log is damaged", "block.log.corrupt-1"]), ["::1", "::2"]);
     fs::write(&lists.store.files.log, "\0\0\0\n").expect("written");
     assert_eq!(lists.damaged(&["block.log is damaged"]), ["::1", "::2"]);
-    // One that belongs to a later base file than is there, as after a backup was put back.
+    // A log that belongs to a later base file than the present one, as after restoring a backup.
     fs::write(&lists.store.files.log, log.replace("generation 1", "generation 99")).expect("written");
     assert_eq!(lists.damaged(&["block.log is damaged"]), ["::1", "::2"]);
-    // A change meets the damage first.
+    // A change that is the first to read the damaged file.
     fs::write(&lists.store.files.log, log.replace("::2", "::9")).expect("written");
     lists.put(&[entry("::5")]);
     assert_eq!(lists.targets(), ["::1", "::2", "::5"]);

@@ -1,4 +1,4 @@
-//! The files of a list: opened, written durably, renamed, set aside. What is in them is not looked at here.
+//! Operations on the files of a list, without regard to their contents: open, write durably, rename, quarantine.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -12,10 +12,10 @@ use synguard_common::ip_list::List;
 use synguard_kernel::durable_file::{self, private};
 
 const BUFFER: usize = 256 * 1024;
-/// Enough of a base file to have its header.
+/// Length of the start of a base file that contains its header.
 const START: u64 = 512;
 
-/// Which files there are, how long they are, and when they were written: what changes when they do.
+/// Inodes, lengths and times of the files; differs whenever a file has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStamp([Option<(u64, u64, i64, i64)>; 2]);
 
@@ -23,11 +23,9 @@ pub struct StoreStamp([Option<(u64, u64, i64, i64)>; 2]);
 #[derive(Debug)]
 pub(super) struct ListFiles {
     folder: PathBuf,
-    /// The whole list.
     pub(super) base: PathBuf,
-    /// The changes since.
     pub(super) log: PathBuf,
-    /// The base file before the one that is there, until it is sure that this one is kept.
+    /// Backup of the former base file until the change is committed.
     old: PathBuf,
 }
 
@@ -44,20 +42,21 @@ impl ListFiles {
         }))
     }
 
-    /// Removes what a killed process left behind.
+    /// Removes temporary files that a killed process left behind.
     pub(super) fn clear_leftovers(&self) {
         for path in [&durable_file::temporary_path(&self.base), &self.old] {
-            // That it is not there is the usual case, and that it stays does no harm.
+            // The file is usually missing, and a leftover file does no harm.
             let _ = fs::remove_file(path);
         }
     }
 
     pub(super) fn open_base(&self) -> Result<Option<BufReader<File>>> {
-        let file = found(File::open(&self.base)).with_context(|| format!("read {}", self.base.display()))?;
+        let file =
+            if_exists(File::open(&self.base)).with_context(|| format!("read {}", self.base.display()))?;
         Ok(file.map(|file| BufReader::with_capacity(BUFFER, file)))
     }
 
-    /// The first bytes of the base file; none if there is no such file.
+    /// Returns the first bytes of the base file; none if the file does not exist.
     pub(super) fn read_base_start(&self) -> Result<Vec<u8>> {
         let mut start = Vec::new();
         if let Some(file) = self.open_base()? {
@@ -68,13 +67,13 @@ impl ListFiles {
         Ok(start)
     }
 
-    /// The whole log; nothing if there is none.
+    /// Returns the whole log; nothing if the file does not exist.
     pub(super) fn read_log(&self) -> Result<Vec<u8>> {
-        let bytes = found(fs::read(&self.log)).with_context(|| format!("read {}", self.log.display()))?;
+        let bytes = if_exists(fs::read(&self.log)).with_context(|| format!("read {}", self.log.display()))?;
         Ok(bytes.unwrap_or_default())
     }
 
-    /// Writes a new base file and puts it in the place of the old one.
+    /// Writes a new base file and renames it over the old one.
     pub(super) fn write_base(
         &self,
         encode: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
@@ -88,8 +87,8 @@ impl ListFiles {
         .map_err(|error| unwritable(&self.base, &error))
     }
 
-    /// Cuts the log to `valid` bytes and appends some. Returns how long it was, for [`Self::cut_log`]; `None`
-    /// if it is new.
+    /// Cuts the log to `valid` bytes and appends `bytes`. Returns the former length for [`Self::cut_log`]; `None` if the
+    /// log is new.
     pub(super) fn append_log(&self, valid: u64, bytes: &[u8]) -> Result<Option<u64>> {
         self.make_folder()?;
         let before = self.log.exists().then_some(valid);
@@ -102,14 +101,14 @@ impl ListFiles {
             if before.is_none() { self.sync_folder() } else { Ok(()) }
         };
         write().map_err(|error| {
-            // Half a batch does not count, but it need not stay.
+            // An incomplete batch does not count, so a failure to remove it does no harm.
             let _ = self.cut_log(before);
             unwritable(&self.log, &error)
         })?;
         Ok(before)
     }
 
-    /// Takes the log back to a former length, or away.
+    /// Cuts the log to its former length; `None` removes it.
     pub(super) fn cut_log(&self, before: Option<u64>) -> io::Result<()> {
         match before {
             Some(length) => {
@@ -126,24 +125,24 @@ impl ListFiles {
         }
     }
 
-    /// Removes a log that does not count any more.
+    /// Removes a log that has been superseded.
     pub(super) fn remove_log(&self) -> Result<()> {
-        let removed = found(fs::remove_file(&self.log));
+        let removed = if_exists(fs::remove_file(&self.log));
         removed.map(drop).with_context(|| format!("remove {}", self.log.display()))
     }
 
-    /// Gives the base file a second name, so that it can be put back.
+    /// Gives the base file a second name, from which it can be restored.
     pub(super) fn backup_base(&self) -> Result<()> {
         let link = || match fs::hard_link(&self.base, &self.old) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            // Not every file system has links.
+            // Not every file system supports hard links.
             Err(_) => fs::copy(&self.base, &self.old).map(drop),
             Ok(()) => Ok(()),
         };
         link().map_err(|error| unwritable(&self.old, &error))
     }
 
-    /// Puts the former base file back, or if there was none takes the new one away.
+    /// Restores the former base file; if there was none, removes the new one.
     pub(super) fn restore_base(&self) -> io::Result<()> {
         if self.old.exists() {
             fs::rename(&self.old, &self.base)?;
@@ -155,8 +154,8 @@ impl ListFiles {
         Ok(())
     }
 
-    /// Removes what the new base file has replaced, and an empty one itself. The log goes first, and for good:
-    /// without a base file it would count.
+    /// Removes the backup and the log that the new base file has superseded, and an empty base file itself. The log must
+    /// be durably removed before the base file, because without a base file the log would count.
     pub(super) fn discard_backup(&self, empty: bool) {
         let _ = fs::remove_file(&self.old);
         if self.remove_log().is_ok() && empty && self.sync_folder().is_ok() {
@@ -165,13 +164,13 @@ impl ListFiles {
         }
     }
 
-    /// Gives a damaged file another name. Returns a warning that says so.
+    /// Renames a damaged file and returns a warning with the new name.
     pub(super) fn quarantine(&self, path: &Path, why: &str) -> Result<String> {
-        let number = (1..).find(|number| !aside(path, *number).exists()).unwrap_or(0);
-        let aside = aside(path, number);
+        let number = (1..).find(|number| !quarantine_path(path, *number).exists()).unwrap_or(0);
+        let aside = quarantine_path(path, number);
         fs::rename(path, &aside)
             .and_then(|()| self.sync_folder())
-            .with_context(|| format!("set {} aside, which is damaged ({why})", path.display()))?;
+            .with_context(|| format!("rename {}, which is damaged ({why})", path.display()))?;
         let (path, aside) = (path.display(), aside.display());
         Ok(format!(
             "{path} is damaged ({why}): set aside as {aside}; its lines can be corrected and imported"
@@ -182,25 +181,25 @@ impl ListFiles {
         fs::create_dir_all(&self.folder).map_err(|error| unwritable(&self.folder, &error))
     }
 
-    /// Removes the folder if nothing is in it.
+    /// Removes the folder if it is empty.
     fn remove_folder(&self) {
         let _ = fs::remove_dir(&self.folder);
     }
 
-    /// Makes names that came, went or changed in the folder last.
+    /// Makes changes of names in the folder durable.
     fn sync_folder(&self) -> io::Result<()> {
         durable_file::sync_folder(&self.folder)
     }
 }
 
-fn aside(path: &Path, number: u32) -> PathBuf {
+fn quarantine_path(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".corrupt-{number}"));
     name.into()
 }
 
-/// `None` instead of an error if the file does not exist.
-fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+/// Turns the error about a missing file into `None`.
+fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -1,4 +1,4 @@
-//! The log: changes since the base file, appended in batches. Pure.
+//! The log: changes since the base file was written, appended in batches. Pure.
 //!
 //! ```text
 //! # synguard blocklist log, format 1, generation 7
@@ -7,8 +7,8 @@
 //! = 2 89abcdef
 //! ```
 //!
-//! A batch counts once the line that ends it is there: `=`, the number of changes, and the checksum of all that
-//! stands before it in the file. A batch that was being written when the machine stopped has no such line.
+//! A batch counts only if the line that ends it is present: `=`, the number of changes, and the checksum of all bytes
+//! before that line in the file. A batch whose writing was interrupted has no such line.
 
 use std::{
     collections::BTreeMap,
@@ -28,32 +28,32 @@ use crate::format::{
 /// One change of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryChange<'a> {
-    /// Adds an entry, in place of one of the same target.
+    /// Adds an entry, or replaces the entry of the same target.
     Put(&'a Entry),
-    /// Takes an entry out.
+    /// Removes the entry of a target.
     Remove(Target),
 }
 
-/// What is known of a log without reading its changes.
+/// Result of scanning a log for complete batches, without parsing its changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogScan {
-    /// The generation of the base file that it belongs to; `None` if it has not even a whole header.
+    /// Generation of the base file to which the log belongs; `None` without a complete header.
     pub generation: Option<u64>,
-    /// Bytes up to the end of the last whole batch.
+    /// Number of bytes up to the end of the last complete batch.
     pub valid: usize,
-    /// The checksum of those bytes.
+    /// Checksum of these bytes.
     pub sum: u32,
-    /// Whether what follows is damage rather than a batch that was being written: it has an end.
+    /// True if damage follows these bytes, rather than a batch whose writing was interrupted: the next batch has an end.
     pub damaged: bool,
 }
 
-/// The header of a log.
+/// Returns the header line of a log.
 pub(super) fn header(list: List, generation: u64) -> String {
     format!("# synguard {} log, format 1, generation {generation}\n", list.name())
 }
 
-/// Writes a batch that follows bytes of which `sum` is the checksum.
-pub(super) fn batch<'a>(sum: u32, changes: impl IntoIterator<Item = EntryChange<'a>>) -> String {
+/// Formats a batch that follows bytes with the checksum `sum`.
+pub(super) fn format_batch<'a>(sum: u32, changes: impl IntoIterator<Item = EntryChange<'a>>) -> String {
     let mut text = String::new();
     let mut count = 0u64;
     for change in changes {
@@ -71,14 +71,14 @@ pub(super) fn batch<'a>(sum: u32, changes: impl IntoIterator<Item = EntryChange<
 impl fmt::Display for EntryChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // No entry was made in 1970: the time is always written.
+            // 0 is the time of creation of no entry, so the time is always written.
             Self::Put(entry) => write!(f, "+ {}", EntryLine(entry, TimeFormat::Instants { created_ms: 0 })),
             Self::Remove(target) => write!(f, "- {target}"),
         }
     }
 }
 
-/// Looks for the last whole batch.
+/// Finds the last complete batch.
 pub(super) fn scan(bytes: &[u8], list: List) -> LogScan {
     let mut found = LogScan { generation: None, valid: 0, sum: 0, damaged: false };
     let Some(first) = line_at(bytes, 0) else {
@@ -120,25 +120,26 @@ pub(super) fn scan(bytes: &[u8], list: List) -> LogScan {
     found
 }
 
-/// The line that begins at `at`, with its end; `None` if it has none.
+/// Returns the line that begins at `at`, with its line end; `None` if that is missing.
 fn line_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let rest = &bytes[at..];
     rest.iter().position(|&byte| byte == b'\n').map(|end| &rest[..=end])
 }
 
-/// Reads the changes in the whole batches of a log: what became of each target that it names.
+/// Parses the complete batches of a log. Returns the last change of each target; `None` removes it.
 ///
 /// # Errors
-/// If a line is no change, though its checksum is right: another version wrote it.
-pub(super) fn read(valid: &[u8]) -> Result<BTreeMap<Target, Option<Entry>>, String> {
+///
+/// If a line is not a change although the checksum is right, which means that another version wrote it.
+pub(super) fn parse_changes(valid: &[u8]) -> Result<BTreeMap<Target, Option<Entry>>, String> {
     let mut changes = BTreeMap::new();
     let mut reasons = ReasonPool::default();
     let text = std::str::from_utf8(valid).map_err(|error| error.to_string())?;
     for line in text.lines() {
-        let unknown = || format!("`{line}` is no change");
+        let unknown = || format!("`{line}` is not a change");
         match line.split_at_checked(2) {
             Some(("+ ", rest)) => {
-                let entry = base::entry(rest, 0, &mut reasons).map_err(|error| error.to_string())?;
+                let entry = base::parse_entry(rest, 0, &mut reasons).map_err(|error| error.to_string())?;
                 let entry = entry.ok_or_else(unknown)?;
                 changes.insert(entry.target, Some(entry));
             }
@@ -153,7 +154,7 @@ pub(super) fn read(valid: &[u8]) -> Result<BTreeMap<Target, Option<Entry>>, Stri
     Ok(changes)
 }
 
-/// Applies changes, sorted and each of another target, to a sorted list, which stays sorted.
+/// Applies changes to a sorted list. They must be sorted by target, and no target may occur twice. The result is sorted.
 pub(super) fn apply(
     entries: Vec<Entry>,
     changes: impl ExactSizeIterator<Item = (Target, Option<Entry>)>,

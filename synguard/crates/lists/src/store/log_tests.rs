@@ -3,7 +3,7 @@ use synguard_model::strategies::any_entry;
 
 use super::*;
 
-/// Owned changes; `None` removes.
+/// Changes that own their entries; `None` removes.
 type Batch = Vec<(Target, Option<Entry>)>;
 
 fn any_batch() -> impl Strategy<Value = Batch> {
@@ -11,7 +11,7 @@ fn any_batch() -> impl Strategy<Value = Batch> {
     proptest::collection::vec(change, 1..4)
 }
 
-/// A log of some batches, and where each of them ends.
+/// Returns a log of some batches, and the end of each of them.
 fn log(batches: &[Batch]) -> (Vec<u8>, Vec<usize>) {
     let mut bytes = header(List::Block, 7).into_bytes();
     let mut ends = vec![bytes.len()];
@@ -22,7 +22,7 @@ fn log(batches: &[Batch]) -> (Vec<u8>, Vec<usize>) {
             Some(entry) => EntryChange::Put(entry),
             None => EntryChange::Remove(*target),
         });
-        bytes.extend(batch(sum, changes).bytes());
+        bytes.extend(format_batch(sum, changes).bytes());
         ends.push(bytes.len());
     }
     (bytes, ends)
@@ -33,7 +33,7 @@ fn model(batches: &[Batch]) -> BTreeMap<Target, Option<Entry>> {
 }
 
 #[test]
-fn what_it_looks_like() {
+fn log_has_header_changes_and_checksum() {
     let remove = vec![("192.0.2.0/24".parse().expect("a target"), None)];
     let (bytes, _) = log(&[remove]);
     let text = "# synguard blocklist log, format 1, generation 7\n- 192.0.2.0/24\n";
@@ -42,7 +42,7 @@ fn what_it_looks_like() {
 }
 
 #[test]
-fn another_lists_log_is_none_of_this_one() {
+fn log_of_another_list_is_refused() {
     let found = scan(header(List::Allow, 7).as_bytes(), List::Block);
     assert_eq!((found.generation, found.valid, found.damaged), (None, 0, true));
     let found = scan(b"# synguard blocklist log, format 2, generation 7\n", List::Block);
@@ -51,13 +51,13 @@ fn another_lists_log_is_none_of_this_one() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(batches in proptest::collection::vec(any_batch(), 0..5)) {
+    fn log_round_trips(batches in proptest::collection::vec(any_batch(), 0..5)) {
         let (bytes, _) = log(&batches);
-        prop_assert_eq!(read(&bytes), Ok(model(&batches)));
+        prop_assert_eq!(parse_changes(&bytes), Ok(model(&batches)));
     }
 
     #[test]
-    fn a_batch_counts_whole_or_not_at_all(batches in proptest::collection::vec(any_batch(), 1..4)) {
+    fn batches_count_completely_or_not_at_all(batches in proptest::collection::vec(any_batch(), 1..4)) {
         let (bytes, ends) = log(&batches);
         for length in 0..=bytes.len() {
             let found = scan(&bytes[..length], List::Block);
@@ -65,12 +65,12 @@ proptest! {
             let whole = ends.iter().filter(|&&end| end <= length).count();
             prop_assert_eq!(found.generation, (whole > 0).then_some(7));
             prop_assert_eq!(found.valid, if whole > 0 { ends[whole - 1] } else { 0 });
-            prop_assert_eq!(read(&bytes[..found.valid]), Ok(model(&batches[..whole.saturating_sub(1)])));
+            prop_assert_eq!(parse_changes(&bytes[..found.valid]), Ok(model(&batches[..whole.saturating_sub(1)])));
         }
     }
 
     #[test]
-    fn a_changed_byte_spoils_its_batch_and_no_other_before_it(
+    fn changed_byte_damages_no_earlier_batch(
         batches in proptest::collection::vec(any_batch(), 1..4), at: prop::sample::Index, by in 1u8..,
     ) {
         let (mut bytes, ends) = log(&batches);
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn applying_is_what_a_map_does(
+    fn apply_agrees_with_a_map(
         entries in proptest::collection::vec(any_entry(), 0..20), more in proptest::collection::vec(any_entry(), 0..20),
         removed in proptest::collection::vec(any::<prop::sample::Index>(), 0..10),
     ) {
@@ -107,6 +107,6 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let found = scan(&bytes, List::Block);
-        let _ = read(&bytes[..found.valid]);
+        let _ = parse_changes(&bytes[..found.valid]);
     }
 }

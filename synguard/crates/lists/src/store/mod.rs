@@ -1,10 +1,11 @@
-//! Where the lists are kept while the filter is not attached, and what remembers reasons and dates.
+//! The files of the lists, which survive a detach and a reboot and contain the reasons and dates of entries.
 //!
-//! Each list has a base file, written whole and renamed into place, and a log of the changes since, to which a
-//! change is appended however long the list is. When the log has grown, or a change is large, both become a new
-//! base file. A kill or power cut at any moment leaves the state before a change or the one after it.
+//! Each list has a base file, which is written as a whole and renamed into place, and a log of the changes since then.
+//! The cost of appending a change to the log does not depend on the length of the list. When the log has grown, or a
+//! change is large, base file and log are merged into a new base file. A kill or power cut at any moment leaves either
+//! the state before a change or the state after it.
 //!
-//! Callers hold [`synguard_kernel::lock::Lock::change`], to read as well: a change replaces one file after another.
+//! Callers hold [`synguard_kernel::lock::Lock::change`], also to read, because a change replaces one file after another.
 
 mod base;
 mod disk;
@@ -20,7 +21,7 @@ use self::disk::ListFiles;
 pub use self::{disk::StoreStamp, log::EntryChange};
 use crate::format::file;
 
-/// A log that would grow longer is made into a base file. It holds about twenty thousand addresses.
+/// Greatest length of a log in bytes, about twenty thousand addresses. A longer one is merged into the base file.
 const LOG_MAX: usize = 1024 * 1024;
 
 /// The files of one list.
@@ -28,70 +29,72 @@ const LOG_MAX: usize = 1024 * 1024;
 pub struct Store {
     files: ListFiles,
     list: List,
+    /// [`LOG_MAX`], except in tests.
     log_max: usize,
 }
 
-/// What the files of a list hold.
+/// Contents of the files of a list.
 #[derive(Debug, Default)]
 pub struct LoadedList {
-    /// The entries whose time is not over, sorted by target.
+    /// Unexpired entries, sorted by target.
     pub entries: Vec<Entry>,
-    /// What was wrong with the files, and what has become of them: one line each.
+    /// Descriptions of damage and of its repair, one line each.
     pub warnings: Vec<String>,
 }
 
-/// A change that is on disk, and can still be undone.
-#[must_use = "a change is either kept or undone"]
+/// A change that is on disk and can still be rolled back.
+#[must_use = "a change must be committed or rolled back"]
 #[derive(Debug)]
 pub struct PendingWrite<'a> {
     store: &'a Store,
-    undo: Rollback,
+    rollback: Rollback,
 }
 
+/// Steps that roll a change back.
 #[derive(Debug)]
 enum Rollback {
     /// Nothing was written.
     Nothing,
-    /// The log had this length, or did not exist.
+    /// The log is cut to its former length, or removed if it did not exist.
     Log(Option<u64>),
-    /// The base file was replaced, and by an empty list.
+    /// The former base file is restored. `empty` is true if the new list is empty.
     Base { empty: bool },
 }
 
-/// The files as they are, before time and damage are considered.
+/// Contents of the files before expired entries are dropped and damage is repaired.
 struct RawContents {
     base: Option<base::BaseFile>,
     changes: BTreeMap<Target, Option<Entry>>,
-    /// The generation of the base file, or of what is left of one.
+    /// Generation of the base file or, if that is missing, of the log.
     generation: u64,
-    /// The files do not say what they should: a new base file has to be written.
+    /// True if the base file is damaged, so that a new one must be written.
     repair: bool,
-    /// The log is to be set aside, because of this.
+    /// Reason for which the log must be quarantined.
     bad_log: Option<String>,
-    /// The log belongs to a base file that has been replaced since.
+    /// True if the log belongs to an earlier base file.
     stale_log: bool,
     warnings: Vec<String>,
 }
 
 impl Store {
-    /// The files of a list in an instance's state folder. Nothing is opened yet.
+    /// Returns the store of a list in an instance's state folder, without opening a file.
     pub fn new(folder: &Path, list: List) -> Self {
         Self { files: ListFiles::new(folder, list), list, log_max: LOG_MAX }
     }
 
-    /// What tells whether the files have changed.
+    /// Returns a stamp that changes whenever the files change.
     pub fn stamp(&self) -> StoreStamp {
         self.files.stamp()
     }
 
-    /// Reads the list. What is damaged is set aside, with a warning, and the rest is what counts from then on.
+    /// Reads the list. Damaged files are quarantined with a warning, and the undamaged entries are written to new files.
     ///
     /// # Errors
     /// If a file cannot be read at all.
     pub fn load(&self, now: Now) -> Result<LoadedList> {
         self.files.clear_leftovers();
         let RawContents { base, changes, generation, repair, bad_log, stale_log, mut warnings } =
-            self.read()?;
+            self.read_files()?;
         let mut entries = base.map_or_else(Vec::new, |base| base.entries);
         file::sort(&mut entries);
         let mut entries = log::apply(entries, changes.into_iter());
@@ -111,7 +114,7 @@ impl Store {
         Ok(LoadedList { entries, warnings })
     }
 
-    fn read(&self) -> Result<RawContents> {
+    fn read_files(&self) -> Result<RawContents> {
         let (mut repair, mut warnings) = (false, Vec::new());
         let (base, base_generation) = match self.files.open_base()? {
             None => (None, None),
@@ -151,7 +154,7 @@ impl Store {
                 let why = format!("it belongs to generation {generation} of the list, and {base} is there");
                 raw.bad_log = Some(why);
             }
-            _ => match log::read(&bytes[..scan.valid]) {
+            _ => match log::parse_changes(&bytes[..scan.valid]) {
                 Ok(changes) => raw.changes = changes,
                 Err(why) => raw.bad_log = Some(why),
             },
@@ -160,18 +163,19 @@ impl Store {
         Ok(raw)
     }
 
-    /// Writes changes, sorted and each of another target, and does not return before they are safe on the disk.
-    /// Should all of the list have to be written for that, `whole` is asked what it was before, sorted by target.
+    /// Writes changes durably. They must be sorted by target, and no target may occur twice. If the whole list has to be
+    /// written, `whole` provides the entries before the change, sorted by target.
     ///
     /// # Errors
-    /// If they cannot be written; then nothing has changed.
+    ///
+    /// If the changes cannot be written. Nothing has changed then.
     pub fn change(
         &self,
         changes: &[EntryChange<'_>],
         whole: impl FnOnce() -> Result<Vec<Entry>>,
     ) -> Result<PendingWrite<'_>> {
         if changes.is_empty() {
-            return Ok(PendingWrite { store: self, undo: Rollback::Nothing });
+            return Ok(PendingWrite { store: self, rollback: Rollback::Nothing });
         }
         let start = self.files.read_base_start()?;
         let generation = if start.is_empty() { None } else { base::generation(&start, self.list) };
@@ -179,7 +183,7 @@ impl Store {
         let mut scan = log::scan(&bytes, self.list);
         let damaged = scan.damaged || (generation.is_none() && !start.is_empty());
         if damaged || scan.generation > generation && generation.is_some() {
-            // Reading them all repairs them.
+            // `whole` reads all files, which repairs them.
             return self.rewrite(changes, whole()?);
         }
         let known = generation.or(scan.generation).unwrap_or(0);
@@ -189,20 +193,20 @@ impl Store {
         let head = if scan.valid == 0 { log::header(self.list, known) } else { String::new() };
         let mut hasher = crc32fast::Hasher::new_with_initial(scan.sum);
         hasher.update(head.as_bytes());
-        // Longer than that it will not be in the log, and need not be put into words.
+        // A change that certainly exceeds the maximum length of the log is not formatted first.
         let room = self.log_max.saturating_sub(scan.valid);
         if changes.len() > room / MIN_LINE {
             return self.rewrite(changes, whole()?);
         }
-        let text = head + &log::batch(hasher.finalize(), changes.iter().copied());
+        let text = head + &log::format_batch(hasher.finalize(), changes.iter().copied());
         if text.len() > room {
             return self.rewrite(changes, whole()?);
         }
         let before = self.files.append_log(scan.valid as u64, text.as_bytes())?;
-        Ok(PendingWrite { store: self, undo: Rollback::Log(before) })
+        Ok(PendingWrite { store: self, rollback: Rollback::Log(before) })
     }
 
-    /// Makes a new base file of the list and the changes.
+    /// Applies the changes to the list and writes the result as a new base file.
     fn rewrite(&self, changes: &[EntryChange<'_>], whole: Vec<Entry>) -> Result<PendingWrite<'_>> {
         let changes = changes.iter().map(|change| match *change {
             EntryChange::Put(entry) => (entry.target, Some(entry.clone())),
@@ -211,11 +215,11 @@ impl Store {
         self.replace(&log::apply(whole, changes))
     }
 
-    /// Writes a list in place of the one that is there, and does not return before it is safe on the disk. The
-    /// entries must be sorted by target.
+    /// Replaces the list durably. The entries must be sorted by target.
     ///
     /// # Errors
-    /// If it cannot be written; then nothing has changed.
+    ///
+    /// If the list cannot be written. Nothing has changed then.
     pub fn replace(&self, entries: &[Entry]) -> Result<PendingWrite<'_>> {
         self.files.clear_leftovers();
         let start = self.files.read_base_start()?;
@@ -223,7 +227,7 @@ impl Store {
         let log = log::scan(&self.files.read_log()?, self.list).generation.unwrap_or(0);
         self.files.backup_base()?;
         self.write_base(base.max(log) + 1, entries)?;
-        Ok(PendingWrite { store: self, undo: Rollback::Base { empty: entries.is_empty() } })
+        Ok(PendingWrite { store: self, rollback: Rollback::Base { empty: entries.is_empty() } })
     }
 
     fn write_base(&self, generation: u64, entries: &[Entry]) -> Result<()> {
@@ -231,33 +235,30 @@ impl Store {
     }
 }
 
-/// The shortest line of a log, with its end: `- ::`.
+/// Length of the shortest line of a log, `- ::`, with its line end.
 const MIN_LINE: usize = 5;
 
 impl PendingWrite<'_> {
-    /// Keeps the change. What it made useless is removed.
+    /// Makes the change final, and removes the files that it superseded.
     pub fn commit(self) {
-        if let Rollback::Base { empty } = self.undo {
+        if let Rollback::Base { empty } = self.rollback {
             self.store.files.discard_backup(empty);
         }
     }
 
-    /// Undoes the change, because what should follow it did not come about.
-    ///
-    /// # Errors
-    /// If the files cannot be put back.
+    /// Restores the files as they were before the change, because a later step of the transaction failed.
     pub fn rollback(self) -> Result<()> {
         let files = &self.store.files;
-        let undone: io::Result<()> = match self.undo {
+        let restored: io::Result<()> = match self.rollback {
             Rollback::Nothing => Ok(()),
             Rollback::Log(before) => files.cut_log(before),
             Rollback::Base { .. } => files.restore_base(),
         };
         let name = self.store.list.name();
-        undone.with_context(|| {
+        restored.with_context(|| {
             let path = files.base.display();
             format!(
-                "undo the change of the {name} in {path}: what was to be changed is in it at the next attach"
+                "roll back the change of the {name} in {path}: the change takes effect at the next attach"
             )
         })
     }

@@ -48,14 +48,14 @@ impl Fixture {
         Ok(self.store.load(NOW)?.entries)
     }
 
-    /// The targets, when nothing is wrong with the files.
+    /// Returns the targets of undamaged files.
     fn targets(&self) -> Vec<String> {
         let LoadedList { entries, warnings } = self.store.load(NOW).expect("readable");
         assert_eq!(warnings, Vec::<String>::new());
         entries.iter().map(|entry| entry.target.to_string()).collect()
     }
 
-    /// The targets, when something is: the warning must have these words, and there is none the next time.
+    /// Returns the targets of damaged files. The warning must contain these words, and the next load must give none.
     fn damaged(&self, words: &[&str]) -> Vec<String> {
         let LoadedList { entries, warnings } = self.store.load(NOW).expect("readable");
         assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -77,7 +77,7 @@ impl Fixture {
 }
 
 #[test]
-fn a_change_is_there_at_the_next_load() {
+fn changes_survive_a_reload() {
     let lists = Fixture::new(LOG_MAX);
     assert_eq!(lists.targets(), Vec::<String>::new());
     lists.put(&[entry("192.0.2.1"), entry("10.0.0.0/8")]);
@@ -91,7 +91,7 @@ fn a_change_is_there_at_the_next_load() {
     lists.put(&[entry("::2")]);
     assert_eq!((lists.targets().len(), lists.names()), (2, vec!["block.list".into(), "block.log".into()]));
     lists.store.replace(&[]).expect("written").commit();
-    // Nothing is left of an empty list, not even the folder.
+    // An empty list leaves no file, not even the folder.
     assert_eq!(lists.targets(), Vec::<String>::new());
     assert!(!lists.folder.path().join("state").exists());
 }
@@ -107,7 +107,7 @@ fn the_two_lists_do_not_meet() {
 }
 
 #[test]
-fn a_log_that_has_grown_becomes_a_base_file() {
+fn long_log_is_merged_into_the_base_file() {
     let lists = Fixture::new(1_000);
     for i in 0..50 {
         lists.put(&[entry(&format!("192.0.2.{i}"))]);
@@ -119,7 +119,7 @@ fn a_log_that_has_grown_becomes_a_base_file() {
 }
 
 #[test]
-fn what_is_over_is_left_out() {
+fn expired_entries_are_left_out() {
     let lists = Fixture::new(LOG_MAX);
     let until = |ms| Entry { expires_ms: NonZeroU64::new(ms), ..entry("192.0.2.1") };
     lists.put(&[until(NOW.wall_ms + 1), entry("::1")]);
@@ -129,7 +129,7 @@ fn what_is_over_is_left_out() {
 }
 
 #[test]
-fn a_change_can_be_undone() {
+fn changes_can_be_rolled_back() {
     let lists = Fixture::new(LOG_MAX);
     let put = |target: &str| {
         lists.store.change(&[EntryChange::Put(&entry(target))], || lists.whole()).expect("written")
@@ -150,32 +150,32 @@ fn a_change_can_be_undone() {
 }
 
 #[test]
-fn a_kill_leaves_one_of_two_states() {
+fn kill_leaves_the_old_or_the_new_state() {
     let lists = Fixture::new(LOG_MAX);
     lists.put(&[entry("::1")]);
     lists.store.replace(&[entry("::2")]).expect("written").commit();
     lists.put(&[entry("::3")]);
     let copy = |name: &str| fs::read(lists.folder.path().join("state").join(name)).expect(name);
     let (base, log) = (copy("block.list"), copy("block.log"));
-    // Killed after the new base file was renamed into place: the log is of the old one.
+    // Killed after the new base file was renamed into place: the log belongs to the old one.
     let _killed = lists.store.replace(&[entry("::4")]).expect("written");
     assert_eq!(lists.names(), ["block.list", "block.list.old", "block.log"]);
     assert_eq!(lists.targets(), ["::4"]);
     lists.put(&[entry("::5")]);
     assert_eq!(lists.targets(), ["::4", "::5"]);
-    // Killed while the new base file was written: it has another name until then.
+    // Killed while the new base file was written: until then it has another name.
     let state = lists.folder.path().join("state");
     fs::write(state.join("block.list"), &base).expect("written");
     fs::write(state.join("block.log"), &log).expect("written");
     fs::write(state.join("block.list.new"), &base[..20]).expect("written");
     assert_eq!(lists.targets(), ["::2", "::3"]);
-    // Killed while the list was emptied, before its base file went.
+    // Killed while the list was emptied, before its base file was removed.
     let _killed = lists.store.replace(&[]).expect("written");
     assert_eq!(lists.targets(), Vec::<String>::new());
 }
 
 #[test]
-fn what_cannot_be_written_changes_nothing() {
+fn failed_write_changes_nothing() {
     let lists = Fixture::new(LOG_MAX);
     fs::write(lists.folder.path().join("state"), "in the way").expect("written");
     let error =
@@ -185,7 +185,7 @@ fn what_cannot_be_written_changes_nothing() {
     assert!(format!("{error:#}").contains("state"), "{error:#}");
 }
 
-/// What is done to a list.
+/// A step of the property test.
 #[derive(Clone, Debug)]
 enum Step {
     Put(Vec<Entry>, bool),
@@ -212,9 +212,9 @@ fn any_step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever is done to it, kept or undone, the files hold what a map would.
+    /// After any sequence of changes, committed or rolled back, the files have the same contents as a map.
     #[test]
-    fn the_files_are_a_map(steps in proptest::collection::vec(any_step(), 1..24), log_max in 200usize..4_000) {
+    fn files_agree_with_a_map(steps in proptest::collection::vec(any_step(), 1..24), log_max in 200usize..4_000) {
         let lists = Fixture::new(log_max);
         let mut model: BTreeMap<Target, Entry> = BTreeMap::new();
         for step in steps {
@@ -238,7 +238,7 @@ proptest! {
                     (written, entries.into_iter().map(|entry| (entry.target, entry)).collect(), keep)
                 }
                 Step::TearLog(bytes) => {
-                    // What a batch that was cut short would leave.
+                    // Remainder of an interrupted batch.
                     if let Ok(mut log) = fs::read(&lists.store.files.log) {
                         log.extend(b"+ 192.0.2.1 created=1 origin=operator reason=x"[..bytes].iter());
                         fs::write(&lists.store.files.log, log).expect("written");
