@@ -43,10 +43,10 @@ fn key(i: u32) -> SourceKey {
     SourceKey { address: synguard_common::addr::v4_mapped((0x0a00_0000 + i).to_be()) }
 }
 
-fn read(datapath: &Datapath, time: Duration, way: ScanMethod) -> (HashMap<SourceKey, u64>, u64, Coverage) {
+fn read(datapath: &Datapath, time: Duration, method: ScanMethod) -> (HashMap<SourceKey, u64>, u64, Coverage) {
     let (mut seen, mut visits) = (HashMap::new(), 0);
     let coverage = datapath
-        .for_each_source(Budget { time, way }, |key, state| {
+        .for_each_source(Budget { time, method }, |key, state| {
             visits += 1;
             seen.insert(*key, state.passed);
         })
@@ -87,16 +87,16 @@ fn under_churn_every_way_ends() {
     let (filter, stop) = (&table.filter, &AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(move || churn(filter, stop));
-        for way in [ScanMethod::Batched, ScanMethod::OneByOne] {
+        for method in [ScanMethod::Batched, ScanMethod::OneByOne] {
             for _ in 0..5 {
                 let begun = Instant::now();
-                let (seen, visits, coverage) = read(&table.datapath, LONG, way);
-                assert!(begun.elapsed() < LONG, "{way:?} took {:?}", begun.elapsed());
+                let (seen, visits, coverage) = read(&table.datapath, LONG, method);
+                assert!(begun.elapsed() < LONG, "{method:?} took {:?}", begun.elapsed());
                 assert_eq!(visits, coverage.entries);
-                assert!(visits <= u64::from(capacity), "{way:?}: {visits}");
+                assert!(visits <= u64::from(capacity), "{method:?}: {visits}");
                 assert!((0.0..=1.0).contains(&coverage.share), "{coverage:?}");
-                if way == ScanMethod::OneByOne {
-                    assert_eq!(seen.len() as u64, visits, "{way:?}");
+                if method == ScanMethod::OneByOne {
+                    assert_eq!(seen.len() as u64, visits, "{method:?}");
                 }
             }
         }

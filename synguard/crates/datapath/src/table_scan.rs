@@ -1,9 +1,9 @@
-//! Reading a hash table that the program changes meanwhile, without ever reading for longer than was asked for.
+//! Scans of a hash table that the program changes at the same time, within a time budget.
 //!
-//! A batched read goes from bucket to bucket, so it ends however much comes and goes, and how far it got is known.
-//! Going on from key to key has neither property: when the key that it stands at vanishes, the kernel begins anew
-//! at the first one. So that way, kept for kernels without batches, is bounded by the table's capacity, and what
-//! it meets twice is passed on once.
+//! A batched scan proceeds from bucket to bucket, so it ends regardless of the changes, and its progress is known. A scan
+//! from key to key has neither property: if the current key disappears, the kernel starts again at the first one. This
+//! method, for kernels without batches, is therefore bounded by the table's capacity, and a key that it meets twice is
+//! visited once.
 
 use std::{collections::HashSet, hash::Hash, io, time::Duration};
 
@@ -13,54 +13,49 @@ use synguard_kernel::clock;
 
 use crate::bpf_syscall;
 
-/// Entries asked for in one batched read. A batch ends at a bucket's end, so it must hold the fullest bucket.
+/// Entries requested in one batched read. A batch ends at the end of a bucket, so it must hold the fullest bucket.
 const BATCH: usize = 4096;
-/// Between two looks at the clock when reading one by one.
+/// Number of entries between two readings of the clock when they are read one by one.
 const STRIDE: u64 = 256;
-/// Linux's own error number for what a kind of map does not offer.
+/// Linux-internal error number for an operation that a type of map does not support.
 const ENOTSUPP: i32 = 524;
 
-/// How a table is read.
+/// Method of reading a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScanMethod {
-    /// In batches, and one by one where the kernel has none.
+    /// In batches; one by one if the kernel does not support batches.
     #[default]
     Batched,
-    /// One by one.
+    /// One by one, from key to key.
     OneByOne,
 }
 
-/// How much of a table may be read, and how.
+/// Time budget and method of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Longest that it may take, to within one batch.
+    /// Maximum duration of the scan, to within one batch.
     pub time: Duration,
-    /// In batches or one by one.
-    pub way: ScanMethod,
+    pub method: ScanMethod,
 }
 
 impl Budget {
-    /// In batches, in at most this time.
+    /// Returns a budget for a batched scan of at most this duration.
     pub const fn new(time: Duration) -> Self {
-        Self { time, way: ScanMethod::Batched }
+        Self { time, method: ScanMethod::Batched }
     }
 }
 
-/// How much of a table was read.
+/// Extent of a scan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coverage {
-    /// Entries that were passed on.
+    /// Number of entries visited.
     pub entries: u64,
-    /// The share of the table that was looked at, 0 to 1. Where the time ran out on the way from key to key: the
-    /// share of the table's capacity that was found in use, which is the least that it can be.
+    /// Share of the table that was scanned, 0 to 1. If the time ran out in a scan from key to key, this is the share of the
+    /// table's capacity that was found in use, which is a lower bound.
     pub share: f64,
 }
 
-/// Passes the entries of a hash map to `visit`, in no order, until all were passed on or the time is up.
-///
-/// # Errors
-///
-/// If the map cannot be read.
+/// Passes the entries of a hash map to `visit`, in no order, until all were visited or the time is up.
 pub(super) fn for_each<K, V>(map: &MapData, budget: Budget, mut visit: impl FnMut(&K, &V)) -> Result<Coverage>
 where
     K: Copy + Default + Eq + Hash,
@@ -68,27 +63,27 @@ where
 {
     let capacity = map.info().context("ask about a table")?.max_entries();
     let deadline_ns = clock::now_ns().saturating_add(budget.time.as_nanos().try_into().unwrap_or(u64::MAX));
-    if budget.way == ScanMethod::Batched {
-        match batched(map, capacity, deadline_ns, &mut visit) {
+    if budget.method == ScanMethod::Batched {
+        match scan_batched(map, capacity, deadline_ns, &mut visit) {
             Err(error) if lacks_batches(&error) => {}
             result => return result.context("read a table in batches"),
         }
     }
-    singly(map, capacity, deadline_ns, &mut visit).context("read a table")
+    scan_one_by_one(map, capacity, deadline_ns, &mut visit).context("read a table")
 }
 
-/// Whether the kernel has no batches for this map. Nothing was passed on then.
+/// Reports whether the error means that the kernel has no batches for this map. No entry was visited then.
 fn lacks_batches(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | ENOTSUPP))
 }
 
-fn batched<K: Copy + Default, V: Copy + Default>(
+fn scan_batched<K: Copy + Default, V: Copy + Default>(
     map: &MapData,
     capacity: u32,
     deadline_ns: u64,
     visit: &mut impl FnMut(&K, &V),
 ) -> io::Result<Coverage> {
-    // As the kernel sizes them.
+    // The kernel rounds the number of buckets up to a power of two.
     let buckets = capacity.next_power_of_two();
     let mut keys = vec![K::default(); BATCH];
     let mut values = vec![V::default(); BATCH];
@@ -119,7 +114,7 @@ fn batched<K: Copy + Default, V: Copy + Default>(
     }
 }
 
-fn singly<K: Copy + Default + Eq + Hash, V: Copy + Default>(
+fn scan_one_by_one<K: Copy + Default + Eq + Hash, V: Copy + Default>(
     map: &MapData,
     capacity: u32,
     deadline_ns: u64,

@@ -1,5 +1,5 @@
-//! The filter in front of a list, mapped into memory: see `synguard_common::ip_list`. Bits are set one by one while
-//! the datapath reads them; each word is written whole.
+//! The Bloom filter in front of a list's table, mapped into memory; see `synguard_common::ip_list`. Bits are set while
+//! the XDP program reads them, by atomic operations on whole words.
 
 use std::{
     io,
@@ -15,29 +15,29 @@ use synguard_common::{
 use super::prefix_entry::PrefixEntry;
 use crate::mapped_array::MappedArray;
 
-/// Bits that are worth setting one by one; a list of more sets all of a family's.
+/// Number of bits up to which they are set one by one. A longer list sets all bits of a family.
 const BITS_MAX: usize = 1 << 25;
 
-/// One list's part of the map.
+/// The Bloom filter of one list.
 pub(super) struct ListBloom {
-    /// The parts of both lists; a multiple of the page size.
+    /// The Bloom filters of both lists; the length is a multiple of the page size.
     both: MappedArray<AtomicU64>,
     list: List,
 }
 
 impl ListBloom {
-    /// Maps a list's part into memory.
+    /// Maps the filters into memory.
     pub(super) fn map(map: &MapData, list: List) -> io::Result<Self> {
         Ok(Self { both: MappedArray::map(map.fd(), List::ALL.len() * bloom::WORDS)?, list })
     }
 
-    /// Sets the bits of prefixes, beside those that are set.
+    /// Sets the bits of prefixes and leaves all others unchanged.
     pub(super) fn add(&mut self, items: &[PrefixEntry], seed: Halves) {
         set_bits(self.words(), items, seed);
     }
 
-    /// Sets the bits of these prefixes, and no others.
-    pub(super) fn set(&mut self, items: &[PrefixEntry], seed: Halves) {
+    /// Sets the bits of prefixes and clears all others.
+    pub(super) fn replace(&mut self, items: &[PrefixEntry], seed: Halves) {
         let wanted: Vec<AtomicU64> = (0..bloom::WORDS).map(|_| AtomicU64::new(0)).collect();
         set_bits(&wanted, items, seed);
         for (word, wanted) in self.words().iter().zip(wanted) {
@@ -50,7 +50,7 @@ impl ListBloom {
     }
 }
 
-/// Sets the bits of prefixes in a list's filter.
+/// Sets the bits of prefixes in a Bloom filter.
 fn set_bits(words: &[AtomicU64], items: &[PrefixEntry], seed: Halves) {
     let mut bits = 0;
     let set = |bit: usize| words[bit >> 6].fetch_or(1 << (bit & 63), Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Entries in the buckets of a list's table, see `synguard_common::ip_list::table`: pure, on any memory of that layout,
-//! while somebody else reads it. There is one writer at a time.
+//! Entries in the buckets of a list's table, see `synguard_common::ip_list::table`. Pure: works on any memory of that
+//! layout, while others read it. There is one writer at a time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use synguard_common::{
     },
 };
 
-/// A [`Bucket`] in memory that others access too.
+/// A [`Bucket`] in memory that others access at the same time.
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub(super) struct SharedBucket {
@@ -31,37 +31,37 @@ pub(super) struct Buckets<'a> {
     seed: Halves,
 }
 
-/// A slot: bucket and place in it.
+/// A slot: number of the bucket, and place in the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot(usize, usize);
 
 impl<'a> Buckets<'a> {
-    /// Buckets for so many entries: they fill a quarter to a half of the slots, which leaves next to no entry without
-    /// a place.
+    /// Returns the number of buckets for this many entries. The entries then fill a quarter to a half of the slots, so
+    /// that hardly any entry finds no free slot.
     pub(super) fn count_for(entries: u64) -> u64 {
         const MIN: u64 = 512;
         const MAX: u64 = 1 << 30;
         (entries * 2 / SLOTS as u64).next_power_of_two().clamp(MIN, MAX)
     }
 
-    /// Takes memory of one bucket more than a power of two as it is.
+    /// Uses existing memory, whose number of buckets must be a power of two plus one.
     pub(super) fn new(all: &'a [SharedBucket], seed: Halves) -> Self {
         debug_assert!((all.len() - 1).is_power_of_two(), "{} buckets", all.len());
         Self { all, seed }
     }
 
-    /// Makes an empty table of memory that is all zeros.
+    /// Turns memory of zeros into an empty table.
     pub(super) fn format(self) -> Self {
         self.all[table::HEAD as usize].mask.store(self.mask(), Ordering::Release);
         self
     }
 
-    /// Entries that may be put there before it gets crowded.
+    /// Returns the number of entries that fit without a high risk of full buckets: half of the slots.
     pub(super) fn room(self) -> u64 {
         (self.mask() + 1) * SLOTS as u64 / 2
     }
 
-    /// What is known of a prefix.
+    /// Returns the entry of a prefix.
     pub(super) fn find(self, key: &Prefix) -> Option<ListEntry> {
         self.slot_of(key, table::hash(key, self.seed)).map(|slot| self.entry(slot))
     }
@@ -76,8 +76,8 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Adds an entry, or puts it in the place of the one that is there, whose hits go on. `false` if there is no place
-    /// for it, in which case nothing was changed.
+    /// Adds an entry, or replaces the one of the same prefix, whose hits are kept. Returns `false` if there is no free slot,
+    /// in which case nothing has changed.
     #[must_use]
     pub(super) fn insert(self, key: &Prefix, entry: &ListEntry) -> bool {
         let hash = table::hash(key, self.seed);
@@ -88,11 +88,11 @@ impl<'a> Buckets<'a> {
             return true;
         }
         let Some(slot) = self.free_slot(hash).or_else(|| self.make_room(hash)) else { return false };
-        self.put(slot, key, entry, meta);
+        self.write(slot, key, entry, meta);
         true
     }
 
-    /// Removes an entry; whether it was there.
+    /// Removes an entry, and reports whether it existed.
     pub(super) fn remove(self, key: &Prefix) -> bool {
         let slot = self.slot_of(key, table::hash(key, self.seed));
         if let Some(slot) = slot {
@@ -118,7 +118,7 @@ impl<'a> Buckets<'a> {
         })
     }
 
-    /// A free slot in the emptier of the two buckets, which keeps them evenly full.
+    /// Returns a free slot in the emptier of the two buckets, which fills the buckets evenly.
     fn free_slot(self, hash: u64) -> Option<Slot> {
         let free = table::buckets(hash, self.mask()).map(|bucket| {
             let bucket = bucket as usize;
@@ -131,7 +131,7 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Frees a slot in one of the two buckets by moving what is there from its first bucket to its second.
+    /// Frees a slot in one of the two buckets by moving an entry from its first bucket to its second one.
     fn make_room(self, hash: u64) -> Option<Slot> {
         for bucket in table::buckets(hash, self.mask()) {
             for place in 0..SLOTS {
@@ -144,7 +144,7 @@ impl<'a> Buckets<'a> {
                     && second != bucket
                     && let Some(to) = places.find(|&slot| self.is_free(slot))
                 {
-                    self.put(to, &key, &self.entry(from), meta);
+                    self.write(to, &key, &self.entry(from), meta);
                     self.meta(from).store(0, Ordering::Release);
                     return Some(from);
                 }
@@ -153,7 +153,7 @@ impl<'a> Buckets<'a> {
         None
     }
 
-    fn put(self, slot: Slot, key: &Prefix, entry: &ListEntry, meta: u64) {
+    fn write(self, slot: Slot, key: &Prefix, entry: &ListEntry, meta: u64) {
         let Slot(bucket, place) = slot;
         for (half, value) in self.all[bucket].addresses[place].iter().zip(key.address) {
             half.store(value, Ordering::Relaxed);
@@ -213,9 +213,9 @@ mod tests {
         ListEntry { expires_at_ns: 7, hits, scope: 1, origin: 2 }
     }
 
-    /// As many as [`Buckets::room`] says find a place, without a second try.
+    /// Inserts as many entries as [`Buckets::room`] returns, each at the first attempt.
     #[test]
-    fn a_table_of_the_right_size_has_a_place_for_everybody() {
+    fn table_of_the_right_size_takes_every_entry() {
         for entries in [300, 8_191, 98_000, 390_000] {
             let memory = memory(Buckets::count_for(entries) as usize);
             let table = Buckets::new(&memory, SEED).format();
@@ -232,21 +232,21 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_refuses_and_keeps_what_it_has() {
+    fn full_table_refuses_and_keeps_its_entries() {
         let memory = memory(2);
         let table = Buckets::new(&memory, SEED).format();
         let placed: Vec<u64> =
             (0..100).filter(|&number| table.insert(&key(number), &entry(number))).collect();
         assert!((4..=6).contains(&placed.len()), "{placed:?}");
         assert!(placed.iter().all(|&number| table.find(&key(number)) == Some(entry(number))));
-        assert!(table.insert(&key(placed[0]), &entry(9)), "it is there already");
+        assert!(table.insert(&key(placed[0]), &entry(9)), "the entry exists already");
         assert!(table.remove(&key(placed[0])) && !table.remove(&key(placed[0])));
     }
 
     proptest! {
-        /// Whatever is added, changed and removed in a crowded table, it holds exactly that.
+        /// Compares a nearly full table with a map after any sequence of changes.
         #[test]
-        fn it_is_a_map(changes in prop::collection::vec((0u64..60, any::<bool>(), 0u32..3), 1..400)) {
+        fn table_agrees_with_a_map(changes in prop::collection::vec((0u64..60, any::<bool>(), 0u32..3), 1..400)) {
             let memory = memory(16);
             let table = Buckets::new(&memory, SEED).format();
             let mut model = BTreeMap::new();

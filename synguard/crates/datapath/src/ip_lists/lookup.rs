@@ -1,4 +1,4 @@
-//! Reading the lists in the kernel: whole, or what they have about an address.
+//! Reading the lists in the kernel: all entries, or those that cover an address.
 
 use anyhow::Result;
 use synguard_common::{
@@ -8,7 +8,8 @@ use synguard_common::{
 
 use super::{ListMaps, ListTable, PendingHits, prefix_entry::PrefixEntry, with_hits};
 
-/// Looks many addresses up in a list. It knows the lengths that occurred when it was made, so it is not to be kept.
+/// Lookup of many addresses in a list. It uses the table and the prefix lengths at the time of its creation, so it must
+/// not be kept.
 pub struct PrefixLookup {
     info: ListInfo,
     table: ListTable,
@@ -16,8 +17,8 @@ pub struct PrefixLookup {
 }
 
 impl PrefixLookup {
-    /// The entries that cover a prefix, in the order in which the datapath asks for them; whether they hold, or
-    /// speak of a packet, is for the caller to say.
+    /// Returns the entries that cover a prefix, in the order in which the program looks them up. The caller checks their
+    /// expiry and scope.
     pub fn covering(&self, prefix: &Prefix) -> Vec<PrefixEntry> {
         let lengths = if addr::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
         let mut items = Vec::new();
@@ -34,45 +35,32 @@ impl PrefixLookup {
 
 impl ListMaps<'_> {
     /// Passes every entry to `visit`, in no order.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
     pub fn for_each(&self, list: List, mut visit: impl FnMut(&Prefix, &ListEntry)) -> Result<()> {
-        let pending = self.pending(list)?;
-        self.for_each_written(list, |key, entry| visit(key, &with_hits(key, entry, &pending)))
+        let pending = self.pending_hits(list)?;
+        self.for_each_in_table(list, |key, entry| visit(key, &with_hits(key, entry, &pending)))
     }
 
-    /// Passes every entry to `visit` as it is in the table.
-    pub(super) fn for_each_written(&self, list: List, visit: impl FnMut(&Prefix, &ListEntry)) -> Result<()> {
+    /// Passes every entry to `visit` as it is in the table, without the hits in the CPUs' caches.
+    pub(super) fn for_each_in_table(&self, list: List, visit: impl FnMut(&Prefix, &ListEntry)) -> Result<()> {
         if let Some(table) = self.table(list)? {
             table.buckets().for_each(visit);
         }
         Ok(())
     }
 
-    /// What looks many addresses up in a list; `None` if it has no entries.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be read.
+    /// Returns a lookup for many addresses; `None` if the list has no entries.
     pub fn lookup(&self, list: List) -> Result<Option<PrefixLookup>> {
         let info = self.read()?.info[list.index()];
         if info.entries() == 0 {
             return Ok(None);
         }
-        let pending = self.pending(list)?;
+        let pending = self.pending_hits(list)?;
         Ok(self.table(list)?.map(|table| PrefixLookup { info, table, pending }))
     }
 
-    /// The entries that cover an address, in the order in which the datapath asks for them; whether they hold, or
-    /// speak of a packet, is for the caller to say.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be read.
+    /// Returns the entries that cover an address, like [`PrefixLookup::covering`].
     pub fn covering(&self, list: List, address: Halves) -> Result<Vec<PrefixEntry>> {
         let address = Prefix::new(address, 128);
-        Ok(self.lookup(list)?.map_or_else(Vec::new, |finder| finder.covering(&address)))
+        Ok(self.lookup(list)?.map_or_else(Vec::new, |lookup| lookup.covering(&address)))
     }
 }

@@ -1,7 +1,7 @@
-//! The operator's lists in the kernel: changed entry by entry, or swapped whole, with no packet in between that
-//! meets half a list. The order of writes is what makes that so: what the datapath asks first – which lengths
-//! occur, which bits of the filter are set – is widened before entries are added, and narrowed after they are
-//! gone. Whoever is killed in between leaves it too wide, which costs time and decides nothing.
+//! The operator's lists in the kernel. Entries are changed one by one, or a whole list is replaced atomically; no packet
+//! meets half of a list. The order of writes ensures this: the program first checks which prefix lengths occur and which
+//! bits of the Bloom filter are set, so lengths and bits are added before entries, and removed after entries. If the
+//! writer is killed in between, some lengths or bits remain without entries, which costs time but changes no decision.
 //!
 //! Writers hold the instance's lock for changes ([`synguard_kernel::lock`]).
 
@@ -32,50 +32,42 @@ use crate::{
     pins::{pin_path, replace_pin},
 };
 
-/// How full a list is.
+/// Number of entries and capacity of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListSize {
-    /// Entries, expired ones that were not collected yet included.
+    /// Number of entries, including expired ones that are not removed yet.
     pub entries: u64,
-    /// Entries that it may have.
+    /// Number of entries that the list may have.
     pub capacity: u64,
 }
 
 /// The maps of both lists.
 pub struct ListMaps<'a> {
     lists: Array<MapData, IpLists>,
-    listed: PerCpuArray<MapData, ListCache>,
+    list_cache: PerCpuArray<MapData, ListCache>,
     tables: MapData,
-    filter: MapData,
+    bloom: MapData,
     seed: Halves,
-    /// Where the tables are pinned.
+    /// Folder of the pins.
     pins: &'a Path,
 }
 
 impl<'a> ListMaps<'a> {
-    /// Opens the maps pinned in `pins`, for a datapath of this seed.
-    ///
-    /// # Errors
-    ///
-    /// If they are not there.
+    /// Opens the maps pinned in `pins`. `seed` is the program's hash seed.
     pub fn open(pins: &'a Path, seed: Halves) -> Result<Self> {
         let open = |name| open_required_map(pins, name);
         Ok(Self {
             lists: Array::try_from(Map::Array(open(map_names::LISTS)?)).context("open LISTS")?,
-            listed: PerCpuArray::try_from(Map::PerCpuArray(open(map_names::LIST_CACHE)?))
+            list_cache: PerCpuArray::try_from(Map::PerCpuArray(open(map_names::LIST_CACHE)?))
                 .context("open LIST_CACHE")?,
             tables: open(map_names::LIST_TABLES)?,
-            filter: open(map_names::LIST_BLOOM)?,
+            bloom: open(map_names::LIST_BLOOM)?,
             seed,
             pins,
         })
     }
 
-    /// Lets lists have so many entries from now on.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be written.
+    /// Sets the number of entries that each list may have.
     pub fn set_capacity(&mut self, capacity: u32) -> Result<()> {
         let mut lists = self.read()?;
         for info in &mut lists.info {
@@ -84,39 +76,31 @@ impl<'a> ListMaps<'a> {
         self.write(&mut lists)
     }
 
-    /// How full a list is.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
+    /// Returns the number of entries and the capacity of a list.
     pub fn size(&self, list: List) -> Result<ListSize> {
         let info = &self.read()?.info[list.index()];
         Ok(ListSize { entries: info.entries(), capacity: info.capacity })
     }
 
-    /// What is known of exactly this prefix.
-    ///
-    /// # Errors
-    ///
-    /// If the map cannot be read.
+    /// Returns the entry of exactly this prefix.
     pub fn entry(&self, list: List, key: &Prefix) -> Result<Option<ListEntry>> {
-        let (pending, Some(table)) = (self.pending(list)?, self.table(list)?) else { return Ok(None) };
+        let (pending, Some(table)) = (self.pending_hits(list)?, self.table(list)?) else { return Ok(None) };
         Ok(table.buckets().find(key).map(|entry| with_hits(key, &entry, &pending)))
     }
 
-    /// Adds entries, or puts them in the place of those that are there, whose hits go on.
+    /// Adds entries, or replaces those of the same prefixes, whose hits are kept.
     ///
     /// # Errors
     ///
-    /// If there is no room, in which case nothing was changed, or a map cannot be written.
+    /// If the list has no room, in which case nothing has changed, or a map cannot be written.
     pub fn add(&mut self, list: List, items: Vec<PrefixEntry>) -> Result<()> {
-        let items = unique(items);
+        let items = sort_unique(items);
         let table = self.table(list)?;
         let mut lists = self.read()?;
         let info = &mut lists.info[list.index()];
         for (key, _) in &items {
             if table.as_ref().and_then(|table| table.buckets().find(key)).is_none() {
-                note(info, key)?;
+                count_entry(info, key)?;
             }
         }
         let need = check_room(info)?;
@@ -125,7 +109,7 @@ impl<'a> ListMaps<'a> {
         self.mapped_bloom(list)?.add(&items, self.seed);
         match table {
             Some(table) if table.buckets().room() >= need && fill(&table, &items) => {}
-            // What was put into it so far does no harm.
+            // The entries that were inserted so far do no harm.
             old => {
                 let mut all = Vec::new();
                 if let Some(old) = &old {
@@ -138,11 +122,7 @@ impl<'a> ListMaps<'a> {
         self.write(&mut lists)
     }
 
-    /// Removes entries, and returns how many of them there were.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be written.
+    /// Removes entries and returns the number of those that existed.
     pub fn remove(&mut self, list: List, keys: &[Prefix]) -> Result<u64> {
         let Some(table) = self.table(list)? else { return Ok(0) };
         let mut lists = self.read()?;
@@ -157,24 +137,25 @@ impl<'a> ListMaps<'a> {
         Ok(removed)
     }
 
-    /// Puts these entries in the place of all there are. Every packet meets either the old list or the new one.
-    /// The hits of prefixes that stay go on.
+    /// Replaces the whole list. Every packet meets either the old list or the new one. Prefixes that are in both keep
+    /// their hits.
     ///
     /// # Errors
     ///
-    /// If there is no room, in which case nothing was changed, or a map cannot be written.
+    /// If the list has no room, in which case nothing has changed, or a map cannot be written.
     pub fn replace(&mut self, list: List, items: Vec<PrefixEntry>) -> Result<()> {
-        let mut items = unique(items);
+        let mut items = sort_unique(items);
         let mut lists = self.read()?;
         let before = lists.info[list.index()];
         let mut fresh = ListInfo { capacity: before.capacity, ..IpLists::EMPTY.info[0] };
-        items.iter().try_for_each(|(key, _)| note(&mut fresh, key))?;
+        items.iter().try_for_each(|(key, _)| count_entry(&mut fresh, key))?;
         let need = check_room(&fresh)?;
         self.carry_hits(list, &mut items)?;
         let table = self.filled(need, &items)?;
-        // Lengths keep their places while both lists may be met; only if they are too many for that, they do not.
+        // While packets may meet either list, the lengths of both are in force and keep their places. If there are too many
+        // lengths for that, only those of the new list are.
         let mut both = before;
-        if items.iter().try_for_each(|(key, _)| note(&mut both, key)).is_err() {
+        if items.iter().try_for_each(|(key, _)| count_entry(&mut both, key)).is_err() {
             both = fresh;
         }
         if !items.is_empty() {
@@ -182,19 +163,19 @@ impl<'a> ListMaps<'a> {
         }
         lists.info[list.index()] = both;
         self.write(&mut lists)?;
-        let mut filter = self.mapped_bloom(list)?;
-        filter.add(&items, self.seed);
+        let mut bloom = self.mapped_bloom(list)?;
+        bloom.add(&items, self.seed);
         self.install(list, &table)?;
         let after = &mut lists.info[list.index()];
         for (lengths, gone) in [(&mut after.v4, &before.v4), (&mut after.v6, &before.v6)] {
             gone.used().for_each(|(length, entries)| lengths.remove(length, entries));
         }
         self.narrow(list, &mut lists)?;
-        filter.set(&items, self.seed);
+        bloom.replace(&items, self.seed);
         Ok(())
     }
 
-    /// Writes what the datapath asks first, after entries are gone.
+    /// Writes LISTS after entries were removed.
     fn narrow(&mut self, list: List, lists: &mut IpLists) -> Result<()> {
         if lists.info[list.index()].entries() == 0 {
             lists.used &= !u64::from(list.bit());
@@ -212,10 +193,10 @@ impl<'a> ListMaps<'a> {
     }
 
     fn mapped_bloom(&self, list: List) -> Result<ListBloom> {
-        ListBloom::map(&self.filter, list).context("map LIST_BLOOM into memory")
+        ListBloom::map(&self.bloom, list).context("map LIST_BLOOM into memory")
     }
 
-    /// A new table with these entries. One that is too crowded for them all is made again, twice as large.
+    /// Creates a table with these entries. If they do not fit, creates another one of twice the size.
     fn filled(&self, need: u64, items: &[PrefixEntry]) -> Result<ListTable> {
         let mut room = need;
         loop {
@@ -227,13 +208,13 @@ impl<'a> ListMaps<'a> {
         }
     }
 
-    /// The table that the datapath uses for a list, if it has one.
+    /// Returns the table that the program uses for a list, if there is one.
     fn table(&self, list: List) -> Result<Option<ListTable>> {
         let id: Option<u32> =
             bpf_syscall::lookup(self.tables.fd(), &(list as u32)).context("read LIST_TABLES")?;
         let Some(id) = id else { return Ok(None) };
-        // By its pin, because to open a map by its id takes more privilege than the controller keeps. One that
-        // was swapped in by a process that was killed before it could rename the pin still has the other name.
+        // The table is opened by its pin, because opening a map by its id needs a privilege that the controller drops. If
+        // a process was killed between installing a table and renaming its pin, the pin still has the temporary name.
         for name in [pin_name(list).to_owned(), format!("{}_new", pin_name(list))] {
             if let Some(map) = open_map(self.pins, &name)?
                 && map.info().context("ask about a list's table")?.id() == id
@@ -245,21 +226,22 @@ impl<'a> ListMaps<'a> {
         ListTable::map(map, self.seed).map(Some)
     }
 
-    /// Lets the datapath use a table from now on.
+    /// Makes the program use a table.
     fn install(&self, list: List, table: &ListTable) -> Result<()> {
         replace_pin(&pin_path(self.pins, pin_name(list)), |path| {
             table.pin(path)?;
-            // Between the two names of the pin, so that one of them is always that of the table in use.
-            let descriptor = table.data().fd().as_fd().as_raw_fd();
+            // The table is installed after it is pinned under the temporary name and before it gets its final name, so that
+            // the table in use always has one of the two names.
+            let descriptor = table.map_data().fd().as_fd().as_raw_fd();
             bpf_syscall::update(self.tables.fd(), &(list as u32), &descriptor).context("write LIST_TABLES")
         })
     }
 
-    /// Packets that entries of a list decided about in the last tick or so, and that their hits do not count yet.
-    fn pending(&self, list: List) -> Result<PendingHits> {
+    /// Returns the hits of about the last tick that are in the CPUs' caches and not yet in the entries of a list.
+    fn pending_hits(&self, list: List) -> Result<PendingHits> {
         let mut pending = PendingHits::new();
-        let cpus = self.listed.get(&0, 0).context("read LIST_CACHE")?;
-        for slot in cpus.iter().flat_map(|listed| &listed.slots) {
+        let cpus = self.list_cache.get(&0, 0).context("read LIST_CACHE")?;
+        for slot in cpus.iter().flat_map(|cache| &cache.slots) {
             if slot.pending > 0 && slot.list == list as u64 {
                 *pending.entry(slot.key).or_default() += slot.pending;
             }
@@ -267,9 +249,9 @@ impl<'a> ListMaps<'a> {
         Ok(pending)
     }
 
-    /// Lets prefixes that are listed already go on counting their hits.
+    /// Copies the hits of prefixes that are in the list already.
     fn carry_hits(&self, list: List, items: &mut [PrefixEntry]) -> Result<()> {
-        self.for_each_written(list, |key, entry| {
+        self.for_each_in_table(list, |key, entry| {
             if entry.hits > 0
                 && let Ok(place) = items.binary_search_by_key(key, |(key, _)| *key)
             {
@@ -279,14 +261,14 @@ impl<'a> ListMaps<'a> {
     }
 }
 
-/// Packets by the entry that decided about them.
+/// Packets decided by each entry.
 type PendingHits = std::collections::HashMap<Prefix, u64>;
 
 fn with_hits(key: &Prefix, entry: &ListEntry, pending: &PendingHits) -> ListEntry {
     ListEntry { hits: entry.hits + pending.get(key).copied().unwrap_or(0), ..*entry }
 }
 
-/// Name of the pin of a list's table.
+/// Returns the name of the pin of a list's table.
 fn pin_name(list: List) -> &'static str {
     match list {
         List::Allow => map_names::ALLOW,
@@ -294,8 +276,8 @@ fn pin_name(list: List) -> &'static str {
     }
 }
 
-/// Sorted, and of several entries of one prefix only the last.
-fn unique(mut items: Vec<PrefixEntry>) -> Vec<PrefixEntry> {
+/// Sorts entries, and keeps only the last one of several with the same prefix.
+fn sort_unique(mut items: Vec<PrefixEntry>) -> Vec<PrefixEntry> {
     items.sort_by_key(|(key, _)| *key);
     items.dedup_by(|later, earlier| {
         let same = later.0 == earlier.0;
@@ -307,8 +289,8 @@ fn unique(mut items: Vec<PrefixEntry>) -> Vec<PrefixEntry> {
     items
 }
 
-/// Takes note of one more entry.
-fn note(info: &mut ListInfo, key: &Prefix) -> Result<()> {
+/// Counts an entry among those of its prefix length.
+fn count_entry(info: &mut ListInfo, key: &Prefix) -> Result<()> {
     if !info.lengths_mut(key).add(key.length as u8, 1) {
         bail!(
             "the list would have IPv6 prefixes of more than {LENGTHS_MAX} different lengths: \
@@ -318,7 +300,7 @@ fn note(info: &mut ListInfo, key: &Prefix) -> Result<()> {
     Ok(())
 }
 
-/// How many entries there would be, if that is no more than there may be.
+/// Returns the number of entries, if it does not exceed the capacity.
 fn check_room(info: &ListInfo) -> Result<u64> {
     let (need, capacity) = (info.entries(), info.capacity);
     if need > capacity {
@@ -330,7 +312,7 @@ fn check_room(info: &ListInfo) -> Result<u64> {
     Ok(need)
 }
 
-/// Puts entries into a table, the later ones in the place of the earlier. `false` if not all have a place there.
+/// Inserts entries into a table. Returns `false` if not all of them fit.
 fn fill(table: &ListTable, items: &[PrefixEntry]) -> bool {
     items.iter().all(|(key, entry)| table.buckets().insert(key, entry))
 }

@@ -2,5 +2,5 @@
 
 use synguard_common::ip_list::{ListEntry, Prefix};
 
-/// A prefix, and what is known of it.
+/// A prefix and its entry.
 pub type PrefixEntry = (Prefix, ListEntry);

@@ -1,4 +1,4 @@
-//! The table of one of the operator's lists as a map: made, opened, and in this process's memory.
+//! The table of a list: a map that is created or opened, and mapped into this process's memory.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::{
     mapped_array::{MappedArray, SharedElement},
 };
 
-// SAFETY: it consists of atomic integers, and is aligned to a cache line.
+// SAFETY: the type consists of atomic integers and is aligned to a cache line.
 unsafe impl SharedElement for SharedBucket {}
 
 /// A map of buckets, mapped into memory.
@@ -24,11 +24,7 @@ pub(super) struct ListTable {
 }
 
 impl ListTable {
-    /// A new one, empty, for so many entries and some more.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel has no memory for it.
+    /// Creates an empty table for this many entries and an eighth more.
     pub(super) fn create(entries: u64, seed: Halves) -> Result<Self> {
         let count = Buckets::count_for(entries + entries / 8);
         let make =
@@ -38,32 +34,24 @@ impl ListTable {
         Ok(table)
     }
 
-    /// Maps one that exists into memory.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel does not map it.
+    /// Maps an existing table into memory.
     pub(super) fn map(map: MapData, seed: Halves) -> Result<Self> {
         let count = map.info().context("ask about a list's table")?.max_entries() as usize;
         let buckets = MappedArray::map(map.fd(), count).context("map a list's table into memory")?;
         Ok(Self { map, buckets, seed })
     }
 
-    /// Its entries.
+    /// Returns the buckets, which contain the entries.
     pub(super) fn buckets(&self) -> Buckets<'_> {
         Buckets::new(self.buckets.as_slice(), self.seed)
     }
 
-    /// Its descriptor, for the map of maps.
-    pub(super) const fn data(&self) -> &MapData {
+    /// Returns the map, whose descriptor goes into the map of maps.
+    pub(super) const fn map_data(&self) -> &MapData {
         &self.map
     }
 
-    /// Pins it.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be pinned there.
+    /// Pins the map.
     pub(super) fn pin(&self, path: &Path) -> Result<()> {
         Ok(self.map.pin(path)?)
     }
