@@ -1,5 +1,5 @@
-//! The events on disk: one JSON object a line, in the state directory, in two files of a bounded size. A line that
-//! is damaged – a full disk, a cut power line – is skipped and counted, and the rest is read.
+//! The event log on disk: one JSON object a line, in the state directory, in two files of a bounded size. A damaged line,
+//! left by a full disk or a power failure, is skipped and counted, and the rest is read.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -12,11 +12,12 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use synguard_kernel::clock;
 use synguard_model::event::Event;
 
 const CURRENT: &str = "events.jsonl";
 const FORMER: &str = "events.old.jsonl";
-/// Bytes of one of the two files.
+/// Maximum size of each of the two files, in bytes.
 const SIZE_MAX: u64 = 1024 * 1024;
 
 #[derive(Serialize)]
@@ -27,29 +28,37 @@ struct Line<'a> {
     message: String,
 }
 
-/// Writes events down. What cannot be written is said once, and costs nothing else.
+/// A writer of the event log. The first error of a series is logged; errors have no other effect.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct EventLog {
     folder: PathBuf,
     file: Option<File>,
     size: u64,
     size_max: u64,
-    has_complained: bool,
+    is_error_logged: bool,
 }
 
-impl Writer {
-    /// A writer for the events in the folder `state`, which is made when there is something to write.
+impl EventLog {
+    /// Creates the writer of the log in the folder `state`, which is created with the first event.
     pub(crate) fn new(state: &Path) -> Self {
-        Self { folder: state.to_owned(), file: None, size: 0, size_max: SIZE_MAX, has_complained: false }
+        Self { folder: state.to_owned(), file: None, size: 0, size_max: SIZE_MAX, is_error_logged: false }
     }
 
-    /// Writes down an event that happened at `unix_ms`, in milliseconds since 1970.
-    pub(crate) fn write(&mut self, event: &Event, unix_ms: u64) {
+    /// Reports events: logs each on standard error and appends it to the event log.
+    pub(crate) fn report(&mut self, events: &[Event]) {
+        for event in events {
+            log::log!(event.level(), "{event}");
+            self.write(event, clock::unix_ms());
+        }
+    }
+
+    /// Appends an event that happened at `unix_ms`, in milliseconds since 1970.
+    fn write(&mut self, event: &Event, unix_ms: u64) {
         match self.try_write(event, unix_ms) {
-            Ok(()) => self.has_complained = false,
-            Err(error) if !self.has_complained => {
-                self.has_complained = true;
-                log::warn!("events are not written down, everything else goes on: {error:#}");
+            Ok(()) => self.is_error_logged = false,
+            Err(error) if !self.is_error_logged => {
+                self.is_error_logged = true;
+                log::warn!("events cannot be written to the event log, everything else continues: {error:#}");
             }
             Err(_) => {}
         }
@@ -81,14 +90,14 @@ impl Writer {
     }
 }
 
-/// An event as it is written down, without the line's end.
+/// Formats an event as a line of the log, without the newline.
 pub(crate) fn line(event: &Event, unix_ms: u64) -> Result<String> {
     let time = Timestamp::from_millisecond(i64::try_from(unix_ms)?)?;
     let line = Line { time: format!("{time:.3}"), event, message: event.to_string() };
     Ok(serde_json::to_string(&line)?)
 }
 
-/// Opens the file for appending. The next line begins on a new one even if the last was cut off.
+/// Opens the file for appending. Ends an incomplete last line, so that the next event begins a new one.
 fn open(folder: &Path, path: &Path) -> io::Result<(File, u64)> {
     fs::create_dir_all(folder)?;
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
@@ -104,60 +113,56 @@ fn open(folder: &Path, path: &Path) -> io::Result<(File, u64)> {
     Ok((file, size))
 }
 
-/// The events that were read.
+/// Events read from the log.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
-    /// Each as it was written down, the oldest first.
+pub(crate) struct EventBatch {
+    /// The events as JSON, the oldest first.
     pub events: Vec<Value>,
-    /// Lines that were none.
+    /// The number of damaged lines.
     pub damaged: u64,
 }
 
-/// Reads events as they come. The first read gives those there are.
+/// A reader that follows the event log. The first read returns all events of the log.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct EventLogReader {
     folder: PathBuf,
     file: Option<File>,
-    /// The beginning of a line whose end has not been written yet.
+    /// The beginning of an incomplete last line.
     rest: Vec<u8>,
     is_first: bool,
 }
 
-impl Reader {
-    /// A reader of the events in the folder `state`.
+impl EventLogReader {
+    /// Creates a reader of the log in the folder `state`.
     pub(crate) fn new(state: &Path) -> Self {
         Self { folder: state.to_owned(), file: None, rest: Vec::new(), is_first: true }
     }
 
-    /// Whether any were ever written down.
+    /// Reports whether there is a log.
     pub(crate) fn exists(&self) -> bool {
         [CURRENT, FORMER].iter().any(|name| self.folder.join(name).exists())
     }
 
-    /// Those that were written since the last read.
-    ///
-    /// # Errors
-    ///
-    /// If a file is there and cannot be read.
-    pub(crate) fn read(&mut self) -> Result<Events> {
-        let mut found = Events::default();
+    /// Reads the events that were written since the last call. A missing file is no error.
+    pub(crate) fn read_new(&mut self) -> Result<EventBatch> {
+        let mut batch = EventBatch::default();
         if self.is_first {
             self.is_first = false;
             if let Some(former) = self.open(FORMER)? {
-                self.drain(former, &mut found)?;
+                self.drain(former, &mut batch)?;
             }
         }
         if let Some(file) = self.file.take() {
-            let file = self.drain(file, &mut found)?;
+            let file = self.drain(file, &mut batch)?;
             if self.is_current(&file) {
                 self.file = Some(file);
-                return Ok(found);
+                return Ok(batch);
             }
         }
         if let Some(file) = self.open(CURRENT)? {
-            self.file = Some(self.drain(file, &mut found)?);
+            self.file = Some(self.drain(file, &mut batch)?);
         }
-        Ok(found)
+        Ok(batch)
     }
 
     fn open(&self, name: &str) -> Result<Option<File>> {
@@ -169,30 +174,30 @@ impl Reader {
         }
     }
 
-    /// Whether it is still the file that is written to.
+    /// Reports whether events are still appended to this file.
     fn is_current(&self, file: &File) -> bool {
         let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let current = fs::metadata(self.folder.join(CURRENT)).map(inode).ok();
         current.is_some() && current == file.metadata().map(inode).ok()
     }
 
-    /// Reads to the end of a file.
-    fn drain(&mut self, mut file: File, found: &mut Events) -> Result<File> {
+    /// Reads a file to its end.
+    fn drain(&mut self, mut file: File, batch: &mut EventBatch) -> Result<File> {
         let mut bytes = std::mem::take(&mut self.rest);
         file.read_to_end(&mut bytes).with_context(|| format!("read {}", self.folder.display()))?;
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         self.rest = bytes.split_off(whole);
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match parse(line) {
-                Some(event) => found.events.push(event),
-                None => found.damaged += 1,
+                Some(event) => batch.events.push(event),
+                None => batch.damaged += 1,
             }
         }
         Ok(file)
     }
 }
 
-/// A line if it is an event.
+/// Parses a line; `None` if it is not an event.
 fn parse(line: &[u8]) -> Option<Value> {
     let event: Value = serde_json::from_slice(line).ok()?;
     let is_event =

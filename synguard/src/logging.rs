@@ -1,5 +1,5 @@
-//! The log: on standard error, with times and colours for people, or with the priorities that journald understands.
-//! While a screen is open there it is kept, and said when that is closed.
+//! The log on standard error: with times and colours for people, or with the priorities that journald understands. While a
+//! full-screen view is open there, lines are buffered and written when it closes.
 
 use std::{
     io::{self, Write as _},
@@ -10,17 +10,17 @@ use std::{
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// Lines that are kept at most; the latest are those that matter.
-const KEPT_MAX: usize = 100;
+/// Maximum number of buffered lines; the latest ones are kept.
+const BUFFERED_MAX: usize = 100;
 
-/// Lines kept back; `None` while nothing is.
-static KEPT: Mutex<Option<Vec<(Level, String)>>> = Mutex::new(None);
+/// The buffered lines; `None` while lines are written at once.
+static BUFFER: Mutex<Option<Vec<(Level, String)>>> = Mutex::new(None);
 
-fn kept() -> MutexGuard<'static, Option<Vec<(Level, String)>>> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+fn buffer() -> MutexGuard<'static, Option<Vec<(Level, String)>>> {
+    BUFFER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Begins to log: what is worth knowing, and with each `-v` more of what is done.
+/// Starts the logger: level info, and with each `-v` one level more.
 pub fn start(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::Info,
@@ -30,29 +30,29 @@ pub fn start(verbose: u8) {
     let mut builder = env_logger::Builder::new();
     builder.filter(Some("synguard"), level).filter(Some("aya"), LevelFilter::Error).format_target(false);
     let journal = std::env::var("JOURNAL_STREAM").ok();
-    if journal.as_deref().and_then(stream).is_some_and(|stream| Some(stream) == standard_error()) {
+    if journal.as_deref().and_then(parse_stream).is_some_and(|stream| Some(stream) == standard_error()) {
         builder.format(|out, record| writeln!(out, "<{}>{}", priority(record.level()), record.args()));
     }
     let logger = builder.build();
     let max = logger.filter();
-    // Somebody else's logger, if there is one, stays.
-    if log::set_boxed_logger(Box::new(Patient(logger))).is_ok() {
+    // A logger that was set before stays.
+    if log::set_boxed_logger(Box::new(BufferedLogger(logger))).is_ok() {
         log::set_max_level(max);
     }
 }
 
-/// A logger that can wait.
-struct Patient(Logger);
+/// A logger that can buffer lines.
+struct BufferedLogger(Logger);
 
-impl Log for Patient {
+impl Log for BufferedLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         self.0.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        match &mut *kept() {
+        match &mut *buffer() {
             Some(lines) if self.0.matches(record) => {
-                if lines.len() >= KEPT_MAX {
+                if lines.len() >= BUFFERED_MAX {
                     lines.remove(0);
                 }
                 lines.push((record.level(), record.args().to_string()));
@@ -67,29 +67,29 @@ impl Log for Patient {
     }
 }
 
-/// Keeps lines back until it is dropped.
+/// A pause of the log: lines are buffered until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Silence(());
+pub(crate) struct PauseLogging(());
 
-impl Silence {
-    /// From now on.
+impl PauseLogging {
+    /// Begins to buffer lines.
     pub(crate) fn begin() -> Self {
-        kept().get_or_insert_default();
+        buffer().get_or_insert_default();
         Self(())
     }
 }
 
-impl Drop for Silence {
+impl Drop for PauseLogging {
     fn drop(&mut self) {
-        let lines = mem::take(&mut *kept());
+        let lines = mem::take(&mut *buffer());
         for (level, line) in lines.into_iter().flatten() {
             log::log!(level, "{line}");
         }
     }
 }
 
-/// Device and inode of the journal's stream, as systemd passes them. Pure.
-fn stream(variable: &str) -> Option<(u64, u64)> {
+/// Parses device and inode of the journal's stream, as systemd passes them in `JOURNAL_STREAM`. Pure.
+fn parse_stream(variable: &str) -> Option<(u64, u64)> {
     let (device, inode) = variable.split_once(':')?;
     Some((device.parse().ok()?, inode.parse().ok()?))
 }
@@ -99,7 +99,7 @@ fn standard_error() -> Option<(u64, u64)> {
     rustix::fs::fstat(io::stderr()).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
-/// The priority of a level, as in `sd-daemon(3)`.
+/// Returns the priority of a level, as in `sd-daemon(3)`.
 const fn priority(level: Level) -> u8 {
     match level {
         Level::Error => 3,
@@ -114,10 +114,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_are_two_numbers() {
-        assert_eq!(stream("8:1234"), Some((8, 1234)));
+    fn stream_is_two_numbers() {
+        assert_eq!(parse_stream("8:1234"), Some((8, 1234)));
         for other in ["", "8", "8:", ":1", "8:x", "-1:2", "8:1:2"] {
-            assert_eq!(stream(other), None, "{other}");
+            assert_eq!(parse_stream(other), None, "{other}");
         }
     }
 }

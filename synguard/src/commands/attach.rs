@@ -52,7 +52,7 @@ async fn attach(
     let signals = Signals::catch()?;
     // Held for a moment even where no controller is to stay: nobody else may become one meanwhile.
     let controller = Lock::controller(instance)?;
-    controller::settle(instance);
+    controller::restore_after_crash(instance);
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
     let change = Lock::change(instance)?;
     let restored = |list| restore(instance, list, options.max_list);

@@ -11,7 +11,7 @@ use synguard_kernel::{
 };
 use synguard_model::error::{ExitKind, failure};
 
-use crate::controller::{self, status_file::View};
+use crate::controller::{self, status_file::ControllerStatus};
 
 /// How long the controller may take to notice and end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     preflight::check_privileges()?;
     if !synguard_datapath::is_pinned(&instance.pins) {
-        return if sysctl::is_journalled(&instance.run) {
-            settle(instance)
+        return if sysctl::has_saved_value(&instance.run) {
+            restore_after_kill(instance)
         } else {
             Err(instance.not_attached())
         };
@@ -58,18 +58,18 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         thread::sleep(Duration::from_millis(20));
     }
     // It has put back what it changed; one that was killed has not.
-    controller::settle(instance);
-    View::remove(&instance.run);
+    controller::restore_after_crash(instance);
+    ControllerStatus::remove(&instance.run);
     lock::remove_dead_controllers_file(instance);
     change.remove_file();
     Ok(())
 }
 
 /// What is left to do when the filter is gone, but its controller was killed before it put everything back.
-fn settle(instance: &Instance) -> Result<()> {
+fn restore_after_kill(instance: &Instance) -> Result<()> {
     let controller = Lock::controller(instance)?;
-    controller::settle(instance);
-    View::remove(&instance.run);
+    controller::restore_after_crash(instance);
+    ControllerStatus::remove(&instance.run);
     controller.remove_file();
     Ok(())
 }

@@ -8,7 +8,7 @@ use synguard_kernel::instance::Instance;
 use synguard_model::error;
 
 use super::output::{emit, is_read};
-use crate::event_log::{Events, Reader};
+use crate::event_log::{EventBatch, EventLogReader};
 
 /// How often it is looked for more.
 const POLL: Duration = Duration::from_millis(200);
@@ -19,11 +19,11 @@ const POLL: Duration = Duration::from_millis(200);
 ///
 /// Not attached, and never was; or the events cannot be read.
 pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()> {
-    let mut reader = Reader::new(&instance.state);
+    let mut reader = EventLogReader::new(&instance.state);
     if !reader.exists() && !synguard_datapath::is_pinned(&instance.pins) {
         return Err(instance.not_attached());
     }
-    let Events { events, damaged } = reader.read()?;
+    let EventBatch { events, damaged } = reader.read_new()?;
     if damaged > 0 {
         log::warn!("{damaged} damaged lines were skipped in {}", instance.state.display());
     }
@@ -43,7 +43,7 @@ pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()
             return Ok(());
         }
         thread::sleep(POLL);
-        events = reader.read()?.events;
+        events = reader.read_new()?.events;
     }
 }
 

@@ -8,7 +8,7 @@ use synguard_kernel::{instance::Instance, lock};
 use synguard_model::error::{ExitKind, failure};
 
 use super::{filter::open, output::emit};
-use crate::event_log::Reader;
+use crate::event_log::EventLogReader;
 
 /// How often it is looked for the answer.
 const POLL: Duration = Duration::from_millis(50);
@@ -26,13 +26,13 @@ pub(super) fn run(instance: &Instance) -> Result<()> {
     let Some(pid) = pid else {
         bail!("no controller is running to read its file again: change settings with `synguard set`");
     };
-    let mut events = Reader::new(&instance.state);
+    let mut events = EventLogReader::new(&instance.state);
     // What was told before is not the answer.
-    events.read()?;
+    events.read_new()?;
     // The holder of the controller's lock handles this signal.
     kill_process(pid, Signal::HUP).with_context(|| format!("signal the controller (pid {pid})"))?;
     for _ in 0..LOOKS {
-        for event in events.read()?.events {
+        for event in events.read_new()?.events {
             match event["event"].as_str() {
                 Some("reloaded") => return emit("settings reloaded\n"),
                 Some("not_reloaded") => {

@@ -5,8 +5,8 @@ use std::{fmt::Write as _, net::IpAddr};
 use anyhow::Result;
 use serde_json::{Value, json};
 use synguard_common::reason::{Reason, Verdict};
-use synguard_kernel::{clock, instance::Instance, sysctl::Setting};
-use synguard_model::source::key_of;
+use synguard_kernel::{clock, instance::Instance, sysctl};
+use synguard_model::{event::Sysctl, source::key_of};
 use synguard_policy::explain::Explanation;
 
 use super::{filter::open, output::emit};
@@ -23,7 +23,7 @@ pub(super) fn run(instance: &Instance, args: &WhyArgs) -> Result<()> {
     let read = datapath.inspect(key_of(address).address)?;
     let (settings, _) = datapath.settings()?;
     let explanation =
-        Explanation::new(&read, &settings, args.port, Setting::Syncookies.read(), clock::now_ns());
+        Explanation::new(&read, &settings, args.port, sysctl::read(Sysctl::Syncookies), clock::now_ns());
     if args.json {
         return emit(format!("{}\n", to_json(address, &explanation)));
     }
@@ -46,7 +46,7 @@ fn to_json(address: IpAddr, explanation: &Explanation) -> Value {
         .iter()
         .map(|rule| {
             let decides = reasons.iter().any(|&reason| Explanation::decider(reason) == rule.name);
-            let value = json!({ "text": rule.text, "decides": decides, "figures": rule.figures });
+            let value = json!({ "text": rule.text, "decides": decides, "figures": rule.values });
             (rule.name.to_owned(), value)
         })
         .collect();
@@ -62,7 +62,7 @@ fn to_json(address: IpAddr, explanation: &Explanation) -> Value {
         "schema": 1,
         "address": address.to_string(),
         "source": explanation.source,
-        "network": explanation.network,
+        "network": explanation.prefix,
         "verdict": verdict(first),
         "reason": first.label(),
         "unanimous": reasons.len() <= 1,
@@ -79,8 +79,8 @@ fn to_text(address: IpAddr, explanation: &Explanation) -> String {
 }
 
 fn write_text(out: &mut String, address: IpAddr, explanation: &Explanation) -> std::fmt::Result {
-    let Explanation { source, network, rules, decisions } = explanation;
-    writeln!(out, "a SYN from {address} now: source {source}, network {network}")?;
+    let Explanation { source, prefix, rules, decisions } = explanation;
+    writeln!(out, "a SYN from {address} now: source {source}, prefix {prefix}")?;
     for (decision, cpus) in decisions {
         let (verdict, label) = (verdict(decision.reason), decision.reason.label());
         if let [_] = decisions.as_slice() {

@@ -1,4 +1,4 @@
-//! What speaks against blocking a source, and blocking it.
+//! Checks the exemptions of block candidates, and blocks sources.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -22,31 +22,32 @@ use synguard_model::{
     source::display,
 };
 
-/// A source to be blocked.
-pub(super) struct Sentence {
+/// A source that the policy decided to block.
+pub(super) struct PendingBlock {
     pub(super) source: SourceKey,
     pub(super) ttl: Duration,
-    /// What to say about it.
+    /// The event to report when the source is blocked.
     pub(super) event: Event,
 }
 
-/// For each suspect, what speaks against blocking it. What cannot be found out speaks against it, too.
+/// Returns the exemption of each candidate, if it has one. If one cannot be checked, the candidate counts as exempt.
 pub(super) fn exemptions(
     instance: &Instance,
-    suspects: &[SourceKey],
+    candidates: &[SourceKey],
     prefix_v6: u8,
 ) -> BTreeMap<SourceKey, Option<Exemption>> {
     let protected = protected::current();
-    for unread in &protected.warnings {
-        log::warn!("nobody is blocked automatically: {unread}");
+    for warning in &protected.warnings {
+        log::warn!("no source is blocked automatically: {warning}");
     }
-    // Sessions of SSH on other ports than 22 are in this: whoever is connected is not blocked.
-    let peers =
-        tcp::connected_peers().inspect_err(|error| log::warn!("cannot list connections: {error:#}")).ok();
-    let allowed = allowed(instance, suspects, prefix_v6)
-        .inspect_err(|error| log::warn!("whether sources are allowed is unknown: {error:#}"))
+    // Connected peers are exempt, which includes SSH sessions on other ports than 22.
+    let peers = tcp::connected_peers()
+        .inspect_err(|error| log::warn!("connections cannot be listed: {error:#}"))
         .ok();
-    let of = |source: &SourceKey| {
+    let allowed = allowed(instance, candidates, prefix_v6)
+        .inspect_err(|error| log::warn!("the allowlist cannot be read: {error:#}"))
+        .ok();
+    let exemption = |source: &SourceKey| {
         let key = list_key(*source, prefix_v6);
         if allowed.as_ref().is_none_or(|allowed| allowed.contains(source)) {
             Some(Exemption::Allowed)
@@ -60,16 +61,16 @@ pub(super) fn exemptions(
             None
         }
     };
-    suspects.iter().map(|source| (*source, of(source))).collect()
+    candidates.iter().map(|source| (*source, exemption(source))).collect()
 }
 
-/// Those of the suspects that an entry of the allowlist covers.
-fn allowed(instance: &Instance, suspects: &[SourceKey], prefix_v6: u8) -> Result<HashSet<SourceKey>> {
+/// Returns the candidates that an entry of the allowlist covers.
+fn allowed(instance: &Instance, candidates: &[SourceKey], prefix_v6: u8) -> Result<HashSet<SourceKey>> {
     let datapath = Datapath::open(&instance.pins)?.context("the filter is gone")?;
     let lists = datapath.lists()?;
     let now_ns = clock::now_ns();
     let mut allowed = HashSet::new();
-    for source in suspects {
+    for source in candidates {
         for target in Target::from_key(&list_key(*source, prefix_v6)).covering() {
             if lists.entry(List::Allow, &target.key())?.is_some_and(|entry| entry.is_effective(now_ns)) {
                 allowed.insert(*source);
@@ -80,70 +81,79 @@ fn allowed(instance: &Instance, suspects: &[SourceKey], prefix_v6: u8) -> Result
     Ok(allowed)
 }
 
-/// Blocks the SYNs of sources for a while, unless the operator has an entry of his own there. Returns what to say.
+/// Blocks the SYNs of sources, except where the operator has an entry of their own. Returns the events to report.
 ///
-/// They are in the list's files as well: the next controller, and the next boot, goes on with them.
-pub(super) fn block(instance: &Instance, sentences: Vec<Sentence>, prefix_v6: u8) -> Vec<Event> {
+/// The blocks are written to the list's files as well, so they survive the controller and a reboot.
+pub(super) fn block(instance: &Instance, blocks: &[PendingBlock], prefix_v6: u8) -> Vec<Event> {
     let mut events = Vec::new();
-    let mut put = || -> Result<Vec<Event>> {
-        let mut lists = ListTransaction::open_as_controller(instance)?;
-        let now = clock::now();
-        let (mut entries, mut blocked) = (Vec::new(), Vec::new());
-        for Sentence { source, ttl, event } in &sentences {
-            let target = Target::from_key(&list_key(*source, prefix_v6));
-            if let Some(entry) = lists.entry(List::Block, target, now)?.filter(|e| e.origin != Origin::Auto) {
-                let why = format!("the blocklist has it already, by {}", entry.origin.name());
-                events.push(Event::NotBlocked { source: target.to_string(), why });
-                continue;
-            }
-            entries.push(Entry {
-                target,
-                scope: Scope::Syn,
-                origin: Origin::Auto,
-                reason: reason(event),
-                created_ms: now.wall_ms,
-                expires_ms: Some(now.expiry_after(*ttl)),
-            });
-            blocked.push(event.clone());
-        }
-        if !entries.is_empty() {
-            lists.add(List::Block, entries, now)?;
-        }
-        Ok(blocked)
-    };
-    let put = put();
-    events.extend(put.unwrap_or_else(|error| vec![failed(&sentences, prefix_v6, &error)]));
+    let blocked = add_entries(instance, blocks, prefix_v6, &mut events);
+    events.extend(blocked.unwrap_or_else(|error| vec![failure(blocks, prefix_v6, &error)]));
     events
 }
 
-/// Why an entry is there.
+/// Adds the entries to the blocklist. Returns the events of the blocked sources; those of the others go to `refused`, even if
+/// the blocklist cannot be changed after that.
+fn add_entries(
+    instance: &Instance,
+    blocks: &[PendingBlock],
+    prefix_v6: u8,
+    refused: &mut Vec<Event>,
+) -> Result<Vec<Event>> {
+    let mut transaction = ListTransaction::open_as_controller(instance)?;
+    let now = clock::now();
+    let (mut entries, mut blocked) = (Vec::new(), Vec::new());
+    for PendingBlock { source, ttl, event } in blocks {
+        let target = Target::from_key(&list_key(*source, prefix_v6));
+        let existing = transaction.entry(List::Block, target, now)?;
+        if let Some(entry) = existing.filter(|entry| entry.origin != Origin::Auto) {
+            let why = format!("the blocklist has it already, by {}", entry.origin.name());
+            refused.push(Event::NotBlocked { source: target.to_string(), why });
+            continue;
+        }
+        entries.push(Entry {
+            target,
+            scope: Scope::Syn,
+            origin: Origin::Auto,
+            reason: reason(event),
+            created_ms: now.wall_ms,
+            expires_ms: Some(now.expiry_after(*ttl)),
+        });
+        blocked.push(event.clone());
+    }
+    if !entries.is_empty() {
+        transaction.add(List::Block, entries, now)?;
+    }
+    Ok(blocked)
+}
+
+/// Returns the reason to store in the entry.
 fn reason(event: &Event) -> Option<EntryReason> {
     let Event::Blocked { strikes, rate, limit, .. } = event else { return None };
     EntryReason::new(&format!("over its limit {strikes} times, {rate} SYN/s where {limit} are allowed")).ok()
 }
 
-/// What to say where none could be blocked: one line, however many there are.
-fn failed(sentences: &[Sentence], prefix_v6: u8, error: &anyhow::Error) -> Event {
-    let name = |sentence: &Sentence| display(&sentence.source, prefix_v6);
-    let source = match sentences {
-        [one, more @ ..] if !more.is_empty() => format!("{} and {} more", name(one), more.len()),
+/// Returns the event that no source could be blocked: one line, however many there are.
+fn failure(blocks: &[PendingBlock], prefix_v6: u8, error: &anyhow::Error) -> Event {
+    let name = |block: &PendingBlock| display(&block.source, prefix_v6);
+    let source = match blocks {
+        [first, more @ ..] if !more.is_empty() => format!("{} and {} more", name(first), more.len()),
         few => few.iter().map(name).collect(),
     };
     Event::NotBlocked { source, why: synguard_model::error::one_line(&format!("{error:#}")) }
 }
 
-/// The prefix that a source is.
+/// Returns the prefix that a source stands for.
 fn list_key(source: SourceKey, prefix_v6: u8) -> Prefix {
     let is_v4 = addr::is_v4_mapped(source.address);
     Prefix::new(source.address, if is_v4 { 128 } else { prefix_v6.into() })
 }
 
 fn is_connected(peers: &HashSet<Ipv6Addr>, key: &Prefix) -> bool {
-    let within = |peer: &Ipv6Addr| Prefix::new(addr::from_bytes(peer.octets()), key.length as u32) == *key;
-    // Most are single addresses.
+    let is_within = |peer: &Ipv6Addr| Prefix::new(addr::from_bytes(peer.octets()), key.length as u32) == *key;
+    // Most sources are single addresses.
     match key.length {
         128 => peers.contains(&Ipv6Addr::from(to_bytes(key.address))),
-        _ => peers.iter().any(within),
+        _ => peers.iter().any(is_within),
     }
 }
 
@@ -157,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_from_anywhere_in_the_source_counts() {
+    fn connection_from_anywhere_in_the_source_counts() {
         let peers: HashSet<Ipv6Addr> = ["::ffff:192.0.2.1", "2001:db8:1::5"]
             .iter()
             .map(|text| text.parse().expect("an address"))
@@ -170,17 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_one_line() {
-        let sentence = |text| Sentence {
+    fn failure_is_one_line() {
+        let block = |text| PendingBlock {
             source: source(text),
             ttl: Duration::from_secs(30),
             event: Event::Confirmed {},
         };
         let error = anyhow::anyhow!("no\nroom");
-        let of = |sentences: &[Sentence]| failed(sentences, 64, &error).to_string();
-        assert_eq!(of(&[sentence("::ffff:192.0.2.1")]), r"192.0.2.1 could not be blocked: no\nroom");
+        let message = |blocks: &[PendingBlock]| failure(blocks, 64, &error).to_string();
+        assert_eq!(message(&[block("::ffff:192.0.2.1")]), r"192.0.2.1 could not be blocked: no\nroom");
         assert_eq!(
-            of(&[sentence("::ffff:192.0.2.1"), sentence("2001:db8::"), sentence("2001:db8:1::")]),
+            message(&[block("::ffff:192.0.2.1"), block("2001:db8::"), block("2001:db8:1::")]),
             r"192.0.2.1 and 2 more could not be blocked: no\nroom"
         );
     }

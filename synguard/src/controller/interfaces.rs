@@ -1,4 +1,4 @@
-//! Interfaces that go, come back – as a bond or a VLAN does when it is reconfigured – or are renamed.
+//! Follows interfaces that disappear, return (as a bond or a VLAN does when it is reconfigured), or are renamed.
 
 use anyhow::Result;
 use synguard_datapath::Attached;
@@ -10,30 +10,30 @@ use super::Options;
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
     missing: Vec<String>,
-    /// Those that are back but cannot be attached to, which is said once.
+    /// Interfaces that returned but to which the filter could not be attached. Each is reported once.
     refused: Vec<String>,
-    is_due: bool,
+    is_check_due: bool,
 }
 
 impl Interfaces {
-    /// Something was heard of an interface.
-    pub(super) fn look_soon(&mut self) {
-        self.is_due = true;
+    /// Schedules a check for the next tick.
+    pub(super) const fn schedule_check(&mut self) {
+        self.is_check_due = true;
     }
 
-    pub(super) fn are_to_be_checked(&self) -> bool {
-        self.is_due
+    pub(super) const fn is_check_due(&self) -> bool {
+        self.is_check_due
     }
 
-    /// Attaches again to those that have come back, and follows those that were renamed.
+    /// Attaches the filter again to interfaces that returned, and follows those that were renamed.
     pub(super) fn check(&mut self, options: &Options<'_>) -> Result<Vec<Event>> {
-        self.is_due = false;
+        self.is_check_due = false;
         let mut events = Vec::new();
         for link in synguard_datapath::attached(&options.instance.pins)? {
             if link.ifindex == 0 {
                 self.check_missing(link.name, options, &mut events);
             } else if link.place.is_some() {
-                events.extend(follow(link, options));
+                events.extend(follow_rename(link, options));
             }
         }
         Ok(events)
@@ -67,8 +67,8 @@ impl Interfaces {
     }
 }
 
-/// Lets the pin of an interface follow its name, so that the filter is found under the one it has.
-fn follow(link: Attached, options: &Options<'_>) -> Option<Event> {
+/// Renames the pin of a renamed interface, so that the filter is found under the interface's present name.
+fn follow_rename(link: Attached, options: &Options<'_>) -> Option<Event> {
     let now = netlink::interface_by_index(link.ifindex).ok()??.name;
     if now == link.name {
         return None;
@@ -80,7 +80,7 @@ fn follow(link: Attached, options: &Options<'_>) -> Option<Event> {
     match rename() {
         Ok(()) => Some(Event::InterfaceRenamed { interface: link.name, now }),
         Err(error) => {
-            log::warn!("{} is called {now} now, but its pin cannot follow: {error:#}", link.name);
+            log::warn!("{} is called {now} now, but its pin cannot be renamed: {error:#}", link.name);
             None
         }
     }

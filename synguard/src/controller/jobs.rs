@@ -1,5 +1,5 @@
-//! What may take long – tables of a million sockets, thousands of processes, a list's files: done on threads of
-//! their own, so that the loop goes on looking meanwhile.
+//! Background jobs: work that may take long (tables of a million sockets, thousands of processes, files of lists) runs on
+//! threads of its own, so that ticks continue meanwhile.
 
 use std::{
     collections::BTreeMap,
@@ -12,108 +12,126 @@ use synguard_kernel::{clock, instance::Instance, netlink};
 use synguard_lists::transaction::ListTransaction;
 use synguard_model::event::{Event, Exemption};
 
-use super::block;
+use super::block::{self, PendingBlock};
 
-/// After it was asked who is connected, it is not asked again for so long, and for so many times as long as it took:
-/// who floods with many sources must not keep the machine busy with this.
+/// Pause between two scans of the socket table: at least `PAUSE_MIN`, and `PAUSE_FACTOR` times the duration of the last scan,
+/// so that an attacker with many sources cannot keep the controller scanning.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_FACTOR: u32 = 20;
 
-/// What an errand has brought.
-enum Brought {
-    /// What speaks against blocking suspects, and how long that took.
-    Exemptions(BTreeMap<SourceKey, Option<Exemption>>, Duration),
-    /// What to say.
+/// The exemption of each checked block candidate, if it has one.
+type Exemptions = BTreeMap<SourceKey, Option<Exemption>>;
+
+/// The result of a job.
+enum JobResult {
+    /// The exemptions of block candidates, and the duration of the check.
+    Exemptions(Exemptions, Duration),
+    /// Events to report.
     Events(Vec<Event>),
 }
 
-/// The errands under way. One that is under way when the controller ends is given up, as by a kill.
+/// The running jobs. A job that runs when the controller ends is cut off, as by a kill.
 #[derive(Default)]
-pub(super) struct Errands {
-    running: Vec<JoinHandle<Brought>>,
-    is_asking: bool,
-    asked_again_ns: u64,
+pub(super) struct Jobs {
+    running: Vec<JoinHandle<JobResult>>,
+    is_checking_exemptions: bool,
+    next_check_ns: u64,
+    /// The exemptions that the latest [`Self::collect`] fetched.
+    exemptions: Exemptions,
 }
 
-impl Errands {
-    fn start(&mut self, errand: impl FnOnce() -> Brought + Send + 'static) {
-        match thread::Builder::new().name("errand".to_owned()).spawn(errand) {
+impl Jobs {
+    fn start(&mut self, job: impl FnOnce() -> JobResult + Send + 'static) {
+        match thread::Builder::new().name("job".to_owned()).spawn(job) {
             Ok(handle) => self.running.push(handle),
             Err(error) => log::warn!("no thread can be started: {error}"),
         }
     }
 
-    /// Asks what speaks against blocking the suspects, unless that was asked just now.
-    pub(super) fn ask(&mut self, instance: &Instance, suspects: Vec<SourceKey>, prefix_v6: u8, now_ns: u64) {
-        if suspects.is_empty() || self.is_asking || now_ns < self.asked_again_ns {
+    /// Starts to check the exemptions of block candidates, unless a check is running or ended a moment ago.
+    pub(super) fn start_exemption_check(
+        &mut self,
+        instance: &Instance,
+        candidates: Vec<SourceKey>,
+        prefix_v6: u8,
+        now_ns: u64,
+    ) {
+        if candidates.is_empty() || self.is_checking_exemptions || now_ns < self.next_check_ns {
             return;
         }
         let instance = instance.clone();
-        self.is_asking = true;
+        self.is_checking_exemptions = true;
         self.start(move || {
             let begun_ns = clock::now_ns();
-            let exemptions = block::exemptions(&instance, &suspects, prefix_v6);
-            Brought::Exemptions(exemptions, Duration::from_nanos(clock::now_ns() - begun_ns))
+            let exemptions = block::exemptions(&instance, &candidates, prefix_v6);
+            JobResult::Exemptions(exemptions, Duration::from_nanos(clock::now_ns() - begun_ns))
         });
     }
 
-    /// Blocks sources.
-    pub(super) fn block(&mut self, instance: &Instance, sentences: Vec<block::Sentence>, prefix_v6: u8) {
-        if sentences.is_empty() {
+    /// Starts to block sources.
+    pub(super) fn start_blocking(&mut self, instance: &Instance, blocks: Vec<PendingBlock>, prefix_v6: u8) {
+        if blocks.is_empty() {
             return;
         }
         let instance = instance.clone();
-        self.start(move || Brought::Events(block::block(&instance, sentences, prefix_v6)));
+        self.start(move || JobResult::Events(block::block(&instance, &blocks, prefix_v6)));
     }
 
-    /// Looks for listeners that the kernel's setting does not reach.
-    pub(super) fn look_elsewhere(&mut self) {
+    /// Starts to look for listeners in other network namespaces, which the raised sysctls do not reach.
+    pub(super) fn start_namespace_scan(&mut self) {
         self.start(|| {
             let (namespaces, more) = netlink::listeners_in_other_namespaces();
-            let event = (!namespaces.is_empty()).then_some(Event::ListenersElsewhere { namespaces, more });
-            Brought::Events(event.into_iter().collect())
+            let event =
+                (!namespaces.is_empty()).then_some(Event::ListenersInOtherNamespaces { namespaces, more });
+            JobResult::Events(event.into_iter().collect())
         });
     }
 
-    /// Takes entries out of the lists whose time is over.
-    pub(super) fn sweep(&mut self, instance: &Instance) {
+    /// Starts to remove expired entries from the lists.
+    pub(super) fn start_sweep(&mut self, instance: &Instance) {
         let instance = instance.clone();
         self.start(move || {
             if let Err(error) = sweep(&instance) {
-                log::warn!("expired entries stay in the lists, where they count for nothing: {error:#}");
+                log::warn!("expired entries stay in the lists, without effect: {error:#}");
             }
-            Brought::Events(Vec::new())
+            JobResult::Events(Vec::new())
         });
     }
 
-    /// What those that are done have brought: what speaks against blocking suspects, and what to say.
-    pub(super) fn done(&mut self, now_ns: u64) -> (BTreeMap<SourceKey, Option<Exemption>>, Vec<Event>) {
-        let (mut exemptions, mut events) = (BTreeMap::new(), Vec::new());
-        let (done, running) = self.running.drain(..).partition(JoinHandle::is_finished);
+    /// Fetches the results of finished jobs. Returns their events, and keeps exemptions for [`Self::take_exemptions`].
+    pub(super) fn collect(&mut self, now_ns: u64) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.exemptions.clear();
+        let (finished, running) = self.running.drain(..).partition(JoinHandle::is_finished);
         self.running = running;
-        for errand in done {
-            match errand.join() {
-                Ok(Brought::Exemptions(found, took)) => {
-                    let pause = PAUSE_MIN.max(took * PAUSE_FACTOR);
-                    self.asked_again_ns = now_ns + pause.as_nanos() as u64;
-                    self.is_asking = false;
-                    exemptions.extend(found);
+        for job in finished {
+            match job.join() {
+                Ok(JobResult::Exemptions(exemptions, duration)) => {
+                    let pause = PAUSE_MIN.max(duration * PAUSE_FACTOR);
+                    self.next_check_ns = now_ns + pause.as_nanos() as u64;
+                    self.is_checking_exemptions = false;
+                    self.exemptions.extend(exemptions);
                 }
-                Ok(Brought::Events(more)) => events.extend(more),
-                // The panic has said what it was. It may have been anybody's.
-                Err(_) => self.is_asking = false,
+                Ok(JobResult::Events(more)) => events.extend(more),
+                // The panic was printed. The job may have been the exemption check.
+                Err(_) => self.is_checking_exemptions = false,
             }
         }
-        (exemptions, events)
+        events
+    }
+
+    /// Takes the exemptions that the latest [`Self::collect`] fetched.
+    pub(super) fn take_exemptions(&mut self) -> Exemptions {
+        std::mem::take(&mut self.exemptions)
     }
 }
 
 fn sweep(instance: &Instance) -> anyhow::Result<()> {
-    let mut lists = ListTransaction::open_as_controller(instance)?;
+    let mut transaction = ListTransaction::open_as_controller(instance)?;
     for list in [List::Allow, List::Block] {
-        if lists.size(list)?.entries > 0 {
-            let swept = lists.remove_expired(list, clock::now())?;
-            log::debug!("{}: {swept} expired entries taken out", list.name());
+        if transaction.size(list)?.entries > 0 {
+            let removed = transaction.remove_expired(list, clock::now())?;
+            log::debug!("{}: {removed} expired entries removed", list.name());
         }
     }
     Ok(())
@@ -124,27 +142,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_panics_stops_no_other() {
-        let mut errands = Errands { is_asking: true, ..Errands::default() };
-        errands.start(|| panic!("as this test wants"));
-        errands.start(|| Brought::Events(vec![Event::Confirmed {}]));
+    fn panic_of_a_job_does_not_stop_others() {
+        let mut jobs = Jobs { is_checking_exemptions: true, ..Jobs::default() };
+        jobs.start(|| panic!("expected by this test"));
+        jobs.start(|| JobResult::Events(vec![Event::Confirmed {}]));
         let mut events = Vec::new();
-        while !errands.running.is_empty() {
-            events.extend(errands.done(0).1);
+        while !jobs.running.is_empty() {
+            events.extend(jobs.collect(0));
         }
         assert_eq!(events, [Event::Confirmed {}]);
-        assert!(!errands.is_asking);
+        assert!(!jobs.is_checking_exemptions);
     }
 
     #[test]
-    fn what_took_long_is_not_asked_again_soon() {
-        let mut errands = Errands::default();
-        for (took, again_ns) in [(Duration::ZERO, 1_000_000_007), (Duration::from_secs(2), 40_000_000_007)] {
-            errands.start(move || Brought::Exemptions(BTreeMap::new(), took));
-            while !errands.running.is_empty() {
-                errands.done(7);
+    fn long_check_delays_the_next_one() {
+        let mut jobs = Jobs::default();
+        for (duration, next_ns) in [(Duration::ZERO, 1_000_000_007), (Duration::from_secs(2), 40_000_000_007)]
+        {
+            jobs.start(move || JobResult::Exemptions(BTreeMap::new(), duration));
+            while !jobs.running.is_empty() {
+                jobs.collect(7);
             }
-            assert_eq!(errands.asked_again_ns, again_ns);
+            assert_eq!(jobs.next_check_ns, next_ns);
         }
+    }
+
+    #[test]
+    fn exemptions_are_taken_once() {
+        let source = SourceKey { address: [1, 2] };
+        let mut jobs = Jobs::default();
+        jobs.start(move || JobResult::Exemptions(BTreeMap::from([(source, None)]), Duration::ZERO));
+        while !jobs.running.is_empty() {
+            jobs.collect(0);
+        }
+        assert_eq!(jobs.take_exemptions(), BTreeMap::from([(source, None)]));
+        assert_eq!(jobs.take_exemptions(), BTreeMap::new());
     }
 }

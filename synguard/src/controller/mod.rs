@@ -1,13 +1,13 @@
-//! The controller: keeps the filter while it runs, has [`synguard_policy`] decide what to do about what it sees, does
-//! it, writes it down, and takes the filter off when it is told to end. It is only a client of the pinned maps: the
-//! filter works the same without it.
+//! The controller: keeps the filter while it runs, lets [`synguard_policy`] decide on each observation, performs and reports
+//! the decisions, and detaches the filter when it is told to end. It is only a client of the pinned maps: the filter works
+//! the same without it.
 
 mod block;
+mod countermeasures;
 mod interfaces;
 mod jobs;
 pub(crate) mod status_file;
 mod syn_cookies;
-mod sysctls;
 mod systemd;
 mod tick;
 mod violations;
@@ -16,19 +16,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use synguard_datapath::Datapath;
-use synguard_kernel::{capabilities, clock, instance::Instance, lock::Lock, netlink::LinkWatch};
-use synguard_model::{event::Event, settings::Settings};
+use synguard_kernel::{capabilities, instance::Instance, lock::Lock, netlink::LinkWatch};
+use synguard_model::settings::Settings;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::MissedTickBehavior,
 };
 
 use self::tick::Controller;
-use crate::event_log;
+use crate::event_log::EventLog;
 
 const TICK: Duration = Duration::from_millis(250);
 
-/// The signals that matter, caught from before the filter is attached so that none is lost.
+/// The signals that the controller handles. They are caught before the filter is attached, so that none is lost.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -36,11 +36,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Begins to catch them. Needs the runtime.
-    ///
-    /// # Errors
-    ///
-    /// If the process cannot install handlers.
+    /// Begins to catch the signals. Needs the runtime.
     pub(crate) fn catch() -> Result<Self> {
         let catch = |kind| signal(kind).context("install a signal handler");
         Ok(Self {
@@ -51,11 +47,10 @@ impl Signals {
     }
 }
 
-/// What the loop reacts to.
+/// An input of the controller's loop.
 enum Input {
-    /// Time to look.
     Tick,
-    /// Something happened to an interface.
+    /// An interface changed.
     Links,
     /// SIGHUP.
     Reload,
@@ -63,54 +58,32 @@ enum Input {
     Shutdown(&'static str),
 }
 
-/// How a controller behaves, beside the settings in force.
+/// The options of a controller, beside the settings in force.
 pub(crate) struct Options<'a> {
-    /// The instance.
     pub instance: &'a Instance,
-    /// Leave the filter in place when told to end.
+    /// Leave the filter attached when the controller ends.
     pub keep_on_exit: bool,
-    /// Reads the settings anew from where they came from.
+    /// Reads the settings again from their sources.
     pub reload: &'a dyn Fn() -> Result<Settings>,
-    /// Attaches again to an interface that has gone and come back.
+    /// Attaches the filter again to an interface that returned.
     pub reattach: &'a dyn Fn(&str) -> Result<()>,
-    /// When the filter is taken off unless it is confirmed, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
+    /// Time at which the filter is detached unless it is confirmed, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
     pub confirm_by_ns: u64,
-    /// Whether the filter of a former controller was taken over.
+    /// Set if the filter of an earlier controller was taken over.
     pub adopted: bool,
 }
 
-/// Writes down, and says in the log, what happened.
-struct Teller {
-    history: event_log::Writer,
+/// Ends the countermeasures that a killed controller left in force. The caller holds the controller's lock.
+pub(crate) fn restore_after_crash(instance: &Instance) {
+    EventLog::new(&instance.state).report(&countermeasures::end_after_crash(instance));
 }
 
-impl Teller {
-    fn new(instance: &Instance) -> Self {
-        Self { history: event_log::Writer::new(&instance.state) }
-    }
-
-    fn tell(&mut self, event: &Event) {
-        log::log!(event.level(), "{event}");
-        self.history.write(event, clock::unix_ms());
-    }
-}
-
-/// Ends what a controller that was killed has left undone: the filter's answers first, then what was raised for them.
-/// To be called by whoever holds the controller's lock.
-pub(crate) fn settle(instance: &Instance) {
-    syn_cookies::settle(&instance.pins);
-    let mut teller = Teller::new(instance);
-    for event in sysctls::settle(instance) {
-        teller.tell(&event);
-    }
-}
-
-/// Runs until a signal, until somebody detaches the filter, or until a confirmation fails to come. The
-/// controller's lock is let go of, and its file removed, at the end.
+/// Runs until a signal arrives, the filter is detached, or a confirmation does not arrive in time. Releases the controller's
+/// lock at the end and removes its file.
 ///
 /// # Errors
 ///
-/// If the filter cannot be read or taken off, or was not confirmed in time.
+/// If the filter cannot be read or detached, or was not confirmed in time.
 pub(crate) async fn run(
     options: Options<'_>,
     datapath: Datapath,
@@ -118,7 +91,7 @@ pub(crate) async fn run(
     mut signals: Signals,
 ) -> Result<()> {
     let links = LinkWatch::open()
-        .inspect_err(|error| log::warn!("interfaces are looked at now and then only: {error:#}"))
+        .inspect_err(|error| log::warn!("changes of interfaces are noticed late: {error:#}"))
         .ok();
     let mut controller = Controller::new(options, datapath)?;
     capabilities::drop_unneeded();
@@ -132,7 +105,7 @@ pub(crate) async fn run(
             _ = signals.interrupt.recv() => Input::Shutdown("SIGINT"),
             _ = signals.hangup.recv() => Input::Reload,
             _ = ticker.tick() => Input::Tick,
-            () = changed(links.as_ref()) => Input::Links,
+            () = link_change(links.as_ref()) => Input::Links,
         };
         match input {
             Input::Tick => match controller.tick() {
@@ -142,19 +115,19 @@ pub(crate) async fn run(
             },
             Input::Links => controller.links_changed(),
             Input::Reload => controller.reload(),
-            Input::Shutdown(why) => break controller.shut_down(why),
+            Input::Shutdown(signal) => break controller.shut_down(signal),
         }
     };
     if let Err(error) = &result {
-        controller.fail(error);
+        controller.report_failure(error);
     }
     controller.end();
     lock.remove_file();
     result
 }
 
-/// Waits for a change of an interface; for ever if that cannot be noticed.
-async fn changed(links: Option<&LinkWatch>) {
+/// Waits for a change of an interface; for ever if changes cannot be watched.
+async fn link_change(links: Option<&LinkWatch>) {
     match links {
         Some(links) => links.changed().await,
         None => std::future::pending().await,

@@ -1,7 +1,11 @@
-//! What the controller publishes of itself for others to read: a small file in the run directory, replaced as a whole.
-//! It counts only while the controller that wrote it runs.
+//! The status that the controller publishes for other commands: a small file in the run directory, replaced as a whole. It is
+//! valid only while the controller that wrote it runs.
 
-use std::{fs, io, io::Write as _, path::Path};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use synguard_kernel::durable_file;
@@ -9,53 +13,70 @@ use synguard_model::attack::{AttackKind, Phase};
 
 const FILE: &str = "controller.json";
 
-/// The controller's view.
+/// The published status of a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct View {
-    /// Its process.
+pub(crate) struct ControllerStatus {
     pub pid: u32,
-    /// Whether there is an attack.
     pub phase: Phase,
-    /// When that began, in nanoseconds of CLOCK_MONOTONIC; `None` if it has been so since the controller began.
+    /// Beginning of the phase, in nanoseconds of CLOCK_MONOTONIC; `None` if it never changed.
     #[serde(default)]
     pub phase_since_ns: Option<u64>,
-    /// What kind of attack; `None` when calm.
+    /// The kind of the attack; `None` when calm.
     pub kind: Option<AttackKind>,
-    /// Whether the kernel answers with cookies because the controller wants it to.
+    /// Set if the kernel sends SYN cookies because the controller wants it to.
     pub kernel_cookies: bool,
-    /// What the kernel's setting was before the controller raised it; `None` if it has not.
+    /// The value of `tcp_syncookies` before the controller raised it; `None` if it did not.
     pub original: Option<u8>,
-    /// The same of the kernel's timestamps.
+    /// The value of `tcp_timestamps` before the controller raised it; `None` if it did not.
     #[serde(default)]
     pub timestamps_original: Option<u8>,
     /// Automatic blocks of this controller that are in force.
     pub auto_blocks: usize,
 }
 
-impl View {
-    /// Publishes it in the folder `run`.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
-    pub(crate) fn publish(&self, run: &Path) -> io::Result<()> {
-        let contents = serde_json::to_vec(self)?;
-        durable_file::replace_unsynced(&run.join(FILE), |file| file.write_all(&contents))
+impl ControllerStatus {
+    /// Reads the status of the controller `pid` from the run directory; `None` if it has not published one yet.
+    pub(crate) fn read(pid: u32, run: &Path) -> Option<Self> {
+        let status: Self = serde_json::from_slice(&fs::read(run.join(FILE)).ok()?).ok()?;
+        (status.pid == pid).then_some(status)
     }
 
-    /// Reads what the controller `pid` has published in the folder `run`; `None` if it has not, or not yet.
-    pub(crate) fn of(pid: u32, run: &Path) -> Option<Self> {
-        let view: Self = serde_json::from_slice(&fs::read(run.join(FILE)).ok()?).ok()?;
-        (view.pid == pid).then_some(view)
-    }
-
-    /// Removes what was published.
+    /// Removes the file from the run directory.
     pub(crate) fn remove(run: &Path) {
         let path = run.join(FILE);
         for path in [durable_file::temporary_path(&path), path] {
-            // Mostly there is none, and an old one does not count.
+            // Usually one of the files does not exist, and a file of a dead controller is not valid.
             let _ = fs::remove_file(path);
         }
+    }
+
+    fn write(&self, run: &Path) -> io::Result<()> {
+        let contents = serde_json::to_vec(self)?;
+        durable_file::replace_unsynced(&run.join(FILE), |file| file.write_all(&contents))
+    }
+}
+
+/// A writer of the status that skips unchanged ones.
+#[derive(Debug)]
+pub(super) struct StatusFile {
+    run: PathBuf,
+    published: Option<ControllerStatus>,
+}
+
+impl StatusFile {
+    pub(super) fn new(run: &Path) -> Self {
+        Self { run: run.to_owned(), published: None }
+    }
+
+    /// Publishes the status if it changed.
+    pub(super) fn update(&mut self, status: ControllerStatus) {
+        if self.published.as_ref() == Some(&status) {
+            return;
+        }
+        if let Err(error) = status.write(&self.run) {
+            log::debug!("the controller's status cannot be published: {error}");
+        }
+        self.published = Some(status);
     }
 }
 
@@ -64,11 +85,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_controllers_own_view_counts() {
+    fn only_the_status_of_this_controller_is_valid() {
         let folder = tempfile::tempdir().expect("a folder");
         let run = folder.path();
-        assert_eq!(View::of(7, run), None);
-        let view = View {
+        assert_eq!(ControllerStatus::read(7, run), None);
+        let status = ControllerStatus {
             pid: 7,
             phase: Phase::Attack,
             phase_since_ns: Some(5),
@@ -78,12 +99,12 @@ mod tests {
             timestamps_original: Some(0),
             auto_blocks: 3,
         };
-        view.publish(run).expect("published");
-        assert_eq!(View::of(7, run), Some(view));
-        assert_eq!(View::of(8, run), None);
+        StatusFile::new(run).update(status.clone());
+        assert_eq!(ControllerStatus::read(7, run), Some(status));
+        assert_eq!(ControllerStatus::read(8, run), None);
         fs::write(run.join(FILE), "{").expect("written");
-        assert_eq!(View::of(7, run), None);
-        View::remove(run);
+        assert_eq!(ControllerStatus::read(7, run), None);
+        ControllerStatus::remove(run);
         assert_eq!(fs::read_dir(run).expect("a folder").count(), 0);
     }
 }

@@ -1,39 +1,39 @@
-//! Tells systemd, where that has started the controller, that it is ready, what it does, and that it lives.
+//! Notifies systemd, if it started the controller: ready, alive, the phase, stopping.
 
 use sd_notify::NotifyState;
 use synguard_model::attack::{AttackKind, Phase};
 
 #[derive(Debug, Default)]
 pub(super) struct Systemd {
-    status: String,
+    last_status: String,
 }
 
 impl Systemd {
-    pub(super) fn ready(&mut self) {
+    pub(super) fn ready(&self) {
         send(&[NotifyState::Ready]);
     }
 
-    /// It lives. What it does is said when that has changed.
+    /// Feeds the watchdog, and sends the status if it changed.
     pub(super) fn alive(&mut self, phase: Phase, kind: Option<AttackKind>) {
         send(&[NotifyState::Watchdog]);
         let status = match kind {
             Some(kind) => format!("{} ({kind})", phase.name()),
             None => phase.name().to_owned(),
         };
-        if self.status != status {
+        if self.last_status != status {
             send(&[NotifyState::Status(&status)]);
-            self.status = status;
+            self.last_status = status;
         }
     }
 
-    pub(super) fn stopping(&mut self) {
+    pub(super) fn stopping(&self) {
         send(&[NotifyState::Stopping]);
     }
 }
 
-/// Without systemd this does nothing.
+/// Sends notifications. Does nothing without systemd.
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::debug!("systemd cannot be told: {error}");
+        log::debug!("systemd cannot be notified: {error}");
     }
 }

@@ -1,47 +1,45 @@
-//! What the controller does with each input.
-
-use std::collections::BTreeMap;
+//! The controller's reaction to each input. Each step returns the events that it leads to; a tick reports them together.
 
 use anyhow::{Result, bail};
-use synguard_common::source::SourceKey;
 use synguard_datapath::Datapath;
-use synguard_kernel::{clock, lock::Lock, sysctl::Setting};
+use synguard_kernel::{clock, lock::Lock, sysctl};
 use synguard_model::{
     error::one_line,
-    event::{Event, Exemption},
+    event::{Event, Sysctl},
     settings::Settings,
-    snapshot::Snapshot,
 };
 use synguard_policy::{Action, Observation, Policy};
 
 use super::{
-    Options, Teller, block::Sentence, interfaces::Interfaces, jobs::Errands, status_file::View,
-    syn_cookies::Answers, sysctls::Raiser, systemd::Systemd, violations::Offences,
+    Options,
+    block::PendingBlock,
+    countermeasures::Countermeasures,
+    interfaces::Interfaces,
+    jobs::Jobs,
+    status_file::{ControllerStatus, StatusFile},
+    systemd::Systemd,
+    violations::Violations,
 };
+use crate::event_log::EventLog;
 
-/// Ticks between looks at the interfaces when nothing is heard of them.
+/// Ticks between checks of the interfaces while no change of one is reported.
 const INTERFACE_TICKS: u32 = 40;
-/// Ticks between looks for entries of the lists that have expired.
+/// Ticks between sweeps of expired list entries.
 const SWEEP_TICKS: u32 = 1200;
 
 pub(super) struct Controller<'a> {
     options: Options<'a>,
     datapath: Datapath,
     policy: Policy,
-    teller: Teller,
-    // In the order in which they are undone, whatever happens.
-    answers: Answers,
-    cookies: Raiser,
-    timestamps: Raiser,
-    offences: Offences,
-    errands: Errands,
+    event_log: EventLog,
+    countermeasures: Countermeasures,
+    violations: Violations,
+    jobs: Jobs,
     interfaces: Interfaces,
     systemd: Systemd,
-    /// What speaks against blocking those who are suspected.
-    exemptions: BTreeMap<SourceKey, Option<Exemption>>,
-    view: Option<View>,
+    status_file: StatusFile,
     ticks: u32,
-    has_said_why: bool,
+    is_stop_reported: bool,
 }
 
 impl<'a> Controller<'a> {
@@ -49,144 +47,130 @@ impl<'a> Controller<'a> {
         let instance = options.instance;
         Ok(Self {
             policy: Policy::default(),
-            teller: Teller::new(instance),
-            cookies: Raiser::new(&instance.run, Setting::Syncookies),
-            timestamps: Raiser::new(&instance.run, Setting::Timestamps),
-            answers: Answers::new(&instance.pins),
-            offences: Offences::open(&instance.pins)?,
-            errands: Errands::default(),
+            event_log: EventLog::new(&instance.state),
+            countermeasures: Countermeasures::new(instance),
+            violations: Violations::open(&instance.pins)?,
+            jobs: Jobs::default(),
             interfaces: Interfaces::default(),
             systemd: Systemd::default(),
-            exemptions: BTreeMap::new(),
-            view: None,
+            status_file: StatusFile::new(&instance.run),
             ticks: 0,
-            has_said_why: false,
+            is_stop_reported: false,
             options,
             datapath,
         })
     }
 
-    /// Says that it is there.
+    /// Reports that the controller runs.
     pub(super) fn begin(&mut self) -> Result<()> {
         let attached = synguard_datapath::attached(&self.options.instance.pins)?;
         let interfaces = attached.into_iter().map(|link| link.name).collect();
-        self.teller.tell(&Event::Started { interfaces, adopted: self.options.adopted });
-        self.publish();
+        self.event_log.report(&[Event::Started { interfaces, adopted: self.options.adopted }]);
+        self.publish_status();
         self.systemd.ready();
         Ok(())
     }
 
-    /// Looks at everything; `false` if the filter is not there any more.
+    /// Makes one observation, performs the decisions and reports the events. Returns `false` if the filter is gone.
     pub(super) fn tick(&mut self) -> Result<bool> {
+        let mut events = Vec::new();
+        let result = self.run_steps(&mut events);
+        self.event_log.report(&events);
+        if result.as_ref().is_ok_and(|is_attached| *is_attached) {
+            self.publish_status();
+            self.systemd.alive(self.policy.phase(), self.policy.kind());
+        }
+        result
+    }
+
+    /// Runs the steps of a tick. `events` holds the events of the steps before an error, too.
+    fn run_steps(&mut self, events: &mut Vec<Event>) -> Result<bool> {
         if !synguard_datapath::is_pinned(&self.options.instance.pins) {
-            self.stop("the filter was detached by another process", true);
+            events.push(self.stopped("the filter was detached by another process", true));
             return Ok(false);
         }
         let now_ns = clock::now_ns();
         let (settings, disarm_at_ns) = self.datapath.settings()?;
-        self.check_confirmation(disarm_at_ns, now_ns)?;
-        let (offences, over_limit) = self.offences.gather(&self.datapath, &settings, now_ns)?;
-        if let Some(event) = over_limit {
-            self.teller.tell(&event);
-        }
+        self.check_confirmation(disarm_at_ns, now_ns, events)?;
+        let (violations, over_limit) = self.violations.collect(&self.datapath, &settings, now_ns)?;
+        events.extend(over_limit);
         let snapshot = self.datapath.snapshot(now_ns)?;
-        let exemptions = std::mem::take(&mut self.exemptions);
-        let driver = self.answers.look(self.interfaces.are_to_be_checked());
-        let seen = Observation {
+        let observation = Observation {
             snapshot: &snapshot,
             settings: &settings,
-            driver,
-            offences: &offences,
-            exemptions: &exemptions,
+            attachment: self.countermeasures.xdp_cookies.attachment(self.interfaces.is_check_due()),
+            violations: &violations,
+            exemptions: &self.jobs.take_exemptions(),
         };
-        let actions = self.policy.step(&seen, now_ns);
-        self.perform(actions, &settings);
-        self.check_raised(&snapshot, &settings);
-        self.run_errands(&settings, now_ns);
+        let actions = self.policy.step(&observation, now_ns);
+        events.extend(self.perform(actions, &settings));
+        events.extend(self.countermeasures.check(&mut self.datapath, &snapshot, &settings));
+        events.extend(self.run_jobs(&settings, now_ns));
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks.is_multiple_of(INTERFACE_TICKS) || self.interfaces.are_to_be_checked() {
+        if self.ticks.is_multiple_of(INTERFACE_TICKS) || self.interfaces.is_check_due() {
             match self.interfaces.check(&self.options) {
-                Ok(events) => events.iter().for_each(|event| self.teller.tell(event)),
-                // They may be changing, or being detached, just now: there is a next time.
-                Err(error) => log::warn!("interfaces cannot be looked at: {error:#}"),
+                Ok(changes) => events.extend(changes),
+                // The interfaces may be changing, or being detached, at this moment. A later check will succeed.
+                Err(error) => log::warn!("interfaces cannot be checked: {error:#}"),
             }
         }
-        self.publish();
-        self.systemd.alive(self.policy.phase(), self.policy.kind());
         Ok(true)
     }
 
-    fn perform(&mut self, actions: Vec<Action>, settings: &Settings) {
-        let mut sentences = Vec::new();
+    fn perform(&mut self, actions: Vec<Action>, settings: &Settings) -> Vec<Event> {
+        let (mut events, mut blocks) = (Vec::new(), Vec::new());
         for action in actions {
-            let events = match action {
-                Action::Say(event) => vec![event],
-                Action::RaiseCookies(numbers) => {
-                    self.errands.look_elsewhere();
-                    self.cookies.raise(numbers)
+            match action {
+                Action::Report(event) => events.push(event),
+                Action::RaiseSysctl(sysctl, rates) => {
+                    if sysctl == Sysctl::Syncookies {
+                        self.jobs.start_namespace_scan();
+                    }
+                    events.extend(self.countermeasures.guard(sysctl).raise(rates));
                 }
-                Action::RestoreCookies => self.cookies.restore(),
-                Action::RaiseTimestamps(numbers) => self.timestamps.raise(numbers),
-                Action::RestoreTimestamps => self.timestamps.restore(),
-                Action::Answer(orders, numbers) => {
-                    self.answers.want(orders, numbers);
-                    continue;
+                Action::RestoreSysctl(sysctl) => events.extend(self.countermeasures.guard(sysctl).restore()),
+                Action::SendXdpCookies(mode, rates) => self.countermeasures.xdp_cookies.request(mode, rates),
+                Action::StopXdpCookies(why) => {
+                    events.extend(self.countermeasures.xdp_cookies.stop(&mut self.datapath, why));
                 }
-                Action::StopAnswering(why) => self.answers.stop(&mut self.datapath, why),
-                Action::Block { source, ttl, event } => {
-                    sentences.push(Sentence { source, ttl, event });
-                    continue;
-                }
-            };
-            for event in events {
-                self.teller.tell(&event);
+                Action::Block { source, ttl, event } => blocks.push(PendingBlock { source, ttl, event }),
             }
         }
-        self.errands.block(self.options.instance, sentences, settings.source_prefix_v6);
+        self.jobs.start_blocking(self.options.instance, blocks, settings.source_prefix_v6);
+        events
     }
 
-    /// Notices when somebody else has changed what was raised, and has the filter answer as the kernel now takes it.
-    fn check_raised(&mut self, snapshot: &Snapshot, settings: &Settings) {
-        let mut events = self.cookies.check();
-        events.extend(self.timestamps.check());
-        events.extend(self.answers.tick(&mut self.datapath, Some(snapshot), settings));
-        for event in events {
-            self.teller.tell(&event);
-        }
-    }
-
-    /// Takes what errands have brought, and sends for more.
-    fn run_errands(&mut self, settings: &Settings, now_ns: u64) {
-        let (exemptions, events) = self.errands.done(now_ns);
-        self.exemptions = exemptions;
-        for event in events {
-            self.teller.tell(&event);
-        }
+    /// Fetches the results of finished jobs and starts new ones.
+    fn run_jobs(&mut self, settings: &Settings, now_ns: u64) -> Vec<Event> {
+        let events = self.jobs.collect(now_ns);
         let instance = self.options.instance;
-        self.errands.ask(instance, self.policy.suspects(), settings.source_prefix_v6, now_ns);
+        let candidates = self.policy.block_candidates();
+        self.jobs.start_exemption_check(instance, candidates, settings.source_prefix_v6, now_ns);
         if self.ticks % SWEEP_TICKS == SWEEP_TICKS - 1 {
-            self.errands.sweep(instance);
+            self.jobs.start_sweep(instance);
         }
+        events
     }
 
-    fn check_confirmation(&mut self, disarm_at_ns: u64, now_ns: u64) -> Result<()> {
+    /// Notices a confirmation. Detaches the filter and fails if none arrived in time.
+    fn check_confirmation(&mut self, disarm_at_ns: u64, now_ns: u64, events: &mut Vec<Event>) -> Result<()> {
         if self.options.confirm_by_ns == 0 {
             return Ok(());
         }
         if disarm_at_ns == 0 {
-            self.teller.tell(&Event::Confirmed {});
+            events.push(Event::Confirmed {});
             self.options.confirm_by_ns = 0;
         } else if now_ns >= disarm_at_ns {
-            self.take_off()?;
-            self.stop("not confirmed in time", true);
+            self.detach()?;
+            events.push(self.stopped("not confirmed in time", true));
             bail!("not confirmed in time: detached again (run `synguard confirm` within the time given)");
         }
         Ok(())
     }
 
-    /// Something happened to an interface: looked at with the next tick, for such news come in swarms.
-    pub(super) fn links_changed(&mut self) {
-        self.interfaces.look_soon();
+    /// Schedules a check of the interfaces for the next tick, because changes arrive in large numbers.
+    pub(super) const fn links_changed(&mut self) {
+        self.interfaces.schedule_check();
     }
 
     pub(super) fn reload(&mut self) {
@@ -200,68 +184,57 @@ impl<'a> Controller<'a> {
             Ok(()) => Event::Reloaded {},
             Err(error) => Event::NotReloaded { why: one_line(&format!("{error:#}")) },
         };
-        self.teller.tell(&event);
+        self.event_log.report(&[event]);
     }
 
-    pub(super) fn shut_down(&mut self, why: &str) -> Result<()> {
+    pub(super) fn shut_down(&mut self, signal: &str) -> Result<()> {
         self.systemd.stopping();
-        if self.options.keep_on_exit {
-            self.stop(why, false);
-            return Ok(());
+        let detaches = !self.options.keep_on_exit;
+        if detaches {
+            self.detach()?;
         }
-        self.take_off()?;
-        self.stop(why, true);
+        let event = self.stopped(signal, detaches);
+        self.event_log.report(&[event]);
         Ok(())
     }
 
-    fn take_off(&self) -> Result<()> {
+    fn detach(&self) -> Result<()> {
         let lock = Lock::change(self.options.instance)?;
         synguard_datapath::remove(&self.options.instance.pins)?;
         lock.remove_file();
         Ok(())
     }
 
-    /// Says that it ends because of a failure, unless it has said why already. The filter stays.
-    pub(super) fn fail(&mut self, error: &anyhow::Error) {
-        if !self.has_said_why {
-            self.stop(&one_line(&format!("{error:#}")), false);
+    /// Reports that the controller ends because of an error, unless its end was reported already. The filter stays attached.
+    pub(super) fn report_failure(&mut self, error: &anyhow::Error) {
+        if !self.is_stop_reported {
+            let event = self.stopped(&one_line(&format!("{error:#}")), false);
+            self.event_log.report(&[event]);
         }
     }
 
-    fn stop(&mut self, why: &str, detached: bool) {
-        self.has_said_why = true;
-        self.teller.tell(&Event::Stopped { why: why.to_owned(), detached });
+    fn stopped(&mut self, why: &str, detached: bool) -> Event {
+        self.is_stop_reported = true;
+        Event::Stopped { why: why.to_owned(), detached }
     }
 
-    /// Puts everything back that is not the filter's. To be called however it ends.
+    /// Restores everything outside the filter. The caller calls this at every kind of end.
     pub(super) fn end(&mut self) {
-        let mut events = self.answers.stop(&mut self.datapath, "the controller ends");
-        events.extend(self.cookies.restore());
-        events.extend(self.timestamps.restore());
-        for event in events {
-            self.teller.tell(&event);
-        }
-        View::remove(&self.options.instance.run);
+        let events = self.countermeasures.end(&mut self.datapath);
+        self.event_log.report(&events);
+        ControllerStatus::remove(&self.options.instance.run);
     }
 
-    /// Lets others know, if anything has changed.
-    fn publish(&mut self) {
-        let view = View {
+    fn publish_status(&mut self) {
+        self.status_file.update(ControllerStatus {
             pid: std::process::id(),
             phase: self.policy.phase(),
             phase_since_ns: self.policy.phase_since_ns(),
             kind: self.policy.kind(),
-            kernel_cookies: self.policy.wants_cookies() && self.cookies.is_up(),
-            original: self.cookies.original(),
-            timestamps_original: self.timestamps.original(),
+            kernel_cookies: self.policy.wants_kernel_cookies() && sysctl::is_raised(Sysctl::Syncookies),
+            original: self.countermeasures.original(Sysctl::Syncookies),
+            timestamps_original: self.countermeasures.original(Sysctl::Timestamps),
             auto_blocks: self.policy.blocks_in_force(clock::now_ns()),
-        };
-        if self.view.as_ref() == Some(&view) {
-            return;
-        }
-        if let Err(error) = view.publish(&self.options.instance.run) {
-            log::debug!("the controller's state cannot be published: {error}");
-        }
-        self.view = Some(view);
+        });
     }
 }

@@ -1,5 +1,4 @@
-//! Who went over their limit: from the datapath's sampled events, with what its table says of each. A whole table is
-//! never read for that.
+//! Collects violations from the datapath's sampled events and the table entries of their sources. Never reads the whole table.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,76 +12,78 @@ use synguard_datapath::{Datapath, EventStream};
 use synguard_model::{event::Event, settings::Settings, source::display};
 use synguard_policy::Violation;
 
-/// Sources looked up a tick.
+/// Sources looked up in a tick.
 const LOOKUPS_MAX: usize = 64;
 /// Sources named in one event.
 const NAMED: usize = 3;
-/// Sources kept in mind to be told of.
-const KEPT_MAX: usize = 1024;
-/// How soon offenders are told of again. It doubles each time, up to the longest, and begins anew after a pause.
-const TOLD_FIRST: Duration = Duration::from_secs(10);
-const TOLD_LONGEST: Duration = Duration::from_secs(600);
+/// Sources remembered for the next event.
+const UNREPORTED_MAX: usize = 1024;
+/// Pause between two events about violations. It doubles each time up to the longest, and is short again after a time without
+/// violations.
+const PAUSE_FIRST: Duration = Duration::from_secs(10);
+const PAUSE_LONGEST: Duration = Duration::from_secs(600);
 
-pub(super) struct Offences {
+pub(super) struct Violations {
     events: EventStream,
-    untold: BTreeSet<SourceKey>,
+    unreported: BTreeSet<SourceKey>,
     latest_ns: u64,
-    next_ns: u64,
+    next_report_ns: u64,
     pause: Duration,
 }
 
-impl Offences {
+impl Violations {
     pub(super) fn open(pins: &Path) -> Result<Self> {
         let events = EventStream::open(pins)?;
-        Ok(Self { events, untold: BTreeSet::new(), latest_ns: 0, next_ns: 0, pause: TOLD_FIRST })
+        let unreported = BTreeSet::new();
+        Ok(Self { events, unreported, latest_ns: 0, next_report_ns: 0, pause: PAUSE_FIRST })
     }
 
-    /// Those since the last call, and now and then an event that tells of them.
-    pub(super) fn gather(
+    /// Returns the violations since the last call, and from time to time an event that names some of the sources.
+    pub(super) fn collect(
         &mut self,
         datapath: &Datapath,
         settings: &Settings,
         now_ns: u64,
     ) -> Result<(Vec<Violation>, Option<Event>)> {
-        let mut offences = BTreeMap::new();
+        let mut violations = BTreeMap::new();
         while let Some(event) = self.events.next_event() {
             let source = event.source;
-            if offences.len() >= LOOKUPS_MAX || offences.contains_key(&source) {
+            if violations.len() >= LOOKUPS_MAX || violations.contains_key(&source) {
                 continue;
             }
             if let Some(state) = datapath.source(&source)? {
-                offences.insert(source, Violation { source, dropped: state.dropped });
+                violations.insert(source, Violation { source, dropped: state.dropped });
             }
         }
-        let room = KEPT_MAX - self.untold.len().min(KEPT_MAX);
-        self.untold.extend(offences.keys().take(room));
-        if !offences.is_empty() {
-            if now_ns.saturating_sub(self.latest_ns) > nanoseconds(TOLD_LONGEST) {
-                self.pause = TOLD_FIRST;
+        let room = UNREPORTED_MAX - self.unreported.len().min(UNREPORTED_MAX);
+        self.unreported.extend(violations.keys().take(room));
+        if !violations.is_empty() {
+            if now_ns.saturating_sub(self.latest_ns) > nanoseconds(PAUSE_LONGEST) {
+                self.pause = PAUSE_FIRST;
             }
             self.latest_ns = now_ns;
         }
-        let event = self.tell(settings, now_ns);
-        Ok((offences.into_values().collect(), event))
+        let event = self.report(settings, now_ns);
+        Ok((violations.into_values().collect(), event))
     }
 
-    fn tell(&mut self, settings: &Settings, now_ns: u64) -> Option<Event> {
-        if self.untold.is_empty() || now_ns < self.next_ns {
+    fn report(&mut self, settings: &Settings, now_ns: u64) -> Option<Event> {
+        if self.unreported.is_empty() || now_ns < self.next_report_ns {
             return None;
         }
-        self.next_ns = now_ns + nanoseconds(self.pause);
-        self.pause = (self.pause * 2).min(TOLD_LONGEST);
-        let untold = std::mem::take(&mut self.untold);
+        self.next_report_ns = now_ns + nanoseconds(self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_LONGEST);
+        let sources = std::mem::take(&mut self.unreported);
         let name = |source: &SourceKey| display(source, settings.source_prefix_v6);
         Some(Event::OverLimit {
-            sources: untold.iter().take(NAMED).map(name).collect(),
-            more: untold.len().saturating_sub(NAMED),
+            sources: sources.iter().take(NAMED).map(name).collect(),
+            more: sources.len().saturating_sub(NAMED),
             limit: settings.syn_rate,
             hold_seconds: settings.hold.as_secs_f64(),
         })
     }
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+const fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos() as u64
 }

@@ -228,7 +228,7 @@ fn a_controller_that_is_killed_does_not_have_it_answer_for_ever() {
     // The next one puts all back, and decides afresh.
     let again = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
     for name in [SYNCOOKIES, TIMESTAMPS] {
-        assert!(again.stderr().contains(&format!("{name} put back")), "{}", again.stderr());
+        assert!(again.stderr().contains(&format!("{name} restored")), "{}", again.stderr());
     }
     until("answers", Duration::from_secs(5), || mode(&synguard) == "xdp");
     flood.stop().unwrap();

@@ -1,24 +1,24 @@
-//! An attack: its kind and its phase.
+//! The kind and the phase of an attack.
 
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of attack it is.
+/// The kind of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttackKind {
-    /// Few sources carry it, each over its limit.
+    /// Few sources send most SYNs, each over its limit.
     Concentrated,
-    /// More sources than the limit, each within its own.
+    /// More sources than `distinct-limit` send SYNs, each within its own limit.
     Distributed,
-    /// Both at once.
+    /// Concentrated and distributed at once.
     Mixed,
 }
 
 impl AttackKind {
-    /// The kind of an attack with these parts; `None` with neither.
-    pub const fn of(concentrated: bool, distributed: bool) -> Option<Self> {
+    /// Returns the kind of an attack with these parts; `None` if there is neither.
+    pub const fn from_parts(concentrated: bool, distributed: bool) -> Option<Self> {
         match (concentrated, distributed) {
             (true, true) => Some(Self::Mixed),
             (true, false) => Some(Self::Concentrated),
@@ -38,21 +38,21 @@ impl Display for AttackKind {
     }
 }
 
-/// Whether there is an attack.
+/// The phase of an attack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Nothing out of the ordinary.
+    /// No attack.
     #[default]
     Calm,
-    /// It seems to be over; what was done about it stays in force for a while.
+    /// The attack seems to be over; the measures against it stay in force for a while.
     Recovering,
-    /// Under way.
+    /// An attack is under way.
     Attack,
 }
 
 impl Phase {
-    /// The phase as it is written.
+    /// Returns the name in JSON and text.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Calm => "calm",

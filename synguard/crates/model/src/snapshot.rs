@@ -1,4 +1,4 @@
-//! What the datapath knows at one instant, as plain data. Every display is made from it. No I/O.
+//! The state of the datapath at one instant, as plain data. Every display is derived from it. No I/O.
 
 use synguard_common::{
     abi::{Counter, CpuState},
@@ -26,12 +26,12 @@ impl Counters {
         sum.bytes += counter.bytes;
     }
 
-    /// The packets and bytes of one reason.
+    /// Returns the packets and bytes of one reason.
     pub fn get(&self, reason: Reason) -> Counter {
         self.0[reason.index() as usize]
     }
 
-    /// The packets and bytes of all reasons of which `wanted` holds.
+    /// Returns the packets and bytes of all reasons that satisfy `wanted`.
     pub fn sum(&self, wanted: impl Fn(Reason) -> bool) -> Counter {
         let mut sum = Counter::default();
         for (_, counter) in Reason::ALL.iter().zip(&self.0).filter(|(reason, _)| wanted(**reason)) {
@@ -41,33 +41,33 @@ impl Counters {
         sum
     }
 
-    /// Everything that was seen.
+    /// Returns the packets and bytes of all reasons.
     pub fn total(&self) -> Counter {
         self.sum(|_| true)
     }
 
-    /// What got this verdict.
-    pub fn of(&self, verdict: Verdict) -> Counter {
+    /// Returns the packets and bytes that got a verdict.
+    pub fn with_verdict(&self, verdict: Verdict) -> Counter {
         self.sum(|reason| reason.verdict() == verdict)
     }
 
-    /// SYNs to guarded ports, whatever became of them.
+    /// Returns the number of SYNs to guarded ports, whatever their verdict.
     pub fn guarded_syns(&self) -> u64 {
         self.sum(Reason::is_guarded_syn).packets
     }
 
-    /// SYNs to guarded ports that were dropped or, when only watching, would have been.
-    pub fn unwanted_syns(&self) -> u64 {
-        let unwanted = [Reason::RateExceeded, Reason::Hold, Reason::PrefixExceeded];
-        self.sum(|reason| unwanted.iter().any(|&drop| reason == drop || reason == drop.monitored())).packets
+    /// Returns the number of SYNs over the limit of their source or prefix: dropped, or counted as such in monitor mode.
+    pub fn excess_syns(&self) -> u64 {
+        let over_limit = [Reason::RateExceeded, Reason::Hold, Reason::PrefixExceeded];
+        self.sum(|reason| over_limit.iter().any(|&drop| reason == drop || reason == drop.monitored())).packets
     }
 
-    /// SYNs that were answered.
-    pub fn answered(&self) -> u64 {
-        self.of(Verdict::Transmit).packets
+    /// Returns the number of SYN cookies that XDP sent.
+    pub fn xdp_cookies(&self) -> u64 {
+        self.with_verdict(Verdict::Transmit).packets
     }
 
-    /// What was counted since `earlier`. Counters that went back – the maps were made anew – count from zero.
+    /// Returns the counts since `earlier`. A counter that decreased, because the maps were made anew, counts from zero.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut delta = self.clone();
         for (now, before) in delta.0.iter_mut().zip(&earlier.0) {
@@ -80,7 +80,7 @@ impl Counters {
     }
 }
 
-/// Figures about the table of sources.
+/// Totals of the table of sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceSummary {
     /// Entries in use.
@@ -90,7 +90,7 @@ pub struct SourceSummary {
 }
 
 impl SourceSummary {
-    /// Takes one source into account.
+    /// Adds one source.
     pub fn add(&mut self, state: &SourceState, now_ns: u64) {
         self.tracked += 1;
         self.in_hold += u64::from(state.hold_until_ns > now_ns);
@@ -100,22 +100,21 @@ impl SourceSummary {
 /// The datapath at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// When it was taken, in nanoseconds of CLOCK_MONOTONIC.
+    /// Time of the snapshot, in nanoseconds of CLOCK_MONOTONIC.
     pub at_ns: u64,
-    /// The counters.
     pub counters: Counters,
-    /// What the CPUs keep besides.
+    /// The state of all CPUs, summed.
     pub cpus: CpuState,
     /// Distinct sources of SYNs in the last complete window of about a second.
     pub distinct_sources: f64,
-    /// Those of the window that is not over yet: a flood shows here first.
+    /// Distinct sources of SYNs in the present window so far: a flood shows here first.
     pub distinct_so_far: f64,
-    /// What TCP has counted in the namespace of the process; `None` if it could not be read.
+    /// The kernel's TCP counters in the namespace of the process; `None` if they could not be read.
     pub tcp: Option<TcpCounters>,
 }
 
 impl Snapshot {
-    /// SYNs to guarded ports a second between `earlier` and this.
+    /// Returns the SYNs to guarded ports per second since `earlier`.
     pub fn syn_rate(&self, earlier: &Self) -> f64 {
         let seconds = self.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
         if seconds > 0.0 {
@@ -146,7 +145,10 @@ mod tests {
         }
         assert_eq!(all.total().packets, (1 << Reason::ALL.len()) - 1);
         let verdicts = [Verdict::Pass, Verdict::Drop, Verdict::Transmit];
-        assert_eq!(verdicts.map(|verdict| all.of(verdict).packets).iter().sum::<u64>(), all.total().packets);
+        assert_eq!(
+            verdicts.map(|verdict| all.with_verdict(verdict).packets).iter().sum::<u64>(),
+            all.total().packets
+        );
     }
 
     #[test]
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_counts_guarded_syns_only() {
+    fn syn_rate_counts_guarded_syns_only() {
         let earlier = Snapshot { at_ns: 1_000_000_000, ..Snapshot::default() };
         let later = Snapshot {
             at_ns: 1_500_000_000,
@@ -167,6 +169,6 @@ mod tests {
         };
         assert_eq!(later.syn_rate(&earlier), 100.0);
         assert_eq!(later.syn_rate(&later), 0.0);
-        assert_eq!(later.counters.unwanted_syns(), 40);
+        assert_eq!(later.counters.excess_syns(), 40);
     }
 }

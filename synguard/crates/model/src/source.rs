@@ -1,4 +1,4 @@
-//! Sources as people write them, and what is being done about one.
+//! Text forms of sources, and the status of a source.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,22 +7,22 @@ use synguard_common::{
     source::{SourceKey, SourceState},
 };
 
-/// What is being done about a source.
+/// The status of a source: the measure in force against it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SourceStatus {
-    /// Nothing: it is within its rate.
+    /// The source is within its rate.
     #[default]
     Ok,
-    /// It went over its rate, and its SYNs are dropped until the hold ends.
+    /// The source exceeded its rate, and its SYNs are dropped until the hold ends.
     Hold,
-    /// It is on the blocklist.
+    /// The source is on the blocklist.
     Blocked,
-    /// It is on the allowlist.
+    /// The source is on the allowlist.
     Allowed,
 }
 
 impl SourceStatus {
-    /// The name used in JSON and tables.
+    /// Returns the name in JSON and tables.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -33,17 +33,17 @@ impl SourceStatus {
     }
 }
 
-/// SYNs of a source since its entry was made.
-pub const fn total(state: &SourceState) -> u64 {
+/// Returns the number of SYNs of a source since it got its entry.
+pub const fn total_syns(state: &SourceState) -> u64 {
     state.passed.saturating_add(state.dropped)
 }
 
-/// The address of a key: IPv4 as such.
+/// Returns the address of a key; an IPv4-mapped one as IPv4.
 pub fn address(key: &SourceKey) -> IpAddr {
     Ipv6Addr::from(to_bytes(key.address)).to_canonical()
 }
 
-/// The key of an address that was not masked.
+/// Returns the key of a whole address, without a mask.
 pub fn key_of(address: IpAddr) -> SourceKey {
     let bytes = match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -52,7 +52,7 @@ pub fn key_of(address: IpAddr) -> SourceKey {
     SourceKey { address: from_bytes(bytes) }
 }
 
-/// A source as people write it: an IPv4 address, an IPv6 address, or an IPv6 network of `v6_length` bits.
+/// Formats a source: an IPv4 address, an IPv6 address, or an IPv6 prefix of `v6_length` bits.
 pub fn display(key: &SourceKey, v6_length: u8) -> String {
     match address(key) {
         IpAddr::V6(address) if v6_length < 128 => format!("{address}/{v6_length}"),
@@ -60,7 +60,7 @@ pub fn display(key: &SourceKey, v6_length: u8) -> String {
     }
 }
 
-/// A network as people write it, where all of a /24 or /48 are one.
+/// Formats the prefix of a source: a /24 of IPv4, a /48 of IPv6.
 pub fn display_prefix(key: &SourceKey) -> String {
     match address(key) {
         IpAddr::V4(address) => format!("{address}/24"),
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_are_written_as_people_write_them() {
+    fn sources_have_short_text_forms() {
         let key = |text: &str| key_of(text.parse().expect("an address"));
         assert_eq!(display(&key("192.0.2.1"), 64), "192.0.2.1");
         assert_eq!(display(&key("2001:db8::"), 64), "2001:db8::/64");

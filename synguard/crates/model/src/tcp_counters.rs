@@ -1,29 +1,28 @@
-//! What the kernel's TCP counts in a network namespace: how full listeners' queues are, what became of SYN cookies,
-//! and how many handshakes were completed.
+//! The kernel's TCP counters of a network namespace: full listener queues, SYN cookies and completed handshakes.
 
-/// Counts since the namespace was made. They only grow.
+/// Counts since the namespace was created; they only grow. The kernel's names are in parentheses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpCounters {
     /// SYNs that were dropped because a queue of half-open connections was full (`TCPReqQFullDrop`).
     pub queue_full_drops: u64,
-    /// SYNs that were answered by a cookie because it was full (`TCPReqQFullDoCookies`).
+    /// SYNs that got a cookie because a queue of half-open connections was full (`TCPReqQFullDoCookies`).
     pub queue_full_cookies: u64,
     /// SYNs and last ACKs that listeners dropped for any reason (`ListenDrops`).
     pub listen_drops: u64,
-    /// Those of them that found the queue of accepted connections full (`ListenOverflows`).
+    /// SYNs and last ACKs that were dropped because the queue of accepted connections was full (`ListenOverflows`).
     pub listen_overflows: u64,
     /// Cookies sent (`SyncookiesSent`).
     pub cookies_sent: u64,
-    /// Valid cookies that came back (`SyncookiesRecv`).
+    /// Valid cookies that clients returned (`SyncookiesRecv`).
     pub cookies_received: u64,
-    /// Cookies that came back and were refused (`SyncookiesFailed`).
+    /// Returned cookies that the kernel refused (`SyncookiesFailed`).
     pub cookies_failed: u64,
-    /// Connections that were opened by somebody else and completed (`PassiveOpens`).
+    /// Connections that clients opened and completed (`PassiveOpens`).
     pub passive_opens: u64,
 }
 
 impl TcpCounters {
-    /// What was counted since `earlier`; 0 where a count went back.
+    /// Returns the counts since `earlier`; 0 where a count decreased.
     #[must_use]
     pub const fn since(&self, earlier: &Self) -> Self {
         Self {

@@ -1,10 +1,10 @@
-//! Which sources are blocked for a while, and for how long.
+//! Decides which sources are blocked, and for how long.
 //!
-//! A source that goes over its limit is held by the datapath: that is no reason to block it. It earns a *strike*
-//! when it goes over it again after a hold in which its SYNs kept coming at several times its limit. A person's
-//! browser, or an office full of them behind one address, slows down when its SYNs are not answered; a flood does
-//! not. After three strikes it is blocked, unless it has connections here: whoever completes handshakes is somebody,
-//! and an address that is being forged belongs to somebody too. Such a source stays limited, and no more.
+//! The datapath holds a source that exceeds its limit: that alone is no reason to block it. The source earns a *strike* when it
+//! exceeds the limit again after a hold in which its SYNs kept arriving at several times the limit. A person's browser, or an
+//! office full of them behind one address, slows down when its SYNs get no reply; a flood does not. After three strikes the
+//! source is blocked, unless it has connections here: a source that completes handshakes is somebody, and an address that is
+//! being forged belongs to somebody too. Such a source stays limited, and no more.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,86 +14,79 @@ use std::{
 use synguard_common::source::SourceKey;
 use synguard_model::event::Exemption;
 
-/// Strikes of a source that was never blocked, and of one that was.
+/// Strikes that lead to a block: for a source that was never blocked, and for one that was.
 const STRIKES: u32 = 3;
 const STRIKES_AGAIN: u32 = 2;
-/// A strike takes this many times the limit, in SYNs a second, all through a hold.
+/// The multiple of the limit, in SYNs per second, that a source must send through a hold to earn a strike.
 const PERSISTENCE: f64 = 4.0;
-/// Without another strike in this many holds a source's strikes are forgotten.
+/// Holds without another strike after which a source's strikes are forgotten.
 const MEMORY_HOLDS: u64 = 6;
-/// The first block lasts this many holds, within these bounds, and each further one twice as long as the one before.
+/// Duration of the first block in holds, and its bounds. Each further block lasts twice as long as the one before.
 const FIRST_HOLDS: u32 = 30;
 const FIRST_MIN: Duration = Duration::from_secs(10);
 const FIRST_MAX: Duration = Duration::from_secs(10 * 60);
-/// Doublings of the first block's length: the longest is 16 times as long.
+/// Doublings of the first block's duration: the longest block is 16 times as long.
 const DOUBLINGS: u32 = 4;
 /// Blocks in force at once.
 pub(crate) const BLOCKS_MAX: usize = 1024;
-/// Sources that are kept in mind.
+/// Sources with a record.
 const RECORDS_MAX: usize = 4096;
 
-/// A source that went over its limit, and what the datapath has counted of it by then.
+/// A source that exceeded its limit, with the datapath's count at that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Who.
     pub source: SourceKey,
-    /// SYNs of it that were over the limit or in hold, since it was first seen.
+    /// SYNs over the limit or in hold since the source got its entry.
     pub dropped: u64,
 }
 
-/// What the limits say that offences are measured by.
+/// The limit that violations are measured by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Terms {
-    /// SYNs a second.
+pub(super) struct SourceLimit {
+    /// SYNs per second.
     pub(super) syn_rate: u32,
-    /// The hold.
     pub(super) hold: Duration,
 }
 
-/// A decision about a source.
+/// A decision about a block candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Sentence {
-    /// Block it, SYNs only, for `ttl`.
+pub(super) enum BlockDecision {
+    /// Block the SYNs of the source for `ttl`.
     Block {
-        /// Who.
         source: SourceKey,
-        /// For how long.
         ttl: Duration,
-        /// How often before, less what was forgiven.
+        /// Earlier blocks, less the forgiven ones.
         before: u32,
-        /// Strikes that led to it.
         strikes: u32,
-        /// SYNs a second it sent through the last hold.
+        /// SYNs per second through the last hold.
         rate: f64,
     },
-    /// It would be blocked, but it is exempt.
-    Spare {
-        /// Who.
+    /// Leave the source alone because it is exempt.
+    Exempt {
         source: SourceKey,
-        /// Why.
         exemption: Exemption,
-        /// SYNs a second it sent through the last hold.
+        /// SYNs per second through the last hold.
         rate: f64,
     },
-    /// It would be blocked, but too many are. Said once until there is room again.
+    /// Block nothing, because too many blocks are in force. Decided once until there is room again.
     Full,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Record {
     strikes: u32,
-    /// When the latest strike, or the offence that could begin a row of them, was.
+    /// Time of the latest strike, or of the violation that may begin a series of them.
     latest_ns: u64,
     dropped: u64,
     rate: f64,
-    /// Blocks so far, less what was forgiven.
+    /// Blocks so far, less the forgiven ones.
     level: u32,
     /// End of the latest block.
     until_ns: u64,
-    is_suspect: bool,
+    is_candidate: bool,
 }
 
-/// What is known of those who went over their limit.
+/// The records of sources that exceeded their limit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Blocks {
     records: HashMap<SourceKey, Record>,
@@ -101,99 +94,99 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Takes offences at `now_ns` into account.
-    pub(super) fn note(&mut self, offences: &[Violation], terms: Terms, now_ns: u64) {
-        let memory_ns = MEMORY_HOLDS * nanoseconds(hold(terms));
-        self.records.retain(|_, record| !record.is_forgotten(terms, memory_ns, now_ns));
-        for offence in offences {
-            if !self.records.contains_key(&offence.source) && self.records.len() >= RECORDS_MAX {
+    /// Takes violations at `now_ns` into account.
+    pub(super) fn record(&mut self, violations: &[Violation], limit: SourceLimit, now_ns: u64) {
+        let memory_ns = MEMORY_HOLDS * nanoseconds(hold(limit));
+        self.records.retain(|_, record| !record.is_forgotten(limit, memory_ns, now_ns));
+        for violation in violations {
+            if !self.records.contains_key(&violation.source) && self.records.len() >= RECORDS_MAX {
                 continue;
             }
-            let record = self.records.entry(offence.source).or_insert(Record {
+            let record = self.records.entry(violation.source).or_insert(Record {
                 strikes: 1,
                 latest_ns: now_ns,
-                dropped: offence.dropped,
+                dropped: violation.dropped,
                 rate: 0.0,
                 level: 0,
                 until_ns: 0,
-                is_suspect: false,
+                is_candidate: false,
             });
-            record.note(offence, terms, memory_ns, now_ns);
+            record.add(violation, limit, memory_ns, now_ns);
         }
     }
 
-    /// Those who would be blocked next: what speaks against it is to be given to [`Self::judge`].
-    pub(super) fn suspects(&self) -> Vec<SourceKey> {
-        let suspects = self.records.iter().filter(|(_, record)| record.is_suspect);
-        let mut suspects: Vec<_> = suspects.map(|(source, _)| *source).collect();
-        suspects.sort_unstable();
-        suspects
+    /// Returns the sources that would be blocked next, in order. [`Self::decide`] needs their exemptions.
+    pub(super) fn candidates(&self) -> Vec<SourceKey> {
+        let candidates = self.records.iter().filter(|(_, record)| record.is_candidate);
+        let mut candidates: Vec<_> = candidates.map(|(source, _)| *source).collect();
+        candidates.sort_unstable();
+        candidates
     }
 
-    /// Decides about suspects, each with what speaks against blocking it.
-    pub(super) fn judge(
+    /// Decides about block candidates, each with its exemption, if it has one.
+    pub(super) fn decide(
         &mut self,
-        suspects: &BTreeMap<SourceKey, Option<Exemption>>,
-        terms: Terms,
+        candidates: &BTreeMap<SourceKey, Option<Exemption>>,
+        limit: SourceLimit,
         now_ns: u64,
-    ) -> Vec<Sentence> {
+    ) -> Vec<BlockDecision> {
         let mut room = BLOCKS_MAX.saturating_sub(self.in_force(now_ns));
-        let mut sentences = Vec::new();
-        for (&source, &exemption) in suspects {
-            let Some(record) = self.records.get_mut(&source).filter(|record| record.is_suspect) else {
+        let mut decisions = Vec::new();
+        for (&source, &exemption) in candidates {
+            let Some(record) = self.records.get_mut(&source).filter(|record| record.is_candidate) else {
                 continue;
             };
-            record.is_suspect = false;
+            record.is_candidate = false;
             let (strikes, rate) = (record.strikes, record.rate);
-            // Whatever becomes of it, it begins anew.
+            // Whatever the decision, the source starts again without strikes.
             record.strikes = 0;
             if let Some(exemption) = exemption {
-                sentences.push(Sentence::Spare { source, exemption, rate });
+                decisions.push(BlockDecision::Exempt { source, exemption, rate });
             } else if room > 0 {
                 room -= 1;
-                let (before, ttl) = (record.level, length(record.level, terms));
+                let (before, ttl) = (record.level, block_duration(record.level, limit));
                 record.level += 1;
                 record.until_ns = now_ns + nanoseconds(ttl);
-                sentences.push(Sentence::Block { source, ttl, before, strikes, rate });
+                decisions.push(BlockDecision::Block { source, ttl, before, strikes, rate });
             } else if !self.is_full {
                 self.is_full = true;
-                sentences.push(Sentence::Full);
+                decisions.push(BlockDecision::Full);
             }
         }
         self.is_full &= room == 0;
-        sentences
+        decisions
     }
 
-    /// Blocks in force at `now_ns`.
+    /// Returns the number of blocks in force at `now_ns`.
     pub(super) fn in_force(&self, now_ns: u64) -> usize {
         self.records.values().filter(|record| record.until_ns > now_ns).count()
     }
 }
 
 impl Record {
-    fn note(&mut self, offence: &Violation, terms: Terms, memory_ns: u64, now_ns: u64) {
+    fn add(&mut self, violation: &Violation, limit: SourceLimit, memory_ns: u64, now_ns: u64) {
         let since_ns = now_ns.saturating_sub(self.latest_ns);
-        // Ticks are coarse: two holds may seem to be nearer to each other than they were.
-        let apart_ns = nanoseconds(hold(terms)) / 4 * 3;
-        if self.is_suspect || now_ns < self.until_ns || since_ns < apart_ns {
+        // Ticks are coarse: two holds may seem closer together than they were.
+        let apart_ns = nanoseconds(hold(limit)) / 4 * 3;
+        if self.is_candidate || now_ns < self.until_ns || since_ns < apart_ns {
             return;
         }
-        let sent = offence.dropped.saturating_sub(self.dropped);
+        let sent = violation.dropped.saturating_sub(self.dropped);
         self.rate = sent as f64 / (since_ns as f64 / 1e9);
-        self.dropped = offence.dropped;
+        self.dropped = violation.dropped;
         self.latest_ns = now_ns;
-        let kept_on = self.rate >= PERSISTENCE * f64::from(terms.syn_rate);
-        self.strikes = if kept_on && since_ns <= memory_ns { self.strikes + 1 } else { 1 };
+        let persisted = self.rate >= PERSISTENCE * f64::from(limit.syn_rate);
+        self.strikes = if persisted && since_ns <= memory_ns { self.strikes + 1 } else { 1 };
         let needed = if self.level == 0 { STRIKES } else { STRIKES_AGAIN };
-        self.is_suspect = self.strikes >= needed;
+        self.is_candidate = self.strikes >= needed;
     }
 
-    /// Forgives one block for each time twice as long as it that nothing happened since its end; `true` if
-    /// nothing is left to remember.
-    fn is_forgotten(&mut self, terms: Terms, memory_ns: u64, now_ns: u64) -> bool {
+    /// Forgives one block for each quiet time of twice its duration since its end. Reports whether nothing is left to
+    /// remember.
+    fn is_forgotten(&mut self, limit: SourceLimit, memory_ns: u64, now_ns: u64) -> bool {
         let mut quiet_since_ns = self.until_ns.max(self.latest_ns);
         while self.level > 0 {
-            let quiet_ns = 2 * nanoseconds(length(self.level - 1, terms));
+            let quiet_ns = 2 * nanoseconds(block_duration(self.level - 1, limit));
             if now_ns.saturating_sub(quiet_since_ns) < quiet_ns {
                 return false;
             }
@@ -205,14 +198,14 @@ impl Record {
     }
 }
 
-/// A hold of zero, which judges each SYN by itself, counts as a second here.
-fn hold(terms: Terms) -> Duration {
-    terms.hold.max(Duration::from_secs(1))
+/// Returns the hold. A hold of zero, with which each SYN is judged by itself, counts as a second here.
+fn hold(limit: SourceLimit) -> Duration {
+    limit.hold.max(Duration::from_secs(1))
 }
 
-/// How long a source is blocked that was blocked `before` times already.
-fn length(before: u32, terms: Terms) -> Duration {
-    let first = (hold(terms) * FIRST_HOLDS).clamp(FIRST_MIN, FIRST_MAX);
+/// Returns the duration of the next block of a source that was blocked `before` times.
+fn block_duration(before: u32, limit: SourceLimit) -> Duration {
+    let first = (hold(limit) * FIRST_HOLDS).clamp(FIRST_MIN, FIRST_MAX);
     first * 2u32.pow(before.min(DOUBLINGS))
 }
 

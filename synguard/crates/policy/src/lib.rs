@@ -1,8 +1,9 @@
-//! What the controller decides: a pure function of what was seen, its own memory and the time. It does nothing
-//! itself; the daemon performs the [`Action`]s and says the [`Event`]s.
+//! Decisions of the controller: pure functions of observations, the policy's own memory and the time. This crate does
+//! nothing itself; the controller performs the [`Action`]s and reports the [`Event`]s.
 
 #![forbid(unsafe_code)]
 
+mod attack;
 mod blocks;
 mod detector;
 pub mod explain;
@@ -15,244 +16,204 @@ use std::{collections::BTreeMap, time::Duration};
 use synguard_common::source::SourceKey;
 use synguard_model::{
     attack::{AttackKind, Phase},
-    event::{AttackRates, Event, Exemption},
+    event::{AttackRates, Event, Exemption, Sysctl},
     settings::Settings,
     snapshot::Snapshot,
     source::display,
 };
 
+use self::{
+    attack::Attack,
+    blocks::{BLOCKS_MAX, BlockDecision, Blocks, SourceLimit},
+    detector::Detector,
+    phase::PhaseMachine,
+    syn_cookies::SynCookies,
+};
 pub use self::{
     blocks::Violation,
     detector::{Levels, classify_once},
     syn_cookies::{Attachment, CookieMode},
 };
-use self::{
-    blocks::{BLOCKS_MAX, Blocks, Sentence, Terms},
-    detector::Detector,
-    phase::Machine,
-    syn_cookies::Answers,
-};
 
-/// How long phases last at least: the sources' hold within these bounds.
+/// Bounds of the minimum duration of a phase, which is otherwise the sources' hold.
 const HOLD_MIN: Duration = Duration::from_secs(1);
 const HOLD_MAX: Duration = Duration::from_secs(10);
-/// While an attack goes on, how often that is said, in nanoseconds.
-const REPEAT_NS: u64 = 60_000_000_000;
 
-/// Everything a decision is made of.
+/// The input of one decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
-    /// The counts.
     pub snapshot: &'a Snapshot,
     /// The settings in force.
     pub settings: &'a Settings,
-    /// Where the filter runs.
-    pub driver: Attachment,
-    /// Sources that went over their limit since the last look.
-    pub offences: &'a [Violation],
-    /// For each of [`Policy::suspects`], what speaks against blocking it.
+    pub attachment: Attachment,
+    /// Violations since the last observation.
+    pub violations: &'a [Violation],
+    /// For each of [`Policy::block_candidates`] whose check is done: the exemption, if there is one.
     pub exemptions: &'a BTreeMap<SourceKey, Option<Exemption>>,
 }
 
-/// Something to do.
+/// An action for the controller to perform.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Write it down.
-    Say(Event),
-    /// Have the kernel answer with SYN cookies, for these reasons.
-    RaiseCookies(AttackRates),
-    /// Put the kernel's setting back.
-    RestoreCookies,
-    /// Have the kernel read timestamps so that answers may carry options in them, for these reasons.
-    RaiseTimestamps(AttackRates),
-    /// Put that back.
-    RestoreTimestamps,
-    /// Answer SYNs, or go on in another way.
-    Answer(CookieMode, AttackRates),
-    /// Leave them to the kernel again, for this reason.
-    StopAnswering(&'static str),
-    /// Drop the SYNs of a source for a while.
+    /// Report an event.
+    Report(Event),
+    /// Raise a kernel setting, because of these rates: syncookies so that the kernel sends SYN cookies, timestamps so that
+    /// cookies may carry TCP options.
+    RaiseSysctl(Sysctl, AttackRates),
+    /// Restore a kernel setting.
+    RestoreSysctl(Sysctl),
+    /// Send SYN cookies from XDP, or continue in another mode, because of these rates.
+    SendXdpCookies(CookieMode, AttackRates),
+    /// Leave SYN cookies to the kernel again, for this reason.
+    StopXdpCookies(&'static str),
+    /// Drop the SYNs of a source for `ttl`.
     Block {
-        /// Who.
         source: SourceKey,
-        /// For how long.
         ttl: Duration,
-        /// What to say about it.
+        /// The event to report when the source is blocked.
         event: Event,
     },
 }
 
-/// An attack under way.
-#[derive(Clone, Debug)]
-struct Episode {
-    began_ns: u64,
-    said_ns: u64,
-    syns: u64,
-    unwanted: u64,
-    answered: u64,
-    peak_syn_rate: f64,
-    peak_distinct: f64,
-}
-
-/// The controller's memory.
+/// The state of all decisions.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     detector: Detector,
-    overall: Machine,
-    concentrated: Machine,
-    distributed: Machine,
+    overall: PhaseMachine,
+    concentrated: PhaseMachine,
+    distributed: PhaseMachine,
     blocks: Blocks,
     kind: Option<AttackKind>,
-    episode: Option<Episode>,
+    attack: Option<Attack>,
     last: Option<Snapshot>,
-    answers: Answers,
+    syn_cookies: SynCookies,
 }
 
 impl Policy {
-    /// Decides what to do at `now_ns`, in nanoseconds of CLOCK_MONOTONIC.
-    pub fn step(&mut self, seen: &Observation<'_>, now_ns: u64) -> Vec<Action> {
-        let hold_ns = hold_ns(seen.settings);
-        let (levels, numbers) = self.detector.look(seen, self.distributed.phase() != Phase::Calm);
-        let sudden = self.concentrated.step(levels.concentrated, hold_ns, now_ns)
+    /// Decides on the actions at `now_ns`, in nanoseconds of CLOCK_MONOTONIC.
+    pub fn step(&mut self, observation: &Observation<'_>, now_ns: u64) -> Vec<Action> {
+        let hold_ns = phase_hold_ns(observation.settings);
+        let is_flooded = self.distributed.phase() != Phase::Calm;
+        let (levels, rates) = self.detector.observe(observation, is_flooded);
+        let is_sudden = self.concentrated.step(levels.concentrated, hold_ns, now_ns)
             | self.distributed.step(levels.distributed, hold_ns, now_ns);
         let before = self.overall.phase();
-        self.overall.step_or_begin(levels.highest(), sudden, hold_ns, now_ns);
+        self.overall.step_or_begin(levels.highest(), is_sudden, hold_ns, now_ns);
         let mut actions = Vec::new();
-        self.follow_episode(seen.snapshot, &numbers);
-        self.tell_phase(before, numbers, now_ns, &mut actions);
-        self.answers.decide(seen, (self.distributed.phase(), hold_ns), numbers, now_ns, &mut actions);
-        self.decide_blocks(seen, now_ns, &mut actions);
-        self.last = Some(seen.snapshot.clone());
+        if let (Some(attack), Some(last)) = (&mut self.attack, &self.last) {
+            attack.add(&observation.snapshot.counters.since(&last.counters), &rates);
+        }
+        let kind_before = self.update_kind();
+        actions.extend(self.phase_event(before, kind_before, rates, now_ns).map(Action::Report));
+        let flood = (self.distributed.phase(), hold_ns);
+        self.syn_cookies.step(observation, flood, rates, now_ns, &mut actions);
+        self.step_blocks(observation, now_ns, &mut actions);
+        self.last = Some(observation.snapshot.clone());
         actions
     }
 
-    /// Whether there is an attack.
+    /// Returns the phase of the attack.
     pub const fn phase(&self) -> Phase {
         self.overall.phase()
     }
 
-    /// When that began, in nanoseconds of CLOCK_MONOTONIC; `None` if it never was otherwise.
+    /// Returns the beginning of the phase, in nanoseconds of CLOCK_MONOTONIC; `None` if it never changed.
     pub const fn phase_since_ns(&self) -> Option<u64> {
         self.overall.since_ns()
     }
 
-    /// What kind of attack it is or was; `None` when calm.
+    /// Returns the kind of the attack, also while it recovers; `None` when calm.
     pub const fn kind(&self) -> Option<AttackKind> {
         self.kind
     }
 
-    /// Whether the kernel is to answer with cookies.
-    pub const fn wants_cookies(&self) -> bool {
-        self.answers.wants_cookies()
+    /// Reports whether the kernel should send SYN cookies.
+    pub const fn wants_kernel_cookies(&self) -> bool {
+        self.syn_cookies.wants_syncookies()
     }
 
-    /// How the filter is to answer SYNs, if it is to.
-    pub const fn orders(&self) -> Option<CookieMode> {
-        self.answers.orders()
+    /// Returns the mode in which XDP should send SYN cookies, if it should.
+    pub const fn cookie_mode(&self) -> Option<CookieMode> {
+        self.syn_cookies.mode()
     }
 
-    /// Sources about to be blocked: what speaks against it belongs into the next [`Observation`].
-    pub fn suspects(&self) -> Vec<SourceKey> {
-        self.blocks.suspects()
+    /// Returns the sources that are about to be blocked. Their exemptions belong into a later [`Observation`].
+    pub fn block_candidates(&self) -> Vec<SourceKey> {
+        self.blocks.candidates()
     }
 
-    /// Automatic blocks of this controller that are in force.
+    /// Returns the number of this controller's automatic blocks that are in force.
     pub fn blocks_in_force(&self, now_ns: u64) -> usize {
         self.blocks.in_force(now_ns)
     }
 
-    /// Adds up what an attack brings.
-    fn follow_episode(&mut self, now: &Snapshot, numbers: &AttackRates) {
-        let (Some(episode), Some(last)) = (&mut self.episode, &self.last) else { return };
-        let delta = now.counters.since(&last.counters);
-        episode.syns += delta.guarded_syns();
-        episode.unwanted += delta.unwanted_syns();
-        episode.answered += delta.answered();
-        episode.peak_syn_rate = episode.peak_syn_rate.max(numbers.syn_rate);
-        episode.peak_distinct = episode.peak_distinct.max(numbers.distinct_sources);
-    }
-
-    /// What is going on by the parts' phases, if anything is.
-    fn kind_now(&self) -> Option<AttackKind> {
-        let is_on = |machine: &Machine| machine.phase() == Phase::Attack;
-        AttackKind::of(is_on(&self.concentrated), is_on(&self.distributed))
-    }
-
-    fn tell_phase(&mut self, before: Phase, numbers: AttackRates, now_ns: u64, actions: &mut Vec<Action>) {
-        let after = self.overall.phase();
+    /// Updates the kind of the attack from the phases of its two parts. Returns the former kind.
+    fn update_kind(&mut self) -> Option<AttackKind> {
+        let is_on = |machine: &PhaseMachine| machine.phase() == Phase::Attack;
+        let current = AttackKind::from_parts(is_on(&self.concentrated), is_on(&self.distributed));
         let former = self.kind;
-        self.kind = if after == Phase::Calm { None } else { self.kind_now().or(former) };
-        let kind = self.kind.unwrap_or(AttackKind::Concentrated);
-        let event = match (before, after) {
-            (Phase::Calm | Phase::Recovering, Phase::Attack) => {
-                let fresh = Episode {
-                    began_ns: now_ns,
-                    said_ns: now_ns,
-                    syns: 0,
-                    unwanted: 0,
-                    answered: 0,
-                    peak_syn_rate: numbers.syn_rate,
-                    peak_distinct: numbers.distinct_sources,
-                };
-                self.episode.get_or_insert(fresh).said_ns = now_ns;
-                Event::AttackBegan { kind, again: before == Phase::Recovering, numbers }
-            }
-            (Phase::Attack, Phase::Recovering) => Event::Recovering { kind, numbers },
-            (_, Phase::Calm) if before != Phase::Calm => {
-                let Some(episode) = self.episode.take() else { return };
-                Event::AttackOver {
-                    seconds: now_ns.saturating_sub(episode.began_ns) / 1_000_000_000,
-                    syns: episode.syns,
-                    unwanted: episode.unwanted,
-                    answered: episode.answered,
-                    peak_syn_rate: episode.peak_syn_rate.round() as u64,
-                    peak_distinct_sources: episode.peak_distinct.round() as u64,
-                }
-            }
-            (_, Phase::Attack) if self.kind != former => Event::KindChanged { kind, numbers },
-            (_, Phase::Attack) => {
-                let Some(episode) = &mut self.episode else { return };
-                if now_ns.saturating_sub(episode.said_ns) < REPEAT_NS {
-                    return;
-                }
-                episode.said_ns = now_ns;
-                let seconds = now_ns.saturating_sub(episode.began_ns) / 1_000_000_000;
-                Event::AttackGoesOn { kind, seconds, unwanted: episode.unwanted, numbers }
-            }
-            _ => return,
-        };
-        actions.push(Action::Say(event));
+        self.kind = if self.phase() == Phase::Calm { None } else { current.or(former) };
+        former
     }
 
-    fn decide_blocks(&mut self, seen: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
-        let Settings { syn_rate, hold, source_prefix_v6, monitor, .. } = *seen.settings;
+    /// Returns the event about the overall phase, if there is one to report. Opens and closes the attack's totals.
+    fn phase_event(
+        &mut self,
+        before: Phase,
+        kind_before: Option<AttackKind>,
+        rates: AttackRates,
+        now_ns: u64,
+    ) -> Option<Event> {
+        let kind = self.kind.unwrap_or(AttackKind::Concentrated);
+        match (before, self.phase()) {
+            (Phase::Calm | Phase::Recovering, Phase::Attack) => {
+                self.attack.get_or_insert(Attack::new(&rates, now_ns)).reported(now_ns);
+                Some(Event::AttackBegan { kind, again: before == Phase::Recovering, rates })
+            }
+            (Phase::Attack, Phase::Recovering) => Some(Event::AttackRecovering { kind, rates }),
+            (_, Phase::Calm) if before != Phase::Calm => Some(self.attack.take()?.end(now_ns)),
+            (_, Phase::Attack) if self.kind != kind_before => Some(Event::AttackKindChanged { kind, rates }),
+            (_, Phase::Attack) => self.attack.as_mut()?.report_again(kind, rates, now_ns),
+            _ => None,
+        }
+    }
+
+    /// Decides about block candidates, then takes new violations into account.
+    fn step_blocks(&mut self, observation: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
+        let Settings { syn_rate, hold, source_prefix_v6, monitor, .. } = *observation.settings;
         if monitor {
             return;
         }
-        let terms = Terms { syn_rate, hold };
+        let limit = SourceLimit { syn_rate, hold };
         let name = |source| display(&source, source_prefix_v6);
-        for sentence in self.blocks.judge(seen.exemptions, terms, now_ns) {
-            actions.push(match sentence {
-                Sentence::Block { source, ttl, before, strikes, rate } => {
-                    let (ttl_seconds, rate, source_name) = (ttl.as_secs(), rate.round() as u64, name(source));
-                    let limit = syn_rate;
-                    let event =
-                        Event::Blocked { source: source_name, ttl_seconds, strikes, rate, limit, before };
+        for decision in self.blocks.decide(observation.exemptions, limit, now_ns) {
+            actions.push(match decision {
+                BlockDecision::Block { source, ttl, before, strikes, rate } => {
+                    let event = Event::Blocked {
+                        source: name(source),
+                        ttl_seconds: ttl.as_secs(),
+                        strikes,
+                        rate: rate.round() as u64,
+                        limit: syn_rate,
+                        before,
+                    };
                     Action::Block { source, ttl, event }
                 }
-                Sentence::Spare { source, exemption, rate } => {
-                    let rate = rate.round() as u64;
-                    Action::Say(Event::Spared { source: name(source), why: exemption, rate, limit: syn_rate })
-                }
-                Sentence::Full => Action::Say(Event::BlocksFull { in_force: BLOCKS_MAX }),
+                BlockDecision::Exempt { source, exemption, rate } => Action::Report(Event::Exempted {
+                    source: name(source),
+                    why: exemption,
+                    rate: rate.round() as u64,
+                    limit: syn_rate,
+                }),
+                BlockDecision::Full => Action::Report(Event::BlocksFull { in_force: BLOCKS_MAX }),
             });
         }
-        self.blocks.note(seen.offences, terms, now_ns);
+        self.blocks.record(observation.violations, limit, now_ns);
     }
 }
 
-/// How long phases last at least, in nanoseconds.
-fn hold_ns(settings: &Settings) -> u64 {
+/// Returns the minimum duration of a phase, in nanoseconds.
+fn phase_hold_ns(settings: &Settings) -> u64 {
     settings.hold.clamp(HOLD_MIN, HOLD_MAX).as_nanos() as u64
 }
 

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 use synguard_common::addr;
 
 use super::*;
-use crate::tests::{CONCENTRATED, DISTRIBUTED, PEOPLE, SECOND, TICK, Traffic, World};
+use crate::tests::{CONCENTRATED, DISTRIBUTED, SECOND, TICK, Traffic, VISITORS, World};
 
 const HOUR_TICKS: u64 = 4 * 3600;
 
-/// SplitMix64, so that a seed is a whole trace.
+/// SplitMix64, so that a seed determines a whole trace.
 struct Noise(u64);
 
 impl Noise {
@@ -18,27 +18,27 @@ impl Noise {
         (z ^ z >> 31) as f64 / u64::MAX as f64
     }
 
-    /// Somewhere around a value: half of it to one and a half times it.
+    /// Returns a number between half of a value and one and a half times it.
     fn around(&mut self, value: f64) -> f64 {
         value * (0.5 + self.next())
     }
 }
 
-/// Where the noise is: a multiple of every threshold that the policy has.
+/// Centres of the noise, as multiples of each threshold of the policy.
 fn thresholds() -> impl Strategy<Value = [f64; 4]> {
     let around = prop::sample::select(vec![0.0, 0.5, 1.0, 2.0]);
-    let (unwanted, distinct) = (around.clone(), around);
+    let (excess, distinct) = (around.clone(), around);
     let completed = prop::sample::select(vec![0.0, 0.5, 0.75, 1.0]);
     let queue_full = prop::sample::select(vec![0.0, 1.0]);
-    (unwanted, distinct, completed, queue_full).prop_map(|(a, b, c, d)| [a, b, c, d])
+    (excess, distinct, completed, queue_full).prop_map(|(a, b, c, d)| [a, b, c, d])
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// An hour with noise around every threshold: the phase changes at most once a hold, and so do the cookies.
+    /// In an hour with noise around every threshold, the phase changes at most once a hold, and so do the cookies.
     #[test]
-    fn noise_does_not_make_it_flap(seed: u64, [unwanted, distinct, completed, queue_full] in thresholds()) {
+    fn noise_does_not_make_the_phase_flap(seed: u64, [excess, distinct, completed, queue_full] in thresholds()) {
         let mut noise = Noise(seed);
         let mut world = World::new();
         for _ in 0..HOUR_TICKS {
@@ -46,7 +46,7 @@ proptest! {
             world.tick(Traffic {
                 passed: passed as u64,
                 // 100 a second, 25 a tick, is one source's limit.
-                unwanted: noise.around(25.0 * unwanted) as u64,
+                excess: noise.around(25.0 * excess) as u64,
                 distinct: noise.around(4096.0 * distinct),
                 completed: noise.around(passed * completed) as u64,
                 queue_full: noise.around(2.5 * queue_full) as u64,
@@ -62,26 +62,26 @@ proptest! {
         }
     }
 
-    /// Whatever happens, every raising is followed by a restoring before the next, and calm has none.
+    /// Whatever the traffic, every raise is followed by a restore before the next raise, and nothing is raised when calm.
     #[test]
-    fn cookies_are_always_put_back(seed: u64, pulses in prop::collection::vec((1u64..120, 1u64..120), 1..12)) {
+    fn cookies_are_always_restored(seed: u64, pulses in prop::collection::vec((1u64..120, 1u64..120), 1..12)) {
         let mut noise = Noise(seed);
         let mut world = World::new();
         for (high, low) in pulses {
             world.run(high, if noise.next() < 0.5 { DISTRIBUTED } else { CONCENTRATED });
-            world.run(low, PEOPLE);
+            world.run(low, VISITORS);
         }
-        world.run(200, PEOPLE);
+        world.run(200, VISITORS);
         for (i, (_, is_raised)) in world.cookies().iter().enumerate() {
             prop_assert_eq!(*is_raised, i % 2 == 0);
         }
-        prop_assert!(!world.policy.wants_cookies());
+        prop_assert!(!world.policy.wants_kernel_cookies());
         prop_assert_eq!((world.policy.phase(), world.policy.kind()), (Phase::Calm, None));
     }
 
-    /// Those who must not be blocked are not, and nobody is before three holds are over.
+    /// Exempt sources are not blocked, and no source is blocked before three holds are over.
     #[test]
-    fn the_exempt_are_never_blocked(exempt in prop::collection::vec(0u8..4, 1..40)) {
+    fn exempt_sources_are_never_blocked(exempt in prop::collection::vec(0u8..4, 1..40)) {
         let mut world = World::new();
         let key = |i: usize| SourceKey { address: addr::v4_mapped((0x0a00_0000 + i as u32).to_be()) };
         let exemptions: BTreeMap<_, _> = exempt.iter().enumerate().map(|(i, why)| (key(i), match why {
@@ -93,16 +93,16 @@ proptest! {
         let mut blocked = Vec::new();
         for round in 0..40u64 {
             let now_ns = world.snapshot.at_ns + round * 10 * SECOND;
-            let offences: Vec<_> =
+            let violations: Vec<_> =
                 exemptions.keys().map(|&source| Violation { source, dropped: round * 10_000 }).collect();
-            let seen = Observation {
+            let observation = Observation {
                 snapshot: &world.snapshot,
                 settings: &world.settings,
-                driver: Attachment::Native,
-                offences: &offences,
+                attachment: Attachment::Native,
+                violations: &violations,
                 exemptions: &exemptions,
             };
-            for action in world.policy.step(&seen, now_ns) {
+            for action in world.policy.step(&observation, now_ns) {
                 if let Action::Block { source, .. } = action {
                     prop_assert!(exemptions[&source].is_none());
                     prop_assert!(round >= 3);

@@ -1,32 +1,32 @@
-//! Who answers SYNs with cookies while a distributed flood lasts, the kernel or the filter, and what the kernel has to
-//! be told for that. Pure.
+//! Decides who sends SYN cookies during a distributed flood, the kernel or XDP, and which kernel settings must change for
+//! that. Pure.
 
 use synguard_common::reason::Reason;
 use synguard_model::{
     attack::Phase,
-    event::{AttackRates, Event},
-    settings::{self, Cookies, Settings},
+    event::{AttackRates, Event, Sysctl},
+    settings::{Cookies, DropFirstSyn, Settings},
     tcp_counters::TcpCounters,
 };
 
-use crate::{Action, Observation, phase::Machine, syn_retransmit::FirstSyn};
+use crate::{Action, Observation, phase::PhaseMachine, syn_retransmit::RetransmitSwitch};
 
-/// SYNs a second up to which the kernel answers cheaply: about a tenth of a core. With `cookies = auto` the filter
-/// answers from there on, until it is half of that.
+/// SYNs per second up to which the kernel sends cookies cheaply: about a tenth of a core. With `cookies = auto` XDP sends
+/// them from this rate on, until the rate falls below half of it.
 const CHEAP: f64 = 20_000.0;
-/// After the kernel has sent cookies, how long the filter's carry no options: so long those of the kernel may be on
-/// their way, whose timestamps would be read wrongly once the setting is another. In nanoseconds.
+/// Delay before XDP cookies carry TCP options, in nanoseconds, if the kernel sent cookies before: those still in flight would
+/// be decoded with the new timestamp setting.
 const OPTIONS_DELAY_NS: u64 = 500_000_000;
-/// How long a cookie with options may be on its way, in nanoseconds: so long the timestamps stay as they are.
-const ON_ITS_WAY_NS: u64 = 2_000_000_000;
-/// For how long at least it is looked whether cookies help, in nanoseconds.
+/// Time for which a cookie with options may be in flight, in nanoseconds; the timestamp setting stays for as long.
+const IN_FLIGHT_NS: u64 = 2_000_000_000;
+/// Minimum observation window before judging whether cookies work, in nanoseconds.
 const CHECK_NS: u64 = 2_000_000_000;
-/// Cookies that came back by which it can be told.
+/// Returned cookies that such a judgement needs.
 const RETURNED_MIN: u64 = 10;
-/// For how long the filter does not answer when what it answered came to nothing, in nanoseconds.
-const GIVEN_UP_NS: u64 = 3_600_000_000_000;
+/// Time for which XDP sends no cookies after they led to no connections, in nanoseconds.
+const BACK_OFF_NS: u64 = 3_600_000_000_000;
 
-/// Where the filter's program runs.
+/// The place where the filter's program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Attachment {
     /// On no interface, or on one in another network namespace, whose kernel settings are out of reach.
@@ -34,221 +34,232 @@ pub enum Attachment {
     None,
     /// On some interface in the kernel's slower generic path.
     Generic,
-    /// In the driver of every interface, but behind it the packet filter may send what comes in to somewhere else, where
-    /// an answer means nothing.
+    /// In the driver of every interface, but the packet filter behind it may redirect packets to another place, where a cookie
+    /// means nothing.
     NativeBehindNat,
     /// In the driver of every interface.
     Native,
 }
 
-/// How the filter is to answer.
+/// The mode in which XDP sends SYN cookies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CookieMode {
-    /// Answers carry a connection's options, if the kernel reads them: in the timestamp.
+    /// Cookies carry TCP options in the timestamp, if the kernel decodes them.
     pub options: bool,
-    /// A new SYN is dropped, and answered when it is sent again.
-    pub second_syn: bool,
+    /// A new SYN is dropped, and its retransmission gets a cookie.
+    pub require_retransmit: bool,
 }
 
-/// Whether cookies help, looked at now and then: what was counted when it last was.
+/// The counts at the latest judgement of whether cookies work.
 #[derive(Clone, Debug)]
-struct Check {
+struct CookieCheck {
     at_ns: u64,
     tcp: TcpCounters,
-    answered: u64,
-    /// ACKs with a valid cookie that the filter has seen.
+    xdp_cookies: u64,
+    /// ACKs with a valid cookie that XDP saw.
     acks: u64,
-    has_complained: bool,
+    is_refusal_reported: bool,
 }
 
-/// What is wanted of the kernel and of the filter.
+/// The state of SYN cookies: what the kernel and XDP should do.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answers {
-    wants_cookies: bool,
+pub(super) struct SynCookies {
+    wants_syncookies: bool,
     wants_timestamps: bool,
-    orders: Option<CookieMode>,
-    /// Whether it is more than the kernel answers cheaply.
-    load: Machine,
-    first_syn: FirstSyn,
+    mode: Option<CookieMode>,
+    /// The phase of a load that is too expensive for the kernel.
+    load: PhaseMachine,
+    retransmit: RetransmitSwitch,
     options_from_ns: u64,
-    /// When a cookie with options may last have been sent.
-    carried_ns: u64,
-    has_said_unavailable: bool,
-    check: Option<Check>,
-    /// When what the filter answered came to nothing, and what was set then.
-    given_up: Option<(u64, Cookies)>,
+    /// Latest time at which a cookie with options may have been sent.
+    options_sent_ns: u64,
+    is_unavailable_reported: bool,
+    check: Option<CookieCheck>,
+    /// The time since which XDP backs off because its cookies led to no connections, and the setting at that time.
+    backed_off: Option<(u64, Cookies)>,
 }
 
-impl Answers {
-    pub(super) const fn wants_cookies(&self) -> bool {
-        self.wants_cookies
+impl SynCookies {
+    pub(super) const fn wants_syncookies(&self) -> bool {
+        self.wants_syncookies
     }
 
-    /// How the filter is to answer, if it is to.
-    pub(super) const fn orders(&self) -> Option<CookieMode> {
-        self.orders
+    /// Returns the mode in which XDP should send cookies, if it should.
+    pub(super) const fn mode(&self) -> Option<CookieMode> {
+        self.mode
     }
 
-    /// Decides at `now_ns`, in the phase of the distributed flood. Actions are in an order that is safe at each moment:
-    /// the kernel is ready before the filter answers, and is left as it was after it has ceased to.
-    pub(super) fn decide(
+    /// Decides at `now_ns`, in the phase of the distributed flood. Actions are in an order that is safe at each moment: the
+    /// kernel is ready before XDP sends cookies, and its settings are restored after XDP stopped.
+    pub(super) fn step(
         &mut self,
-        seen: &Observation<'_>,
+        observation: &Observation<'_>,
         (phase, hold_ns): (Phase, u64),
-        numbers: AttackRates,
+        rates: AttackRates,
         now_ns: u64,
         actions: &mut Vec<Action>,
     ) {
-        let may = seen.settings.cookies != Cookies::Off && !seen.settings.monitor;
-        let wants_cookies = may && phase != Phase::Calm;
-        let answers = self.is_for_the_filter(seen, phase, &numbers, hold_ns, now_ns) && may;
-        let second_syn = self.decide_first_syn(answers, seen.settings, numbers, now_ns, actions);
-        let options = self.decide_options(answers, wants_cookies, seen.settings, &numbers, now_ns);
-        let wants_timestamps =
-            options || self.wants_timestamps && now_ns.saturating_sub(self.carried_ns) < ON_ITS_WAY_NS;
-        let orders = answers.then_some(CookieMode { options, second_syn });
-        if self.orders.is_some() && orders.is_none() {
+        let settings = observation.settings;
+        let allowed = settings.cookies != Cookies::Off && !settings.monitor;
+        let wants_syncookies = allowed && phase != Phase::Calm;
+        let sends = self.is_for_xdp(observation, phase, &rates, hold_ns, now_ns) && allowed;
+        let require_retransmit = self.step_retransmit(sends, settings, rates, now_ns, actions);
+        let options = self.step_options(sends, wants_syncookies, settings, &rates, now_ns);
+        let is_in_flight = now_ns.saturating_sub(self.options_sent_ns) < IN_FLIGHT_NS;
+        let wants_timestamps = options || self.wants_timestamps && is_in_flight;
+        let mode = sends.then_some(CookieMode { options, require_retransmit });
+        if self.mode.is_some() && mode.is_none() {
             let why = match phase {
-                _ if !may => "as set",
-                Phase::Attack if seen.settings.cookies == Cookies::Kernel => "as set",
-                Phase::Attack if self.given_up.is_some() => "it does not lead to connections",
-                Phase::Attack if seen.driver == Attachment::None => "the filter is on no interface here",
-                Phase::Attack => "they are few enough",
+                _ if !allowed => "as set",
+                Phase::Attack if settings.cookies == Cookies::Kernel => "as set",
+                Phase::Attack if self.backed_off.is_some() => "it does not lead to connections",
+                Phase::Attack if observation.attachment == Attachment::None => {
+                    "the filter is on no interface here"
+                }
+                Phase::Attack => "there are few enough SYNs for the kernel",
                 Phase::Recovering | Phase::Calm => "the flood seems to be over",
             };
-            actions.push(Action::StopAnswering(why));
+            actions.push(Action::StopXdpCookies(why));
         }
-        match (self.wants_cookies, wants_cookies) {
-            (false, true) => actions.push(Action::RaiseCookies(numbers)),
-            (true, false) => actions.push(Action::RestoreCookies),
-            _ => {}
+        for (sysctl, before, now) in [
+            (Sysctl::Syncookies, self.wants_syncookies, wants_syncookies),
+            (Sysctl::Timestamps, self.wants_timestamps, wants_timestamps),
+        ] {
+            match (before, now) {
+                (false, true) => actions.push(Action::RaiseSysctl(sysctl, rates)),
+                (true, false) => actions.push(Action::RestoreSysctl(sysctl)),
+                _ => {}
+            }
         }
-        match (self.wants_timestamps, wants_timestamps) {
-            (false, true) => actions.push(Action::RaiseTimestamps(numbers)),
-            (true, false) => actions.push(Action::RestoreTimestamps),
-            _ => {}
+        if let Some(mode) = mode.filter(|mode| self.mode != Some(*mode)) {
+            actions.push(Action::SendXdpCookies(mode, rates));
         }
-        if let Some(orders) = orders.filter(|orders| self.orders != Some(*orders)) {
-            actions.push(Action::Answer(orders, numbers));
-        }
-        (self.wants_cookies, self.wants_timestamps, self.orders) = (wants_cookies, wants_timestamps, orders);
-        self.check(seen, now_ns, actions);
-        if phase == Phase::Attack && may {
-            self.tell_if_unavailable(seen, actions);
-        } else {
-            self.has_said_unavailable = false;
-        }
+        (self.wants_syncookies, self.wants_timestamps, self.mode) =
+            (wants_syncookies, wants_timestamps, mode);
+        self.check_connections(observation, now_ns, actions);
+        self.report_unavailable(observation, phase == Phase::Attack && allowed, actions);
     }
 
-    /// Only while the flood is on: when it seems to be over the kernel takes over again.
-    fn is_for_the_filter(
+    /// Reports whether XDP should send the cookies. Only during the attack: when it recovers, the kernel takes over again.
+    fn is_for_xdp(
         &mut self,
-        seen: &Observation<'_>,
+        observation: &Observation<'_>,
         phase: Phase,
-        numbers: &AttackRates,
+        rates: &AttackRates,
         hold_ns: u64,
         now_ns: u64,
     ) -> bool {
         if phase == Phase::Calm {
-            self.load = Machine::default();
+            self.load = PhaseMachine::default();
         } else {
-            let level = (numbers.syn_rate - numbers.unwanted_rate) / CHEAP;
+            let level = (rates.syn_rate - rates.excess_rate) / CHEAP;
             self.load.step_or_begin(level, false, hold_ns, now_ns);
         }
-        self.given_up = self.given_up.filter(|(at_ns, cookies)| {
-            now_ns.saturating_sub(*at_ns) < GIVEN_UP_NS && *cookies == seen.settings.cookies
-        });
-        let is_wanted = match (seen.settings.cookies, seen.driver) {
-            _ if self.given_up.is_some() => false,
-            (Cookies::Xdp, driver) => driver != Attachment::None,
-            // What the generic path saves is not worth changing the kernel's timestamps unasked.
+        let setting = observation.settings.cookies;
+        self.backed_off = self
+            .backed_off
+            .filter(|(at_ns, cookies)| now_ns.saturating_sub(*at_ns) < BACK_OFF_NS && *cookies == setting);
+        let is_wanted = match (setting, observation.attachment) {
+            _ if self.backed_off.is_some() => false,
+            (Cookies::Xdp, attachment) => attachment != Attachment::None,
+            // The generic path saves too little to change the kernel's timestamps without being asked to.
             (Cookies::Auto, Attachment::Native) => self.load.phase() == Phase::Attack,
             _ => false,
         };
         is_wanted && phase == Phase::Attack
     }
 
-    fn decide_first_syn(
+    fn step_retransmit(
         &mut self,
-        answers: bool,
+        sends: bool,
         settings: &Settings,
-        numbers: AttackRates,
+        rates: AttackRates,
         now_ns: u64,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let may = answers
-            && settings.drop_first_syn == settings::DropFirstSyn::Auto
-            && settings.syn_cookie_rate != 0;
-        let was_on = self.first_syn.is_on();
-        let is_on = self.first_syn.step(may, &numbers, now_ns);
+        let allowed = sends && settings.drop_first_syn == DropFirstSyn::Auto && settings.syn_cookie_rate != 0;
+        let was_on = self.retransmit.is_on();
+        let is_on = self.retransmit.step(allowed, &rates, now_ns);
         match (was_on, is_on) {
-            (false, true) => actions.push(Action::Say(Event::FirstSynOn { numbers })),
-            (true, false) => actions.push(Action::Say(Event::FirstSynOff { numbers })),
+            (false, true) => actions.push(Action::Report(Event::RetransmitRequired { rates })),
+            (true, false) => actions.push(Action::Report(Event::RetransmitNotRequired { rates })),
             _ => {}
         }
         is_on
     }
 
-    fn decide_options(
+    fn step_options(
         &mut self,
-        answers: bool,
-        wants_cookies: bool,
+        sends: bool,
+        wants_syncookies: bool,
         settings: &Settings,
-        numbers: &AttackRates,
+        rates: &AttackRates,
         now_ns: u64,
     ) -> bool {
-        if answers && self.orders.is_none() {
-            let is_settled =
-                self.wants_timestamps || numbers.cookies_sent_rate.is_some_and(|rate| rate == 0.0);
-            self.options_from_ns = now_ns + if is_settled { 0 } else { OPTIONS_DELAY_NS };
+        if sends && self.mode.is_none() {
+            let no_kernel_cookies =
+                self.wants_timestamps || rates.cookies_sent_rate.is_some_and(|rate| rate == 0.0);
+            self.options_from_ns = now_ns + if no_kernel_cookies { 0 } else { OPTIONS_DELAY_NS };
         }
-        let options = answers && settings.syn_cookie_options && now_ns >= self.options_from_ns;
-        // The kernel's own cookies carry them as well, and are read as the setting is when they come back.
-        if options || self.wants_timestamps && wants_cookies && !answers {
-            self.carried_ns = now_ns;
+        let options = sends && settings.syn_cookie_options && now_ns >= self.options_from_ns;
+        // The kernel's own cookies carry options as well, and are decoded with the setting at the time of their return.
+        if options || self.wants_timestamps && wants_syncookies && !sends {
+            self.options_sent_ns = now_ns;
         }
         options
     }
 
-    fn tell_if_unavailable(&mut self, seen: &Observation<'_>, actions: &mut Vec<Action>) {
-        let is_missed = seen.settings.cookies == Cookies::Xdp && seen.driver == Attachment::None;
-        if is_missed && !self.has_said_unavailable {
-            self.has_said_unavailable = true;
+    /// Reports once an attack that XDP should send cookies but runs nowhere.
+    fn report_unavailable(
+        &mut self,
+        observation: &Observation<'_>,
+        is_attack: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        if !is_attack {
+            self.is_unavailable_reported = false;
+            return;
+        }
+        let is_unavailable =
+            observation.settings.cookies == Cookies::Xdp && observation.attachment == Attachment::None;
+        if is_unavailable && !self.is_unavailable_reported {
+            self.is_unavailable_reported = true;
             let why = "the filter is on no interface of this network namespace, or also on one of another";
-            actions.push(Action::Say(Event::AnsweringUnavailable { why: why.to_owned() }));
+            actions.push(Action::Report(Event::XdpCookiesUnavailable { why: why.to_owned() }));
         }
     }
 
-    /// Complains, once an attack, if most of the cookies that come back are refused, whoever has sent them. What the filter
-    /// answers, and the kernel refuses or does not even get to see, would keep everybody out: so the kernel answers again.
-    fn check(&mut self, seen: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
-        let snapshot = seen.snapshot;
-        let Some(tcp) = snapshot.tcp.filter(|_| self.wants_cookies) else {
+    /// Judges whether cookies lead to connections. Reports once an attack if the kernel refuses most of the returned cookies,
+    /// its own or XDP's. If it refuses XDP's, or does not even see them return, all clients would be locked out, so XDP backs
+    /// off and the kernel sends the cookies again.
+    fn check_connections(&mut self, observation: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
+        let snapshot = observation.snapshot;
+        let Some(tcp) = snapshot.tcp.filter(|_| self.wants_syncookies) else {
             self.check = None;
             return;
         };
-        let (answered, acks) =
-            (snapshot.counters.answered(), snapshot.counters.get(Reason::CookieAck).packets);
-        let fresh = Check { at_ns: now_ns, tcp, answered, acks, has_complained: false };
-        let check = self.check.get_or_insert(fresh);
+        let xdp_cookies = snapshot.counters.xdp_cookies();
+        let acks = snapshot.counters.get(Reason::CookieAck).packets;
+        let first = CookieCheck { at_ns: now_ns, tcp, xdp_cookies, acks, is_refusal_reported: false };
+        let check = self.check.get_or_insert(first);
         let delta = tcp.since(&check.tcp);
         let (received, failed) = (delta.cookies_received, delta.cookies_failed);
         let returned = acks.saturating_sub(check.acks);
         if now_ns.saturating_sub(check.at_ns) < CHECK_NS || returned.max(received + failed) < RETURNED_MIN {
             return;
         }
-        if failed > received && !check.has_complained {
-            check.has_complained = true;
-            let sent = delta.cookies_sent + answered.saturating_sub(check.answered);
-            actions.push(Action::Say(Event::CookiesRefused { sent, received, failed }));
+        if failed > received && !check.is_refusal_reported {
+            check.is_refusal_reported = true;
+            let sent = delta.cookies_sent + xdp_cookies.saturating_sub(check.xdp_cookies);
+            actions.push(Action::Report(Event::CookiesRefused { sent, received, failed }));
         }
-        // The filter counts such an ACK before the kernel does: half of them are not just on their way.
-        let came_to_nothing = returned >= RETURNED_MIN && returned / 2 > received;
-        if came_to_nothing && self.orders.is_some() {
-            self.given_up = Some((now_ns, seen.settings.cookies));
-            actions.push(Action::Say(Event::AnswersLost { returned, received, failed }));
+        // XDP counts such an ACK before the kernel does, but ACKs in between cannot explain the loss of half of them.
+        let is_lost = returned >= RETURNED_MIN && returned / 2 > received;
+        if is_lost && self.mode.is_some() {
+            self.backed_off = Some((now_ns, observation.settings.cookies));
+            actions.push(Action::Report(Event::CookieAcksLost { returned, received, failed }));
         }
-        (check.at_ns, check.tcp, check.answered, check.acks) = (now_ns, tcp, answered, acks);
+        (check.at_ns, check.tcp, check.xdp_cookies, check.acks) = (now_ns, tcp, xdp_cookies, acks);
     }
 }
 

@@ -1,77 +1,79 @@
-//! Who answers when, and what the kernel is told when for that.
+//! Tests of who sends SYN cookies, and of the order of actions.
 
 use super::*;
-use crate::tests::{DISTRIBUTED, PEOPLE, SECOND, TICK, Traffic, World};
+use crate::tests::{DISTRIBUTED, SECOND, TICK, Traffic, VISITORS, World};
 
-/// A flood that the filter answers: half of what people open is completed, the rest is nobody's.
-const ANSWERED: Traffic = Traffic { passed: 0, answered: 15_050, ..DISTRIBUTED };
+/// A flood whose SYNs XDP replies to with cookies. Visitors complete their connections as before.
+const WITH_COOKIES: Traffic = Traffic { passed: 0, xdp_cookies: 15_050, ..DISTRIBUTED };
 
 fn world(cookies: &str) -> World {
     let mut world = World::new();
     world.settings.set("cookies", cookies).expect("valid");
-    world.driver = Attachment::Native;
+    world.attachment = Attachment::Native;
     world
 }
 
-/// What was done, and in which tick, without what was only said.
+/// Returns the actions and their ticks, without reports.
 fn done(world: &World) -> Vec<(u64, &'static str)> {
     let name = |action: &Action| match action {
-        Action::RaiseCookies(_) => Some("cookies"),
-        Action::RestoreCookies => Some("no cookies"),
-        Action::RaiseTimestamps(_) => Some("timestamps"),
-        Action::RestoreTimestamps => Some("no timestamps"),
-        Action::Answer(CookieMode { options: true, second_syn: false }, _) => Some("answer"),
-        Action::Answer(CookieMode { options: false, second_syn: false }, _) => Some("answer plainly"),
-        Action::Answer(CookieMode { second_syn: true, .. }, _) => Some("answer the second"),
-        Action::StopAnswering(_) => Some("stop"),
+        Action::RaiseSysctl(Sysctl::Syncookies, _) => Some("cookies"),
+        Action::RestoreSysctl(Sysctl::Syncookies) => Some("no cookies"),
+        Action::RaiseSysctl(Sysctl::Timestamps, _) => Some("timestamps"),
+        Action::RestoreSysctl(Sysctl::Timestamps) => Some("no timestamps"),
+        Action::SendXdpCookies(CookieMode { options: true, require_retransmit: false }, _) => Some("send"),
+        Action::SendXdpCookies(CookieMode { options: false, require_retransmit: false }, _) => {
+            Some("send plain")
+        }
+        Action::SendXdpCookies(CookieMode { require_retransmit: true, .. }, _) => Some("send on retransmit"),
+        Action::StopXdpCookies(_) => Some("stop"),
         _ => None,
     };
-    world.said.iter().filter_map(|(tick, action)| Some((*tick, name(action)?))).collect()
+    world.actions.iter().filter_map(|(tick, action)| Some((*tick, name(action)?))).collect()
 }
 
 #[test]
-fn with_xdp_the_filter_answers_at_once_and_all_is_put_back_in_order() {
+fn xdp_setting_sends_at_once_and_restores_in_order() {
     let mut world = world("xdp");
     world.run(1, DISTRIBUTED);
-    assert_eq!(done(&world), [(5, "cookies"), (5, "timestamps"), (5, "answer")]);
-    world.run(199, ANSWERED);
+    assert_eq!(done(&world), [(5, "cookies"), (5, "timestamps"), (5, "send")]);
+    world.run(199, WITH_COOKIES);
     assert_eq!(done(&world).len(), 3, "it does not flap: {:?}", done(&world));
-    world.run(80, PEOPLE);
+    world.run(80, VISITORS);
     let end = 4 + 200;
-    // A look and a second until it seems to be over, a hold until it is, and what may be on its way.
+    // A tick and a second until the flood seems to be over, a hold until it is over, and the cookies in flight.
     assert_eq!(done(&world)[3..], [(end + 5, "stop"), (end + 45, "no cookies"), (end + 52, "no timestamps")]);
-    assert_eq!(world.policy.orders(), None);
+    assert_eq!(world.policy.cookie_mode(), None);
 }
 
 #[test]
-fn with_auto_the_kernel_is_first_and_the_filter_takes_over_what_is_too_much_for_it() {
+fn auto_setting_sends_from_xdp_under_heavy_load() {
     let mut world = world("auto");
-    // 12 000 a second are not.
+    // 12 000 per second are few enough for the kernel.
     let few = Traffic { passed: 3_000, ..DISTRIBUTED };
     world.run(100, few);
     assert_eq!(done(&world), [(5, "cookies")]);
     let sent = TcpCounters { cookies_sent: 15_000, ..TcpCounters::default() };
     world.run(3, Traffic { cookies: sent, ..DISTRIBUTED });
-    // Kernel cookies are on their way: no options until they have come back.
-    let [_, (began, "answer plainly")] = done(&world)[..] else { panic!("{:?}", done(&world)) };
+    // Kernel cookies are in flight: no options until they have been returned.
+    let [_, (began, "send plain")] = done(&world)[..] else { panic!("{:?}", done(&world)) };
     assert!((105..=107).contains(&began), "{began}");
-    world.run(96, ANSWERED);
-    assert_eq!(done(&world)[2..], [(began + 2, "timestamps"), (began + 2, "answer")]);
-    // It is left to the kernel again when it has been few enough for a hold at least; the flood goes on.
-    world.run(100, Traffic { answered: 2_000, ..ANSWERED });
+    world.run(96, WITH_COOKIES);
+    assert_eq!(done(&world)[2..], [(began + 2, "timestamps"), (began + 2, "send")]);
+    // The kernel sends again when SYNs have been few enough for a hold at least; the flood continues.
+    world.run(100, Traffic { xdp_cookies: 2_000, ..WITH_COOKIES });
     assert_eq!(done(&world).last().map(|(_, what)| *what), Some("stop"));
-    assert!(world.policy.wants_cookies());
-    // Its cookies carry options in the timestamps as they are now.
+    assert!(world.policy.wants_kernel_cookies());
+    // Kernel cookies carry options in the timestamps with the present setting.
     world.run(100, few);
     assert_eq!(done(&world).last().map(|(_, what)| *what), Some("stop"));
-    world.run(80, PEOPLE);
+    world.run(80, VISITORS);
     let [.., (cookies, "no cookies"), (timestamps, "no timestamps")] = done(&world)[..] else { panic!() };
     assert_eq!(timestamps - cookies, 7);
 }
 
 #[test]
-fn where_the_filter_cannot_answer_the_kernel_does() {
-    for (cookies, driver, answers) in [
+fn kernel_sends_where_xdp_cannot() {
+    for (cookies, attachment, sends) in [
         ("auto", Attachment::Native, true),
         ("auto", Attachment::Generic, false),
         ("auto", Attachment::NativeBehindNat, false),
@@ -82,28 +84,28 @@ fn where_the_filter_cannot_answer_the_kernel_does() {
         ("kernel", Attachment::Native, false),
     ] {
         let mut world = world(cookies);
-        world.driver = driver;
+        world.attachment = attachment;
         world.run(40, DISTRIBUTED);
-        assert!(world.policy.wants_cookies());
-        assert_eq!(world.policy.orders().is_some(), answers, "{cookies} {driver:?}");
+        assert!(world.policy.wants_kernel_cookies());
+        assert_eq!(world.policy.cookie_mode().is_some(), sends, "{cookies} {attachment:?}");
         let unavailable = world
-            .said
+            .actions
             .iter()
-            .filter(|(_, action)| matches!(action, Action::Say(Event::AnsweringUnavailable { .. })));
-        assert_eq!(unavailable.count(), usize::from(cookies == "xdp" && !answers), "{cookies} {driver:?}");
+            .filter(|(_, action)| matches!(action, Action::Report(Event::XdpCookiesUnavailable { .. })));
+        assert_eq!(unavailable.count(), usize::from(cookies == "xdp" && !sends), "{cookies} {attachment:?}");
     }
 }
 
 #[test]
-fn what_is_set_meanwhile_holds_at_once() {
+fn settings_take_effect_at_once() {
     let mut world = world("xdp");
     world.run(20, DISTRIBUTED);
     world.settings.set("syn-cookie-options", "false").expect("valid");
-    world.run(20, ANSWERED);
-    assert_eq!(done(&world)[3..], [(25, "answer plainly"), (32, "no timestamps")]);
+    world.run(20, WITH_COOKIES);
+    assert_eq!(done(&world)[3..], [(25, "send plain"), (32, "no timestamps")]);
     world.settings.set("syn-cookie-options", "true").expect("valid");
-    world.run(1, ANSWERED);
-    assert_eq!(done(&world)[5..], [(45, "timestamps"), (45, "answer")]);
+    world.run(1, WITH_COOKIES);
+    assert_eq!(done(&world)[5..], [(45, "timestamps"), (45, "send")]);
     world.settings.set("cookies", "kernel").expect("valid");
     world.run(20, DISTRIBUTED);
     assert_eq!(done(&world)[7..], [(46, "stop")], "the kernel's cookies carry options");
@@ -113,145 +115,149 @@ fn what_is_set_meanwhile_holds_at_once() {
 }
 
 #[test]
-fn a_flood_that_comes_again_is_answered_again_and_a_crowd_is_not() {
+fn returning_flood_gets_cookies_and_flash_crowd_does_not() {
     let mut world = world("xdp");
-    world.run(60, ANSWERED);
-    world.run(10, PEOPLE);
-    assert_eq!(world.policy.orders(), None);
-    assert!(world.policy.wants_cookies());
-    world.run(60, ANSWERED);
-    assert!(world.policy.orders().is_some_and(|orders| orders.options));
-    // Many, who complete their connections: the answers themselves do not hide that.
-    world.run(100, Traffic { answered: 5_000, completed: 4_500, distinct: 15_000.0, ..PEOPLE });
-    assert_eq!((world.policy.orders(), world.policy.wants_cookies()), (None, false));
-    let calls = done(&world).iter().filter(|(_, what)| *what == "answer").count();
+    world.run(60, WITH_COOKIES);
+    world.run(10, VISITORS);
+    assert_eq!(world.policy.cookie_mode(), None);
+    assert!(world.policy.wants_kernel_cookies());
+    world.run(60, WITH_COOKIES);
+    assert!(world.policy.cookie_mode().is_some_and(|mode| mode.options));
+    // Many visitors complete their connections, which XDP cookies do not hide.
+    world.run(100, Traffic { xdp_cookies: 5_000, completed: 4_500, distinct: 15_000.0, ..VISITORS });
+    assert_eq!((world.policy.cookie_mode(), world.policy.wants_kernel_cookies()), (None, false));
+    let calls = done(&world).iter().filter(|(_, what)| *what == "send").count();
     assert_eq!(calls, 2);
 }
 
 #[test]
-fn when_more_come_than_may_be_answered_first_syns_are_dropped() {
+fn excess_of_syns_requires_retransmission() {
     let mut world = world("xdp");
-    world.run(10, ANSWERED);
-    let too_many = Traffic { over_budget: 20_000, ..ANSWERED };
+    world.run(10, WITH_COOKIES);
+    let too_many = Traffic { over_cookie_rate: 20_000, ..WITH_COOKIES };
     world.run(20, too_many);
-    let [.., (began, "answer the second")] = done(&world)[..] else { panic!("{:?}", done(&world)) };
+    let [.., (began, "send on retransmit")] = done(&world)[..] else { panic!("{:?}", done(&world)) };
     assert!((22..=24).contains(&began), "{began}");
-    // Now they are dropped for another reason.
-    world.run(100, Traffic { answered: 100, first_syn: 35_000, ..ANSWERED });
-    assert!(world.policy.orders().is_some_and(|orders| orders.second_syn));
-    world.run(40, ANSWERED);
-    assert!(world.policy.orders().is_some_and(|orders| !orders.second_syn));
-    let said = |wanted: fn(&Event) -> bool| {
-        world.said.iter().filter(|(_, action)| matches!(action, Action::Say(event) if wanted(event))).count()
+    // Now these SYNs are dropped for another reason.
+    world.run(100, Traffic { xdp_cookies: 100, first_syn: 35_000, ..WITH_COOKIES });
+    assert!(world.policy.cookie_mode().is_some_and(|mode| mode.require_retransmit));
+    world.run(40, WITH_COOKIES);
+    assert!(world.policy.cookie_mode().is_some_and(|mode| !mode.require_retransmit));
+    let reports = |wanted: fn(&Event) -> bool| {
+        world
+            .actions
+            .iter()
+            .filter(|(_, action)| matches!(action, Action::Report(event) if wanted(event)))
+            .count()
     };
-    assert_eq!(said(|event| matches!(event, Event::FirstSynOn { .. })), 1);
-    assert_eq!(said(|event| matches!(event, Event::FirstSynOff { .. })), 1);
+    assert_eq!(reports(|event| matches!(event, Event::RetransmitRequired { .. })), 1);
+    assert_eq!(reports(|event| matches!(event, Event::RetransmitNotRequired { .. })), 1);
 }
 
 #[test]
-fn first_syns_are_answered_where_that_is_set() {
+fn settings_can_forbid_the_retransmission() {
     for (key, value) in [("drop-first-syn", "off"), ("syn-cookie-rate", "0")] {
         let mut world = world("xdp");
         world.settings.set(key, value).expect("valid");
-        world.run(60, Traffic { over_budget: 20_000, ..ANSWERED });
-        assert!(world.policy.orders().is_some_and(|orders| !orders.second_syn), "{key}");
+        world.run(60, Traffic { over_cookie_rate: 20_000, ..WITH_COOKIES });
+        assert!(world.policy.cookie_mode().is_some_and(|mode| !mode.require_retransmit), "{key}");
     }
 }
 
 #[test]
-fn a_crowd_is_known_while_first_syns_are_dropped() {
-    // Each visitor's first SYN is dropped, and the second led to a connection.
-    let numbers = AttackRates {
+fn flash_crowd_is_known_while_first_syns_drop() {
+    // The first SYN of each visitor is dropped, and the second led to a connection.
+    let rates = AttackRates {
         syn_rate: 2_000.0,
         first_syn_rate: 1_000.0,
-        answered_rate: 1_000.0,
+        xdp_cookie_rate: 1_000.0,
         completed_rate: Some(950.0),
         ..AttackRates::default()
     };
-    assert!(numbers.completes(0.75));
-    assert!(!AttackRates { completed_rate: Some(700.0), ..numbers }.completes(0.75));
+    assert!(rates.completes(0.75));
+    assert!(!AttackRates { completed_rate: Some(700.0), ..rates }.completes(0.75));
 }
 
 #[test]
-fn refused_cookies_are_counted_whoever_has_sent_them() {
+fn refused_xdp_cookies_are_reported() {
     let mut world = world("xdp");
     let refused = TcpCounters { cookies_failed: 40, cookies_received: 10, ..TcpCounters::default() };
-    world.run(100, Traffic { cookies: refused, ..ANSWERED });
+    world.run(100, Traffic { cookies: refused, ..WITH_COOKIES });
     let sent: Vec<u64> = world
-        .said
+        .actions
         .iter()
         .filter_map(|(_, action)| match action {
-            Action::Say(Event::CookiesRefused { sent, .. }) => Some(*sent),
+            Action::Report(Event::CookiesRefused { sent, .. }) => Some(*sent),
             _ => None,
         })
         .collect();
     assert!(matches!(sent[..], [sent] if sent > 100_000), "{sent:?}");
 }
 
-/// What comes back while the filter answers: so many valid cookies in a tick, and what the kernel makes of them.
+/// Returns traffic with valid cookies returned to XDP in a tick, and the kernel's counts of accepted and refused ones.
 fn returning(acks: u64, received: u64, failed: u64) -> Traffic {
     let cookies =
         TcpCounters { cookies_received: received, cookies_failed: failed, ..TcpCounters::default() };
-    Traffic { cookie_acks: acks, cookies, ..ANSWERED }
+    Traffic { cookie_acks: acks, cookies, ..WITH_COOKIES }
 }
 
 #[test]
-fn answers_that_come_to_nothing_are_given_up() {
+fn xdp_backs_off_when_cookie_acks_are_lost() {
     for (what, traffic, lost) in [
-        ("all is well", returning(50, 50, 0), false),
-        ("some are sent twice", returning(80, 50, 0), false),
-        ("a firewall takes them", returning(50, 0, 0), true),
-        ("it takes most of them", returning(50, 20, 0), true),
+        ("the kernel accepts all", returning(50, 50, 0), false),
+        ("some are returned twice", returning(80, 50, 0), false),
+        ("a firewall drops them", returning(50, 0, 0), true),
+        ("a firewall drops most of them", returning(50, 20, 0), true),
         ("the kernel refuses them", returning(50, 0, 50), true),
-        ("nobody returns one", returning(0, 0, 0), false),
-        ("one a second is swallowed", returning(1, 0, 0), true),
+        ("no client returns one", returning(0, 0, 0), false),
+        ("a firewall drops one a tick", returning(1, 0, 0), true),
     ] {
         let mut world = world("xdp");
         world.run(60, traffic);
-        let said: Vec<u64> = world
-            .said
+        let lost_at: Vec<u64> = world
+            .actions
             .iter()
             .filter_map(|(tick, action)| {
-                matches!(action, Action::Say(Event::AnswersLost { .. })).then_some(*tick)
+                matches!(action, Action::Report(Event::CookieAcksLost { .. })).then_some(*tick)
             })
             .collect();
-        assert_eq!(said.len(), usize::from(lost), "{what}: {said:?}");
-        assert_eq!(world.policy.orders().is_none(), lost, "{what}");
-        assert!(world.policy.wants_cookies(), "{what}: the kernel's are still wanted");
-        // Within two seconds and a tick of the first answer, if there is enough to tell by.
-        assert!(said.iter().all(|tick| *tick <= 15), "{what}: {said:?}");
+        assert_eq!(lost_at.len(), usize::from(lost), "{what}: {lost_at:?}");
+        assert_eq!(world.policy.cookie_mode().is_none(), lost, "{what}");
+        assert!(world.policy.wants_kernel_cookies(), "{what}: the kernel still sends cookies");
+        // Within two seconds and a tick of the first cookie, if enough cookies were returned.
+        assert!(lost_at.iter().all(|tick| *tick <= 15), "{what}: {lost_at:?}");
     }
 }
 
 #[test]
-fn what_was_given_up_is_tried_again_after_an_hour_or_when_asked_to() {
+fn back_off_ends_after_an_hour_or_a_new_setting() {
     let mut world = world("xdp");
     world.run(60, returning(50, 0, 0));
-    world.run(80, PEOPLE);
+    world.run(80, VISITORS);
     world.run(60, DISTRIBUTED);
-    assert_eq!(world.policy.orders(), None, "not in the next attack either");
+    assert_eq!(world.policy.cookie_mode(), None, "not in the next attack either");
     world.settings.set("cookies", "auto").expect("valid");
     world.run(4, DISTRIBUTED);
-    assert!(world.policy.orders().is_some());
+    assert!(world.policy.cookie_mode().is_some());
     world.run(60, returning(50, 0, 0));
-    assert_eq!(world.policy.orders(), None);
+    assert_eq!(world.policy.cookie_mode(), None);
     world.run(4 * 3600, DISTRIBUTED);
-    assert!(world.policy.orders().is_some());
+    assert!(world.policy.cookie_mode().is_some());
 }
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
 
-    /// Whatever comes and is set: nothing is answered without cookies, no options without timestamps, nothing is put
-    /// back before the answers that need it have ended, and in the end all is as it was.
+    /// For any traffic and settings: XDP sends nothing without syncookies and no options without timestamps, no sysctl is
+    /// restored before the cookies that need it have ended, and in the end all is as it was.
     #[test]
-    fn the_order_is_always_safe(
+    fn order_of_actions_is_safe(
         pieces in proptest::collection::vec((1u64..60, 0usize..5, 0usize..7), 1..20),
     ) {
         let mut world = world("auto");
         for (ticks, traffic, setting) in pieces {
             let traffic = [
-                PEOPLE, DISTRIBUTED, ANSWERED, Traffic { over_budget: 9_000, ..ANSWERED },
+                VISITORS, DISTRIBUTED, WITH_COOKIES, Traffic { over_cookie_rate: 9_000, ..WITH_COOKIES },
                 Traffic { passed: 3_000, ..DISTRIBUTED },
             ][traffic];
             let (key, value) = [
@@ -261,31 +267,31 @@ proptest::proptest! {
             world.settings.set(key, value).expect("valid");
             world.run(ticks, traffic);
         }
-        world.run(200, PEOPLE);
-        let (mut cookies, mut timestamps, mut orders) = (false, false, None);
+        world.run(200, VISITORS);
+        let (mut cookies, mut timestamps, mut mode) = (false, false, None);
         let mut last_options = None;
-        for (tick, action) in &world.said {
+        for (tick, action) in &world.actions {
             match action {
-                Action::RaiseCookies(_) => cookies = true,
-                Action::RestoreCookies => cookies = false,
-                Action::RaiseTimestamps(_) => timestamps = true,
-                Action::RestoreTimestamps => {
+                Action::RaiseSysctl(Sysctl::Syncookies, _) => cookies = true,
+                Action::RestoreSysctl(Sysctl::Syncookies) => cookies = false,
+                Action::RaiseSysctl(Sysctl::Timestamps, _) => timestamps = true,
+                Action::RestoreSysctl(Sysctl::Timestamps) => {
                     timestamps = false;
                     if let Some(last) = last_options {
                         proptest::prop_assert!((tick - last) * TICK + TICK >= 2 * SECOND, "{:?}", done(&world));
                     }
                 }
-                Action::StopAnswering(_) => orders = None,
-                Action::Answer(new, _) => orders = Some(*new),
+                Action::StopXdpCookies(_) => mode = None,
+                Action::SendXdpCookies(new, _) => mode = Some(*new),
                 _ => {}
             }
-            let options = orders.is_some_and(|orders| orders.options);
+            let options = mode.is_some_and(|mode| mode.options);
             if options {
                 last_options = Some(tick);
             }
-            proptest::prop_assert!(cookies || orders.is_none(), "{:?}", done(&world));
+            proptest::prop_assert!(cookies || mode.is_none(), "{:?}", done(&world));
             proptest::prop_assert!(timestamps || !options, "{:?}", done(&world));
         }
-        proptest::prop_assert!(!cookies && !timestamps && orders.is_none(), "{:?}", done(&world));
+        proptest::prop_assert!(!cookies && !timestamps && mode.is_none(), "{:?}", done(&world));
     }
 }

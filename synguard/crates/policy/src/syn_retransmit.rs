@@ -1,44 +1,44 @@
-//! Whether a new SYN is to be dropped and only the one that is sent again to be answered: while more come than may be
-//! answered. Pure.
+//! Decides whether XDP requires a retransmission: while more SYNs arrive than may get a cookie, it drops a new SYN and replies
+//! to the retransmitted one. Pure.
 
 use synguard_model::event::AttackRates;
 
-/// How long SYNs have to be over the rate of answers, in nanoseconds.
+/// Time for which SYNs must exceed the rate of cookies before it begins, in nanoseconds.
 const OVER_NS: u64 = 2_000_000_000;
-/// How long they have to be few enough for it to end, in nanoseconds.
+/// Time for which SYNs must be few before it ends, in nanoseconds.
 const UNDER_NS: u64 = 5_000_000_000;
-/// What few enough is: this share of what they were when it began.
+/// The share of the SYNs at its beginning below which SYNs are few.
 const UNDER: f64 = 0.5;
 
-/// Remembers for how long it has been so.
+/// A switch with hysteresis for the retransmission requirement.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FirstSyn {
+pub(super) struct RetransmitSwitch {
     over_since_ns: Option<u64>,
     under_since_ns: Option<u64>,
-    /// SYNs a second that wanted an answer when it began; `None` while it is off.
-    began_at: Option<f64>,
+    /// SYNs per second that needed a cookie when the requirement began; `None` while it is off.
+    rate_at_begin: Option<f64>,
 }
 
-impl FirstSyn {
+impl RetransmitSwitch {
     pub(super) const fn is_on(&self) -> bool {
-        self.began_at.is_some()
+        self.rate_at_begin.is_some()
     }
 
-    /// Takes what was seen until `now_ns` into account. It is never on where it `may` not be.
-    pub(super) fn step(&mut self, may: bool, numbers: &AttackRates, now_ns: u64) -> bool {
-        if !may {
+    /// Takes the rates at `now_ns` into account, and reports whether a retransmission is required. Never if not `allowed`.
+    pub(super) fn step(&mut self, allowed: bool, rates: &AttackRates, now_ns: u64) -> bool {
+        if !allowed {
             *self = Self::default();
             return false;
         }
         let since = |since: Option<u64>, holds: bool| holds.then(|| since.unwrap_or(now_ns));
         let lasts = |since: Option<u64>, ns: u64| since.is_some_and(|at| now_ns.saturating_sub(at) >= ns);
-        let wanted = numbers.answered_rate + numbers.over_budget_rate + numbers.first_syn_rate;
-        self.over_since_ns = since(self.over_since_ns, numbers.over_budget_rate > 0.0);
-        // It is what was over the rate then that has to have gone: the same number of first SYNs is dropped unseen now.
-        let is_under = self.began_at.is_some_and(|began_at| wanted < UNDER * began_at);
+        let rate = rates.xdp_cookie_rate + rates.over_cookie_rate + rates.first_syn_rate;
+        self.over_since_ns = since(self.over_since_ns, rates.over_cookie_rate > 0.0);
+        // Compares with the rate at the beginning: while first SYNs are dropped, none of them exceeds the rate of cookies.
+        let is_under = self.rate_at_begin.is_some_and(|at_begin| rate < UNDER * at_begin);
         self.under_since_ns = since(self.under_since_ns, is_under);
-        match self.began_at {
-            None if lasts(self.over_since_ns, OVER_NS) => self.began_at = Some(wanted),
+        match self.rate_at_begin {
+            None if lasts(self.over_since_ns, OVER_NS) => self.rate_at_begin = Some(rate),
             Some(_) if lasts(self.under_since_ns, UNDER_NS) => *self = Self::default(),
             _ => {}
         }
@@ -54,54 +54,54 @@ mod tests {
 
     const TICK: u64 = 250_000_000;
 
-    /// The ticks at which it changes, for what each tick brings: SYNs that want an answer, and those over the rate.
+    /// Returns the ticks at which the switch changes, given for each tick the SYNs that need a cookie and those over the rate.
     fn changes(ticks: impl IntoIterator<Item = (f64, f64)>) -> Vec<u64> {
-        let mut first_syn = FirstSyn::default();
+        let mut switch = RetransmitSwitch::default();
         let mut changes = Vec::new();
-        for (tick, (wanted, over_budget_rate)) in ticks.into_iter().enumerate() {
-            let was_on = first_syn.is_on();
-            let answered_rate = wanted - over_budget_rate;
-            let numbers = AttackRates { answered_rate, over_budget_rate, ..AttackRates::default() };
-            if first_syn.step(true, &numbers, 7 + tick as u64 * TICK) != was_on {
+        for (tick, (wanted, over_cookie_rate)) in ticks.into_iter().enumerate() {
+            let was_on = switch.is_on();
+            let xdp_cookie_rate = wanted - over_cookie_rate;
+            let rates = AttackRates { xdp_cookie_rate, over_cookie_rate, ..AttackRates::default() };
+            if switch.step(true, &rates, 7 + tick as u64 * TICK) != was_on {
                 changes.push(tick as u64);
             }
         }
         changes
     }
 
-    fn lasting(ticks: usize, wanted: f64, over: f64) -> impl Iterator<Item = (f64, f64)> {
+    fn ticks_of(ticks: usize, wanted: f64, over: f64) -> impl Iterator<Item = (f64, f64)> {
         std::iter::repeat_n((wanted, over), ticks)
     }
 
     #[test]
-    fn it_begins_after_two_seconds_and_ends_after_five() {
-        assert_eq!(changes(lasting(100, 900.0, 0.0)), [0u64; 0]);
-        assert_eq!(changes(lasting(8, 1_000.0, 1.0).chain(lasting(90, 1_000.0, 0.0))), [0u64; 0]);
-        let flood = || lasting(9, 3_000.0, 2_000.0);
-        assert_eq!(changes(flood().chain(lasting(90, 3_000.0, 0.0))), [8]);
-        assert_eq!(changes(flood().chain(lasting(90, 1_501.0, 0.0))), [8]);
-        assert_eq!(changes(flood().chain(lasting(90, 1_499.0, 0.0))), [8, 29]);
-        let pause = lasting(20, 100.0, 0.0).chain(lasting(1, 3_000.0, 0.0));
-        assert_eq!(changes(flood().chain(pause).chain(lasting(90, 100.0, 0.0))), [8, 50]);
+    fn switch_needs_two_seconds_on_and_five_off() {
+        assert_eq!(changes(ticks_of(100, 900.0, 0.0)), [0u64; 0]);
+        assert_eq!(changes(ticks_of(8, 1_000.0, 1.0).chain(ticks_of(90, 1_000.0, 0.0))), [0u64; 0]);
+        let flood = || ticks_of(9, 3_000.0, 2_000.0);
+        assert_eq!(changes(flood().chain(ticks_of(90, 3_000.0, 0.0))), [8]);
+        assert_eq!(changes(flood().chain(ticks_of(90, 1_501.0, 0.0))), [8]);
+        assert_eq!(changes(flood().chain(ticks_of(90, 1_499.0, 0.0))), [8, 29]);
+        let pause = ticks_of(20, 100.0, 0.0).chain(ticks_of(1, 3_000.0, 0.0));
+        assert_eq!(changes(flood().chain(pause).chain(ticks_of(90, 100.0, 0.0))), [8, 50]);
     }
 
     #[test]
-    fn it_ends_at_once_where_it_may_not_be() {
-        let mut first_syn = FirstSyn::default();
-        let numbers = AttackRates { over_budget_rate: 1.0, ..AttackRates::default() };
+    fn switch_is_off_at_once_if_not_allowed() {
+        let mut switch = RetransmitSwitch::default();
+        let rates = AttackRates { over_cookie_rate: 1.0, ..AttackRates::default() };
         for tick in 0..20 {
-            first_syn.step(true, &numbers, tick * TICK);
+            switch.step(true, &rates, tick * TICK);
         }
-        assert!(first_syn.is_on());
-        assert!(!first_syn.step(false, &numbers, 20 * TICK));
+        assert!(switch.is_on());
+        assert!(!switch.step(false, &rates, 20 * TICK));
     }
 
     proptest! {
-        /// Whatever comes, it does not flap.
+        /// Whatever the rates, the switch does not flap.
         #[test]
-        fn it_lasts_five_seconds_at_least(pieces in prop::collection::vec((1usize..40, 0.0f64..4e3, 0.0f64..1.0), 1..40)) {
+        fn switch_stays_on_for_five_seconds(pieces in prop::collection::vec((1usize..40, 0.0f64..4e3, 0.0f64..1.0), 1..40)) {
             let ticks = pieces.into_iter().flat_map(|(ticks, wanted, over)| {
-                lasting(ticks, wanted, if over < 0.5 { 0.0 } else { wanted * over })
+                ticks_of(ticks, wanted, if over < 0.5 { 0.0 } else { wanted * over })
             });
             let changes = changes(ticks);
             for pair in changes.windows(2).filter(|pair| changes.iter().position(|at| *at == pair[0]).is_some_and(|i| i % 2 == 0)) {

@@ -6,30 +6,30 @@ use super::*;
 pub(super) const TICK: u64 = 250_000_000;
 pub(super) const SECOND: u64 = 1_000_000_000;
 
-/// What a tick brings. Counts are of the tick, the distinct sources of a window.
+/// The traffic of a tick. Counts are those of the tick, distinct sources those of a window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traffic {
     pub(super) passed: u64,
-    pub(super) unwanted: u64,
+    pub(super) excess: u64,
     pub(super) distinct: f64,
     pub(super) completed: u64,
     pub(super) queue_full: u64,
-    pub(super) answered: u64,
-    pub(super) over_budget: u64,
+    pub(super) xdp_cookies: u64,
+    pub(super) over_cookie_rate: u64,
     pub(super) first_syn: u64,
     pub(super) cookie_acks: u64,
     pub(super) cookies: TcpCounters,
 }
 
-/// People: 50 connections a tick from as many sources, all of them completed.
-pub(super) const PEOPLE: Traffic = Traffic {
+/// Ordinary visitors: 50 connections a tick from as many sources, all of them completed.
+pub(super) const VISITORS: Traffic = Traffic {
     passed: 50,
-    unwanted: 0,
+    excess: 0,
     distinct: 200.0,
     completed: 50,
     queue_full: 0,
-    answered: 0,
-    over_budget: 0,
+    xdp_cookies: 0,
+    over_cookie_rate: 0,
     first_syn: 0,
     cookie_acks: 0,
     cookies: TcpCounters {
@@ -43,20 +43,20 @@ pub(super) const PEOPLE: Traffic = Traffic {
         passive_opens: 0,
     },
 };
-/// 60 000 forged SYNs a second and people.
-pub(super) const DISTRIBUTED: Traffic = Traffic { passed: 15_050, distinct: 60_000.0, ..PEOPLE };
-/// One source with 20 000 SYNs a second, and people.
-pub(super) const CONCENTRATED: Traffic = Traffic { unwanted: 5_000, ..PEOPLE };
+/// 60 000 forged SYNs a second, and visitors.
+pub(super) const DISTRIBUTED: Traffic = Traffic { passed: 15_050, distinct: 60_000.0, ..VISITORS };
+/// One source with 20 000 SYNs a second, and visitors.
+pub(super) const CONCENTRATED: Traffic = Traffic { excess: 5_000, ..VISITORS };
 
-/// A policy in a simulated world.
+/// A policy in simulated traffic.
 pub(super) struct World {
     pub(super) policy: Policy,
     pub(super) settings: Settings,
-    pub(super) driver: Attachment,
+    pub(super) attachment: Attachment,
     pub(super) snapshot: Snapshot,
     tick: u64,
     pub(super) phases: Vec<(u64, Phase)>,
-    pub(super) said: Vec<(u64, Action)>,
+    pub(super) actions: Vec<(u64, Action)>,
 }
 
 impl World {
@@ -66,13 +66,13 @@ impl World {
         let mut world = Self {
             policy: Policy::default(),
             settings,
-            driver: Attachment::Generic,
+            attachment: Attachment::Generic,
             snapshot,
             tick: 0,
             phases: vec![],
-            said: vec![],
+            actions: vec![],
         };
-        world.run(4, PEOPLE);
+        world.run(4, VISITORS);
         world
     }
 
@@ -81,9 +81,9 @@ impl World {
         self.snapshot.at_ns += TICK;
         let count = |packets| Counter { packets, bytes: 60 * packets };
         self.snapshot.counters.add(Reason::SynPassed, &count(traffic.passed));
-        self.snapshot.counters.add(Reason::Hold, &count(traffic.unwanted));
-        self.snapshot.counters.add(Reason::SynCookieSent, &count(traffic.answered));
-        self.snapshot.counters.add(Reason::CookieRateExceeded, &count(traffic.over_budget));
+        self.snapshot.counters.add(Reason::Hold, &count(traffic.excess));
+        self.snapshot.counters.add(Reason::SynCookieSent, &count(traffic.xdp_cookies));
+        self.snapshot.counters.add(Reason::CookieRateExceeded, &count(traffic.over_cookie_rate));
         self.snapshot.counters.add(Reason::FirstSyn, &count(traffic.first_syn));
         self.snapshot.counters.add(Reason::CookieAck, &count(traffic.cookie_acks));
         self.snapshot.distinct_sources = traffic.distinct;
@@ -94,15 +94,15 @@ impl World {
         tcp.cookies_received += traffic.cookies.cookies_received;
         tcp.cookies_failed += traffic.cookies.cookies_failed;
         let (before, at_ns) = (self.policy.phase(), self.snapshot.at_ns);
-        let seen = Observation {
+        let observation = Observation {
             snapshot: &self.snapshot,
             settings: &self.settings,
-            driver: self.driver,
-            offences: &[],
+            attachment: self.attachment,
+            violations: &[],
             exemptions: &BTreeMap::new(),
         };
-        let actions = self.policy.step(&seen, at_ns);
-        self.said.extend(actions.into_iter().map(|action| (self.tick, action)));
+        let actions = self.policy.step(&observation, at_ns);
+        self.actions.extend(actions.into_iter().map(|action| (self.tick, action)));
         if self.policy.phase() != before {
             self.phases.push((self.tick, self.policy.phase()));
         }
@@ -114,32 +114,32 @@ impl World {
         }
     }
 
-    /// The ticks at which cookies were raised and restored.
+    /// Returns the ticks at which syncookies were raised and restored.
     pub(super) fn cookies(&self) -> Vec<(u64, bool)> {
         let change = |action: &Action| match action {
-            Action::RaiseCookies(_) => Some(true),
-            Action::RestoreCookies => Some(false),
+            Action::RaiseSysctl(Sysctl::Syncookies, _) => Some(true),
+            Action::RestoreSysctl(Sysctl::Syncookies) => Some(false),
             _ => None,
         };
-        self.said.iter().filter_map(|(tick, action)| Some((*tick, change(action)?))).collect()
+        self.actions.iter().filter_map(|(tick, action)| Some((*tick, change(action)?))).collect()
     }
 
     fn events(&self) -> Vec<&'static str> {
         let name = |action: &Action| match action {
-            Action::Say(Event::AttackBegan { again, .. }) => Some(if *again { "again" } else { "began" }),
-            Action::Say(Event::KindChanged { .. }) => Some("kind"),
-            Action::Say(Event::AttackGoesOn { .. }) => Some("goes on"),
-            Action::Say(Event::Recovering { .. }) => Some("recovering"),
-            Action::Say(Event::AttackOver { .. }) => Some("over"),
-            Action::Say(Event::CookiesRefused { .. }) => Some("refused"),
+            Action::Report(Event::AttackBegan { again, .. }) => Some(if *again { "again" } else { "began" }),
+            Action::Report(Event::AttackKindChanged { .. }) => Some("kind"),
+            Action::Report(Event::AttackContinues { .. }) => Some("goes on"),
+            Action::Report(Event::AttackRecovering { .. }) => Some("recovering"),
+            Action::Report(Event::AttackOver { .. }) => Some("over"),
+            Action::Report(Event::CookiesRefused { .. }) => Some("refused"),
             _ => None,
         };
-        self.said.iter().filter_map(|(_, action)| name(action)).collect()
+        self.actions.iter().filter_map(|(_, action)| name(action)).collect()
     }
 }
 
 #[test]
-fn a_distributed_flood_raises_cookies_at_once_and_puts_them_back_in_time() {
+fn distributed_flood_raises_and_restores_cookies() {
     let mut world = World::new();
     world.run(1, DISTRIBUTED);
     assert_eq!(world.cookies(), [(5, true)], "within a tick");
@@ -148,69 +148,69 @@ fn a_distributed_flood_raises_cookies_at_once_and_puts_them_back_in_time() {
     assert_eq!(world.policy.phase_since_ns(), Some(began));
     world.run(199, DISTRIBUTED);
     assert_eq!(world.policy.phase_since_ns(), Some(began));
-    world.run(80, PEOPLE);
+    world.run(80, VISITORS);
     assert!(world.policy.phase_since_ns() > Some(began));
     let end = 4 + 200;
     let [_, (restored, false)] = world.cookies()[..] else { panic!("{:?}", world.cookies()) };
-    assert_eq!(restored, end + 1 + 4 + 40, "a look, a second, and a hold of ten");
+    assert_eq!(restored, end + 1 + 4 + 40, "a tick, a second, and a hold of ten seconds");
     assert_eq!((world.policy.phase(), world.policy.kind()), (Phase::Calm, None));
     assert_eq!(world.events(), ["began", "recovering", "over"]);
 }
 
 #[test]
-fn a_concentrated_one_raises_none_and_a_mixed_one_does_both() {
+fn concentrated_attack_raises_nothing_mixed_one_does() {
     let mut world = World::new();
     world.run(400, CONCENTRATED);
     assert_eq!((world.policy.phase(), world.policy.kind()), (Phase::Attack, Some(AttackKind::Concentrated)));
     assert_eq!(world.cookies(), []);
     assert_eq!(world.events(), ["began", "goes on"]);
-    let both = Traffic { unwanted: 5_000, ..DISTRIBUTED };
+    let both = Traffic { excess: 5_000, ..DISTRIBUTED };
     world.run(4, both);
     assert_eq!(world.policy.kind(), Some(AttackKind::Mixed));
     assert_eq!(world.cookies(), [(405, true)]);
-    // Cookies do not outlast their reason, even if the rest of the attack goes on.
+    // Cookies do not outlast the distributed flood, even if the rest of the attack continues.
     world.run(100, CONCENTRATED);
     assert_eq!(world.policy.kind(), Some(AttackKind::Concentrated));
-    assert!(!world.policy.wants_cookies());
+    assert!(!world.policy.wants_kernel_cookies());
     assert_eq!(world.policy.phase(), Phase::Attack);
 }
 
 #[test]
-fn a_crowd_is_no_attack() {
+fn flash_crowd_is_no_attack() {
     let mut world = World::new();
-    let crowd = Traffic { passed: 5_000, completed: 4_500, distinct: 15_000.0, ..PEOPLE };
+    let crowd = Traffic { passed: 5_000, completed: 4_500, distinct: 15_000.0, ..VISITORS };
     world.run(400, crowd);
-    assert_eq!((world.policy.phase(), world.said.len()), (Phase::Calm, 0), "{:?}", world.said);
-    // Unless the kernel has no room for it.
+    assert_eq!((world.policy.phase(), world.actions.len()), (Phase::Calm, 0), "{:?}", world.actions);
+    // Unless the kernel's queues overflow.
     world.run(4, Traffic { completed: 500, queue_full: 4_000, ..crowd });
-    assert!(world.policy.wants_cookies());
+    assert!(world.policy.wants_kernel_cookies());
 }
 
 #[test]
-fn a_slow_flood_that_fills_the_queues_counts_too() {
+fn slow_flood_that_fills_the_queues_counts() {
     let mut world = World::new();
-    let slow = Traffic { passed: 250, completed: 0, distinct: 1_000.0, ..PEOPLE };
+    let slow = Traffic { passed: 250, completed: 0, distinct: 1_000.0, ..VISITORS };
     world.run(100, slow);
     assert_eq!(world.policy.phase(), Phase::Calm);
     world.run(4, Traffic { queue_full: 200, ..slow });
-    assert!(world.policy.wants_cookies());
-    // With cookies no queue is full any more: what is not returned tells that it goes on.
+    assert!(world.policy.wants_kernel_cookies());
+    // With cookies no queue is full any more: unreturned cookies show that the flood continues.
     let cookies = TcpCounters { cookies_sent: 250, ..TcpCounters::default() };
     world.run(400, Traffic { cookies, ..slow });
-    assert!(world.policy.wants_cookies());
-    world.run(100, PEOPLE);
-    assert!(!world.policy.wants_cookies());
+    assert!(world.policy.wants_kernel_cookies());
+    world.run(100, VISITORS);
+    assert!(!world.policy.wants_kernel_cookies());
 }
 
 #[test]
-fn what_the_settings_forbid_is_not_done() {
+fn settings_can_forbid_cookies() {
     for forbid in [("cookies", "off"), ("monitor", "true"), ("distinct-limit", "0")] {
         let mut world = World::new();
         world.settings.set(forbid.0, forbid.1).expect("valid");
         world.run(100, DISTRIBUTED);
         assert_eq!(world.cookies(), [], "{forbid:?}");
     }
-    // And undone when it comes to be forbidden.
+    // Cookies are restored when a new setting forbids them.
     let mut world = World::new();
     world.run(10, DISTRIBUTED);
     world.settings.set("cookies", "off").expect("valid");
@@ -222,7 +222,7 @@ fn what_the_settings_forbid_is_not_done() {
 }
 
 #[test]
-fn cookies_that_are_refused_are_complained_of_once() {
+fn refused_cookies_are_reported_once() {
     let mut world = World::new();
     let refused = TcpCounters {
         cookies_sent: 15_000,

@@ -186,7 +186,7 @@ fn point(survey: &Survey, per_second: &PerSecond) -> Point {
     Point {
         at_ns: survey.at_ns,
         offered: per_second.of(counted.guarded_syns()).round() as u64,
-        dropped: per_second.of(counted.of(Verdict::Drop).packets).round() as u64,
+        dropped: per_second.of(counted.with_verdict(Verdict::Drop).packets).round() as u64,
         distinct: survey.distinct,
     }
 }

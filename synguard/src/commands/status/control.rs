@@ -7,18 +7,16 @@ use serde_json::{Value, json};
 use synguard_common::syn_cookie::config::{
     SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig,
 };
-use synguard_kernel::{
-    instance::Instance,
-    sysctl::{self, Setting},
-};
+use synguard_kernel::{instance::Instance, sysctl};
 use synguard_model::{
     attack::{AttackKind, Phase},
     duration,
+    event::Sysctl,
     settings::Settings,
     snapshot::Snapshot,
 };
 
-use crate::controller::status_file::View;
+use crate::controller::status_file::ControllerStatus;
 
 /// The attack, if there is one, and the cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +28,8 @@ pub(crate) struct Control {
     kernel_cookies: bool,
     /// How the filter answers, if it does.
     answers: Option<Answers>,
-    pub(crate) cookies: Sysctl,
-    pub(crate) timestamps: Sysctl,
+    pub(crate) cookies: SysctlValues,
+    pub(crate) timestamps: SysctlValues,
 }
 
 /// How the filter answers SYNs.
@@ -44,15 +42,15 @@ struct Answers {
 
 /// A setting of the kernel's, if it can be read, and what it was before the controller raised it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sysctl {
+pub(crate) struct SysctlValues {
     pub(crate) now: Option<u8>,
     original: Option<u8>,
 }
 
-impl Sysctl {
+impl SysctlValues {
     /// Nobody has raised it, unless `original` says so.
-    fn read(setting: Setting, original: Option<u8>) -> Self {
-        let now = setting.read();
+    fn read(sysctl: Sysctl, original: Option<u8>) -> Self {
+        let now = sysctl::read(sysctl);
         Self { now, original: original.or(now) }
     }
 
@@ -60,8 +58,8 @@ impl Sysctl {
         json!({ "sysctl": self.now, "original": self.original })
     }
 
-    fn text(self, setting: Setting) -> String {
-        let name = setting.name();
+    fn text(self, sysctl: Sysctl) -> String {
+        let name = sysctl.name();
         match (self.now, self.original) {
             (None, _) => format!("{name} cannot be read"),
             (Some(now), Some(before)) if now != before => format!("{name} is {now}, was {before}"),
@@ -92,20 +90,20 @@ impl Control {
     ) -> Self {
         let answers = Answers::of(answering, now.at_ns);
         let sysctls = |[cookies, timestamps]: [Option<u8>; 2]| {
-            let cookies = Sysctl::read(Setting::Syncookies, cookies);
-            (cookies, Sysctl::read(Setting::Timestamps, timestamps))
+            let cookies = SysctlValues::read(Sysctl::Syncookies, cookies);
+            (cookies, SysctlValues::read(Sysctl::Timestamps, timestamps))
         };
-        if let Some(view) = controller.and_then(|pid| View::of(pid, &instance.run)) {
-            let View { phase, phase_since_ns: since_ns, kind, kernel_cookies, .. } = view;
+        if let Some(view) = controller.and_then(|pid| ControllerStatus::read(pid, &instance.run)) {
+            let ControllerStatus { phase, phase_since_ns: since_ns, kind, kernel_cookies, .. } = view;
             let (cookies, timestamps) = sysctls([view.original, view.timestamps_original]);
             return Self { phase, since_ns, kind, kernel_cookies, answers, cookies, timestamps };
         }
         let kind = synguard_policy::classify_once(earlier, now, settings);
         let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
         // One that was killed may have left them raised.
-        let owed = [Setting::Syncookies, Setting::Timestamps].map(|one| sysctl::owed(&instance.run, one));
-        let kernel_cookies = owed[0].is_some();
-        let (cookies, timestamps) = sysctls(owed);
+        let pending = Sysctl::ALL.map(|sysctl| sysctl::pending_restore(&instance.run, sysctl));
+        let kernel_cookies = pending[0].is_some();
+        let (cookies, timestamps) = sysctls(pending);
         Self { phase, since_ns: None, kind, kernel_cookies, answers, cookies, timestamps }
     }
 
@@ -142,7 +140,7 @@ impl Control {
     }
 
     pub(crate) fn cookies_json(&self) -> Value {
-        let Sysctl { now, original } = self.cookies;
+        let SysctlValues { now, original } = self.cookies;
         json!({ "mode": self.cookie_mode(), "sysctl": now, "original": original })
     }
 
@@ -168,7 +166,7 @@ impl Control {
     }
 
     pub(crate) fn cookies_text(&self) -> String {
-        let cookies = self.cookies.text(Setting::Syncookies);
+        let cookies = self.cookies.text(Sysctl::Syncookies);
         let Some(Answers { options, second_syn, .. }) = self.answers else {
             let who = if self.kernel_cookies {
                 "the kernel answers every SYN with one"
@@ -179,7 +177,7 @@ impl Control {
         };
         let how = if options { "keeping the options" } else { "with the MSS only" };
         let first = if second_syn { ", when they are sent again" } else { "" };
-        let timestamps = self.timestamps.text(Setting::Timestamps);
+        let timestamps = self.timestamps.text(Sysctl::Timestamps);
         format!("SYNs are answered in the driver, {how}{first}: {cookies}; {timestamps}")
     }
 }
@@ -196,8 +194,8 @@ mod tests {
             kind: None,
             kernel_cookies: false,
             answers: None,
-            cookies: Sysctl { now: Some(1), original: Some(1) },
-            timestamps: Sysctl { now: Some(1), original: Some(1) },
+            cookies: SysctlValues { now: Some(1), original: Some(1) },
+            timestamps: SysctlValues { now: Some(1), original: Some(1) },
         };
         assert_eq!((calm.phase_text(0), calm.kind_name()), ("calm".to_owned(), None));
         assert_eq!(calm.cookies_json(), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
@@ -207,7 +205,7 @@ mod tests {
             since_ns: Some(1_000_000_000),
             kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
-            cookies: Sysctl { now: Some(2), original: Some(0) },
+            cookies: SysctlValues { now: Some(2), original: Some(0) },
             ..calm.clone()
         };
         assert_eq!(mixed.phase_text(91_999_999_999), "attack (concentrated and distributed) for 1m30s");
@@ -215,7 +213,7 @@ mod tests {
         assert_eq!(mixed.cookies_json(), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
         assert!(mixed.cookies_text().ends_with("is 2, was 0"));
         let answers = Answers { options: true, second_syn: false, check_acks: true };
-        let timestamps = Sysctl { now: Some(2), original: Some(1) };
+        let timestamps = SysctlValues { now: Some(2), original: Some(1) };
         let answering = Control { answers: Some(answers), timestamps, ..mixed.clone() };
         assert_eq!(answering.cookie_mode(), "xdp");
         assert_eq!(
@@ -226,7 +224,7 @@ mod tests {
         assert_eq!(answering.timestamps_json(), json!({ "sysctl": 2, "original": 1 }));
         let expected = json!({ "options": true, "first_syn": false, "check_acks": true });
         assert_eq!((answering.answering_json(), mixed.answering_json()), (expected, Value::Null));
-        let unreadable = Control { cookies: Sysctl::default(), ..calm };
+        let unreadable = Control { cookies: SysctlValues::default(), ..calm };
         assert!(unreadable.cookies_text().contains("cannot be read"));
     }
 }

@@ -139,9 +139,9 @@ impl Status {
             "counters": {
                 "packets": counters.total().packets,
                 "bytes": counters.total().bytes,
-                "passed": counters.of(Verdict::Pass).packets,
-                "dropped": counters.of(Verdict::Drop).packets,
-                "answered": counters.of(Verdict::Transmit).packets,
+                "passed": counters.with_verdict(Verdict::Pass).packets,
+                "dropped": counters.with_verdict(Verdict::Drop).packets,
+                "answered": counters.with_verdict(Verdict::Transmit).packets,
                 "reasons": reasons,
             },
             "syn": {
@@ -207,7 +207,7 @@ impl Status {
             self.settings.entries().iter().map(|(key, value)| format!("{key}={value}")).collect();
         writeln!(out, "settings    {}", settings.join(" "))?;
         let counters = &self.snapshot.counters;
-        let (total, dropped) = (counters.total(), counters.of(Verdict::Drop));
+        let (total, dropped) = (counters.total(), counters.with_verdict(Verdict::Drop));
         writeln!(out, "SYNs        {:.0} /s now, {} in all", self.syn_rate, counters.guarded_syns())?;
         let SourceSummary { tracked, in_hold } = self.sources;
         let distinct = self.snapshot.distinct_sources;
@@ -223,7 +223,7 @@ impl Status {
             let ListSize { entries, capacity } = self.lists[list.index()];
             writeln!(out, "{:11} {entries} of {capacity} entries in use", list.name())?;
         }
-        let answered = counters.of(Verdict::Transmit).packets;
+        let answered = counters.with_verdict(Verdict::Transmit).packets;
         write!(out, "packets     {} seen, {} dropped", total.packets, dropped.packets)?;
         writeln!(out, "{}", if answered == 0 { String::new() } else { format!(", {answered} answered") })?;
         for &reason in Reason::ALL {

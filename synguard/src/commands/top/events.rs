@@ -7,25 +7,25 @@ use serde_json::Value;
 use synguard_kernel::instance::Instance;
 use synguard_top::view_model::Happening;
 
-use crate::event_log::Reader;
+use crate::event_log::EventLogReader;
 
 /// The latest of them are shown.
 const SHOWN_MAX: usize = 1000;
 
 /// The latest events, latest first.
-pub(super) struct Events {
-    reader: Reader,
+pub(super) struct RecentEvents {
+    reader: EventLogReader,
     latest: VecDeque<Happening>,
 }
 
-impl Events {
+impl RecentEvents {
     pub(super) fn new(instance: &Instance) -> Self {
-        Self { reader: Reader::new(&instance.state), latest: VecDeque::new() }
+        Self { reader: EventLogReader::new(&instance.state), latest: VecDeque::new() }
     }
 
     /// Reads those that are new.
     pub(super) fn read(&mut self) -> Result<()> {
-        let fresh = self.reader.read()?.events;
+        let fresh = self.reader.read_new()?.events;
         let skipped = fresh.len().saturating_sub(SHOWN_MAX);
         for event in fresh.iter().skip(skipped) {
             self.latest.push_front(happening(event));

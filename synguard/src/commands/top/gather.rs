@@ -21,7 +21,7 @@ use synguard_top::{
 };
 
 use super::{
-    events::Events,
+    events::RecentEvents,
     listed::{Lists, Standings},
 };
 use crate::commands::{
@@ -45,7 +45,7 @@ pub(super) struct Gatherer {
     rates: Rates,
     network_rates: Rates,
     lists: Lists,
-    events: Events,
+    events: RecentEvents,
     budget: Budget,
     earlier: Option<Snapshot>,
     cpu_ns: u64,
@@ -62,7 +62,7 @@ struct Found {
 impl Gatherer {
     pub(super) fn new(instance: Instance, is_live: bool) -> Self {
         Self {
-            events: Events::new(&instance),
+            events: RecentEvents::new(&instance),
             lists: Lists::default(),
             budget: Budget::new(if is_live { READ_MAX } else { READ_MAX_ONCE }),
             instance,

@@ -18,7 +18,7 @@ use synguard_top::{palette::Palette, state::AppState, view_model::Want};
 
 use self::gather::Gatherer;
 use super::{filter::open, output::emit};
-use crate::{cli::TopArgs, logging::Silence};
+use crate::{cli::TopArgs, logging::PauseLogging};
 
 /// Rows of the text, unless more or fewer are asked for.
 const LIMIT_TEXT: u16 = 20;
@@ -52,7 +52,7 @@ pub(super) fn run(instance: &Instance, args: &TopArgs) -> Result<()> {
     };
     let instance = instance.clone();
     // What is logged would be written across the screen: it is kept back until that is closed.
-    let _silence = Silence::begin();
+    let _pause = PauseLogging::begin();
     synguard_top::run(options, look, move |change| change::make(&instance, change))
 }
 

@@ -68,7 +68,7 @@ fn head(out: &mut String, survey: &Survey, syn_rate: f64) -> std::fmt::Result {
         "{} SYN/s from {} sources; {} packets dropped in all",
         grouped(syn_rate.round() as u64),
         grouped(survey.distinct),
-        grouped(counters.of(Verdict::Drop).packets)
+        grouped(counters.with_verdict(Verdict::Drop).packets)
     )?;
     writeln!(
         out,

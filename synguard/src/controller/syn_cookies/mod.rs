@@ -1,4 +1,4 @@
-//! Has the program answer SYNs as was decided, for as long as the kernel accepts what is answered, and tells of it.
+//! Lets XDP send SYN cookies as the policy decided, for as long as the kernel accepts them, and reports it.
 
 mod config;
 
@@ -10,231 +10,222 @@ use synguard_datapath::{Attached, Datapath};
 use synguard_kernel::{
     clock,
     netlink::{self, XdpPlace, nftables, route},
-    sysctl::{self, Setting},
+    sysctl, tcp_counters,
 };
 use synguard_model::{
-    event::{AttackRates, Event},
+    event::{AttackRates, Event, Sysctl},
     settings::Settings,
     snapshot::Snapshot,
 };
 use synguard_policy::{Attachment, CookieMode};
 
-use self::config::Host;
+use self::config::{HostProperties, cookie_config, cpu_share};
 
-/// Ticks between looks at interfaces, addresses and the kernel's other settings.
-const LOOK_TICKS: u32 = 16;
-/// What interfaces have unless they say otherwise, in bytes.
+/// Ticks between checks of interfaces, local addresses and the kernel's other settings.
+const CHECK_TICKS: u32 = 16;
+/// The default MTU of interfaces, in bytes.
 const MTU: u32 = 1500;
 
-/// The program's answers in the controller's hands. Dropped, they end.
-pub(super) struct Answers {
+/// XDP cookies under the controller's control. Dropped, they end.
+pub(super) struct XdpCookies {
     pins: PathBuf,
-    driver: Attachment,
-    host: Host,
+    attachment: Attachment,
+    host: HostProperties,
     ticks: u32,
-    /// SYNs that each CPU has seen.
-    syns: Vec<u64>,
-    /// What was decided, and why.
-    wanted: Option<(CookieMode, AttackRates)>,
-    /// Why it was decided not to answer any more.
-    why_not: &'static str,
-    running: Option<Running>,
-    /// Why it cannot be done, as last said.
-    complaint: Option<String>,
+    /// SYNs that each CPU has counted.
+    syns_by_cpu: Vec<u64>,
+    /// The mode that the policy decided on, and the rates that led to the decision.
+    requested: Option<(CookieMode, AttackRates)>,
+    /// The policy's reason to stop.
+    stop_reason: &'static str,
+    sending: Option<Sending>,
+    /// The last reported error, which is reported again only if it changes.
+    last_error: Option<String>,
 }
 
-/// Answers that are being given.
-struct Running {
+/// The counts at the time when XDP began to send cookies.
+struct Sending {
     since_ns: u64,
-    answered: u64,
+    sent: u64,
     returned: Option<u64>,
-    told: SynCookieConfig,
 }
 
-impl Answers {
+impl XdpCookies {
     pub(super) fn new(pins: &Path) -> Self {
         Self {
             pins: pins.to_owned(),
-            driver: Attachment::None,
-            host: Host { stack: sysctl::stack(), mtu: MTU, redirects: false, share: 1.0 },
+            attachment: Attachment::None,
+            host: HostProperties { stack: sysctl::tcp_stack(), mtu: MTU, redirects: false, cpu_share: 1.0 },
             ticks: 0,
-            syns: Vec::new(),
-            wanted: None,
-            why_not: "",
-            running: None,
-            complaint: None,
+            syns_by_cpu: Vec::new(),
+            requested: None,
+            stop_reason: "",
+            sending: None,
+            last_error: None,
         }
     }
 
-    /// Looks, now and then or at once if something `changed`, where the filter is.
-    pub(super) fn look(&mut self, changed: bool) -> Attachment {
-        if changed || self.ticks.is_multiple_of(LOOK_TICKS) {
-            match survey(&self.pins) {
-                Ok((driver, mtu)) => (self.driver, self.host.mtu) = (driver, mtu),
-                Err(error) => log::warn!("interfaces cannot be looked at: {error:#}"),
+    /// Returns the place where the filter runs. Checks it from time to time, or at once if an interface `changed`.
+    pub(super) fn attachment(&mut self, changed: bool) -> Attachment {
+        if changed || self.ticks.is_multiple_of(CHECK_TICKS) {
+            match read_attachment(&self.pins) {
+                Ok((attachment, mtu)) => (self.attachment, self.host.mtu) = (attachment, mtu),
+                Err(error) => log::warn!("interfaces cannot be checked: {error:#}"),
             }
-            // What is not known may be: then nothing is done unasked, and nobody's ACKs are dropped.
+            // If NAT cannot be ruled out, XDP sends no cookies on its own initiative and drops no ACKs.
             self.host.redirects = nftables::has_nat_rules().unwrap_or(true);
-            self.host.stack = sysctl::stack();
+            self.host.stack = sysctl::tcp_stack();
         }
-        match self.driver {
+        match self.attachment {
             Attachment::Native if self.host.redirects => Attachment::NativeBehindNat,
-            driver => driver,
+            attachment => attachment,
         }
     }
 
-    /// From the next [`tick`](Self::tick) on SYNs are to be answered so, for these reasons.
-    pub(super) fn want(&mut self, orders: CookieMode, numbers: AttackRates) {
-        self.wanted = Some((orders, numbers));
+    /// Sends cookies in this mode from the next [`tick`](Self::tick) on, because of these rates.
+    pub(super) const fn request(&mut self, mode: CookieMode, rates: AttackRates) {
+        self.requested = Some((mode, rates));
     }
 
-    /// Ceases to answer, at once.
+    /// Stops sending cookies, at once.
     pub(super) fn stop(&mut self, datapath: &mut Datapath, why: &'static str) -> Vec<Event> {
-        self.wanted = None;
-        self.why_not = why;
+        self.requested = None;
+        self.stop_reason = why;
         self.tick(datapath, None, &Settings::default())
     }
 
-    /// Tells the program to go on, or what has changed.
+    /// Renews the configuration of the program, or stops it if the kernel would refuse its cookies.
     pub(super) fn tick(
         &mut self,
         datapath: &mut Datapath,
         snapshot: Option<&Snapshot>,
         settings: &Settings,
     ) -> Vec<Event> {
-        let result = match (self.wanted, obstacle()) {
-            (None, _) => self.cease(datapath, self.why_not),
-            (Some(_), Some(obstacle)) => {
-                let events = self.cease(datapath, obstacle);
-                events.map(|events| events.into_iter().chain(self.complain(obstacle)).collect())
-            }
-            (Some((orders, numbers)), None) => self.go_on(datapath, snapshot, settings, orders, numbers),
+        let result = match (self.requested, kernel_obstacle()) {
+            (None, _) => self.clear_config(datapath, self.stop_reason),
+            (Some(_), Some(obstacle)) => self
+                .clear_config(datapath, obstacle)
+                .map(|events| events.into_iter().chain(self.report_error(obstacle)).collect()),
+            (Some((mode, rates)), None) => self.renew_config(datapath, snapshot, settings, mode, rates),
         };
         self.ticks = self.ticks.wrapping_add(1);
-        result.unwrap_or_else(|error| self.complain(&format!("{error:#}")).into_iter().collect())
+        result.unwrap_or_else(|error| self.report_error(&format!("{error:#}")).into_iter().collect())
     }
 
-    fn go_on(
+    fn renew_config(
         &mut self,
         datapath: &mut Datapath,
         snapshot: Option<&Snapshot>,
         settings: &Settings,
-        orders: CookieMode,
-        numbers: AttackRates,
+        mode: CookieMode,
+        rates: AttackRates,
     ) -> Result<Vec<Event>> {
-        let is_fresh = self.running.is_none();
-        if is_fresh || self.ticks.is_multiple_of(LOOK_TICKS) {
+        if self.sending.is_none() || self.ticks.is_multiple_of(CHECK_TICKS) {
             let mut locals = Vec::new();
             route::local_prefixes(&mut locals)?;
             datapath.set_local_addrs(&locals)?;
         }
-        self.count_syns(datapath)?;
-        // Without the kernel's consent a timestamp with options would be read as something else.
-        let orders = CookieMode { options: orders.options && Setting::Timestamps.is_up(), ..orders };
+        self.update_cpu_share(datapath)?;
+        // Until the timestamps are raised, the kernel would misread a timestamp with options.
+        let options = mode.options && sysctl::is_raised(Sysctl::Timestamps);
         let now_ns = clock::now_ns();
-        let told = config::answering(orders, settings, &self.host, now_ns);
-        datapath.set_syn_cookie_config(&told)?;
-        self.complaint = None;
-        match &mut self.running {
-            Some(running) => {
-                running.told = told;
-                Ok(Vec::new())
-            }
-            None => {
-                let counted = |count: fn(&Snapshot) -> Option<u64>| snapshot.and_then(count);
-                self.running = Some(Running {
-                    since_ns: now_ns,
-                    answered: counted(|snapshot| Some(snapshot.counters.answered())).unwrap_or(0),
-                    returned: counted(|snapshot| snapshot.tcp.map(|tcp| tcp.cookies_received)),
-                    told,
-                });
-                Ok(vec![Event::AnsweringBegan { options: told.has(SYN_COOKIE_OPTIONS), numbers }])
-            }
+        let config = cookie_config(CookieMode { options, ..mode }, settings, &self.host, now_ns);
+        datapath.set_syn_cookie_config(&config)?;
+        self.last_error = None;
+        if self.sending.is_some() {
+            return Ok(Vec::new());
         }
+        let tcp = snapshot.and_then(|snapshot| snapshot.tcp);
+        self.sending = Some(Sending {
+            since_ns: now_ns,
+            sent: snapshot.map_or(0, |snapshot| snapshot.counters.xdp_cookies()),
+            returned: tcp.map(|tcp| tcp.cookies_received),
+        });
+        Ok(vec![Event::XdpCookiesBegan { options: config.has(SYN_COOKIE_OPTIONS), rates }])
     }
 
-    fn cease(&mut self, datapath: &mut Datapath, why: &str) -> Result<Vec<Event>> {
-        let Some(running) = &self.running else { return Ok(Vec::new()) };
+    fn clear_config(&mut self, datapath: &mut Datapath, why: &str) -> Result<Vec<Event>> {
+        let Some(sending) = &self.sending else { return Ok(Vec::new()) };
         datapath.set_syn_cookie_config(&SynCookieConfig::default())?;
-        let answered = datapath.counters()?.answered().saturating_sub(running.answered);
-        let received = synguard_kernel::tcp_counters::read_counters().ok().map(|tcp| tcp.cookies_received);
-        let returned = received.zip(running.returned).map(|(now, then)| now.saturating_sub(then));
-        let seconds = clock::now_ns().saturating_sub(running.since_ns) / 1_000_000_000;
-        self.running = None;
-        Ok(vec![Event::AnsweringEnded { why: why.to_owned(), seconds, answered, returned }])
+        let sent = datapath.counters()?.xdp_cookies().saturating_sub(sending.sent);
+        let received = tcp_counters::read_counters().ok().map(|tcp| tcp.cookies_received);
+        let returned = received.zip(sending.returned).map(|(now, before)| now.saturating_sub(before));
+        let seconds = clock::now_ns().saturating_sub(sending.since_ns) / 1_000_000_000;
+        self.sending = None;
+        Ok(vec![Event::XdpCookiesEnded { why: why.to_owned(), seconds, sent, returned }])
     }
 
-    /// Looks to which CPUs SYNs come.
-    fn count_syns(&mut self, datapath: &Datapath) -> Result<()> {
+    /// Updates the share of cookies that one CPU may send from the distribution of SYNs over the CPUs.
+    fn update_cpu_share(&mut self, datapath: &Datapath) -> Result<()> {
         let syns = datapath.syns_by_cpu()?;
-        let before = std::mem::replace(&mut self.syns, syns);
-        let fresh = |(now, before): (&u64, &u64)| now.saturating_sub(*before);
-        // The first look has nothing to compare with: what was counted so far will do.
+        let before = std::mem::replace(&mut self.syns_by_cpu, syns);
+        let since_before = |(now, before): (&u64, &u64)| now.saturating_sub(*before);
+        // The first time there is no earlier count to compare with, so the totals are used.
         let loads: Vec<u64> = match before.len() {
-            0 => self.syns.clone(),
-            _ => self.syns.iter().zip(&before).map(fresh).collect(),
+            0 => self.syns_by_cpu.clone(),
+            _ => self.syns_by_cpu.iter().zip(&before).map(since_before).collect(),
         };
-        self.host.share = config::share(&loads);
+        self.host.cpu_share = cpu_share(&loads);
         Ok(())
     }
 
-    fn complain(&mut self, why: &str) -> Option<Event> {
-        if self.complaint.as_deref() == Some(why) {
+    fn report_error(&mut self, why: &str) -> Option<Event> {
+        if self.last_error.as_deref() == Some(why) {
             return None;
         }
-        self.complaint = Some(why.to_owned());
-        Some(Event::AnsweringUnavailable { why: why.to_owned() })
+        self.last_error = Some(why.to_owned());
+        Some(Event::XdpCookiesUnavailable { why: why.to_owned() })
     }
 }
 
-impl Drop for Answers {
+impl Drop for XdpCookies {
     fn drop(&mut self) {
-        if self.running.is_some() {
-            settle(&self.pins);
+        if self.sending.is_some() {
+            stop_xdp_cookies(&self.pins);
         }
     }
 }
 
-/// What the program was told to do is undone, whoever has told it: by one that has died, perhaps.
-pub(super) fn settle(pins: &Path) {
-    let settle = || -> Result<()> {
-        // One of another layout is not to be understood. It ends by itself.
+/// Clears the configuration of XDP cookies, whichever process wrote it: perhaps one that has died.
+pub(super) fn stop_xdp_cookies(pins: &Path) {
+    let stop = || -> Result<()> {
+        // The configuration of a filter with another layout cannot be written. Its lease ends by itself.
         let Ok(Some(mut datapath)) = Datapath::open(pins) else { return Ok(()) };
         datapath.set_syn_cookie_config(&SynCookieConfig::default())
     };
-    if let Err(error) = settle() {
-        log::warn!("the filter may answer SYNs for a few seconds more: {error:#}");
+    if let Err(error) = stop() {
+        log::warn!("XDP may send SYN cookies for a few seconds more: {error:#}");
     }
 }
 
-/// Why the kernel would refuse every cookie, if it would.
-fn obstacle() -> Option<&'static str> {
-    match Setting::Syncookies.read() {
+/// Returns the reason why the kernel would refuse every cookie, if there is one.
+fn kernel_obstacle() -> Option<&'static str> {
+    match sysctl::read(Sysctl::Syncookies) {
         None => Some("this kernel has no SYN cookies"),
-        Some(0) => Some("net.ipv4.tcp_syncookies is 0, with which the kernel refuses what would be answered"),
+        Some(0) => Some("net.ipv4.tcp_syncookies is 0, so the kernel would refuse the cookies"),
         Some(_) => None,
     }
 }
 
-/// Where the filter is, and the smallest MTU there.
-fn survey(pins: &Path) -> Result<(Attachment, u32)> {
+/// Reads the place where the filter runs, and the smallest MTU there.
+fn read_attachment(pins: &Path) -> Result<(Attachment, u32)> {
     let links: Vec<Attached> =
         synguard_datapath::attached(pins)?.into_iter().filter(|link| link.ifindex != 0).collect();
-    let driver = match links.iter().map(|link| link.place).min_by_key(|place| rank(*place)) {
+    let attachment = match links.iter().map(|link| link.place).min_by_key(|place| rank(*place)) {
         None | Some(None) => Attachment::None,
         Some(Some(XdpPlace::Generic)) => Attachment::Generic,
         Some(Some(XdpPlace::Native | XdpPlace::Offloaded)) => Attachment::Native,
     };
     let mut mtu = None;
     for link in links.iter().filter(|link| link.place.is_some()) {
-        let interface =
-            netlink::interface_by_index(link.ifindex).with_context(|| format!("look at {}", link.name))?;
+        let interface = netlink::interface_by_index(link.ifindex)
+            .with_context(|| format!("read the MTU of {}", link.name))?;
         mtu = mtu.into_iter().chain(interface.map(|interface| interface.mtu)).min();
     }
-    Ok((driver, mtu.unwrap_or(MTU)))
+    Ok((attachment, mtu.unwrap_or(MTU)))
 }
 
-/// The worst comes first.
+/// Returns the rank of a place, the worst place first.
 const fn rank(place: Option<XdpPlace>) -> u8 {
     match place {
         None => 0,

@@ -1,61 +1,68 @@
-//! What to do about a setting, from its journal and what is found. Pure.
+//! Decisions about a sysctl from its saved value and its environment. Pure.
 
-use super::saved_value::Entry;
+use super::saved_value::SavedValue;
 
-/// What a setting is raised to: the kernel answers every SYN by a cookie, or its timestamps have no secret offset.
+/// The value to which both sysctls are raised: the kernel replies to every SYN with a cookie, and its timestamps have no
+/// secret offset.
 pub(super) const RAISED: u8 = 2;
 
-/// What raising takes.
+/// The step that raises a sysctl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Raise {
+pub(super) enum RaiseDecision {
     Write { from: u8, to: u8 },
-    AlreadyUp(u8),
+    AlreadyRaised(u8),
 }
 
-/// The setting is only ever raised.
-pub(super) const fn to_raise(current: u8) -> Raise {
-    if current < RAISED { Raise::Write { from: current, to: RAISED } } else { Raise::AlreadyUp(current) }
+/// Decides how to raise a sysctl. It is never lowered.
+pub(super) const fn decide_raise(current: u8) -> RaiseDecision {
+    if current < RAISED {
+        RaiseDecision::Write { from: current, to: RAISED }
+    } else {
+        RaiseDecision::AlreadyRaised(current)
+    }
 }
 
-/// What is found when something may have to be put back.
+/// The state of the machine when a saved value may have to be restored.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Here<'a> {
-    /// This boot.
+pub(super) struct Environment<'a> {
+    /// The identifier of this boot.
     pub(super) boot: &'a str,
-    /// This network namespace.
+    /// The cookie of this network namespace.
     pub(super) netns: u64,
-    /// The setting; `None` if it cannot be read.
+    /// The value of the sysctl; `None` if it cannot be read.
     pub(super) current: Option<u8>,
 }
 
-/// What putting it back takes.
+/// The step that restores a sysctl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Restore {
-    /// It is still what was written.
+pub(super) enum RestoreDecision {
+    /// The sysctl still has the written value: write the old one.
     Write { from: u8, to: u8 },
-    /// It is back already, was never raised, or belongs to another boot.
-    Void,
-    /// Somebody else has changed it.
-    Foreign { found: u8 },
-    /// It belongs to a network namespace that is not this one.
-    Elsewhere,
-    /// Nobody can tell.
+    /// The sysctl has its old value, was never raised, or the saved value belongs to another boot.
+    Nothing,
+    /// Another program changed the sysctl.
+    ChangedByOther { found: u8 },
+    /// The saved value belongs to another network namespace.
+    OtherNamespace,
+    /// The sysctl cannot be read.
     Unreadable,
 }
 
-pub(super) fn to_restore(entry: &Entry, here: &Here<'_>) -> Restore {
-    if entry.boot != here.boot {
-        return Restore::Void;
+pub(super) fn decide_restore(saved: &SavedValue, environment: &Environment<'_>) -> RestoreDecision {
+    if saved.boot != environment.boot {
+        return RestoreDecision::Nothing;
     }
-    if entry.netns != here.netns {
-        return Restore::Elsewhere;
+    if saved.netns != environment.netns {
+        return RestoreDecision::OtherNamespace;
     }
-    match here.current {
-        None => Restore::Unreadable,
-        // Before it was raised, or after it was put back, a controller may have been killed as well.
-        Some(current) if current == entry.original => Restore::Void,
-        Some(current) if current == entry.written => Restore::Write { from: current, to: entry.original },
-        Some(found) => Restore::Foreign { found },
+    match environment.current {
+        None => RestoreDecision::Unreadable,
+        // A controller may have been killed just before it raised the sysctl, or just after it restored it.
+        Some(current) if current == saved.original => RestoreDecision::Nothing,
+        Some(current) if current == saved.written => {
+            RestoreDecision::Write { from: current, to: saved.original }
+        }
+        Some(found) => RestoreDecision::ChangedByOther { found },
     }
 }
 
@@ -64,31 +71,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_only_ever_raised() {
-        assert_eq!(to_raise(0), Raise::Write { from: 0, to: 2 });
-        assert_eq!(to_raise(1), Raise::Write { from: 1, to: 2 });
+    fn sysctls_are_never_lowered() {
+        assert_eq!(decide_raise(0), RaiseDecision::Write { from: 0, to: 2 });
+        assert_eq!(decide_raise(1), RaiseDecision::Write { from: 1, to: 2 });
         for value in 2..=u8::MAX {
-            assert_eq!(to_raise(value), Raise::AlreadyUp(value));
+            assert_eq!(decide_raise(value), RaiseDecision::AlreadyRaised(value));
         }
     }
 
-    /// Every journal, boot, namespace and value: what is put back is put back only here, now, and over our own.
+    /// Every saved value, boot, namespace and current value: only a value of synguard's own, of this boot and this
+    /// namespace, is overwritten.
     #[test]
-    fn only_what_is_still_ours_is_put_back() {
+    fn restore_overwrites_only_our_own_value() {
         for original in [0, 1] {
-            let entry = Entry { boot: "this".to_owned(), netns: 7, original, written: 2 };
+            let saved = SavedValue { boot: "this".to_owned(), netns: 7, original, written: 2 };
             for (boot, netns) in [("this", 7), ("this", 8), ("other", 7), ("other", 8)] {
                 for current in [None, Some(0), Some(1), Some(2), Some(3)] {
                     let expected = match (boot, netns, current) {
-                        ("other", ..) => Restore::Void,
-                        (_, 8, _) => Restore::Elsewhere,
-                        (.., None) => Restore::Unreadable,
-                        (.., Some(2)) => Restore::Write { from: 2, to: original },
-                        (.., Some(found)) if found == original => Restore::Void,
-                        (.., Some(found)) => Restore::Foreign { found },
+                        ("other", ..) => RestoreDecision::Nothing,
+                        (_, 8, _) => RestoreDecision::OtherNamespace,
+                        (.., None) => RestoreDecision::Unreadable,
+                        (.., Some(2)) => RestoreDecision::Write { from: 2, to: original },
+                        (.., Some(found)) if found == original => RestoreDecision::Nothing,
+                        (.., Some(found)) => RestoreDecision::ChangedByOther { found },
                     };
-                    let here = Here { boot, netns, current };
-                    assert_eq!(to_restore(&entry, &here), expected, "{entry:?} {here:?}");
+                    let environment = Environment { boot, netns, current };
+                    assert_eq!(decide_restore(&saved, &environment), expected, "{saved:?} {environment:?}");
                 }
             }
         }

@@ -1,184 +1,110 @@
-//! Raises a setting and puts it back.
+//! The guard of a sysctl: raises it, restores it, and reports each change as an event.
 
-use std::{
-    io,
-    os::{fd::AsRawFd as _, unix::net::UnixDatagram},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use synguard_model::event::{AttackRates, Event, Sysctl, SysctlChange, SysctlEvent};
 
-use super::{
-    Setting, boot_id,
-    decide::{Here, Raise, Restore, to_raise, to_restore},
-    read_number,
-    saved_value::{Entry, Journal},
-    write_checked,
-};
+use super::{is_raised, is_raised_by_other_instance, sysctl_override::SysctlOverride};
 
-/// What became of raising a setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Raised {
-    /// It was raised.
-    Raised {
-        /// What it was.
-        from: u8,
-        /// What it is.
-        to: u8,
-    },
-    /// There is nothing to raise; nothing was touched.
-    AlreadyUp(u8),
-}
-
-/// What became of putting a setting back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Restored {
-    /// Nothing was raised, or it is back already.
-    Nothing,
-    /// It was put back.
-    Back {
-        /// What it was.
-        from: u8,
-        /// What it is.
-        to: u8,
-    },
-    /// Somebody else has changed it: it was left as it is.
-    LeftAlone {
-        /// What it is.
-        found: u8,
-        /// What was written.
-        written: u8,
-        /// What it was before.
-        original: u8,
-    },
-}
-
-/// Raises a setting and puts it back.
+/// A guard that raises a sysctl on request and restores it on request or when it is dropped.
 #[derive(Debug)]
-pub struct Owner {
-    setting: Setting,
-    path: PathBuf,
-    journal: Journal,
-    held: Option<Entry>,
+pub struct SysctlGuard {
+    sysctl: Sysctl,
+    run: PathBuf,
+    value: SysctlOverride,
+    /// Set while another instance holds the sysctl. When that instance restores it, this one raises it again.
+    raised_by_other_instance: Option<AttackRates>,
+    /// The last reported error, which is reported again only if it changes.
+    last_error: Option<String>,
 }
 
-impl Owner {
-    /// The owner whose journal is in the folder `run`. What the journal holds is left as it is.
-    pub fn new(run: &Path, setting: Setting) -> Self {
-        Self { setting, path: setting.path(), journal: Journal::new(run, setting), held: None }
-    }
-
-    /// Raises it to 2, if it is less; what it was is on disk before that.
-    ///
-    /// # Errors
-    ///
-    /// If the journal or the setting cannot be written, or the setting is not what was written afterwards. It is
-    /// unchanged then.
-    pub fn raise(&mut self) -> Result<Raised> {
-        let current = self.read().with_context(|| format!("read {}", self.path.display()))?;
-        let (from, to) = match to_raise(current) {
-            Raise::Write { from, to } => (from, to),
-            Raise::AlreadyUp(value) => return Ok(Raised::AlreadyUp(value)),
-        };
-        let entry = Entry { boot: boot_id()?, netns: netns_cookie()?, original: from, written: to };
-        self.journal.write(&entry)?;
-        if let Err(error) = write_checked(&self.path, to) {
-            // Not raised: nothing is owed.
-            self.journal.remove();
-            return Err(error);
+impl SysctlGuard {
+    /// Creates the guard of a sysctl, with its saved value in the folder `run`. Changes nothing.
+    pub fn new(run: &Path, sysctl: Sysctl) -> Self {
+        Self {
+            sysctl,
+            run: run.to_owned(),
+            value: SysctlOverride::new(run, sysctl),
+            raised_by_other_instance: None,
+            last_error: None,
         }
-        self.held = Some(entry);
-        Ok(Raised::Raised { from, to })
     }
 
-    /// Whether this owner has raised it.
-    pub const fn is_raised(&self) -> bool {
-        self.held.is_some()
+    /// Raises the sysctl because of `rates`.
+    pub fn raise(&mut self, rates: AttackRates) -> Option<Event> {
+        let change = match self.value.raise(rates) {
+            Ok(change) => {
+                if matches!(change, SysctlChange::AlreadyRaised { .. }) {
+                    let by_other = is_raised_by_other_instance(&self.run, self.sysctl);
+                    self.raised_by_other_instance = by_other.then_some(rates);
+                } else {
+                    self.last_error = None;
+                }
+                change
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                if self.last_error.as_ref() == Some(&why) {
+                    return None;
+                }
+                self.last_error = Some(why.clone());
+                SysctlChange::NotRaised { why }
+            }
+        };
+        Some(self.event(change))
     }
 
-    /// What it was before it was raised.
+    /// Restores the sysctl if this guard raised it and nobody changed it since.
+    pub fn restore(&mut self) -> Option<Event> {
+        self.raised_by_other_instance = None;
+        if !self.value.is_raised() {
+            return None;
+        }
+        let change = restored(self.value.restore(false))?;
+        Some(self.event(change))
+    }
+
+    /// Detects that another program changed the sysctl, or that another instance restored it.
+    pub fn check(&mut self) -> Option<Event> {
+        if let Some(rates) = self.raised_by_other_instance
+            && !is_raised(self.sysctl)
+        {
+            self.raised_by_other_instance = None;
+            return self.raise(rates);
+        }
+        let change = self.value.check()?;
+        Some(self.event(change))
+    }
+
+    /// Returns the value that the sysctl had before this guard raised it.
     pub fn original(&self) -> Option<u8> {
-        self.held.as_ref().map(|entry| entry.original)
+        self.value.original()
     }
 
-    /// Looks whether somebody else has changed it since it was raised. If so it is not ours any more.
-    pub fn check(&mut self) -> Restored {
-        let (Some(entry), Some(found)) = (&self.held, self.read()) else { return Restored::Nothing };
-        if found == entry.written {
-            return Restored::Nothing;
+    fn event(&self, change: SysctlChange) -> Event {
+        SysctlEvent { sysctl: self.sysctl, change }.into()
+    }
+}
+
+impl Drop for SysctlGuard {
+    fn drop(&mut self) {
+        if let Some(event) = self.restore() {
+            log::log!(event.level(), "{event}");
         }
-        let left = Restored::LeftAlone { found, written: entry.written, original: entry.original };
-        self.forget();
-        left
-    }
-
-    /// Puts it back if the journal says that it is owed: this owner's own work, or that of a controller that was
-    /// killed. What another boot owed is void, for then the setting was made anew.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be put back, or belongs to another network namespace: the journal stays.
-    pub fn restore(&mut self) -> Result<Restored> {
-        let Some(entry) = self.journal.read()? else {
-            self.held = None;
-            return Ok(Restored::Nothing);
-        };
-        let here = Here { boot: &boot_id()?, netns: netns_cookie()?, current: self.read() };
-        let restored = match to_restore(&entry, &here) {
-            Restore::Write { from, to } => {
-                write_checked(&self.path, to)?;
-                Restored::Back { from, to }
-            }
-            Restore::Void => Restored::Nothing,
-            Restore::Foreign { found } => {
-                Restored::LeftAlone { found, written: entry.written, original: entry.original }
-            }
-            Restore::Unreadable => anyhow::bail!(
-                "{} cannot be read: set {}={} by hand",
-                self.path.display(),
-                self.setting.name(),
-                entry.original
-            ),
-            Restore::Elsewhere => anyhow::bail!(
-                "it was raised from {} to {} in another network namespace: run `synguard detach` there",
-                entry.original,
-                entry.written
-            ),
-        };
-        self.forget();
-        Ok(restored)
-    }
-
-    fn read(&self) -> Option<u8> {
-        read_number(&self.path)
-    }
-
-    fn forget(&mut self) {
-        self.journal.remove();
-        self.held = None;
     }
 }
 
-/// A number that no two network namespaces of one boot share, not even one after the other.
-pub(super) fn netns_cookie() -> Result<u64> {
-    let socket = UnixDatagram::unbound().context("open a socket")?;
-    let (mut cookie, mut length) = (0u64, size_of::<u64>() as libc::socklen_t);
-    // SAFETY: the descriptor is open, and the pointers are to memory of ours of the size given.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut length,
-        )
+/// Restores the sysctls that a killed controller left raised, in the order of [`Sysctl::ALL`]. The caller holds the
+/// controller's lock.
+pub fn restore_after_crash(run: &Path) -> Vec<Event> {
+    let restore = |sysctl| {
+        let change = restored(SysctlOverride::new(run, sysctl).restore(true))?;
+        Some(Event::from(SysctlEvent { sysctl, change }))
     };
-    if result != 0 {
-        return Err(io::Error::last_os_error()).context("ask for the network namespace's number");
-    }
-    Ok(cookie)
+    Sysctl::ALL.into_iter().filter_map(restore).collect()
 }
 
-#[cfg(test)]
-#[path = "guard_tests.rs"]
-mod tests;
+fn restored(result: Result<Option<SysctlChange>>) -> Option<SysctlChange> {
+    result.unwrap_or_else(|error| Some(SysctlChange::NotRestored { why: format!("{error:#}") }))
+}

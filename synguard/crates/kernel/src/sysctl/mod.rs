@@ -1,11 +1,13 @@
-//! The only reader and writer of `/proc/sys`, and the owner of the settings that are raised while a flood lasts: each is
-//! only ever raised, what it was is written to disk before, and put back only while it still is what was written.
+//! The only reader and writer of `/proc/sys`, and the guard of the settings that are raised during a flood. A setting is
+//! only ever raised. Its old value is saved on disk before, and restored only while the setting still has the value that
+//! synguard wrote.
 //!
-//! The kernel resolves `net` to the namespace of the process.
+//! The kernel resolves `net` to the network namespace of the process.
 
 mod decide;
 mod guard;
 mod saved_value;
+mod sysctl_override;
 mod tcp_stack;
 
 use std::{
@@ -14,82 +16,54 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use synguard_model::event::Sysctl;
 
 use self::{
-    decide::{Here, Restore, to_restore},
-    saved_value::Journal,
+    decide::{Environment, RestoreDecision, decide_restore},
+    saved_value::SavedValueFile,
 };
 pub use self::{
-    guard::{Owner, Raised, Restored},
-    tcp_stack::{Stack, stack},
+    guard::{SysctlGuard, restore_after_crash},
+    tcp_stack::{TcpStack, tcp_stack},
 };
 
-const IPV4: &str = "/proc/sys/net/ipv4";
+const PROC_SYS: &str = "/proc/sys";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// A setting that is raised while a flood lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// `net.ipv4.tcp_syncookies`: 0 never, 1 when a listener's queue is full, 2 always.
-    Syncookies,
-    /// `net.ipv4.tcp_timestamps`: 0 none, 1 with a secret offset for each pair of hosts, 2 without.
-    Timestamps,
+/// Returns the value of a setting; `None` if it cannot be read, as in a kernel without it.
+pub fn read(sysctl: Sysctl) -> Option<u8> {
+    read_number(&path(sysctl))
 }
 
-impl Setting {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Syncookies, Self::Timestamps];
-
-    /// Its name, for messages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Syncookies => "net.ipv4.tcp_syncookies",
-            Self::Timestamps => "net.ipv4.tcp_timestamps",
-        }
-    }
-
-    /// What it is; `None` if it cannot be read, as in a kernel without it.
-    pub fn read(self) -> Option<u8> {
-        read_number(&self.path())
-    }
-
-    /// Whether it is at least what it is raised to.
-    pub fn is_up(self) -> bool {
-        self.read().is_some_and(|value| value >= decide::RAISED)
-    }
-
-    fn path(self) -> PathBuf {
-        Path::new(IPV4).join(match self {
-            Self::Syncookies => "tcp_syncookies",
-            Self::Timestamps => "tcp_timestamps",
-        })
-    }
-
-    /// The name of its journal.
-    const fn journal(self) -> &'static str {
-        match self {
-            Self::Syncookies => "syncookies.json",
-            Self::Timestamps => "timestamps.json",
-        }
-    }
+/// Reports whether a setting has at least the value to which the controller raises it.
+pub fn is_raised(sysctl: Sysctl) -> bool {
+    read(sysctl).is_some_and(|value| value >= decide::RAISED)
 }
 
-/// What the setting was before it was raised, if the journal in `run` says that it is raised now.
-pub fn owed(run: &Path, setting: Setting) -> Option<u8> {
-    let entry = Journal::new(run, setting).read().ok()??;
-    let here = Here { boot: &boot_id().ok()?, netns: guard::netns_cookie().ok()?, current: setting.read() };
-    matches!(to_restore(&entry, &here), Restore::Write { .. }).then_some(entry.original)
+/// Returns the value that a setting had before it was raised, if a saved value in `run` shows that it is raised now.
+pub fn pending_restore(run: &Path, sysctl: Sysctl) -> Option<u8> {
+    let saved = SavedValueFile::new(run, sysctl).read().ok()??;
+    let environment = Environment {
+        boot: &boot_id().ok()?,
+        netns: sysctl_override::netns_cookie().ok()?,
+        current: read(sysctl),
+    };
+    matches!(decide_restore(&saved, &environment), RestoreDecision::Write { .. }).then_some(saved.original)
 }
 
-/// Whether another instance, whose folder is beside `run`, has raised it and will put it back.
-pub fn is_raised_beside(run: &Path, setting: Setting) -> bool {
+/// Reports whether another instance, whose run directory is beside `run`, raised a setting and will restore it.
+pub fn is_raised_by_other_instance(run: &Path, sysctl: Sysctl) -> bool {
     let beside = run.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
-    beside.map(|entry| entry.path()).any(|folder| folder != run && owed(&folder, setting).is_some())
+    beside.map(|entry| entry.path()).any(|folder| folder != run && pending_restore(&folder, sysctl).is_some())
 }
 
-/// Whether a journal in `run` has anything to say.
-pub fn is_journalled(run: &Path) -> bool {
-    Setting::ALL.into_iter().any(|setting| Journal::new(run, setting).exists())
+/// Reports whether the run directory contains a saved value.
+pub fn has_saved_value(run: &Path) -> bool {
+    Sysctl::ALL.into_iter().any(|sysctl| SavedValueFile::new(run, sysctl).exists())
+}
+
+fn path(sysctl: Sysctl) -> PathBuf {
+    Path::new(PROC_SYS).join(sysctl.name().replace('.', "/"))
 }
 
 fn read_number(path: &Path) -> Option<u8> {
@@ -98,14 +72,14 @@ fn read_number(path: &Path) -> Option<u8> {
 
 /// Writes a number and reads it back.
 fn write_checked(path: &Path, value: u8) -> Result<()> {
-    fs::write(path, value.to_string()).map_err(|error| explain(path, &error))?;
+    fs::write(path, value.to_string()).map_err(|error| write_error(path, &error))?;
     match read_number(path) {
         Some(read) if read == value => Ok(()),
         read => anyhow::bail!("wrote {value} to {}, but it reads {read:?}", path.display()),
     }
 }
 
-fn explain(path: &Path, error: &io::Error) -> anyhow::Error {
+fn write_error(path: &Path, error: &io::Error) -> anyhow::Error {
     let hint = match error.raw_os_error() {
         Some(libc::EROFS) => ": /proc/sys is read-only here, set it from outside the container",
         Some(libc::EACCES | libc::EPERM) => ": it takes CAP_NET_ADMIN in this network namespace",
@@ -114,7 +88,7 @@ fn explain(path: &Path, error: &io::Error) -> anyhow::Error {
     anyhow::anyhow!("cannot write {} ({error}){hint}", path.display())
 }
 
-/// A name that no two boots share.
+/// Returns an identifier that is unique to this boot.
 fn boot_id() -> Result<String> {
     Ok(fs::read_to_string(BOOT_ID).with_context(|| format!("read {BOOT_ID}"))?.trim().to_owned())
 }

@@ -1,9 +1,11 @@
-//! What the controller has to say: one typed event for each transition and each action, with the numbers that made
-//! it decide. Pure; the controller writes them down.
+//! Events of the controller: one for each transition and each action, with the numbers that led to the decision.
+//!
+//! [`events!`] declares each event once: its name in the event log, its priority, its fields, and its text, which is the
+//! same on standard error, in the journal and in `synguard events`. Pure.
 
 mod exemption;
 mod rates;
-mod text;
+mod sysctl;
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -13,187 +15,292 @@ use std::{
 use log::Level;
 use serde::Serialize;
 
-pub use self::{exemption::Exemption, rates::AttackRates};
+pub use self::{
+    exemption::Exemption,
+    rates::AttackRates,
+    sysctl::{Sysctl, SysctlChange, SysctlEvent},
+};
 use crate::{attack::AttackKind, duration};
 
-/// A namespace with listeners that the sysctl of ours does not reach.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ForeignNamespace {
-    /// A process in it.
-    pub pid: u32,
-    /// Its name.
-    pub command: String,
-    /// Ports that somebody listens on there; some, if there are many.
-    pub ports: Vec<u16>,
+macro_rules! events {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $name:literal, $level:ident,
+        { $($(#[$field_attribute:meta])* $field:ident: $type:ty),* $(,)? } => $text:expr;
+    )+) => {
+        /// An event of the controller. Field names are keys in the event log; rates are per second.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(tag = "event")]
+        pub enum Event {
+            $(
+                $(#[doc = $doc])+
+                #[serde(rename = $name)]
+                $variant { $($(#[$field_attribute])* $field: $type),* },
+            )+
+            /// A kernel setting was changed, or could not be.
+            #[serde(untagged)]
+            Sysctl(SysctlEvent),
+        }
+
+        impl Event {
+            /// Returns the name that the event has in the event log.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $name,)+
+                    Self::Sysctl(event) => event.name(),
+                }
+            }
+
+            /// Returns the priority of the event in the log.
+            pub const fn level(&self) -> Level {
+                match self {
+                    $(Self::$variant { .. } => Level::$level,)+
+                    Self::Sysctl(event) => event.level(),
+                }
+            }
+        }
+
+        impl Display for Event {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(
+                        #[allow(unused_variables, reason = "not every field is in the text")]
+                        Self::$variant { $($field),* } => f.write_str(&$text),
+                    )+
+                    Self::Sysctl(event) => event.fmt(f),
+                }
+            }
+        }
+    };
 }
 
-/// Something that happened. Rates are a second.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are named after what the messages below say of them")]
-pub enum Event {
-    /// The controller has begun.
-    Started { interfaces: Vec<String>, adopted: bool },
-    /// The controller ends.
-    Stopped { why: String, detached: bool },
+events! {
+    /// The controller started; `adopted` if it took over the filter of an earlier controller.
+    Started = "started", Info, { interfaces: Vec<String>, adopted: bool } => {
+        let verb = if *adopted { "took over the filter on" } else { "filtering on" };
+        format!("{verb} {}", interfaces.join(", "))
+    };
+
+    /// The controller ended.
+    Stopped = "stopped", Info, { why: String, detached: bool } => if *detached {
+        format!("{why}: detached")
+    } else {
+        format!("{why}: ended; the filter stays attached (`synguard detach` removes it)")
+    };
+
     /// An attack began, or began `again` before it was over.
-    AttackBegan {
+    AttackBegan = "attack_began", Warn, {
         kind: AttackKind,
         again: bool,
         #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// An attack has become one of another kind.
-    KindChanged {
+        rates: AttackRates,
+    } => format!("attack{} ({kind}): {rates}", if *again { " again" } else { "" });
+
+    /// An attack became one of another kind.
+    AttackKindChanged = "kind_changed", Warn, {
         kind: AttackKind,
         #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// An attack goes on.
-    AttackGoesOn {
+        rates: AttackRates,
+    } => format!("attack is now {kind}: {rates}");
+
+    /// An attack continues; reported once a minute.
+    AttackContinues = "attack_goes_on", Warn, {
         kind: AttackKind,
         seconds: u64,
-        unwanted: u64,
+        #[serde(rename = "unwanted")]
+        excess_syns: u64,
         #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// It seems to be over.
-    Recovering {
+        rates: AttackRates,
+    } => {
+        let time = format_seconds(*seconds);
+        format!("attack continues after {time} ({kind}), {excess_syns} SYNs over the limit so far: {rates}")
+    };
+
+    /// An attack seems to be over.
+    AttackRecovering = "recovering", Info, {
         kind: AttackKind,
         #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// It is over.
-    AttackOver {
+        rates: AttackRates,
+    } => format!("attack seems to be over: {rates}");
+
+    /// An attack is over.
+    AttackOver = "attack_over", Info, {
         seconds: u64,
         syns: u64,
-        unwanted: u64,
-        answered: u64,
+        #[serde(rename = "unwanted")]
+        excess_syns: u64,
+        #[serde(rename = "answered")]
+        xdp_cookies: u64,
         peak_syn_rate: u64,
         peak_distinct_sources: u64,
-    },
-    /// The kernel's setting was raised.
-    CookiesRaised {
-        from: u8,
-        to: u8,
-        #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// There was nothing to raise.
-    CookiesAlreadyUp { value: u8 },
-    /// It could not be raised.
-    CookiesNotRaised { why: String },
-    /// It was put back; `after_crash` if by another controller than the one that raised it.
-    CookiesRestored { from: u8, to: u8, after_crash: bool },
-    /// It was not put back, or will not be: it is not what was written any more.
-    CookiesLeftAlone { found: u8, written: u8, original: u8 },
-    /// It could not be put back.
-    CookiesNotRestored { why: String },
-    /// The kernel refuses most of the cookies that come back.
-    CookiesRefused { sent: u64, received: u64, failed: u64 },
-    /// Valid cookies came back to the driver, but did not lead to connections: the kernel answers in its stead.
-    AnswersLost { returned: u64, received: u64, failed: u64 },
-    /// SynCookieConfig in the driver was asked for, but cannot be done.
-    AnsweringUnavailable { why: String },
-    /// SYNs are answered in the driver from now on, with a connection's `options` or with the MSS only.
-    AnsweringBegan {
+    } => {
+        let time = format_seconds(*seconds);
+        let cookies = if *xdp_cookies > 0 { format!("{xdp_cookies} XDP cookies sent, ") } else { String::new() };
+        format!(
+            "attack over after {time}: {syns} SYNs, {excess_syns} over the limit, {cookies}at most {peak_syn_rate} SYN/s from \
+             {peak_distinct_sources} sources"
+        )
+    };
+
+    /// The kernel refuses most of the cookies that clients return.
+    CookiesRefused = "cookies_refused", Warn, { sent: u64, received: u64, failed: u64 } => format!(
+        "SYN cookies do not help: of the returned ones the kernel refused {failed} and accepted {received} ({sent} sent)"
+    );
+
+    /// Clients returned valid cookies to XDP, but got no connection: XDP sends no more, and the kernel does.
+    CookieAcksLost = "answers_lost", Warn, { returned: u64, received: u64, failed: u64 } => format!(
+        "of {returned} valid cookies that XDP saw returned, the kernel accepted {received} and refused {failed}: a firewall may \
+         have to see the SYN, or redirect the port. The kernel sends the cookies for an hour, or until `cookies` is changed"
+    );
+
+    /// XDP should send cookies but cannot.
+    XdpCookiesUnavailable = "answering_unavailable", Warn, { why: String } =>
+        format!("XDP cannot send SYN cookies, so the kernel sends them: {why}");
+
+    /// XDP began to send cookies, with the client's TCP `options` or with the MSS only.
+    XdpCookiesBegan = "answering_began", Warn, {
         options: bool,
         #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// They are not any more. So many were, and so many cookies came back to the kernel, if that is known.
-    AnsweringEnded { why: String, seconds: u64, answered: u64, returned: Option<u64> },
-    /// More come than may be answered: a new SYN is dropped, and answered when it is sent again.
-    FirstSynOn {
+        rates: AttackRates,
+    } => {
+        let contents = if *options { "with window scaling, SACK and timestamps" } else { "with the MSS only" };
+        format!("XDP sends SYN cookies, {contents}: {rates}")
+    };
+
+    /// XDP no longer sends cookies. `answered` were sent, and `returned` came back to the kernel, if known.
+    XdpCookiesEnded = "answering_ended", Info, {
+        why: String,
+        seconds: u64,
+        #[serde(rename = "answered")]
+        sent: u64,
+        returned: Option<u64>,
+    } => {
+        let returned = returned.map_or(String::new(), |returned| format!(", {returned} returned"));
+        format!("XDP stopped sending SYN cookies after {} ({why}): {sent} sent{returned}", format_seconds(*seconds))
+    };
+
+    /// More SYNs arrive than `syn-cookie-rate` allows: XDP drops a new SYN and replies to its retransmission.
+    RetransmitRequired = "first_syn_on", Warn, {
         #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// Each is answered again.
-    FirstSynOff {
+        rates: AttackRates,
+    } => format!(
+        "more SYNs than syn-cookie-rate allows ({:.0}/s too many): a new SYN is dropped, and its retransmission gets a cookie: \
+         {rates}",
+        rates.over_cookie_rate
+    );
+
+    /// XDP replies to every new SYN again.
+    RetransmitNotRequired = "first_syn_off", Info, {
         #[serde(flatten)]
-        numbers: AttackRates,
-    },
-    /// The kernel's timestamps were changed so that answers may carry options in them.
-    TimestampsRaised { from: u8, to: u8 },
-    /// They were so already.
-    TimestampsAlreadyUp { value: u8 },
-    /// They could not be.
-    TimestampsNotRaised { why: String },
-    /// They were put back; `after_crash` if by another controller than the one that raised them.
-    TimestampsRestored { from: u8, to: u8, after_crash: bool },
-    /// They were not put back, or will not be: they are not what was written any more.
-    TimestampsLeftAlone { found: u8, written: u8, original: u8 },
-    /// They could not be put back.
-    TimestampsNotRestored { why: String },
-    /// Somebody listens where the setting does not reach.
-    ListenersElsewhere { namespaces: Vec<ForeignNamespace>, more: usize },
-    /// Sources went over their limit.
-    OverLimit { sources: Vec<String>, more: usize, limit: u32, hold_seconds: f64 },
+        rates: AttackRates,
+    } => format!("a new SYN gets a cookie at once again: {rates}");
+
+    /// Programs listen in network namespaces that the raised sysctl does not reach.
+    ListenersInOtherNamespaces = "listeners_elsewhere", Warn, { namespaces: Vec<ForeignNamespace>, more: usize } => {
+        let name = Sysctl::Syncookies.name();
+        let list: Vec<String> = namespaces.iter().map(ForeignNamespace::to_string).collect();
+        let more = if *more > 0 { format!("; and {more} more namespaces") } else { String::new() };
+        format!("{name} does not reach listeners in other network namespaces: {}{more}", list.join("; "))
+    };
+
+    /// Sources exceeded their limit.
+    OverLimit = "over_limit", Info, { sources: Vec<String>, more: usize, limit: u32, hold_seconds: f64 } => {
+        let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
+        let hold = if *hold_seconds > 0.0 { format!("; in hold for {hold_seconds} s") } else { String::new() };
+        format!("over {limit} SYN/s: {}{more}{hold}", sources.join(", "))
+    };
+
     /// A source is blocked for a while.
-    Blocked { source: String, ttl_seconds: u64, strikes: u32, rate: u64, limit: u32, before: u32 },
-    /// A source would be blocked, but is not.
-    Spared { source: String, why: Exemption, rate: u64, limit: u32 },
+    Blocked = "blocked", Warn, {
+        source: String,
+        ttl_seconds: u64,
+        strikes: u32,
+        rate: u64,
+        limit: u32,
+        before: u32,
+    } => {
+        let time = format_seconds(*ttl_seconds);
+        let before = if *before > 0 { format!("; blocked before: {before}") } else { String::new() };
+        format!(
+            "{source} is blocked for {time} (SYNs only): exceeded its limit {strikes} times and continued at {rate} SYN/s, \
+             {limit} are allowed{before}"
+        )
+    };
+
+    /// A source met the conditions for a block but is exempt.
+    Exempted = "spared", Info, { source: String, why: Exemption, rate: u64, limit: u32 } => {
+        let why = match why {
+            Exemption::Protected => "it is protected",
+            Exemption::Allowed => "it is on the allowlist",
+            Exemption::Connected => "it has connections here; it stays limited",
+        };
+        format!("{source} is not blocked at {rate} SYN/s, {limit} are allowed: {why}")
+    };
+
     /// A source could not be blocked.
-    NotBlocked { source: String, why: String },
-    /// No more are blocked.
-    BlocksFull { in_force: usize },
-    /// An interface has gone.
-    InterfaceGone { interface: String },
-    /// An interface has come back and was attached again.
-    InterfaceBack { interface: String },
-    /// It has come back, but cannot be attached to.
-    InterfaceNotAttached { interface: String, why: String },
-    /// An interface has another name now.
-    InterfaceRenamed { interface: String, now: String },
-    /// The filter was confirmed.
-    Confirmed {},
-    /// Settings were read again.
-    Reloaded {},
-    /// They were not: the old ones stay.
-    NotReloaded { why: String },
+    NotBlocked = "not_blocked", Warn, { source: String, why: String } =>
+        format!("{source} could not be blocked: {why}");
+
+    /// The number of automatic blocks reached its maximum.
+    BlocksFull = "blocks_full", Warn, { in_force: usize } =>
+        format!("{in_force} sources are blocked, the maximum: no more until some blocks expire");
+
+    /// An interface disappeared.
+    InterfaceGone = "interface_gone", Warn, { interface: String } =>
+        format!("{interface} is gone; the filter will be attached again when it returns");
+
+    /// An interface returned, and the filter was attached again.
+    InterfaceBack = "interface_back", Info, { interface: String } =>
+        format!("{interface} is back: attached again");
+
+    /// An interface returned, but the filter cannot be attached.
+    InterfaceNotAttached = "interface_not_attached", Warn, { interface: String, why: String } =>
+        format!("{interface} is back, but the filter cannot be attached: {why}");
+
+    /// An interface has a new name.
+    InterfaceRenamed = "interface_renamed", Warn, { interface: String, now: String } =>
+        format!("{interface} is called {now} now; the filter stays attached");
+
+    /// An operator confirmed the filter.
+    Confirmed = "confirmed", Info, {} => "confirmed: the filter stays".to_owned();
+
+    /// The controller read its settings again.
+    Reloaded = "reloaded", Info, {} => "settings reloaded".to_owned();
+
+    /// The settings could not be read: the old ones stay in force.
+    NotReloaded = "not_reloaded", Error, { why: String } =>
+        format!("settings not reloaded, the old ones stay in force: {why}");
 }
 
-impl Event {
-    /// How important it is.
-    pub const fn level(&self) -> Level {
-        match self {
-            Self::NotReloaded { .. }
-            | Self::CookiesNotRestored { .. }
-            | Self::TimestampsNotRestored { .. } => Level::Error,
-            Self::AttackBegan { .. }
-            | Self::KindChanged { .. }
-            | Self::AttackGoesOn { .. }
-            | Self::CookiesRaised { .. }
-            | Self::CookiesNotRaised { .. }
-            | Self::CookiesLeftAlone { .. }
-            | Self::CookiesRefused { .. }
-            | Self::AnswersLost { .. }
-            | Self::AnsweringUnavailable { .. }
-            | Self::AnsweringBegan { .. }
-            | Self::FirstSynOn { .. }
-            | Self::TimestampsRaised { .. }
-            | Self::TimestampsNotRaised { .. }
-            | Self::TimestampsLeftAlone { .. }
-            | Self::ListenersElsewhere { .. }
-            | Self::Blocked { .. }
-            | Self::NotBlocked { .. }
-            | Self::BlocksFull { .. }
-            | Self::InterfaceGone { .. }
-            | Self::InterfaceNotAttached { .. }
-            | Self::InterfaceRenamed { .. } => Level::Warn,
-            Self::CookiesRestored { after_crash: true, .. }
-            | Self::TimestampsRestored { after_crash: true, .. } => Level::Warn,
-            _ => Level::Info,
-        }
+impl From<SysctlEvent> for Event {
+    fn from(event: SysctlEvent) -> Self {
+        Self::Sysctl(event)
     }
 }
 
-impl Display for Event {
+/// A network namespace with listeners, in which the raised sysctls of this namespace have no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ForeignNamespace {
+    /// A process in the namespace.
+    pub pid: u32,
+    /// The name of that process.
+    pub command: String,
+    /// Listening TCP ports; only the first if there are many.
+    pub ports: Vec<u16>,
+}
+
+impl Display for ForeignNamespace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        text::write(self, f)
+        let Self { pid, command, ports } = self;
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let word = if ports.len() == 1 { "port" } else { "ports" };
+        write!(f, "that of {command} (pid {pid}), {word} {}", ports.join(", "))
     }
 }
 
-fn seconds(seconds: u64) -> String {
+fn format_seconds(seconds: u64) -> String {
     duration::format(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,63 +1,63 @@
-//! The figures that a decision was made of. They go with every event.
+//! The rates that a decision of the controller was based on. Most events carry them.
 
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Serialize, Serializer};
 
-/// What was seen in about the last second. Rates are a second; `None` is not known.
+/// Measurements over about the last second. Rates are per second; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct AttackRates {
     /// SYNs to guarded ports.
-    #[serde(serialize_with = "whole")]
+    #[serde(serialize_with = "rounded")]
     pub syn_rate: f64,
-    /// Those of them that were over their source's or prefix's limit.
-    #[serde(serialize_with = "whole")]
-    pub unwanted_rate: f64,
+    /// SYNs over the limit of their source or prefix.
+    #[serde(rename = "unwanted_rate", serialize_with = "rounded")]
+    pub excess_rate: f64,
     /// Distinct sources.
-    #[serde(serialize_with = "whole")]
+    #[serde(serialize_with = "rounded")]
     pub distinct_sources: f64,
-    /// The limit of those in force; 0 is none.
+    /// The limit of distinct sources in force; 0 is none.
     pub distinct_limit: u32,
-    /// Connections that were completed.
-    #[serde(serialize_with = "whole_if_known")]
+    /// Completed connections.
+    #[serde(serialize_with = "rounded_if_known")]
     pub completed_rate: Option<f64>,
-    /// SYNs that the kernel dropped because a queue was full.
-    #[serde(serialize_with = "whole_if_known")]
+    /// SYNs that the kernel dropped because a listener's queue was full.
+    #[serde(serialize_with = "rounded_if_known")]
     pub queue_full_rate: Option<f64>,
     /// SYN cookies that the kernel sent.
-    #[serde(serialize_with = "whole_if_known")]
+    #[serde(serialize_with = "rounded_if_known")]
     pub cookies_sent_rate: Option<f64>,
-    /// SYN cookies sent, by the kernel or the filter, that did not come back.
-    #[serde(serialize_with = "whole_if_known")]
+    /// SYN cookies of the kernel and of XDP that clients did not return.
+    #[serde(serialize_with = "rounded_if_known")]
     pub unreturned_cookies_rate: Option<f64>,
-    /// SYNs that the filter answered.
-    #[serde(serialize_with = "whole")]
-    pub answered_rate: f64,
-    /// SYNs that it dropped because there were more than it may answer in all.
-    #[serde(serialize_with = "whole")]
-    pub over_budget_rate: f64,
-    /// The same, to one network.
-    #[serde(serialize_with = "whole")]
-    pub over_network_budget_rate: f64,
-    /// SYNs that it dropped because they were new.
-    #[serde(serialize_with = "whole")]
+    /// SYN cookies that XDP sent.
+    #[serde(rename = "answered_rate", serialize_with = "rounded")]
+    pub xdp_cookie_rate: f64,
+    /// SYNs that XDP dropped because of the rate of cookies in all.
+    #[serde(rename = "over_budget_rate", serialize_with = "rounded")]
+    pub over_cookie_rate: f64,
+    /// SYNs that XDP dropped because of the rate of cookies to one prefix.
+    #[serde(rename = "over_network_budget_rate", serialize_with = "rounded")]
+    pub over_cookie_prefix_rate: f64,
+    /// New SYNs that XDP dropped because it requires a retransmission.
+    #[serde(serialize_with = "rounded")]
     pub first_syn_rate: f64,
 }
 
 impl AttackRates {
-    /// Whether at least this share of the SYNs that passed or were answered led to connections. Of what was dropped
-    /// nobody can tell, and most of it is sent again.
+    /// Reports whether at least `share` of the SYNs that passed or got a cookie led to connections. Dropped SYNs are not
+    /// counted: their outcome is unknown, and most are sent again.
     pub fn completes(&self, share: f64) -> bool {
-        let unanswered = self.over_budget_rate + self.over_network_budget_rate + self.first_syn_rate;
-        let passed = self.syn_rate - self.unwanted_rate - unanswered;
+        let dropped = self.over_cookie_rate + self.over_cookie_prefix_rate + self.first_syn_rate;
+        let passed = self.syn_rate - self.excess_rate - dropped;
         self.completed_rate.is_some_and(|completed| completed >= share * passed)
     }
 }
 
 impl Display for AttackRates {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { syn_rate, unwanted_rate, distinct_sources, distinct_limit, .. } = self;
-        write!(f, "{syn_rate:.0} SYN/s, {unwanted_rate:.0} over the limit, {distinct_sources:.0} sources")?;
+        let Self { syn_rate, excess_rate, distinct_sources, distinct_limit, .. } = self;
+        write!(f, "{syn_rate:.0} SYN/s, {excess_rate:.0} over the limit, {distinct_sources:.0} sources")?;
         if *distinct_limit > 0 {
             write!(f, " (limit {distinct_limit})")?;
         }
@@ -67,21 +67,21 @@ impl Display for AttackRates {
         if let Some(full) = self.queue_full_rate.filter(|full| *full >= 1.0) {
             write!(f, ", {full:.0} SYN/s found a full queue")?;
         }
-        if self.answered_rate >= 1.0 {
-            write!(f, ", {:.0} SYN/s answered in the driver", self.answered_rate)?;
+        if self.xdp_cookie_rate >= 1.0 {
+            write!(f, ", {:.0} XDP cookies/s", self.xdp_cookie_rate)?;
         }
         Ok(())
     }
 }
 
-fn whole<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(number.round() as u64)
 }
 
 #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
-fn whole_if_known<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+fn rounded_if_known<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     match number {
-        Some(number) => whole(number, serializer),
+        Some(number) => rounded(number, serializer),
         None => serializer.serialize_none(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is said about addresses in various states.
+//! Explanations of addresses in various states.
 
 use proptest::prelude::*;
 use synguard_common::{
@@ -18,7 +18,7 @@ use super::*;
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1000 * SECOND;
 
-fn read() -> Inspection {
+fn inspection() -> Inspection {
     let limit = RateLimit::new(100, 200);
     Inspection {
         address: key_of("192.0.2.7".parse().expect("an address")).address,
@@ -42,16 +42,16 @@ fn read() -> Inspection {
     }
 }
 
-fn explain(read: &Inspection) -> Explanation {
-    Explanation::new(read, &Settings::default(), None, Some(1), NOW)
+fn explain(inspection: &Inspection) -> Explanation {
+    Explanation::new(inspection, &Settings::default(), None, Some(1), NOW)
 }
 
-fn reasons(read: &Inspection) -> Vec<(Reason, Vec<usize>)> {
-    explain(read).decisions.into_iter().map(|(decision, cpus)| (decision.reason, cpus)).collect()
+fn reasons(inspection: &Inspection) -> Vec<(Reason, Vec<usize>)> {
+    explain(inspection).decisions.into_iter().map(|(decision, cpus)| (decision.reason, cpus)).collect()
 }
 
-fn text(read: &Inspection, name: &str) -> String {
-    explain(read).rules.into_iter().find(|rule| rule.name == name).expect(name).text
+fn text(inspection: &Inspection, name: &str) -> String {
+    explain(inspection).rules.into_iter().find(|rule| rule.name == name).expect(name).text
 }
 
 fn held(until_ns: u64) -> Option<SourceState> {
@@ -59,32 +59,32 @@ fn held(until_ns: u64) -> Option<SourceState> {
 }
 
 #[test]
-fn a_source_that_nobody_knows_passes() {
-    assert_eq!(reasons(&read()), [(Reason::SynPassed, vec![0, 1])]);
-    assert_eq!(text(&read(), "bucket"), "200 of 200 SYNs left, 100 more a second");
-    assert_eq!(text(&read(), "hold"), "it has no entry in the table");
-    assert_eq!(text(&read(), "block"), "no entry covers it");
-    let explanation = explain(&read());
-    assert_eq!((explanation.source.as_str(), explanation.network.as_str()), ("192.0.2.7", "192.0.2.0/24"));
+fn unknown_source_passes() {
+    assert_eq!(reasons(&inspection()), [(Reason::SynPassed, vec![0, 1])]);
+    assert_eq!(text(&inspection(), "bucket"), "200 of 200 SYNs left, 100 more a second");
+    assert_eq!(text(&inspection(), "hold"), "it has no entry in the table");
+    assert_eq!(text(&inspection(), "block"), "no entry covers it");
+    let explanation = explain(&inspection());
+    assert_eq!((explanation.source.as_str(), explanation.prefix.as_str()), ("192.0.2.7", "192.0.2.0/24"));
 }
 
 #[test]
-fn a_hold_lasts_no_longer_than_the_setting_allows() {
-    let read = Inspection { source: held(NOW + 7 * SECOND + SECOND / 3), ..read() };
-    assert_eq!(reasons(&read), [(Reason::Hold, vec![0, 1])]);
-    assert_eq!(text(&read, "hold"), "in hold for another 7.3 s");
-    let left_over = Inspection { source: held(NOW + 11 * SECOND), ..read };
-    assert_eq!(reasons(&left_over), [(Reason::SynPassed, vec![0, 1])]);
-    assert_eq!(text(&left_over, "hold"), "not in hold; 7 SYNs so far, 2 dropped");
+fn hold_is_no_longer_than_the_setting() {
+    let inspection = Inspection { source: held(NOW + 7 * SECOND + SECOND / 3), ..inspection() };
+    assert_eq!(reasons(&inspection), [(Reason::Hold, vec![0, 1])]);
+    assert_eq!(text(&inspection, "hold"), "in hold for another 7.3 s");
+    let expired = Inspection { source: held(NOW + 11 * SECOND), ..inspection };
+    assert_eq!(reasons(&expired), [(Reason::SynPassed, vec![0, 1])]);
+    assert_eq!(text(&expired, "hold"), "not in hold; 7 SYNs so far, 2 dropped");
 }
 
 #[test]
-fn the_allowlist_comes_before_the_blocklist_and_what_has_expired_is_not_there() {
+fn allowlist_wins_and_expired_entries_do_not_count() {
     let listed = |length: u32, expires_at_ns| {
-        let key = Prefix::new(read().address, 96 + length);
+        let key = Prefix::new(inspection().address, 96 + length);
         (key, ListEntry { expires_at_ns, scope: SCOPE_ALL, ..ListEntry::default() })
     };
-    let block = Inspection { block: vec![listed(32, NOW), listed(24, NOW + 90 * SECOND)], ..read() };
+    let block = Inspection { block: vec![listed(32, NOW), listed(24, NOW + 90 * SECOND)], ..inspection() };
     assert_eq!(reasons(&block), [(Reason::Blocked, vec![0, 1])]);
     assert_eq!(
         text(&block, "block"),
@@ -97,31 +97,35 @@ fn the_allowlist_comes_before_the_blocklist_and_what_has_expired_is_not_there() 
 
 #[test]
 fn cpus_may_disagree() {
-    let mut read = Inspection { source: held(NOW + SECOND), ..read() };
-    read.cpus[1].sources = Admission { pressure_until_ns: NOW + SECOND, ..Admission::default() };
-    assert_eq!(reasons(&read), [(Reason::Untracked, vec![1]), (Reason::Hold, vec![0])]);
-    assert!(text(&read, "sketch").starts_with("crowded on CPU 1: only"), "{}", text(&read, "sketch"));
-    // An offender is looked up in the crowd, too.
-    read.source_cells = [count_min::cell(500, count_min::epoch(NOW)); 2];
-    assert_eq!(reasons(&read), [(Reason::Hold, vec![0, 1])]);
+    let mut inspection = Inspection { source: held(NOW + SECOND), ..inspection() };
+    inspection.cpus[1].sources = Admission { pressure_until_ns: NOW + SECOND, ..Admission::default() };
+    assert_eq!(reasons(&inspection), [(Reason::Untracked, vec![1]), (Reason::Hold, vec![0])]);
+    assert!(
+        text(&inspection, "sketch").starts_with("under pressure on CPU 1: only"),
+        "{}",
+        text(&inspection, "sketch")
+    );
+    // A source with a high estimate is looked up under pressure, too.
+    inspection.source_cells = [count_min::cell(500, count_min::epoch(NOW)); 2];
+    assert_eq!(reasons(&inspection), [(Reason::Hold, vec![0, 1])]);
 }
 
 #[test]
-fn monitor_and_a_missing_confirmation_drop_nothing() {
-    let held = Inspection { source: held(NOW + SECOND), ..read() };
+fn monitor_mode_and_disarmed_filter_drop_nothing() {
+    let held = Inspection { source: held(NOW + SECOND), ..inspection() };
     let mut monitor = held.clone();
     monitor.config.flags |= FLAG_MONITOR;
     let mut disarmed = held;
     disarmed.config.disarm_at_ns = NOW;
-    for read in [monitor, disarmed] {
-        assert_eq!(reasons(&read), [(Reason::WouldHold, vec![0, 1])]);
-        assert!(text(&read, "armed").contains("nothing is dropped"));
+    for inspection in [monitor, disarmed] {
+        assert_eq!(reasons(&inspection), [(Reason::WouldHold, vec![0, 1])]);
+        assert!(text(&inspection, "armed").contains("nothing is dropped"));
     }
 }
 
 #[test]
-fn what_would_pass_is_answered_while_that_is_on() {
-    let answering = SynCookieConfig {
+fn passing_syn_gets_a_cookie_while_xdp_sends_them() {
+    let syn_cookies = SynCookieConfig {
         flags: SYN_COOKIE_ON | SYN_COOKIE_OPTIONS,
         interval_ns: SECOND / 100,
         tolerance_ns: SECOND / 10,
@@ -129,12 +133,12 @@ fn what_would_pass_is_answered_while_that_is_on() {
         lease_until_ns: NOW + 1,
         ..SynCookieConfig::default()
     };
-    let on = Inspection { syn_cookies: answering, ..read() };
+    let on = Inspection { syn_cookies, ..inspection() };
     assert_eq!(reasons(&on), [(Reason::SynCookieSent, vec![0, 1])]);
     assert_eq!(
         text(&on, "answer"),
-        "a SYN to a listener of this host is answered with a cookie, keeping its options; 11 answers left on the \
-         busiest CPU"
+        "a SYN to a listener of this host gets a SYN cookie from XDP, with TCP options; 11 cookies left on the busiest \
+         CPU"
     );
     let held = Inspection { source: held(NOW + SECOND), ..on.clone() };
     assert_eq!(reasons(&held), [(Reason::Hold, vec![0, 1])]);
@@ -144,26 +148,26 @@ fn what_would_pass_is_answered_while_that_is_on() {
     let mut first = on.clone();
     first.syn_cookies.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);
-    let hash = hash::mix(read().address, first.config.hash_seed);
-    let proven =
+    let hash = hash::mix(inspection().address, first.config.hash_seed);
+    let validated =
         Inspection { validated_cell: validated_sources::cell(hash, NOW + 3 * SECOND), ..first.clone() };
-    assert_eq!(reasons(&proven), [(Reason::ValidatedSource, vec![0, 1])]);
-    assert!(text(&proven, "answer").ends_with("lately, and passes where others are dropped"));
-    // When only watching, nothing is answered and nothing dropped.
-    for (read, expected) in [(on.clone(), Reason::SynPassed), (first, Reason::WouldFirstSyn)] {
-        let mut monitor = read;
+    assert_eq!(reasons(&validated), [(Reason::ValidatedSource, vec![0, 1])]);
+    assert!(text(&validated, "answer").ends_with("lately, and passes where others are dropped"));
+    // In monitor mode no cookie is sent and nothing is dropped.
+    for (inspection, expected) in [(on.clone(), Reason::SynPassed), (first, Reason::WouldFirstSyn)] {
+        let mut monitor = inspection;
         monitor.config.flags |= FLAG_MONITOR;
         assert_eq!(reasons(&monitor), [(expected, vec![0, 1])]);
     }
     let mut over = on;
     over.syn_cookies.lease_until_ns = NOW;
     assert_eq!(reasons(&over), [(Reason::SynPassed, vec![0, 1])]);
-    assert_eq!(text(&over, "answer"), "SYNs are not answered in the driver");
+    assert_eq!(text(&over, "answer"), "XDP sends no SYN cookies");
 }
 
 #[test]
-fn every_reason_of_a_syn_names_a_rule_that_is_explained() {
-    let names: Vec<&str> = explain(&read()).rules.iter().map(|rule| rule.name).collect();
+fn every_reason_names_an_explained_rule() {
+    let names: Vec<&str> = explain(&inspection()).rules.iter().map(|rule| rule.name).collect();
     for &reason in Reason::ALL {
         assert!(names.contains(&Explanation::decider(reason)), "{reason:?}");
     }
@@ -171,17 +175,17 @@ fn every_reason_of_a_syn_names_a_rule_that_is_explained() {
 
 proptest! {
     #[test]
-    fn what_is_left_is_what_conforms_one_after_the_other(
+    fn remaining_syns_conform_one_after_the_other(
         rate in 1u32..2000, burst in 1u32..300, ahead in -3_000_000_000i64..3_000_000_000,
     ) {
         let limit = RateLimit::new(rate, burst);
         let mut tat = NOW.saturating_add_signed(ahead);
-        let said = left(tat, limit, NOW);
+        let remaining = remaining_syns(tat, limit, NOW);
         let mut conforming = 0;
         while let Some(next) = gcra::take(tat, limit, NOW) {
             tat = next;
             conforming += 1;
         }
-        prop_assert_eq!(said, conforming);
+        prop_assert_eq!(remaining, conforming);
     }
 }

@@ -1,6 +1,6 @@
-//! What would happen to a SYN from an address now, and why: the datapath's decision, taken again over what was
-//! read from its maps. Pure. The arithmetic is the datapath's own (`synguard_common`); the order in which it is
-//! asked is this file's, and `tests/tests/kernel_why.rs` holds it against the program.
+//! Predicts the program's verdict for a SYN from one address, and explains it: repeats the decision on the contents of the
+//! maps. Pure. The arithmetic is the program's own (`synguard_common`). The order of the rules is written here again, and
+//! `tests/tests/kernel_why.rs` compares it with the program.
 
 mod charge;
 mod explanation;
@@ -14,86 +14,83 @@ use synguard_common::{
 use synguard_model::inspection::{Inspection, PerCpu, source_key};
 
 pub use self::{
-    charge::{Charged, View},
+    charge::{ChargeState, PredictedCharge},
     explanation::Explanation,
 };
 
-/// The decision about one SYN on one CPU, and what led to it. What was not asked any more is `None`.
+/// The decision about one SYN on one CPU, and its inputs. Inputs that the decision did not need are `None`.
 #[must_use]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// The reason it would be counted under.
+    /// The reason that would be counted.
     pub reason: Reason,
-    /// The entry of a list that decided.
+    /// The list entry that decided.
     pub entry: Option<(Prefix, ListEntry)>,
-    /// What the table of sources said.
-    pub source: Option<Charged>,
-    /// What the table of prefixes said.
-    pub network: Option<Charged>,
+    /// The outcome of the table of sources.
+    pub source: Option<PredictedCharge>,
+    /// The outcome of the table of prefixes.
+    pub prefix: Option<PredictedCharge>,
 }
 
-impl Decision {
-    fn of(reason: Reason) -> Self {
-        Self { reason, entry: None, source: None, network: None }
+impl From<Reason> for Decision {
+    fn from(reason: Reason) -> Self {
+        Self { reason, entry: None, source: None, prefix: None }
     }
 }
 
-/// Decides about a SYN from the address to `port` that arrives at `now_ns` on the CPU with this view. Without a
-/// port: to one that is guarded. Where SYNs are answered it is taken to be an ordinary one, new, to a listener of this
-/// host's: what else it may be only the program can tell.
-pub fn decide(read: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -> Decision {
-    let decision = undisguised(read, cpu, port, now_ns);
-    let config = &read.config;
-    let disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
-    let watched = config.has(FLAG_MONITOR) || disarmed;
+/// Decides about a SYN from the inspected address that arrives at `now_ns` on this CPU. It is a SYN to `port`, or to a guarded
+/// port if that is `None`. While XDP sends cookies it counts as an ordinary SYN, new, to a listener of this host: only the
+/// program can know better.
+pub fn decide(inspection: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -> Decision {
+    let decision = decide_enforcing(inspection, cpu, port, now_ns);
+    let config = &inspection.config;
+    let is_disarmed = config.disarm_at_ns != 0 && now_ns >= config.disarm_at_ns;
+    let is_monitoring = config.has(FLAG_MONITOR) || is_disarmed;
     let reason = match decision.reason {
-        passing @ (Reason::SynPassed | Reason::Untracked) if read.syn_cookies.is_on(now_ns) => {
-            match syn_cookie::judge(read, cpu, now_ns) {
-                Reason::SynCookieSent if watched => passing,
-                answered => answered,
+        passing @ (Reason::SynPassed | Reason::Untracked) if inspection.syn_cookies.is_on(now_ns) => {
+            match syn_cookie::predict(inspection, cpu, now_ns) {
+                Reason::SynCookieSent if is_monitoring => passing,
+                reason => reason,
             }
         }
-        other => other,
+        reason => reason,
     };
-    Decision { reason: if watched { reason.monitored() } else { reason }, ..decision }
+    Decision { reason: if is_monitoring { reason.monitored() } else { reason }, ..decision }
 }
 
-fn undisguised(read: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -> Decision {
-    let config = &read.config;
-    for (entries, reason) in [(&read.allow, Reason::Allowed), (&read.block, Reason::Blocked)] {
+/// Decides about a SYN as if the filter enforced and XDP sent no cookies.
+fn decide_enforcing(inspection: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -> Decision {
+    let config = &inspection.config;
+    for (entries, reason) in [(&inspection.allow, Reason::Allowed), (&inspection.block, Reason::Blocked)] {
         let decides = |entry: &&(Prefix, ListEntry)| entry.1.is_effective(now_ns) && entry.1.applies_to(true);
         if let Some(&entry) = entries.iter().find(decides) {
-            return Decision { entry: Some(entry), ..Decision::of(reason) };
+            return Decision { entry: Some(entry), ..Decision::from(reason) };
         }
     }
-    let guarded = port.is_none_or(|port| config.has(FLAG_ALL_PORTS) || read.ports.contains(port));
-    if !guarded {
-        return Decision::of(Reason::UnguardedPort);
+    let is_guarded = port.is_none_or(|port| config.has(FLAG_ALL_PORTS) || inspection.ports.contains(port));
+    if !is_guarded {
+        return Decision::from(Reason::UnguardedPort);
     }
     if config.syn_interval_ns == 0 {
-        return Decision::of(Reason::Unconfigured);
+        return Decision::from(Reason::Unconfigured);
     }
-    let key = source_key(read.address, config);
-    let mut held = cpu.hold_slot;
-    if held.hit(&key, now_ns) {
-        return Decision { source: Some(Charged::Held), ..Decision::of(Reason::Hold) };
+    let mut slot = cpu.hold_slot;
+    if slot.hit(&source_key(inspection.address, config), now_ns) {
+        return Decision { source: Some(PredictedCharge::Held), ..Decision::from(Reason::Hold) };
     }
-    let source = View::of_source(read, cpu).charge(config.syn_limit(), config.hold_ns, now_ns);
-    let network = || {
-        let (entry, cells, admission) = (read.prefix, read.prefix_cells, cpu.prefixes);
-        View { entry, cells, admission, uncounted: 0 }.charge(config.prefix_limit(), 0, now_ns)
-    };
+    let source = ChargeState::for_source(inspection, cpu).predict(config.syn_limit(), config.hold_ns, now_ns);
+    let after_source = |reason| Decision { source: Some(source), ..Decision::from(reason) };
     let passing = match source {
-        Charged::Held => return Decision { source: Some(source), ..Decision::of(Reason::Hold) },
-        Charged::Exceeds => return Decision { source: Some(source), ..Decision::of(Reason::RateExceeded) },
-        Charged::Conforms => Reason::SynPassed,
-        Charged::Untracked => Reason::Untracked,
+        PredictedCharge::Held => return after_source(Reason::Hold),
+        PredictedCharge::Exceeds => return after_source(Reason::RateExceeded),
+        PredictedCharge::Conforms => Reason::SynPassed,
+        PredictedCharge::Untracked => Reason::Untracked,
     };
     if config.prefix_interval_ns == 0 {
-        return Decision { source: Some(source), ..Decision::of(passing) };
+        return after_source(passing);
     }
-    let network = network();
-    let over = matches!(network, Charged::Exceeds | Charged::Held);
-    let reason = if over { Reason::PrefixExceeded } else { passing };
-    Decision { source: Some(source), network: Some(network), ..Decision::of(reason) }
+    let prefix = ChargeState::for_prefix(inspection, cpu).predict(config.prefix_limit(), 0, now_ns);
+    let exceeds = matches!(prefix, PredictedCharge::Exceeds | PredictedCharge::Held);
+    let reason = if exceeds { Reason::PrefixExceeded } else { passing };
+    Decision { prefix: Some(prefix), ..after_source(reason) }
 }

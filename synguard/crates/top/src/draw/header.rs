@@ -92,7 +92,8 @@ fn syns(state: &AppState, palette: Palette) -> Line<'static> {
     let per_second = &state.per_second;
     let counted = &per_second.counted;
     let figure = |count: u64| rate(per_second.of(count));
-    let [drop, answered] = [Verdict::Drop, Verdict::Transmit].map(|verdict| counted.of(verdict).packets);
+    let [drop, answered] =
+        [Verdict::Drop, Verdict::Transmit].map(|verdict| counted.with_verdict(verdict).packets);
     let passed = counted.sum(|reason| reason.is_guarded_syn() && reason.verdict() == Verdict::Pass).packets;
     figures(
         "SYN/s",

@@ -7,7 +7,7 @@ mod rank;
 mod rates;
 
 use synguard_common::source::{SourceKey, SourceState};
-use synguard_model::source::{SourceStatus, total};
+use synguard_model::source::{SourceStatus, total_syns};
 
 pub use self::{
     filter::Filter,
@@ -46,7 +46,7 @@ impl Row {
             key: *key,
             fresh,
             syn_rate: if seconds > 0.0 { fresh as f64 / seconds } else { 0.0 },
-            syn_total: total(state),
+            syn_total: total_syns(state),
             dropped: state.dropped,
             standing: if state.hold_until_ns > now_ns { SourceStatus::Hold } else { SourceStatus::Ok },
             hold_until_ns: state.hold_until_ns,

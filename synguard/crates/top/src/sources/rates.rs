@@ -7,7 +7,7 @@ use synguard_common::{
     gcra::CLOCK_STEP_NS,
     source::{SourceKey, SourceState},
 };
-use synguard_model::source::total;
+use synguard_model::source::total_syns;
 
 /// How far behind the reader's clock a source's times may lie: the program's clock moves in steps.
 const SLACK_NS: u64 = 2 * CLOCK_STEP_NS;
@@ -57,7 +57,7 @@ impl Rates {
         if !first && !self.renewing && state.last_seen_ns < since_ns {
             return 0;
         }
-        let now = total(state);
+        let now = total_syns(state);
         let known = self.totals.insert(*key, now).or_else(|| self.former.get(key).copied());
         if first {
             return 0;
