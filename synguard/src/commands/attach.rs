@@ -1,4 +1,4 @@
-//! `synguard attach`: put the filter on interfaces, and be its controller.
+//! `synguard attach`: attaches the filter to interfaces and becomes its controller.
 
 use std::{fs, io};
 
@@ -18,11 +18,7 @@ use crate::{
     controller::{self, Signals},
 };
 
-/// Attaches, and unless `--no-control` was given stays as the controller.
-///
-/// # Errors
-///
-/// Invalid settings, missing privilege, a conflict, or whatever keeps the filter from being attached.
+/// Attaches the filter and, unless `--no-control` was given, stays as its controller.
 pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
     for renamed in &args.settings.renamed {
         log::warn!("command line: {renamed}");
@@ -37,7 +33,7 @@ pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
     runtime.block_on(attach(instance, args, &settings, &options))
 }
 
-/// Settings and options from the configuration file and the flags.
+/// Reads settings and options from the configuration file and the flags.
 fn load(args: &AttachArgs) -> Result<(Settings, AttachOptions)> {
     config::load(args.config.as_deref(), &args.settings.patch)
         .map_err(|error| failure(ExitKind::Invalid, error.to_string()))
@@ -50,7 +46,7 @@ async fn attach(
     options: &AttachOptions,
 ) -> Result<()> {
     let signals = Signals::catch()?;
-    // Held for a moment even where no controller is to stay: nobody else may become one meanwhile.
+    // Also held with `--no-control`, until the filter is attached: no other process may become the controller meanwhile.
     let controller = Lock::controller(instance)?;
     controller::restore_after_crash(instance);
     let confirm_by_ns = args.confirm.map_or(0, |time| clock::now_ns() + time.as_nanos() as u64);
@@ -72,7 +68,7 @@ async fn attach(
     let (datapath, report) = match attached {
         Ok(attached) => attached,
         Err(error) => {
-            // Nothing may be left of an attempt that changed nothing.
+            // An attempt that changed nothing must leave no files behind.
             if !synguard_datapath::is_pinned(&instance.pins) {
                 controller.remove_file();
                 change.remove_file();
@@ -80,10 +76,10 @@ async fn attach(
             return Err(error);
         }
     };
-    // The tables have been filled from the files, whatever was cut short before.
+    // The tables have been filled from the files, so that a change that was interrupted before is repaired.
     change.mark_finished()?;
     drop(change);
-    announce(&report, &datapath, options, settings)?;
+    log_report(&report, &datapath, options, settings)?;
     if let Some(time) = args.confirm {
         log::warn!(
             "detaches again unless `synguard confirm` is run within {}",
@@ -117,20 +113,20 @@ async fn attach(
     controller::run(options, datapath, controller, signals).await
 }
 
-/// Says what was done, one line an interface.
-fn announce(
+/// Logs the result, one line an interface.
+fn log_report(
     report: &AttachReport,
     datapath: &Datapath,
     options: &AttachOptions,
     settings: &Settings,
 ) -> Result<()> {
     for name in &report.adopted {
-        log::info!("{name}: took over the filter that was there, with its counters and sources");
+        log::info!("{name}: took over the existing filter with its counters and sources");
     }
     for (name, place, why) in &report.attached {
         match (place, why) {
             (XdpPlace::Generic, Some(why)) => log::warn!(
-                "{name}: attached in generic mode, which is slower: native mode is not to be had ({why})"
+                "{name}: attached in generic mode, which is slower: native mode is not available ({why})"
             ),
             (XdpPlace::Generic, None) => log::info!("{name}: attached in generic mode"),
             _ => log::info!("{name}: attached in native mode"),
@@ -149,11 +145,11 @@ fn announce(
     Ok(())
 }
 
-/// Below a number of entries a CPU, an LRU map evicts what would still fit.
+/// Checks that the table has enough entries for each CPU: below that, an LRU map evicts entries although it is not full.
 fn check_capacity(sources: u32) -> Result<()> {
     let possible = match fs::read_to_string("/sys/devices/system/cpu/possible") {
-        Ok(list) => cpus_in(&list).context("understand /sys/devices/system/cpu/possible")?,
-        // A container may hide it; the kernel's own rounding must do then.
+        Ok(list) => count_cpus(&list).context("parse /sys/devices/system/cpu/possible")?,
+        // A container may hide the file; then only the kernel's own rounding applies.
         Err(error) if error.kind() == io::ErrorKind::NotFound => 1,
         Err(error) => return Err(error).context("read /sys/devices/system/cpu/possible"),
     };
@@ -170,8 +166,8 @@ fn check_capacity(sources: u32) -> Result<()> {
     ))
 }
 
-/// How many CPUs a kernel list such as `0-3,8` holds.
-fn cpus_in(list: &str) -> Option<u32> {
+/// Returns the number of CPUs in a kernel list such as `0-3,8`.
+fn count_cpus(list: &str) -> Option<u32> {
     list.trim().split(',').try_fold(0, |sum, part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
@@ -181,14 +177,14 @@ fn cpus_in(list: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::cpus_in;
+    use super::count_cpus;
 
     #[test]
     fn cpu_lists_are_counted() {
-        assert_eq!(cpus_in("0-1\n"), Some(2));
-        assert_eq!(cpus_in("0"), Some(1));
-        assert_eq!(cpus_in("0-3,8,10-11"), Some(7));
-        assert_eq!(cpus_in(""), None);
-        assert_eq!(cpus_in("3-1"), None);
+        assert_eq!(count_cpus("0-1\n"), Some(2));
+        assert_eq!(count_cpus("0"), Some(1));
+        assert_eq!(count_cpus("0-3,8,10-11"), Some(7));
+        assert_eq!(count_cpus(""), None);
+        assert_eq!(count_cpus("3-1"), None);
     }
 }

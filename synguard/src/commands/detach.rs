@@ -1,4 +1,4 @@
-//! `synguard detach`: take the filter off, whether its controller runs or not.
+//! `synguard detach`: removes the filter, with or without a running controller.
 
 use std::{thread, time::Duration};
 
@@ -13,15 +13,11 @@ use synguard_model::error::{ExitKind, failure};
 
 use crate::controller::{self, status_file::ControllerStatus};
 
-/// How long the controller may take to notice and end.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time within which the controller must notice the removal and end.
+const CONTROLLER_WAIT: Duration = Duration::from_secs(5);
 
-/// Detaches the named interfaces, or all of them. With the last one goes everything that was pinned, and the
-/// controller ends.
-///
-/// # Errors
-///
-/// Not attached (to one of the names), or something cannot be removed.
+/// Detaches the named interfaces, or all of them. With the last interface all pins are removed and the controller ends.
+/// Fails if the filter is not attached, or not to one of the names.
 pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     preflight::check_privileges()?;
     if !synguard_datapath::is_pinned(&instance.pins) {
@@ -34,11 +30,11 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     let change = Lock::change(instance)?;
     let attached: Vec<String> =
         synguard_datapath::attached(&instance.pins)?.into_iter().map(|link| link.name).collect();
-    if let Some(stranger) = interfaces.iter().find(|name| !attached.contains(name)) {
+    if let Some(unknown) = interfaces.iter().find(|name| !attached.contains(name)) {
         change.remove_file();
         return Err(failure(
             ExitKind::NotAttached,
-            format!("not attached to {stranger}: attached to {}", listed(&attached)),
+            format!("not attached to {unknown}: attached to {}", list_names(&attached)),
         ));
     }
     let all = interfaces.is_empty() || attached.iter().all(|name| interfaces.contains(name));
@@ -49,15 +45,15 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         return Ok(());
     }
     synguard_datapath::remove(&instance.pins)?;
-    // The controller notices within a tick; a return before it is gone would let a new one find it there.
-    let deadline = Deadline::after(PATIENCE);
+    // The controller notices within a tick. If this command returned earlier, the next attach would still find it.
+    let deadline = Deadline::after(CONTROLLER_WAIT);
     while let Some(pid) = lock::controller_pid(instance) {
         if deadline.has_passed() {
             bail!("detached, but the controller (pid {pid}) has not ended: end it by hand");
         }
         thread::sleep(Duration::from_millis(20));
     }
-    // It has put back what it changed; one that was killed has not.
+    // A controller that ended has restored the sysctls; one that was killed has not.
     controller::restore_after_crash(instance);
     ControllerStatus::remove(&instance.run);
     lock::remove_dead_controllers_file(instance);
@@ -65,7 +61,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// What is left to do when the filter is gone, but its controller was killed before it put everything back.
+/// Restores the sysctls after the filter was removed by a controller that was killed before it could.
 fn restore_after_kill(instance: &Instance) -> Result<()> {
     let controller = Lock::controller(instance)?;
     controller::restore_after_crash(instance);
@@ -74,6 +70,6 @@ fn restore_after_kill(instance: &Instance) -> Result<()> {
     Ok(())
 }
 
-fn listed(names: &[String]) -> String {
+fn list_names(names: &[String]) -> String {
     if names.is_empty() { "no interface".to_owned() } else { names.join(", ") }
 }

@@ -25,7 +25,7 @@ pub enum XdpPlace {
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
+pub struct NetInterface {
     /// The current name.
     pub name: String,
     pub index: u32,
@@ -36,20 +36,20 @@ pub struct Interface {
 }
 
 /// Returns the interface of that name, if it exists.
-pub fn interface_by_name(name: &str) -> Result<Option<Interface>> {
+pub fn interface_by_name(name: &str) -> Result<Option<NetInterface>> {
     let mut query = LinkMessage::default();
     query.attributes.push(LinkAttribute::IfName(name.to_owned()));
     query_link(query).with_context(|| format!("look up interface {name}"))
 }
 
 /// Returns the interface of that index, if it exists.
-pub fn interface_by_index(index: u32) -> Result<Option<Interface>> {
+pub fn interface_by_index(index: u32) -> Result<Option<NetInterface>> {
     let mut query = LinkMessage::default();
     query.header.index = index;
     query_link(query).with_context(|| format!("look up interface {index}"))
 }
 
-fn query_link(query: LinkMessage) -> Result<Option<Interface>> {
+fn query_link(query: LinkMessage) -> Result<Option<NetInterface>> {
     let socket = send_request(NETLINK_ROUTE, RouteNetlinkMessage::GetLink(query), NLM_F_REQUEST)?;
     let (reply, _) = socket.recv_from_full().context("receive from netlink")?;
     let reply = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&reply).context("decode netlink")?;
@@ -64,8 +64,9 @@ fn query_link(query: LinkMessage) -> Result<Option<Interface>> {
     }
 }
 
-fn from_message(link: LinkMessage) -> Interface {
-    let mut interface = Interface { name: String::new(), index: link.header.index, mtu: 0, xdp: Vec::new() };
+fn from_message(link: LinkMessage) -> NetInterface {
+    let mut interface =
+        NetInterface { name: String::new(), index: link.header.index, mtu: 0, xdp: Vec::new() };
     for attribute in link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name = name,

@@ -11,7 +11,7 @@ pub mod route;
 pub mod tcp;
 
 pub use self::{
-    interface::{Interface, XdpPlace, interface_by_index, interface_by_name},
+    interface::{NetInterface, XdpPlace, interface_by_index, interface_by_name},
     link_watch::LinkWatch,
     other_namespaces::listeners_in_other_namespaces,
 };
