@@ -18,7 +18,7 @@ struct Invariant {
     message: &'static str,
 }
 
-const INVARIANTS: [Invariant; 4] = [
+const INVARIANTS: [Invariant; 5] = [
     Invariant {
         is_at: |code, at| code[at].kind == TokenKind::Literal && code[at].text.contains("/proc/sys/"),
         is_allowed: |path| path.starts_with("synguard/crates/kernel/src/sysctl/"),
@@ -35,6 +35,14 @@ const INVARIANTS: [Invariant; 4] = [
     },
     Invariant {
         is_at: |code, at| {
+            ["Instant", "SystemTime"].iter().any(|clock| is_sequence(code, at, &[clock, "::", "now"]))
+                || code[at].is("clock_gettime")
+        },
+        is_allowed: |path| path == CLOCK || !path.starts_with("synguard/"),
+        message: "reads a clock: call synguard_kernel::clock, or take the time as an argument",
+    },
+    Invariant {
+        is_at: |code, at| {
             is_sequence(code, at, &["#", "[", "btf_map", "]"])
                 || is_sequence(code, at, &["#", "[", "map", "]"])
         },
@@ -48,6 +56,8 @@ const INVARIANTS: [Invariant; 4] = [
     },
 ];
 
+/// The one file of userspace that reads a clock.
+const CLOCK: &str = "synguard/crates/kernel/src/clock.rs";
 /// The one file that names the program's maps.
 const MAPS: &str = "synguard-ebpf/src/maps.rs";
 
@@ -88,6 +98,9 @@ mod tests {
             ),
             ("std::fs::rename(a, b);", "synguard/crates/kernel/src/durable_file.rs", "synguard/src/a.rs"),
             ("std::fs::rename(a, b);", "synguard/crates/lists/src/store/disk.rs", "synguard/src/disk.rs"),
+            ("let a = Instant::now();", CLOCK, "synguard/src/controller/tick.rs"),
+            ("let a = std::time::SystemTime::now();", CLOCK, "synguard/crates/top/src/keys.rs"),
+            ("rustix::time::clock_gettime(a);", CLOCK, "synguard/crates/kernel/src/lock.rs"),
             ("#[btf_map]\nstatic A: B = B::new();", MAPS, "synguard-ebpf/src/main.rs"),
             ("#[map] static A: B = B::new();", MAPS, "synguard-ebpf/src/main.rs"),
             ("#[map] static A: B = B::new();", "tests/ebpf/src/main.rs", "synguard-ebpf/src/main.rs"),
