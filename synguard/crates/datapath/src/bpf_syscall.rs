@@ -1,5 +1,5 @@
-//! The few bpf(2) calls that aya does not offer: details of links, forced detachment, reading of hash maps in batches and
-//! entry by entry, and inner maps.
+//! The few bpf(2) calls that aya does not offer: details of links, forced detachment, reading of hash maps in batches
+//! and entry by entry, and inner maps.
 
 use std::{
     ffi::CString,
@@ -59,8 +59,8 @@ pub(super) fn xdp_link_info(link: impl AsFd) -> io::Result<XdpLinkInfo> {
     Ok(XdpLinkInfo { program_id: info.prog_id, ifindex })
 }
 
-/// Detaches a link even if other processes hold it, and returns when it is detached. After closing and unpinning, a kernel
-/// worker would detach it some time later.
+/// Detaches a link even if other processes hold it, and returns when it is detached. After closing and unpinning, a
+/// kernel worker would detach it some time later.
 pub(super) fn detach_link(link: impl AsFd) -> io::Result<()> {
     let mut attr = zeroed();
     attr.link_detach.link_fd = link.as_fd().as_raw_fd() as u32;
@@ -115,8 +115,8 @@ fn types_of_words(value: usize) -> Vec<u8> {
     ]
     .concat();
     let types_length = types.len() as u32 * 4;
-    // Magic number and version, length of the header, then offset (after this header) and length of the types and of the
-    // names.
+    // Magic number and version, length of the header, then offset (after this header) and length of the types and of
+    // the names.
     let header = [0x0001_eb9f, 24, 0, types_length, types_length, names.len() as u32];
     let mut blob: Vec<u8> = header.into_iter().chain(types).flat_map(u32::to_ne_bytes).collect();
     blob.extend(names);
@@ -132,8 +132,8 @@ fn load_types(blob: &[u8]) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Reads up to `keys.len()` entries of a hash map in one call, beginning at bucket `cursor` (`None`: the first). Returns
-/// the number of entries and the next cursor, which is `None` at the end.
+/// Reads up to `keys.len()` entries of a hash map in one call, beginning at bucket `cursor` (`None`: the first).
+/// Returns the number of entries and the next cursor, which is `None` at the end.
 ///
 /// # Errors
 ///

@@ -66,8 +66,8 @@ impl Datapath {
             .unwrap_or(0))
     }
 
-    /// Returns the GCRA times of a prefix's SYN cookies on each CPU. The sketches are large, so they are read only while
-    /// XDP sends cookies.
+    /// Returns the GCRA times of a prefix's SYN cookies on each CPU. The sketches are large, so they are read only
+    /// while XDP sends cookies.
     fn prefix_tats(
         &self,
         hash: u64,

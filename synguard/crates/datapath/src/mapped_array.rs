@@ -13,8 +13,8 @@ use std::{
 ///
 /// # Safety
 ///
-/// Every bit pattern is a value of the type, its alignment is at most a page, and a shared reference gives access to its
-/// memory through atomic operations only.
+/// Every bit pattern is a value of the type, its alignment is at most a page, and a shared reference gives access to
+/// its memory through atomic operations only.
 pub(super) unsafe trait SharedElement {}
 
 // SAFETY: an atomic integer.

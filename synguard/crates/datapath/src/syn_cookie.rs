@@ -28,8 +28,8 @@ impl Datapath {
     /// sends the first one, and until after it has sent the last one.
     pub fn set_syn_cookie_config(&mut self, config: &SynCookieConfig) -> Result<()> {
         let before = self.syn_cookie_config()?;
-        // The map is not written atomically. Writing the flags separately, while they are 0, makes sure that no SYN
-        // meets a mixture of the old and the new configuration.
+        // The map is not written atomically. When cookies start or stop, the other fields are therefore written while the
+        // flags are 0, so that no cookie is sent with half of the old configuration and half of the new one.
         if config.flags == 0 {
             self.write_syn_cookie_config(&SynCookieConfig { flags: 0, ..before })?;
         } else if before.flags == 0 {

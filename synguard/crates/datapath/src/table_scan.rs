@@ -1,9 +1,9 @@
 //! Scans of a hash table that the program changes at the same time, within a time budget.
 //!
-//! A batched scan proceeds from bucket to bucket, so it ends regardless of the changes, and its progress is known. A scan
-//! from key to key has neither property: if the current key disappears, the kernel starts again at the first one. This
-//! method, for kernels without batches, is therefore bounded by the table's capacity, and a key that it meets twice is
-//! visited once.
+//! A batched scan proceeds from bucket to bucket, so it ends regardless of the changes, and its progress is known. A
+//! scan from key to key has neither property: if the current key disappears, the kernel starts again at the first
+//! one. This method, for kernels without batches, is therefore bounded by the table's capacity, and a key that it
+//! meets twice is visited once.
 
 use std::{collections::HashSet, hash::Hash, io, time::Duration};
 
@@ -50,8 +50,8 @@ impl Budget {
 pub struct Coverage {
     /// Number of entries visited.
     pub entries: u64,
-    /// Share of the table that was scanned, 0 to 1. If the time ran out in a scan from key to key, this is the share of the
-    /// table's capacity that was found in use, which is a lower bound.
+    /// Share of the table that was scanned, 0 to 1. If the time ran out in a scan from key to key, this is the share
+    /// of the table's capacity that was found in use, which is a lower bound.
     pub share: f64,
 }
 

@@ -140,9 +140,9 @@ pub struct ListDecision<'a> {
     pub by: Option<(List, &'a EntryView)>,
 }
 
-/// Decides as the program does: the allowlist first, then the blocklist. In each list, the entry with the longest prefix
-/// that has not expired and whose scope includes the packet decides. `allow` and `block` are the entries that cover the
-/// address, the longest prefix first.
+/// Decides as the program does: the allowlist first, then the blocklist. In each list, the entry with the longest
+/// prefix that has not expired and whose scope includes the packet decides. `allow` and `block` are the entries that
+/// cover the address, the longest prefix first.
 pub fn decide<'a>(allow: &'a [EntryView], block: &'a [EntryView], now: Now) -> ListDecision<'a> {
     let first = |views: &'a [EntryView], syn: bool| {
         views.iter().find(|view| !view.is_expired(now) && (syn || view.scope == Scope::All))

@@ -137,8 +137,8 @@ pub struct Entry {
 impl Entry {
     /// Returns the time until the entry expires, in milliseconds; `None` means that it never does.
     ///
-    /// The result is at most the time between creation and expiry. A wall clock that has lost its time, as may happen at
-    /// boot, therefore does not make a short block a long one.
+    /// The result is at most the time between creation and expiry. A wall clock that has lost its time, as may happen
+    /// at boot, therefore does not make a short block a long one.
     pub fn left_ms(&self, now: Now) -> Option<u64> {
         let expires_ms = self.expires_ms?.get();
         let whole = expires_ms.saturating_sub(self.created_ms);

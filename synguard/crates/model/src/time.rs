@@ -12,8 +12,8 @@ pub struct Now {
 }
 
 impl Now {
-    /// Converts a wall-clock time into nanoseconds of CLOCK_MONOTONIC. A time before the boot becomes 1, because 0 means
-    /// "never".
+    /// Converts a wall-clock time into nanoseconds of CLOCK_MONOTONIC. A time before the boot becomes 1, because 0
+    /// means "never".
     pub(crate) fn monotonic_at(self, wall_ms: u64) -> u64 {
         let at = if wall_ms >= self.wall_ms {
             self.monotonic_ns.saturating_add((wall_ms - self.wall_ms).saturating_mul(1_000_000))

@@ -66,8 +66,8 @@ fn warn_of_lock_out(entries: &[Entry]) {
     }
 }
 
-/// Returns the entries in an instance's files or, if these cannot be used and a filter is attached, the entries in force.
-/// Never fails: problems are logged, and the intact entries are returned.
+/// Returns the entries in an instance's files or, if these cannot be used and a filter is attached, the entries in
+/// force. Never fails: problems are logged, and the intact entries are returned.
 fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
     let name = list.name();
     let store = Store::new(&instance.state, list);

@@ -76,8 +76,8 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Adds an entry, or replaces the one of the same prefix, whose hits are kept. Returns `false` if there is no free slot,
-    /// in which case nothing has changed.
+    /// Adds an entry, or replaces the one of the same prefix, whose hits are kept. Returns `false` if there is no
+    /// free slot, in which case nothing has changed.
     #[must_use]
     pub(super) fn insert(self, key: &Prefix, entry: &ListEntry) -> bool {
         let hash = table::hash(key, self.seed);

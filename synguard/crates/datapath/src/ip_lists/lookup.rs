@@ -6,19 +6,19 @@ use synguard_common::{
     ip_list::{LENGTHS_MAX, List, ListEntry, ListInfo, Prefix},
 };
 
-use super::{ListMaps, ListTable, PendingHits, prefix_entry::PrefixEntry, with_hits};
+use super::{ListMaps, MappedTable, PendingHits, prefix_entry::PrefixEntry, with_hits};
 
 /// Lookup of many addresses in a list. It uses the table and the prefix lengths at the time of its creation, so it must
 /// not be kept.
 pub struct PrefixLookup {
     info: ListInfo,
-    table: ListTable,
+    table: MappedTable,
     pending: PendingHits,
 }
 
 impl PrefixLookup {
-    /// Returns the entries that cover a prefix, in the order in which the program looks them up. The caller checks their
-    /// expiry and scope.
+    /// Returns the entries that cover a prefix, in the order in which the program looks them up. The caller checks
+    /// their expiry and scope.
     pub fn covering(&self, prefix: &Prefix) -> Vec<PrefixEntry> {
         let lengths = if addr::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
         let mut items = Vec::new();

@@ -1,7 +1,8 @@
-//! The operator's lists in the kernel. Entries are changed one by one, or a whole list is replaced atomically; no packet
-//! meets half of a list. The order of writes ensures this: the program first checks which prefix lengths occur and which
-//! bits of the Bloom filter are set, so lengths and bits are added before entries, and removed after entries. If the
-//! writer is killed in between, some lengths or bits remain without entries, which costs time but changes no decision.
+//! The operator's lists in the kernel. Entries are changed one by one, or a whole list is replaced atomically; no
+//! packet meets half of a list. The order of writes ensures this: the program first checks which prefix lengths occur
+//! and which bits of the Bloom filter are set, so lengths and bits are added before entries, and removed after
+//! entries. If the writer is killed in between, some lengths or bits remain without entries, which costs time but
+//! changes no decision.
 //!
 //! Writers hold the instance's lock for changes ([`synguard_kernel::lock`]).
 
@@ -24,7 +25,7 @@ use synguard_common::{
     map_names,
 };
 
-use self::{bloom::ListBloom, table::ListTable};
+use self::{bloom::ListBloom, table::MappedTable};
 pub use self::{lookup::PrefixLookup, prefix_entry::PrefixEntry};
 use crate::{
     bpf_syscall,
@@ -152,8 +153,8 @@ impl<'a> ListMaps<'a> {
         let need = check_room(&fresh)?;
         self.carry_hits(list, &mut items)?;
         let table = self.filled(need, &items)?;
-        // While packets may meet either list, the lengths of both are in force and keep their places. If there are too many
-        // lengths for that, only those of the new list are.
+        // While packets may meet either list, the lengths of both are in force and keep their places. If there are
+        // too many lengths for that, only those of the new list are.
         let mut both = before;
         if items.iter().try_for_each(|(key, _)| count_entry(&mut both, key)).is_err() {
             both = fresh;
@@ -197,10 +198,10 @@ impl<'a> ListMaps<'a> {
     }
 
     /// Creates a table with these entries. If they do not fit, creates another one of twice the size.
-    fn filled(&self, need: u64, items: &[PrefixEntry]) -> Result<ListTable> {
+    fn filled(&self, need: u64, items: &[PrefixEntry]) -> Result<MappedTable> {
         let mut room = need;
         loop {
-            let table = ListTable::create(room, self.seed)?;
+            let table = MappedTable::create(room, self.seed)?;
             if fill(&table, items) {
                 return Ok(table);
             }
@@ -209,29 +210,30 @@ impl<'a> ListMaps<'a> {
     }
 
     /// Returns the table that the program uses for a list, if there is one.
-    fn table(&self, list: List) -> Result<Option<ListTable>> {
+    fn table(&self, list: List) -> Result<Option<MappedTable>> {
         let id: Option<u32> =
             bpf_syscall::lookup(self.tables.fd(), &(list as u32)).context("read LIST_TABLES")?;
         let Some(id) = id else { return Ok(None) };
-        // The table is opened by its pin, because opening a map by its id needs a privilege that the controller drops. If
-        // a process was killed between installing a table and renaming its pin, the pin still has the temporary name.
+        // The table is opened by its pin, because opening a map by its id needs a privilege that the controller
+        // drops. If a process was killed between installing a table and renaming its pin, the pin still has the
+        // temporary name.
         for name in [pin_name(list).to_owned(), format!("{}_new", pin_name(list))] {
             if let Some(map) = open_map(self.pins, &name)?
                 && map.info().context("ask about a list's table")?.id() == id
             {
-                return ListTable::map(map, self.seed).map(Some);
+                return MappedTable::map(map, self.seed).map(Some);
             }
         }
         let map = MapData::from_id(id).context("open a list's table, whose pin is gone")?;
-        ListTable::map(map, self.seed).map(Some)
+        MappedTable::map(map, self.seed).map(Some)
     }
 
     /// Makes the program use a table.
-    fn install(&self, list: List, table: &ListTable) -> Result<()> {
+    fn install(&self, list: List, table: &MappedTable) -> Result<()> {
         replace_pin(&pin_path(self.pins, pin_name(list)), |path| {
             table.pin(path)?;
-            // The table is installed after it is pinned under the temporary name and before it gets its final name, so that
-            // the table in use always has one of the two names.
+            // The table is installed after it is pinned under the temporary name and before it gets its final name,
+            // so that the table in use always has one of the two names.
             let descriptor = table.map_data().fd().as_fd().as_raw_fd();
             bpf_syscall::update(self.tables.fd(), &(list as u32), &descriptor).context("write LIST_TABLES")
         })
@@ -313,6 +315,6 @@ fn check_room(info: &ListInfo) -> Result<u64> {
 }
 
 /// Inserts entries into a table. Returns `false` if not all of them fit.
-fn fill(table: &ListTable, items: &[PrefixEntry]) -> bool {
+fn fill(table: &MappedTable, items: &[PrefixEntry]) -> bool {
     items.iter().all(|(key, entry)| table.buckets().insert(key, entry))
 }

@@ -16,14 +16,14 @@ use crate::{
 unsafe impl SharedElement for SharedBucket {}
 
 /// A map of buckets, mapped into memory.
-pub(super) struct ListTable {
+pub(super) struct MappedTable {
     map: MapData,
     /// The buckets, the head included.
     buckets: MappedArray<SharedBucket>,
     seed: Halves,
 }
 
-impl ListTable {
+impl MappedTable {
     /// Creates an empty table for this many entries and an eighth more.
     pub(super) fn create(entries: u64, seed: Halves) -> Result<Self> {
         let count = Buckets::count_for(entries + entries / 8);

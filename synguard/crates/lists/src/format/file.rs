@@ -1,8 +1,8 @@
 //! List files, for import and export. Reads from a given reader and writes to a given writer.
 //!
-//! A line has one target; `#` and `;` begin a comment. Blank lines, Windows line ends and a byte order mark are accepted,
-//! so the sets of FireHOL and the DROP list of Spamhaus load unmodified. Host bits are cleared, as ipset and nft do, and
-//! counted. The first invalid line fails the whole import.
+//! A line has one target; `#` and `;` begin a comment. Blank lines, Windows line ends and a byte order mark are
+//! accepted, so the sets of FireHOL and the DROP list of Spamhaus load unmodified. Host bits are cleared, as ipset
+//! and nft do, and counted. The first invalid line fails the whole import.
 
 use std::{
     collections::HashSet,

@@ -87,8 +87,8 @@ impl ListFiles {
         .map_err(|error| unwritable(&self.base, &error))
     }
 
-    /// Cuts the log to `valid` bytes and appends `bytes`. Returns the former length for [`Self::cut_log`]; `None` if the
-    /// log is new.
+    /// Cuts the log to `valid` bytes and appends `bytes`. Returns the former length for [`Self::cut_log`]; `None` if
+    /// the log is new.
     pub(super) fn append_log(&self, valid: u64, bytes: &[u8]) -> Result<Option<u64>> {
         self.make_folder()?;
         let before = self.log.exists().then_some(valid);
@@ -154,8 +154,8 @@ impl ListFiles {
         Ok(())
     }
 
-    /// Removes the backup and the log that the new base file has superseded, and an empty base file itself. The log must
-    /// be durably removed before the base file, because without a base file the log would count.
+    /// Removes the backup and the log that the new base file has superseded, and an empty base file itself. The log
+    /// must be durably removed before the base file, because without a base file the log would count.
     pub(super) fn discard_backup(&self, empty: bool) {
         let _ = fs::remove_file(&self.old);
         if self.remove_log().is_ok() && empty && self.sync_folder().is_ok() {

@@ -43,7 +43,8 @@ pub(super) struct LogScan {
     pub valid: usize,
     /// Checksum of these bytes.
     pub sum: u32,
-    /// True if damage follows these bytes, rather than a batch whose writing was interrupted: the next batch has an end.
+    /// True if damage follows these bytes, rather than a batch whose writing was interrupted: the next batch has an
+    /// end.
     pub damaged: bool,
 }
 
@@ -154,7 +155,8 @@ pub(super) fn parse_changes(valid: &[u8]) -> Result<BTreeMap<Target, Option<Entr
     Ok(changes)
 }
 
-/// Applies changes to a sorted list. They must be sorted by target, and no target may occur twice. The result is sorted.
+/// Applies changes to a sorted list. They must be sorted by target, and no target may occur twice. The result is
+/// sorted.
 pub(super) fn apply(
     entries: Vec<Entry>,
     changes: impl ExactSizeIterator<Item = (Target, Option<Entry>)>,

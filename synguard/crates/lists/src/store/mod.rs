@@ -5,7 +5,8 @@
 //! change is large, base file and log are merged into a new base file. A kill or power cut at any moment leaves either
 //! the state before a change or the state after it.
 //!
-//! Callers hold [`synguard_kernel::lock::Lock::change`], also to read, because a change replaces one file after another.
+//! Callers hold [`synguard_kernel::lock::Lock::change`], also to read, because a change replaces one file after
+//! another.
 
 mod base;
 mod disk;
@@ -87,7 +88,8 @@ impl Store {
         self.files.stamp()
     }
 
-    /// Reads the list. Damaged files are quarantined with a warning, and the undamaged entries are written to new files.
+    /// Reads the list. Damaged files are quarantined with a warning, and the undamaged entries are written to new
+    /// files.
     ///
     /// # Errors
     /// If a file cannot be read at all.
@@ -163,8 +165,8 @@ impl Store {
         Ok(raw)
     }
 
-    /// Writes changes durably. They must be sorted by target, and no target may occur twice. If the whole list has to be
-    /// written, `whole` provides the entries before the change, sorted by target.
+    /// Writes changes durably. They must be sorted by target, and no target may occur twice. If the whole list has to
+    /// be written, `whole` provides the entries before the change, sorted by target.
     ///
     /// # Errors
     ///

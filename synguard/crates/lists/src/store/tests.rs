@@ -187,14 +187,14 @@ fn failed_write_changes_nothing() {
 
 /// A step of the property test.
 #[derive(Clone, Debug)]
-enum Step {
+enum StoreStep {
     Put(Vec<Entry>, bool),
     Remove(prop::sample::Index, bool),
     Replace(Vec<Entry>, bool),
     TearLog(usize),
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+fn any_step() -> impl Strategy<Value = StoreStep> {
     let entries = || {
         proptest::collection::vec(any_entry(), 0..6).prop_map(|mut entries| {
             file::sort(&mut entries);
@@ -202,10 +202,10 @@ fn any_step() -> impl Strategy<Value = Step> {
         })
     };
     prop_oneof![
-        4 => (entries(), prop::bool::weighted(0.8)).prop_map(|(entries, keep)| Step::Put(entries, keep)),
-        3 => (any::<prop::sample::Index>(), prop::bool::weighted(0.8)).prop_map(|(i, keep)| Step::Remove(i, keep)),
-        1 => (entries(), prop::bool::weighted(0.8)).prop_map(|(entries, keep)| Step::Replace(entries, keep)),
-        1 => (1usize..40).prop_map(Step::TearLog),
+        4 => (entries(), prop::bool::weighted(0.8)).prop_map(|(entries, keep)| StoreStep::Put(entries, keep)),
+        3 => (any::<prop::sample::Index>(), prop::bool::weighted(0.8)).prop_map(|(i, keep)| StoreStep::Remove(i, keep)),
+        1 => (entries(), prop::bool::weighted(0.8)).prop_map(|(entries, keep)| StoreStep::Replace(entries, keep)),
+        1 => (1usize..40).prop_map(StoreStep::TearLog),
     ]
 }
 
@@ -219,25 +219,25 @@ proptest! {
         let mut model: BTreeMap<Target, Entry> = BTreeMap::new();
         for step in steps {
             let (written, next, keep) = match step {
-                Step::Put(entries, keep) => {
+                StoreStep::Put(entries, keep) => {
                     let changes: Vec<_> = entries.iter().map(EntryChange::Put).collect();
                     let written = lists.store.change(&changes, || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.extend(entries.iter().map(|entry| (entry.target, entry.clone())));
                     (written, next, keep)
                 }
-                Step::Remove(index, keep) => {
+                StoreStep::Remove(index, keep) => {
                     let Some(target) = (!model.is_empty()).then(|| *model.keys().nth(index.index(model.len())).expect("one")) else { continue };
                     let written = lists.store.change(&[EntryChange::Remove(target)], || lists.whole()).expect("written");
                     let mut next = model.clone();
                     next.remove(&target);
                     (written, next, keep)
                 }
-                Step::Replace(entries, keep) => {
+                StoreStep::Replace(entries, keep) => {
                     let written = lists.store.replace(&entries).expect("written");
                     (written, entries.into_iter().map(|entry| (entry.target, entry)).collect(), keep)
                 }
-                Step::TearLog(bytes) => {
+                StoreStep::TearLog(bytes) => {
                     // Remainder of an interrupted batch.
                     if let Ok(mut log) = fs::read(&lists.store.files.log) {
                         log.extend(b"+ 192.0.2.1 created=1 origin=operator reason=x"[..bytes].iter());
