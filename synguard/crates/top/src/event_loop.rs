@@ -1,5 +1,5 @@
-//! The loop: what comes in from the keyboard, from the reader and from the system changes the state, and the
-//! state is drawn. Reading and changing have threads of their own, so that keys are answered at once.
+//! The event loop: input from the keyboard, the reader and the system changes the state, and the
+//! state is drawn. Reading and editing have threads of their own, so that keys take effect at once.
 
 use std::{
     io,
@@ -18,90 +18,90 @@ use synguard_kernel::clock;
 
 use crate::{
     draw,
-    list_edit::{Change, Made},
+    list_edit::{EditResult, ListEdit},
     palette::Palette,
-    sources::Filter,
+    sources::SourceFilter,
     state::{AppState, Effect},
     terminal::Screen,
-    view_model::{Survey, Want},
+    view_model::{TopQuery, TopView},
 };
 
-/// Looking may take at most this share of a core: a table that is slow to read is read less often.
+/// Maximum CPU share of refreshes, as a fraction of a core: a table that is slow to read is read less often.
 const SHARE_MAX: f64 = 0.03;
-/// The second look comes so soon, because only then there are rates.
+/// Delay of the second refresh: rates need two readings.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 
-/// What is to be shown, and how.
-pub struct Options {
-    /// Time between two looks.
+/// Parameters of the screen.
+pub struct LoopOptions {
+    /// Time between two refreshes.
     pub interval: Duration,
-    /// Most sources that are looked at.
+    /// Maximum number of sources shown.
     pub limit: usize,
     /// Colours.
     pub palette: Palette,
-    /// What to begin with.
+    /// Initial state.
     pub state: AppState,
 }
 
-/// What happens.
-enum Input {
+/// An input of the loop.
+enum LoopInput {
     Key(KeyEvent),
-    /// The size has changed.
+    /// The terminal was resized.
     Resize,
-    /// A look was taken, or failed.
-    Look(Box<Result<Survey>>),
-    /// A change was made, or failed.
-    Done(Result<Made>),
-    /// Told to end by a signal.
+    /// A refresh finished or failed.
+    Look(Box<Result<TopView>>),
+    /// An edit finished or failed.
+    Done(Result<EditResult>),
+    /// A signal asks the program to end.
     End,
-    /// One of the threads panicked.
+    /// A thread panicked.
     Broken,
 }
 
-/// Runs until somebody quits, or a signal comes. What is logged meanwhile would be written across the screen: the caller
-/// keeps it back.
+/// Runs until the user quits or a signal arrives. Log lines would be written across the screen, so the caller
+/// buffers them meanwhile.
 ///
 /// # Errors
 ///
 /// If the terminal cannot be used.
 pub fn run(
-    options: Options,
-    look: impl FnMut(&Want) -> Result<Survey> + Send + 'static,
-    change: impl FnMut(&Change) -> Result<Made> + Send + 'static,
+    options: LoopOptions,
+    look: impl FnMut(&TopQuery) -> Result<TopView> + Send + 'static,
+    change: impl FnMut(&ListEdit) -> Result<EditResult> + Send + 'static,
 ) -> Result<()> {
     let (inputs, input) = channel();
     catch_signals(inputs.clone())?;
-    let Options { interval, limit, palette, mut state } = options;
-    let (wants, want) = channel();
-    let first = wanted(&state, limit);
-    spawn(inputs.clone(), move |inputs| look_again_and_again(look, first, interval, &want, inputs));
+    let LoopOptions { interval, limit, palette, mut state } = options;
+    let (queries, query) = channel();
+    let first = current_query(&state, limit);
+    spawn(inputs.clone(), move |inputs| look_again_and_again(look, first, interval, &query, inputs));
     let (changes, to_change) = channel();
     let changer = spawn(inputs.clone(), move |inputs| make_changes(change, &to_change, inputs));
     let mut screen = Screen::open().context("use the terminal")?;
     spawn(inputs, read_keys);
     let result = react(&mut state, &mut screen, palette, &input, |effect, state| match effect {
-        // A thread that is gone says so itself.
-        Effect::Want => drop(wants.send(wanted(state, limit))),
-        Effect::Change(change) => drop(changes.send(change)),
+        // A thread that ended has sent `Broken` itself.
+        Effect::Query => drop(queries.send(current_query(state, limit))),
+        Effect::ListEdit(change) => drop(changes.send(change)),
         Effect::Draw | Effect::Quit => {}
     });
     drop(screen);
-    // What was confirmed is done before the program ends.
+    // A confirmed edit finishes before the program ends.
     drop(changes);
     let _ = changer.join();
     result
 }
 
-fn wanted(state: &AppState, limit: usize) -> Want {
-    Want { sort: state.sort, limit, filter: Filter::parse(&state.filter) }
+fn current_query(state: &AppState, limit: usize) -> TopQuery {
+    TopQuery { sort: state.sort, limit, filter: SourceFilter::parse(&state.filter) }
 }
 
-/// Takes what comes in, all of it before it draws, until the end.
+/// Handles inputs until the end; drains all pending inputs before each frame.
 fn react(
     state: &mut AppState,
     screen: &mut Screen,
     palette: Palette,
-    input: &Receiver<Input>,
+    input: &Receiver<LoopInput>,
     mut effect: impl FnMut(Effect, &AppState),
 ) -> Result<()> {
     loop {
@@ -109,38 +109,38 @@ fn react(
         let mut next = Some(input.recv().context("all threads are gone")?);
         while let Some(one) = next {
             match one {
-                Input::Key(key) => match state.on_key(key) {
+                LoopInput::Key(key) => match state.on_key(key) {
                     Effect::Quit => return Ok(()),
                     other => effect(other, state),
                 },
-                Input::Resize => {}
-                Input::Look(look) => match *look {
-                    Ok(survey) => state.update(survey),
+                LoopInput::Resize => {}
+                LoopInput::Look(look) => match *look {
+                    Ok(view) => state.update(view),
                     Err(error) => state.fail(format!("{error:#}")),
                 },
-                Input::Done(result) => state.done(result.map_err(|error| format!("{error:#}"))),
-                Input::End => return Ok(()),
-                Input::Broken => bail!("a part of top failed; please report what it said"),
+                LoopInput::Done(result) => state.done(result.map_err(|error| format!("{error:#}"))),
+                LoopInput::End => return Ok(()),
+                LoopInput::Broken => bail!("a part of top failed; please report what it said"),
             }
             next = input.try_recv().ok();
         }
     }
 }
 
-/// Says so when the thread that holds it panics.
-struct Alarm(Sender<Input>);
+/// Sends `Broken` when the thread that holds it panics.
+struct Alarm(Sender<LoopInput>);
 
 impl Drop for Alarm {
     fn drop(&mut self) {
         if thread::panicking() {
-            let _ = self.0.send(Input::Broken);
+            let _ = self.0.send(LoopInput::Broken);
         }
     }
 }
 
 fn spawn(
-    inputs: Sender<Input>,
-    work: impl FnOnce(&Sender<Input>) + Send + 'static,
+    inputs: Sender<LoopInput>,
+    work: impl FnOnce(&Sender<LoopInput>) + Send + 'static,
 ) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let alarm = Alarm(inputs);
@@ -148,27 +148,27 @@ fn spawn(
     })
 }
 
-fn catch_signals(inputs: Sender<Input>) -> Result<()> {
+fn catch_signals(inputs: Sender<LoopInput>) -> Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT]).context("install signal handlers")?;
     spawn(inputs, move |inputs| {
         for _ in signals.forever() {
-            let _ = inputs.send(Input::End);
+            let _ = inputs.send(LoopInput::End);
         }
     });
     Ok(())
 }
 
-fn read_keys(inputs: &Sender<Input>) {
+fn read_keys(inputs: &Sender<LoopInput>) {
     loop {
         let input = match event::read() {
-            Ok(Event::Key(key)) => Input::Key(key),
-            Ok(Event::Resize(..)) => Input::Resize,
+            Ok(Event::Key(key)) => LoopInput::Key(key),
+            Ok(Event::Resize(..)) => LoopInput::Resize,
             Ok(_) => continue,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // The terminal is gone.
-            Err(_) => Input::End,
+            // The terminal has vanished.
+            Err(_) => LoopInput::End,
         };
-        let end = matches!(input, Input::End);
+        let end = matches!(input, LoopInput::End);
         if inputs.send(input).is_err() || end {
             return;
         }
@@ -176,28 +176,28 @@ fn read_keys(inputs: &Sender<Input>) {
 }
 
 fn make_changes(
-    mut change: impl FnMut(&Change) -> Result<Made>,
-    changes: &Receiver<Change>,
-    inputs: &Sender<Input>,
+    mut change: impl FnMut(&ListEdit) -> Result<EditResult>,
+    changes: &Receiver<ListEdit>,
+    inputs: &Sender<LoopInput>,
 ) {
     for wanted in changes {
-        let _ = inputs.send(Input::Done(change(&wanted)));
+        let _ = inputs.send(LoopInput::Done(change(&wanted)));
     }
 }
 
 fn look_again_and_again(
-    mut look: impl FnMut(&Want) -> Result<Survey>,
-    mut want: Want,
+    mut look: impl FnMut(&TopQuery) -> Result<TopView>,
+    mut query: TopQuery,
     interval: Duration,
-    wants: &Receiver<Want>,
-    inputs: &Sender<Input>,
+    queries: &Receiver<TopQuery>,
+    inputs: &Sender<LoopInput>,
 ) {
     let mut first = true;
     loop {
         let before_ns = clock::cpu_ns();
-        let result = look(&want);
+        let result = look(&query);
         let used = Duration::from_nanos(clock::cpu_ns().saturating_sub(before_ns));
-        if inputs.send(Input::Look(Box::new(result))).is_err() {
+        if inputs.send(LoopInput::Look(Box::new(result))).is_err() {
             return;
         }
         let pause = if first { interval.min(SECOND_LOOK) } else { pause_after(interval, used) };
@@ -205,9 +205,9 @@ fn look_again_and_again(
         first = false;
         loop {
             let left = Duration::from_nanos(until.saturating_sub(clock::now_ns()));
-            match wants.recv_timeout(left) {
-                // What is wanted now, the next look brings: one in between would have no time to measure over.
-                Ok(other) => want = other,
+            match queries.recv_timeout(left) {
+                // The next regular refresh uses the new query: a refresh in between would be too short to measure rates.
+                Ok(other) => query = other,
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -215,7 +215,7 @@ fn look_again_and_again(
     }
 }
 
-/// How long to wait after a look that used so much CPU time.
+/// Returns the pause after a refresh that used the given CPU time.
 fn pause_after(interval: Duration, used: Duration) -> Duration {
     interval.max(used.mul_f64(1.0 / SHARE_MAX))
 }

@@ -1,16 +1,16 @@
-//! What the charts show: the last minutes, a value a second. Pure.
+//! The data of the charts: the last minutes, one value a second. Pure.
 
 use std::collections::VecDeque;
 
-/// So far back is remembered, in nanoseconds: ten minutes.
+/// Length of the history, in nanoseconds: ten minutes.
 const SPAN_NS: u64 = 600_000_000_000;
-/// The charts reach back so many seconds, or as many as they have columns.
+/// Time span of a chart in seconds, unless it has more columns.
 const SHOWN_SECONDS: usize = 180;
 
-/// One look's values.
+/// The values of one refresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Point {
-    /// When, in nanoseconds of CLOCK_MONOTONIC.
+    /// Time of the refresh, in nanoseconds of CLOCK_MONOTONIC.
     pub at_ns: u64,
     /// SYNs to guarded ports a second.
     pub offered: u64,
@@ -20,14 +20,14 @@ pub struct Point {
     pub distinct: u64,
 }
 
-/// The last minutes.
+/// The points of the last minutes, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     points: VecDeque<Point>,
 }
 
 impl History {
-    /// Adds a look. One that lies before the latest begins a new history: the clock is another machine's.
+    /// Adds a point. A point older than the latest begins a new history, because its clock is another machine's.
     pub fn push(&mut self, point: Point) {
         if self.points.back().is_some_and(|latest| point.at_ns < latest.at_ns) {
             self.points.clear();
@@ -38,14 +38,14 @@ impl History {
         }
     }
 
-    /// A value for each of `columns` columns, the latest at the right, and how many seconds they span. A column
-    /// shows the highest value of its time, and one without any look what the one before it shows.
+    /// Returns a value for each of `columns` columns, the latest at the right, and their time span in seconds. A column
+    /// shows the highest value of its interval; a column without a point repeats the column before it.
     pub fn columns(&self, columns: usize, value: impl Fn(&Point) -> u64) -> (Vec<Option<u64>>, u64) {
         let step_seconds = SHOWN_SECONDS.div_ceil(columns.max(1)).max(1) as u64;
         let step_ns = step_seconds * 1_000_000_000;
         let mut shown = vec![None; columns];
         let Some(latest) = self.points.back() else { return (shown, step_seconds * columns as u64) };
-        // Columns begin at whole multiples of their time, so that values stay in theirs.
+        // Columns begin at whole multiples of their interval, so that a value stays in its column.
         let last = latest.at_ns / step_ns;
         for point in &self.points {
             let back = (last - point.at_ns / step_ns) as usize;

@@ -1,20 +1,20 @@
-//! What each key does. Pure.
+//! The effect of each key. Pure.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use synguard_model::source::{SourceStatus, display, display_prefix};
 
 use crate::{
-    list_edit::{Change, TIME_FIRST, TIMES},
-    state::{AppState, Effect, Mode, Tab},
+    list_edit::{ListEdit, TIME_FIRST, TIMES},
+    state::{AppState, Effect, InputMode, Tab},
 };
 
-/// Lines that a page has, for the keys that turn pages: what a small screen shows.
+/// Lines that Page Up and Page Down move: the rows of a small screen.
 const PAGE: usize = 8;
-/// Longest filter: any address with a length fits.
+/// Maximum length of a filter: any address with a prefix length fits.
 const FILTER_MAX: usize = 64;
 
 impl AppState {
-    /// Does what a key says.
+    /// Applies a key.
     pub(crate) fn on_key(&mut self, key: KeyEvent) -> Effect {
         if key.kind == KeyEventKind::Release {
             return Effect::Draw;
@@ -23,10 +23,10 @@ impl AppState {
             return if key.code == KeyCode::Char('c') { Effect::Quit } else { Effect::Draw };
         }
         match self.mode.clone() {
-            Mode::Browse => self.browse(key.code),
-            Mode::Filter => self.type_filter(key.code),
-            Mode::Detail => self.detail(key.code),
-            Mode::Confirm(change, time) => self.confirm(key.code, change, time),
+            InputMode::Browse => self.browse(key.code),
+            InputMode::Filter => self.type_filter(key.code),
+            InputMode::Detail => self.detail(key.code),
+            InputMode::Confirm(change, time) => self.confirm(key.code, change, time),
         }
     }
 
@@ -42,16 +42,16 @@ impl AppState {
                 self.sort = self.sort.next();
                 self.chosen[self.tab as usize] = 0;
                 self.moved[self.tab as usize] = false;
-                return Effect::Want;
+                return Effect::Query;
             }
-            KeyCode::Char('/') => self.mode = Mode::Filter,
+            KeyCode::Char('/') => self.mode = InputMode::Filter,
             KeyCode::Esc if !self.filter.is_empty() => {
                 self.filter.clear();
-                return Effect::Want;
+                return Effect::Query;
             }
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Enter if self.has_details() => {
-                self.mode = Mode::Detail;
+                self.mode = InputMode::Detail;
                 self.moved[self.tab as usize] = true;
             }
             other => return self.act(other),
@@ -63,7 +63,7 @@ impl AppState {
         self.tab != Tab::Help && self.line_count() > 0
     }
 
-    /// Keys that move the choice, or change something about it.
+    /// Handles the keys that move the selection or edit its list entry.
     fn act(&mut self, code: KeyCode) -> Effect {
         let last = self.line_count().saturating_sub(1);
         let chosen = &mut self.chosen[self.tab as usize];
@@ -82,16 +82,16 @@ impl AppState {
             _ => {}
         }
         let now = self.chosen[self.tab as usize];
-        // Whoever goes back to the top wants to see who leads.
+        // Going back to the top follows the busiest row again.
         let moved = &mut self.moved[self.tab as usize];
-        *moved = (*moved || now != before) && now != 0 || self.mode != Mode::Browse;
+        *moved = (*moved || now != before) && now != 0 || self.mode != InputMode::Browse;
         Effect::Draw
     }
 
     fn detail(&mut self, code: KeyCode) -> Effect {
         match code {
             KeyCode::Char('q') => return Effect::Quit,
-            KeyCode::Esc | KeyCode::Enter => self.mode = Mode::Browse,
+            KeyCode::Esc | KeyCode::Enter => self.mode = InputMode::Browse,
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Up | KeyCode::Down | KeyCode::Char('j' | 'k' | 'b' | 'a' | 'u' | 'z') => {
                 self.message = None;
@@ -104,33 +104,33 @@ impl AppState {
 
     fn type_filter(&mut self, code: KeyCode) -> Effect {
         match code {
-            KeyCode::Enter => self.mode = Mode::Browse,
+            KeyCode::Enter => self.mode = InputMode::Browse,
             KeyCode::Esc => {
                 self.filter.clear();
-                self.mode = Mode::Browse;
+                self.mode = InputMode::Browse;
             }
             KeyCode::Backspace => drop(self.filter.pop()),
             KeyCode::Char(c) if !c.is_control() && self.filter.len() < FILTER_MAX => self.filter.push(c),
             _ => return Effect::Draw,
         }
         self.clamp();
-        Effect::Want
+        Effect::Query
     }
 
-    fn confirm(&mut self, code: KeyCode, change: Change, time: usize) -> Effect {
+    fn confirm(&mut self, code: KeyCode, change: ListEdit, time: usize) -> Effect {
         match code {
             KeyCode::Left | KeyCode::Char('h') if offers_times(&change, time) => {
-                self.mode = Mode::Confirm(change, time.saturating_sub(1));
+                self.mode = InputMode::Confirm(change, time.saturating_sub(1));
             }
             KeyCode::Right | KeyCode::Char('l') if offers_times(&change, time) => {
-                self.mode = Mode::Confirm(change, (time + 1).min(TIMES.len() - 1));
+                self.mode = InputMode::Confirm(change, (time + 1).min(TIMES.len() - 1));
             }
             KeyCode::Enter | KeyCode::Char('y') => {
-                self.mode = Mode::Browse;
+                self.mode = InputMode::Browse;
                 return self.begin(with_time(change, time));
             }
             KeyCode::Esc | KeyCode::Char('n' | 'q') => {
-                self.mode = Mode::Browse;
+                self.mode = InputMode::Browse;
                 self.message = Some("nothing was changed".to_owned());
             }
             _ => {}
@@ -138,11 +138,11 @@ impl AppState {
         Effect::Draw
     }
 
-    /// Hands a change out to be done.
-    fn begin(&mut self, change: Change) -> Effect {
+    /// Returns the effect that starts an edit.
+    fn begin(&mut self, change: ListEdit) -> Effect {
         self.message = Some(format!("{} …", change.describe()));
         self.under_way = true;
-        Effect::Change(change)
+        Effect::ListEdit(change)
     }
 
     fn show(&mut self, tab: Tab) {
@@ -154,19 +154,19 @@ impl AppState {
         self.show(Tab::ALL[(self.tab as usize + by) % Tab::ALL.len()]);
     }
 
-    /// What the cursor is on, if it can be on a list.
+    /// Returns the target under the cursor, if it can be on a list.
     fn target(&self) -> Option<String> {
-        let survey = self.survey.as_ref()?;
+        let view = self.view.as_ref()?;
         let at = self.chosen[self.tab as usize];
         match self.tab {
-            Tab::Sources => self.sources().get(at).map(|row| display(&row.key, survey.v6_length)),
-            Tab::Prefixes => self.networks().get(at).map(|row| display_prefix(&row.key)),
-            Tab::Lists => self.listed().get(at).map(|entry| entry.target.clone()),
+            Tab::Sources => self.sources().get(at).map(|row| display(&row.key, view.v6_length)),
+            Tab::Prefixes => self.prefixes().get(at).map(|row| display_prefix(&row.key)),
+            Tab::Lists => self.list_rows().get(at).map(|entry| entry.target.clone()),
             Tab::Events | Tab::Reasons | Tab::Help => None,
         }
     }
 
-    /// Why nothing can be changed now, if so.
+    /// Returns the reason why the lists cannot be edited now, if there is one.
     fn refusal(&self) -> Option<String> {
         if self.under_way {
             return Some("the last change is still under way".to_owned());
@@ -174,13 +174,13 @@ impl AppState {
         self.read_only.clone()
     }
 
-    fn ask_to_add(&mut self, standing: SourceStatus) {
+    fn ask_to_add(&mut self, status: SourceStatus) {
         match (self.refusal(), self.target()) {
             (Some(why), _) => self.message = Some(why),
             (None, None) => self.message = Some("there is nothing here to put on a list".to_owned()),
             (None, Some(target)) => {
                 let time = TIMES[TIME_FIRST];
-                self.mode = Mode::Confirm(Change::Add { standing, target, time }, TIME_FIRST);
+                self.mode = InputMode::Confirm(ListEdit::Add { status, target, time }, TIME_FIRST);
             }
         }
     }
@@ -190,8 +190,8 @@ impl AppState {
             (Some(why), _) => why,
             (None, None) => "there is nothing here that could be on a list".to_owned(),
             (None, Some(target)) => match self.list_of(&target) {
-                Some(standing) => {
-                    self.mode = Mode::Confirm(Change::Remove { standing, target }, TIME_FIRST);
+                Some(status) => {
+                    self.mode = InputMode::Confirm(ListEdit::Remove { status, target }, TIME_FIRST);
                     return;
                 }
                 None => format!("{target} is on no list"),
@@ -200,20 +200,19 @@ impl AppState {
         self.message = Some(message);
     }
 
-    /// The list that the target under the cursor is on: by that very name, or else as the row says. In that case it
-    /// may be a wider entry, which the change then names.
+    /// Returns the list that holds the target under the cursor: an entry of exactly this target, or else the list in the row's status. In
+    /// the second case a wider entry may be meant, and the result of the edit names it.
     fn list_of(&self, target: &str) -> Option<SourceStatus> {
         let at = self.chosen[self.tab as usize];
         let row = match self.tab {
-            Tab::Lists => return self.chosen_entry().map(|entry| entry.standing),
+            Tab::Lists => return self.chosen_entry().map(|entry| entry.status),
             Tab::Sources => self.sources().get(at).copied(),
-            Tab::Prefixes => self.networks().get(at).copied(),
+            Tab::Prefixes => self.prefixes().get(at).copied(),
             Tab::Events | Tab::Reasons | Tab::Help => None,
         };
-        let named = self.entry(target).map(|entry| entry.standing);
-        let listed =
-            |standing: &SourceStatus| matches!(standing, SourceStatus::Blocked | SourceStatus::Allowed);
-        named.or_else(|| row.map(|row| row.standing).filter(listed))
+        let named = self.entry(target).map(|entry| entry.status);
+        let listed = |status: &SourceStatus| matches!(status, SourceStatus::Blocked | SourceStatus::Allowed);
+        named.or_else(|| row.map(|row| row.status).filter(listed))
     }
 
     fn ask_to_undo(&mut self) {
@@ -225,22 +224,22 @@ impl AppState {
             (None, None) => self.message = Some("there is nothing to undo".to_owned()),
             (None, Some(change)) => {
                 self.undo = Some(change.clone());
-                // The time is what was left: the choice among the usual ones is not offered.
-                self.mode = Mode::Confirm(change, TIMES.len());
+                // The entry keeps its remaining time, so the dialog offers no choice.
+                self.mode = InputMode::Confirm(change, TIMES.len());
             }
         }
     }
 }
 
-/// Whether the dialog about a change has times to choose from.
-pub(super) const fn offers_times(change: &Change, time: usize) -> bool {
-    matches!(change, Change::Add { .. }) && time < TIMES.len()
+/// Reports whether the dialog of an edit offers times to choose from.
+pub(super) const fn offers_times(change: &ListEdit, time: usize) -> bool {
+    matches!(change, ListEdit::Add { .. }) && time < TIMES.len()
 }
 
-/// The change with the time that was chosen, where one is to be chosen.
-fn with_time(change: Change, chosen: usize) -> Change {
+/// Returns the edit with the selected time, where the dialog offers one.
+fn with_time(change: ListEdit, chosen: usize) -> ListEdit {
     match (change, TIMES.get(chosen)) {
-        (Change::Add { standing, target, .. }, Some(&time)) => Change::Add { standing, target, time },
+        (ListEdit::Add { status, target, .. }, Some(&time)) => ListEdit::Add { status, target, time },
         (change, _) => change,
     }
 }

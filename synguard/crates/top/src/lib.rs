@@ -1,4 +1,4 @@
-//! The screen of `top`. State and drawing are pure; `terminal` has the terminal.
+//! The screen of `top`. State and drawing are pure; only `event_loop` and `terminal` do I/O.
 
 #![forbid(unsafe_code)]
 
@@ -15,4 +15,4 @@ pub mod state;
 mod terminal;
 pub mod view_model;
 
-pub use self::event_loop::{Options, run};
+pub use self::event_loop::{LoopOptions, run};

@@ -1,10 +1,10 @@
-//! Changes of the lists that somebody asks for on the screen. Pure.
+//! Edits of the lists that the user requests on the screen. Pure.
 
 use std::time::Duration;
 
 use synguard_model::{duration, list_entry::Entry, source::SourceStatus};
 
-/// How long an entry may be given, shortest first; `None` is for good.
+/// Times offered for an entry, shortest first; `None` is permanent.
 pub(crate) const TIMES: [Option<Duration>; 5] = [
     Some(Duration::from_secs(15 * 60)),
     Some(Duration::from_secs(3600)),
@@ -12,67 +12,67 @@ pub(crate) const TIMES: [Option<Duration>; 5] = [
     Some(Duration::from_secs(7 * 86_400)),
     None,
 ];
-/// Which of [`TIMES`] is offered first.
+/// Index in [`TIMES`] of the default.
 pub(crate) const TIME_FIRST: usize = 1;
 
-/// A change of a list.
+/// An edit of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Puts a target on a list.
+pub enum ListEdit {
+    /// Adds a target to a list.
     Add {
-        /// Which list: that of the blocked or that of the allowed.
-        standing: SourceStatus,
-        /// An address or network.
+        /// The list: blocked or allowed.
+        status: SourceStatus,
+        /// An address or prefix.
         target: String,
-        /// For how long; `None` is for good.
+        /// Lifetime of the entry; `None` is permanent.
         time: Option<Duration>,
     },
-    /// Takes a target off a list.
+    /// Removes a target from a list.
     Remove {
-        /// Which list.
-        standing: SourceStatus,
-        /// As it stands on the list.
+        /// The list.
+        status: SourceStatus,
+        /// The target exactly as listed.
         target: String,
     },
-    /// Puts an entry on a list as it was before.
+    /// Restores an entry as it was before.
     PutBack {
-        /// Which list.
-        standing: SourceStatus,
+        /// The list.
+        status: SourceStatus,
         /// The entry.
         entry: Entry,
     },
 }
 
-/// A change that was made.
+/// The result of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
-    /// What was done.
-    pub said: String,
-    /// What would undo it.
-    pub undo: Option<Change>,
+pub struct EditResult {
+    /// Description of the edit.
+    pub message: String,
+    /// The edit that undoes it.
+    pub undo: Option<ListEdit>,
 }
 
-impl Change {
-    /// What it does, for people.
+impl ListEdit {
+    /// Describes the edit.
     pub fn describe(&self) -> String {
         match self {
-            Self::Add { standing, target, time } => {
-                let verb = if *standing == SourceStatus::Allowed { "allow" } else { "block" };
+            Self::Add { status, target, time } => {
+                let verb = if *status == SourceStatus::Allowed { "allow" } else { "block" };
                 format!("{verb} {target} {}", time_text(*time))
             }
-            Self::Remove { standing, target } => format!("take {target} off the {}", list(*standing)),
-            Self::PutBack { standing, entry } => {
-                format!("put {} back on the {}, as it was", entry.target, list(*standing))
+            Self::Remove { status, target } => format!("take {target} off the {}", list(*status)),
+            Self::PutBack { status, entry } => {
+                format!("put {} back on the {}, as it was", entry.target, list(*status))
             }
         }
     }
 }
 
-const fn list(standing: SourceStatus) -> &'static str {
-    if matches!(standing, SourceStatus::Allowed) { "allowlist" } else { "blocklist" }
+const fn list(status: SourceStatus) -> &'static str {
+    if matches!(status, SourceStatus::Allowed) { "allowlist" } else { "blocklist" }
 }
 
-/// A time, for people.
+/// Describes a lifetime.
 pub(crate) fn time_text(time: Option<Duration>) -> String {
     time.map_or_else(|| "for good".to_owned(), |time| format!("for {}", duration::format(time)))
 }
@@ -86,11 +86,11 @@ mod tests {
         let target = || "192.0.2.1".to_owned();
         let block = |seconds: Option<u64>| {
             let time = seconds.map(Duration::from_secs);
-            Change::Add { standing: SourceStatus::Blocked, target: target(), time }.describe()
+            ListEdit::Add { status: SourceStatus::Blocked, target: target(), time }.describe()
         };
         assert_eq!(block(Some(5400)), "block 192.0.2.1 for 1h30m");
         assert_eq!(block(None), "block 192.0.2.1 for good");
-        let remove = Change::Remove { standing: SourceStatus::Blocked, target: target() };
+        let remove = ListEdit::Remove { status: SourceStatus::Blocked, target: target() };
         assert_eq!(remove.describe(), "take 192.0.2.1 off the blocklist");
         let entry = Entry {
             target: target().parse().expect("a target"),
@@ -100,7 +100,7 @@ mod tests {
             created_ms: 0,
             expires_ms: None,
         };
-        let put_back = Change::PutBack { standing: SourceStatus::Allowed, entry };
+        let put_back = ListEdit::PutBack { status: SourceStatus::Allowed, entry };
         assert_eq!(put_back.describe(), "put 192.0.2.1 back on the allowlist, as it was");
     }
 }

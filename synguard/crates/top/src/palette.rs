@@ -1,12 +1,12 @@
-//! Colours, and how to do without. Nothing is told by colour alone: every state has its word.
+//! Colours and their monochrome substitutes. Nothing is shown by colour alone: every state also has a word.
 
 use ratatui::style::{Color, Modifier, Style};
 use synguard_model::{attack::Phase, source::SourceStatus};
 
-/// How parts of the screen look. Blue and yellow are told apart by nearly everybody; red and green are not used.
+/// Styles of the parts of the screen. Nearly everybody can distinguish blue and yellow; red and green are not used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Palette {
-    /// Whether colours may be used at all.
+    /// Set if colours may be used.
     pub colour: bool,
 }
 
@@ -15,37 +15,37 @@ impl Palette {
         if self.colour { Style::new().fg(colour) } else { Style::new() }
     }
 
-    /// What names something.
+    /// Returns the style of a label.
     pub fn label(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
-    /// What matters most.
+    /// Returns the style of the most important text.
     pub(crate) fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// The chosen line, tab or answer.
+    /// Returns the style of the selected line, tab or choice.
     pub fn chosen(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// The head of a table.
+    /// Returns the style of a table's heading.
     pub fn head(self) -> Style {
         self.tinted(Color::LightBlue).add_modifier(Modifier::BOLD)
     }
 
-    /// Something that should not be overlooked.
+    /// Returns the style of a warning.
     pub(crate) fn alert(self) -> Style {
         self.tinted(Color::Yellow).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// The curve of a chart.
+    /// Returns the style of a chart.
     pub(crate) fn curve(self, unwanted: bool) -> Style {
         self.tinted(if unwanted { Color::Yellow } else { Color::LightBlue })
     }
 
-    /// A phase.
+    /// Returns the style of a phase.
     pub fn phase(self, phase: Phase) -> Style {
         match phase {
             Phase::Calm => self.strong(),
@@ -54,9 +54,9 @@ impl Palette {
         }
     }
 
-    /// A source by its standing.
-    pub fn standing(self, standing: SourceStatus) -> Style {
-        match standing {
+    /// Returns the style of a source by its status.
+    pub fn status(self, status: SourceStatus) -> Style {
+        match status {
             SourceStatus::Ok => Style::new(),
             SourceStatus::Hold => self.tinted(Color::Yellow),
             SourceStatus::Blocked => self.tinted(Color::Magenta).add_modifier(Modifier::BOLD),

@@ -1,26 +1,26 @@
-//! What is on the screen and what keys do to it. Pure: surveys and keys come in, effects go out.
+//! The state of the screen and the effect of keys on it. Pure: views and keys come in, effects go out.
 
 use synguard_common::reason::Verdict;
 use synguard_model::snapshot::Counters;
 
 use crate::{
     history::{History, Point},
-    list_edit::{Change, Made},
+    list_edit::{EditResult, ListEdit},
     sources::Sort,
-    view_model::Survey,
+    view_model::TopView,
 };
 
-/// The parts of the screen of which one is shown at a time.
+/// The tabs, of which one is shown at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tab {
     /// The busiest sources.
     #[default]
     Sources,
-    /// The busiest networks.
+    /// The busiest prefixes.
     Prefixes,
     /// The operator's lists.
     Lists,
-    /// What happened.
+    /// The events.
     Events,
     /// Packets by reason.
     Reasons,
@@ -29,11 +29,11 @@ pub enum Tab {
 }
 
 impl Tab {
-    /// All of them, from left to right.
+    /// All tabs, from left to right.
     pub const ALL: [Self; 6] =
         [Self::Sources, Self::Prefixes, Self::Lists, Self::Events, Self::Reasons, Self::Help];
 
-    /// Its name.
+    /// Returns the name of the tab.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Sources => "sources",
@@ -46,39 +46,39 @@ impl Tab {
     }
 }
 
-/// What keys mean at the moment.
+/// The meaning of keys at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Moving about.
+pub enum InputMode {
+    /// Keys move the selection.
     #[default]
     Browse,
-    /// Typing a filter.
+    /// Keys edit the filter.
     Filter,
-    /// Looking at what is chosen, in full.
+    /// The detail page of the selected row.
     Detail,
-    /// Asked to confirm a change; the number chooses among `list_edit::TIMES`.
-    Confirm(Change, usize),
+    /// The confirmation dialog of an edit; the number is an index in `list_edit::TIMES`.
+    Confirm(ListEdit, usize),
 }
 
-/// What is to be done after a key.
+/// The effect of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing but to draw.
+    /// Draw the screen.
     Draw,
-    /// End.
+    /// End the program.
     Quit,
-    /// Other rows are wanted from now on.
-    Want,
-    /// Change a list.
-    Change(Change),
+    /// Refresh with a new query.
+    Query,
+    /// ListEdit a list.
+    ListEdit(ListEdit),
 }
 
-/// Figures a second.
+/// Rates between two views.
 #[derive(Clone, Debug, Default)]
 pub struct PerSecond {
-    /// Seconds that they were measured over; 0 if there is nothing to measure yet.
+    /// Seconds between the views; 0 before the second view.
     pub seconds: f64,
-    /// What was counted in that time.
+    /// Counters of that time.
     pub counted: Counters,
     /// SYNs and last ACKs that listeners dropped in that time.
     pub listen_drops: u64,
@@ -87,83 +87,83 @@ pub struct PerSecond {
 }
 
 impl PerSecond {
-    /// A count of that time, a second.
+    /// Converts a count of that time to a rate a second.
     pub fn of(&self, count: u64) -> f64 {
         if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
     }
 }
 
-/// Everything that decides what is drawn.
+/// Everything that the screen depends on.
 #[derive(Clone, Debug, Default)]
 pub struct AppState {
-    /// The latest look, once there is one.
-    pub survey: Option<Survey>,
-    /// Rates between it and the one before.
+    /// The latest view, once there is one.
+    pub view: Option<TopView>,
+    /// Rates between the latest view and the one before.
     pub per_second: PerSecond,
-    /// The last minutes.
+    /// History of the last minutes.
     pub history: History,
-    /// What is shown.
+    /// The current tab.
     pub tab: Tab,
-    /// What keys mean.
-    pub mode: Mode,
-    /// By what sources and networks are sorted.
+    /// The meaning of keys.
+    pub mode: InputMode,
+    /// Order of sources and prefixes.
     pub sort: Sort,
-    /// What was typed to see only some of the rows.
+    /// Text of the filter.
     pub filter: String,
-    /// The line that is chosen, for each tab.
+    /// Selected line of each tab.
     pub chosen: [usize; 6],
-    /// Somebody has moved the choice, for each tab, so that it stays with its row.
+    /// Set for each tab whose selection the user has moved: it stays with its row.
     pub moved: [bool; 6],
-    /// Nothing changes on the screen.
+    /// Set while the screen is paused.
     pub paused: bool,
-    /// What the last change came to, or why a key did nothing.
+    /// Result of the last edit, or the reason why a key had no effect.
     pub message: Option<String>,
-    /// Why nothing can be changed here.
+    /// Reason why the lists cannot be edited, if so.
     pub read_only: Option<String>,
-    /// Why the filter cannot be read at the moment.
-    pub trouble: Option<String>,
-    /// What would undo the last change.
-    pub undo: Option<Change>,
-    /// A change is under way.
+    /// Error of the last refresh, if it failed.
+    pub error: Option<String>,
+    /// The edit that undoes the last one.
+    pub undo: Option<ListEdit>,
+    /// Set while an edit is being performed.
     pub under_way: bool,
 }
 
 impl AppState {
-    /// Takes a look into account, unless paused.
-    pub fn update(&mut self, survey: Survey) {
-        self.trouble = None;
+    /// Takes a new view, unless paused.
+    pub fn update(&mut self, view: TopView) {
+        self.error = None;
         if self.paused {
             return;
         }
         let choice = self.choice();
-        if let Some(before) = &self.survey {
-            self.per_second = per_second(before, &survey);
-            self.history.push(point(&survey, &self.per_second));
+        if let Some(before) = &self.view {
+            self.per_second = per_second(before, &view);
+            self.history.push(point(&view, &self.per_second));
         }
-        self.survey = Some(survey);
+        self.view = Some(view);
         self.choose(choice);
         self.clamp();
     }
 
-    /// The filter could not be read.
+    /// Records that a refresh failed.
     pub fn fail(&mut self, why: String) {
-        self.trouble = Some(why);
+        self.error = Some(why);
     }
 
-    /// The change under way has come to an end.
-    pub fn done(&mut self, result: Result<Made, String>) {
+    /// Records the result of the current edit.
+    pub fn done(&mut self, result: Result<EditResult, String>) {
         self.under_way = false;
         match result {
-            Ok(Made { said, undo }) => {
+            Ok(EditResult { message, undo }) => {
                 let hint = if undo.is_some() { " (z undoes it)" } else { "" };
-                self.message = Some(format!("{said}{hint}"));
+                self.message = Some(format!("{message}{hint}"));
                 self.undo = undo;
             }
             Err(why) => self.message = Some(format!("not done: {why}")),
         }
     }
 
-    /// Keeps the choice within what there is.
+    /// Keeps the selection within the rows.
     pub(super) fn clamp(&mut self) {
         let last = self.line_count().saturating_sub(1);
         let chosen = &mut self.chosen[self.tab as usize];
@@ -171,7 +171,7 @@ impl AppState {
     }
 }
 
-fn per_second(before: &Survey, now: &Survey) -> PerSecond {
+fn per_second(before: &TopView, now: &TopView) -> PerSecond {
     let (then_tcp, now_tcp) = (before.listeners.unwrap_or_default(), now.listeners.unwrap_or_default());
     PerSecond {
         seconds: now.at_ns.saturating_sub(before.at_ns) as f64 / 1e9,
@@ -181,13 +181,13 @@ fn per_second(before: &Survey, now: &Survey) -> PerSecond {
     }
 }
 
-fn point(survey: &Survey, per_second: &PerSecond) -> Point {
+fn point(view: &TopView, per_second: &PerSecond) -> Point {
     let counted = &per_second.counted;
     Point {
-        at_ns: survey.at_ns,
+        at_ns: view.at_ns,
         offered: per_second.of(counted.guarded_syns()).round() as u64,
         dropped: per_second.of(counted.with_verdict(Verdict::Drop).packets).round() as u64,
-        distinct: survey.distinct,
+        distinct: view.distinct,
     }
 }
 

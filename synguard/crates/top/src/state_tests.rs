@@ -1,4 +1,4 @@
-//! What keys do, as tables of keys and what comes of them.
+//! Tables of key sequences and their effects.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use synguard_common::reason::Reason;
@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     list_edit::TIMES,
     sources::Row,
-    view_model::{Happening, Listed},
+    view_model::{EventRow, ListRow},
 };
 
 fn row(address: &str, fresh: u64, dropped: u64) -> Row {
@@ -19,42 +19,42 @@ fn row(address: &str, fresh: u64, dropped: u64) -> Row {
     Row { key, fresh, syn_rate: fresh as f64, syn_total: 1000 + fresh, dropped, ..Row::default() }
 }
 
-fn survey() -> Survey {
-    let entry = |target: &str| Listed {
-        standing: SourceStatus::Blocked,
+fn view() -> TopView {
+    let entry = |target: &str| ListRow {
+        status: SourceStatus::Blocked,
         target: target.to_owned(),
         seconds_left: Some(90),
-        ..Listed::default()
+        ..ListRow::default()
     };
-    Survey {
+    TopView {
         at_ns: 1_000_000_000,
         v6_length: 64,
         sources: vec![row("192.0.2.1", 30, 1), row("192.0.2.2", 20, 2), row("198.51.100.3", 10, 3)],
-        listed: vec![entry("192.0.2.2"), entry("203.0.113.0/24")],
-        happenings: vec![happening("two"), happening("one")],
-        ..Survey::default()
+        list_rows: vec![entry("192.0.2.2"), entry("203.0.113.0/24")],
+        events: vec![happening("two"), happening("one")],
+        ..TopView::default()
     }
 }
 
-fn happening(text: &str) -> Happening {
-    Happening { at: "11-25 09:45:35".to_owned(), kind: "attack began".to_owned(), text: text.to_owned() }
+fn happening(text: &str) -> EventRow {
+    EventRow { at: "11-25 09:45:35".to_owned(), kind: "attack began".to_owned(), text: text.to_owned() }
 }
 
-fn made(said: &str, undo: Option<Change>) -> Result<Made, String> {
-    Ok(Made { said: said.to_owned(), undo })
+fn made(message: &str, undo: Option<ListEdit>) -> Result<EditResult, String> {
+    Ok(EditResult { message: message.to_owned(), undo })
 }
 
-fn remove(target: &str) -> Change {
-    Change::Remove { standing: SourceStatus::Blocked, target: target.to_owned() }
+fn remove(target: &str) -> ListEdit {
+    ListEdit::Remove { status: SourceStatus::Blocked, target: target.to_owned() }
 }
 
 fn state() -> AppState {
     let mut state = AppState::default();
-    state.update(survey());
+    state.update(view());
     state
 }
 
-/// Presses keys: letters as they are, and words for others.
+/// Presses keys: letters stand for themselves, words for other keys.
 fn press(state: &mut AppState, keys: &str) -> Effect {
     let mut effect = Effect::Draw;
     for word in keys.split_whitespace() {
@@ -83,16 +83,16 @@ fn a_source_is_blocked_after_it_was_confirmed_and_never_before() {
     let mut state = state();
     assert_eq!(press(&mut state, "Down Down b"), Effect::Draw);
     assert_eq!(press(&mut state, "Esc"), Effect::Draw);
-    assert!(state.message.as_ref().is_some_and(|said| said.contains("nothing was changed")));
+    assert!(state.message.as_ref().is_some_and(|text| text.contains("nothing was changed")));
     let block =
-        |time| Change::Add { standing: SourceStatus::Blocked, target: "198.51.100.3".to_owned(), time };
-    assert_eq!(press(&mut state, "b Enter"), Effect::Change(block(TIMES[1])));
+        |time| ListEdit::Add { status: SourceStatus::Blocked, target: "198.51.100.3".to_owned(), time };
+    assert_eq!(press(&mut state, "b Enter"), Effect::ListEdit(block(TIMES[1])));
     assert_eq!(press(&mut state, "b"), Effect::Draw, "while one is under way there is no other");
-    assert_eq!(state.mode, Mode::Browse);
+    assert_eq!(state.mode, InputMode::Browse);
     state.done(made("blocked", None));
-    assert_eq!(press(&mut state, "b Left Left Enter"), Effect::Change(block(TIMES[0])));
+    assert_eq!(press(&mut state, "b Left Left Enter"), Effect::ListEdit(block(TIMES[0])));
     state.done(made("blocked", None));
-    assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::Change(block(None)));
+    assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::ListEdit(block(None)));
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn what_was_done_can_be_undone_and_that_as_well() {
     let mut state = state();
     press(&mut state, "b Enter");
     state.done(made("blocked", Some(remove("192.0.2.1"))));
-    assert!(state.message.as_ref().is_some_and(|said| said.contains("z undoes it")));
-    assert_eq!(press(&mut state, "z Enter"), Effect::Change(remove("192.0.2.1")));
+    assert!(state.message.as_ref().is_some_and(|text| text.contains("z undoes it")));
+    assert_eq!(press(&mut state, "z Enter"), Effect::ListEdit(remove("192.0.2.1")));
     let entry = Entry {
         target: "192.0.2.1".parse().expect("a target"),
         scope: Scope::All,
@@ -110,14 +110,14 @@ fn what_was_done_can_be_undone_and_that_as_well() {
         created_ms: 0,
         expires_ms: None,
     };
-    let back = Change::PutBack { standing: SourceStatus::Blocked, entry };
+    let back = ListEdit::PutBack { status: SourceStatus::Blocked, entry };
     state.done(made("taken out", Some(back.clone())));
-    // There is no time to choose: it is what was left.
-    assert_eq!(press(&mut state, "z Right Enter"), Effect::Change(back));
+    // The dialog offers no time: the entry keeps its remaining time.
+    assert_eq!(press(&mut state, "z Right Enter"), Effect::ListEdit(back));
     state.done(made("put back", None));
     press(&mut state, "z");
-    assert!(state.message.is_some_and(|said| said.contains("nothing to undo")));
-    // What failed is not undone.
+    assert!(state.message.is_some_and(|text| text.contains("nothing to undo")));
+    // A failed edit has no undo.
     let mut failed = self::state();
     press(&mut failed, "b Enter");
     failed.done(Err("the list is full".to_owned()));
@@ -128,42 +128,42 @@ fn what_was_done_can_be_undone_and_that_as_well() {
 fn unlisting_takes_the_entry_of_that_name_or_asks_for_it_where_the_row_is_listed() {
     let mut state = state();
     press(&mut state, "u");
-    assert!(state.message.as_ref().is_some_and(|said| said.contains("on no list")), "{:?}", state.message);
-    assert_eq!(press(&mut state, "Down u Enter"), Effect::Change(remove("192.0.2.2")));
-    // On the lists tab, whatever stands there.
+    assert!(state.message.as_ref().is_some_and(|text| text.contains("on no list")), "{:?}", state.message);
+    assert_eq!(press(&mut state, "Down u Enter"), Effect::ListEdit(remove("192.0.2.2")));
+    // The lists tab accepts any row.
     let mut state = self::state();
-    assert_eq!(press(&mut state, "3 Down u y"), Effect::Change(remove("203.0.113.0/24")));
-    // A row that is blocked by an entry that is not shown: the change will say which one.
-    let mut later = survey();
-    later.sources[0].standing = SourceStatus::Blocked;
+    assert_eq!(press(&mut state, "3 Down u y"), Effect::ListEdit(remove("203.0.113.0/24")));
+    // A row blocked by an entry that is not shown: the result of the edit names the entry.
+    let mut later = view();
+    later.sources[0].status = SourceStatus::Blocked;
     let mut state = self::state();
     state.update(later);
-    assert_eq!(press(&mut state, "u Enter"), Effect::Change(remove("192.0.2.1")));
+    assert_eq!(press(&mut state, "u Enter"), Effect::ListEdit(remove("192.0.2.1")));
 }
 
 #[test]
 fn of_two_entries_with_one_target_the_one_under_the_cursor_is_meant() {
-    let mut both = survey();
-    let allowed = Listed { standing: SourceStatus::Allowed, ..both.listed[0].clone() };
-    both.listed.insert(1, Listed { hits: 7, ..allowed });
+    let mut both = view();
+    let allowed = ListRow { status: SourceStatus::Allowed, ..both.list_rows[0].clone() };
+    both.list_rows.insert(1, ListRow { hits: 7, ..allowed });
     let mut state = state();
     state.update(both);
-    let allowed = Change::Remove { standing: SourceStatus::Allowed, target: "192.0.2.2".to_owned() };
-    assert_eq!(press(&mut state, "3 u Enter"), Effect::Change(allowed), "more packets come first");
+    let allowed = ListEdit::Remove { status: SourceStatus::Allowed, target: "192.0.2.2".to_owned() };
+    assert_eq!(press(&mut state, "3 u Enter"), Effect::ListEdit(allowed), "more packets come first");
 }
 
 #[test]
 fn the_cursor_stays_on_its_event_and_its_entry() {
     let mut state = state();
     press(&mut state, "4 Down Enter");
-    let mut later = survey();
-    later.happenings.insert(0, happening("three"));
+    let mut later = view();
+    later.events.insert(0, happening("three"));
     state.update(later);
-    assert_eq!(state.happenings()[state.chosen[3]].text, "one");
+    assert_eq!(state.events()[state.chosen[3]].text, "one");
     press(&mut state, "Esc 3 Down");
     assert_eq!(state.chosen_entry().map(|entry| entry.target.as_str()), Some("203.0.113.0/24"));
-    let mut later = survey();
-    later.listed[1].rate = 5.0;
+    let mut later = view();
+    later.list_rows[1].rate = 5.0;
     state.update(later);
     assert_eq!(state.chosen_entry().map(|entry| entry.target.as_str()), Some("203.0.113.0/24"));
     assert_eq!(state.chosen[2], 0, "it went up by itself");
@@ -174,24 +174,28 @@ fn read_only_changes_nothing_and_says_why() {
     let mut state = AppState { read_only: Some("run as root".to_owned()), ..state() };
     for key in ["b", "a", "u", "z"] {
         assert_eq!(press(&mut state, key), Effect::Draw);
-        assert_eq!((&state.mode, state.message.as_deref()), (&Mode::Browse, Some("run as root")), "{key}");
+        assert_eq!(
+            (&state.mode, state.message.as_deref()),
+            (&InputMode::Browse, Some("run as root")),
+            "{key}"
+        );
     }
 }
 
 #[test]
 fn a_filter_works_as_it_is_typed() {
     let mut state = state();
-    assert_eq!(press(&mut state, "/ 1 9 8"), Effect::Want);
+    assert_eq!(press(&mut state, "/ 1 9 8"), Effect::Query);
     assert_eq!((state.sources().len(), chosen(&state).as_str()), (1, "198.51.100.3"));
     press(&mut state, "Back Back Enter");
     assert_eq!((state.filter.as_str(), state.sources().len()), ("1", 3));
     press(&mut state, "/ x x");
     assert_eq!((state.sources().len(), state.chosen_source()), (0, None));
-    // q is a letter here.
-    assert_eq!(press(&mut state, "q"), Effect::Want);
+    // In a filter, q is a letter.
+    assert_eq!(press(&mut state, "q"), Effect::Query);
     press(&mut state, "Esc");
-    assert_eq!((state.filter.as_str(), &state.mode), ("", &Mode::Browse));
-    assert_eq!(press(&mut state, "/ a Enter Esc"), Effect::Want);
+    assert_eq!((state.filter.as_str(), &state.mode), ("", &InputMode::Browse));
+    assert_eq!(press(&mut state, "/ a Enter Esc"), Effect::Query);
     assert_eq!(state.filter, "");
 }
 
@@ -200,17 +204,17 @@ fn the_choice_stays_with_its_source_when_the_order_changes() {
     let mut state = state();
     press(&mut state, "Down");
     assert_eq!(chosen(&state), "192.0.2.2");
-    let mut later = survey();
+    let mut later = view();
     later.sources[1].fresh = 99;
     state.update(later);
     assert_eq!((chosen(&state).as_str(), state.chosen[0]), ("192.0.2.2", 0));
-    state.update(survey());
+    state.update(view());
     assert_eq!(chosen(&state), "192.0.2.2", "it went up by itself");
-    state.update(Survey { sources: vec![row("192.0.2.9", 1, 1)], ..survey() });
+    state.update(TopView { sources: vec![row("192.0.2.9", 1, 1)], ..view() });
     assert_eq!(chosen(&state), "192.0.2.9");
-    // Nobody has moved: the choice stays at the top.
+    // The user has not moved the selection, so it stays at the top.
     let mut state = self::state();
-    let mut later = survey();
+    let mut later = view();
     later.sources[1].fresh = 99;
     state.update(later);
     assert_eq!(chosen(&state), "192.0.2.2");
@@ -220,7 +224,7 @@ fn the_choice_stays_with_its_source_when_the_order_changes() {
 fn sorting_goes_round_and_starts_at_the_top() {
     let mut state = state();
     press(&mut state, "Down");
-    assert_eq!(press(&mut state, "s"), Effect::Want);
+    assert_eq!(press(&mut state, "s"), Effect::Query);
     assert_eq!((state.sort, state.chosen[0]), (Sort::Total, 0));
     press(&mut state, "s");
     assert_eq!((state.sort, chosen(&state).as_str()), (Sort::Dropped, "198.51.100.3"));
@@ -232,10 +236,10 @@ fn sorting_goes_round_and_starts_at_the_top() {
 fn pausing_freezes_what_is_shown() {
     let mut state = state();
     press(&mut state, "p");
-    state.update(Survey { sources: Vec::new(), ..survey() });
+    state.update(TopView { sources: Vec::new(), ..view() });
     assert_eq!(state.sources().len(), 3);
     press(&mut state, "p");
-    state.update(Survey { sources: Vec::new(), ..survey() });
+    state.update(TopView { sources: Vec::new(), ..view() });
     assert_eq!(state.sources().len(), 0);
 }
 
@@ -243,7 +247,7 @@ fn pausing_freezes_what_is_shown() {
 fn rates_are_what_was_counted_between_two_looks() {
     use synguard_common::abi::Counter;
     let mut state = state();
-    let mut later = Survey { at_ns: 3_000_000_000, ..survey() };
+    let mut later = TopView { at_ns: 3_000_000_000, ..view() };
     later.counters.add(Reason::Hold, &Counter { packets: 500, bytes: 0 });
     later.counters.add(Reason::SynPassed, &Counter { packets: 100, bytes: 0 });
     state.update(later);
@@ -267,7 +271,7 @@ fn quitting_and_tabs() {
     press(&mut state, "Left");
     assert_eq!(state.tab, Tab::Help);
     press(&mut state, "1 Enter");
-    assert_eq!(state.mode, Mode::Detail);
+    assert_eq!(state.mode, InputMode::Detail);
     press(&mut state, "Esc");
-    assert_eq!(state.mode, Mode::Browse);
+    assert_eq!(state.mode, InputMode::Browse);
 }

@@ -1,30 +1,30 @@
-//! The terminal: taken over on opening, given back however the program ends.
+//! The terminal: set up on opening, restored however the program ends.
 
 use std::io::{self, Stdout};
 
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 
-/// The whole screen. Dropping it gives the terminal back; so does a panic, on whatever thread, before its
+/// The whole screen. Dropping it restores the terminal; so does a panic, on any thread, before its
 /// message is printed.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
 impl Screen {
-    /// Takes the terminal over: no echo, no line editing, a screen of its own.
+    /// Sets the terminal up: no echo, no line editing, the alternate screen.
     ///
     /// # Errors
     ///
     /// If there is no terminal, or it cannot do that.
     pub(super) fn open() -> io::Result<Self> {
         let terminal = ratatui::try_init().inspect_err(|_| {
-            // It may have been taken over by half.
+            // The terminal may be set up only in part.
             let _ = ratatui::try_restore();
         })?;
         Ok(Self { terminal })
     }
 
-    /// Draws.
+    /// Draws one frame.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that has gone away needs nothing back.
+        // A terminal that has vanished needs no restoring.
         let _ = ratatui::try_restore();
         let _ = self.terminal.show_cursor();
     }

@@ -1,161 +1,161 @@
-//! What there is to show, as plain data: one [`Survey`] of the filter at one instant.
+//! The view model of `top` as plain data: one [`TopView`] of the filter at one instant.
 
 use synguard_model::{attack::Phase, snapshot::Counters, source::SourceStatus};
 
-use crate::sources::{Filter, Row, Sort};
+use crate::sources::{Row, Sort, SourceFilter};
 
 /// An interface with the filter on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Interface {
-    /// Its name, as the kernel has it: it may hold anything but a slash and white space.
+pub struct InterfaceRow {
+    /// Name as the kernel has it: any characters but slash and white space.
     pub name: String,
-    /// Where the program runs: native, generic, or why it does not.
+    /// Attachment of the program: native, generic, or the reason why it is not attached.
     pub place: String,
 }
 
-/// How SYN cookies are used.
+/// The state of SYN cookies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cookies {
-    /// What the filter does: off, kernel or xdp.
+pub struct CookieState {
+    /// Mode: off, kernel or xdp.
     pub mode: String,
-    /// `net.ipv4.tcp_syncookies`, if it can be read.
+    /// Value of `net.ipv4.tcp_syncookies`, if it can be read.
     pub sysctl: Option<u8>,
-    /// `net.ipv4.tcp_timestamps`, likewise.
+    /// Value of `net.ipv4.tcp_timestamps`, if it can be read.
     pub timestamps: Option<u8>,
 }
 
-/// What the kernel's TCP has counted since its network namespace was made.
+/// Drops of listening sockets since their network namespace was created (TcpExt).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Listeners {
+pub struct ListenDrops {
     /// SYNs and last ACKs that listeners dropped.
     pub drops: u64,
     /// SYNs that found a listener's queue of half-open connections full.
     pub queue_full: u64,
 }
 
-/// How full something is.
+/// The fill level of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauge {
     /// Entries in use.
     pub used: u64,
-    /// Entries there is room for; 0 if it does not exist.
+    /// Capacity in entries; 0 if the table does not exist.
     pub capacity: u64,
 }
 
 /// An entry of one of the operator's lists.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Listed {
-    /// On which list it is: blocked or allowed.
-    pub standing: SourceStatus,
-    /// An address or network.
+pub struct ListRow {
+    /// The list: blocked or allowed.
+    pub status: SourceStatus,
+    /// An address or prefix.
     pub target: String,
-    /// Who put it there: operator, auto or feed.
+    /// Origin: operator, auto or feed.
     pub origin: String,
-    /// What of its traffic it is about: all or syn.
+    /// Scope: all or syn.
     pub scope: String,
-    /// Packets it decided about.
+    /// Packets that it matched.
     pub hits: u64,
-    /// Those a second.
+    /// Matched packets a second.
     pub rate: f64,
-    /// Seconds until it ends; `None` for never.
+    /// Seconds until it expires; `None` for never.
     pub seconds_left: Option<u64>,
-    /// Why it is there; whatever somebody wrote.
+    /// Reason as entered: any text.
     pub reason: String,
 }
 
-impl Listed {
-    /// Whether it is the entry of the same target on the same list.
-    pub(crate) fn is_about_the_same(&self, other: &Self) -> bool {
-        self.standing == other.standing && self.target == other.target
+impl ListRow {
+    /// Reports whether both are the entry of the same target on the same list.
+    pub(crate) fn has_same_target(&self, other: &Self) -> bool {
+        self.status == other.status && self.target == other.target
     }
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Happening {
-    /// When, as people write it.
+pub struct EventRow {
+    /// Day and time for display.
     pub at: String,
-    /// What kind of event.
+    /// Name of the event.
     pub kind: String,
-    /// What, why, and what was done.
+    /// Text: what happened, the reason, and the action taken.
     pub text: String,
 }
 
-/// What looking costs.
+/// The cost of a refresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// CPU time used since the look before, as a share of one core.
+    /// CPU time since the previous refresh, as a share of one core.
     pub cpu: f64,
-    /// Milliseconds that reading the tables took.
+    /// Milliseconds spent reading the tables.
     pub reading_ms: f64,
 }
 
-/// What is wanted of a look.
+/// The selection of sources for a refresh.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Want {
-    /// By what sources are chosen.
+pub struct TopQuery {
+    /// Order in which the busiest are selected.
     pub sort: Sort,
-    /// How many at most.
+    /// Maximum number of sources.
     pub limit: usize,
-    /// Which of them.
-    pub filter: Filter,
+    /// Condition on the sources.
+    pub filter: SourceFilter,
 }
 
-/// Everything there is to show.
+/// Everything that the screen shows.
 #[derive(Clone, Debug, Default)]
-pub struct Survey {
-    /// When, in nanoseconds of CLOCK_MONOTONIC.
+pub struct TopView {
+    /// Time of the refresh, in nanoseconds of CLOCK_MONOTONIC.
     pub at_ns: u64,
     /// The instance's name.
     pub instance: String,
-    /// Where the filter is.
-    pub interfaces: Vec<Interface>,
-    /// The controller's process, if one runs.
+    /// Interfaces of the filter.
+    pub interfaces: Vec<InterfaceRow>,
+    /// Process id of the controller, if one runs.
     pub controller: Option<u32>,
-    /// The situation.
+    /// The phase.
     pub phase: Phase,
-    /// What kind of attack it is, if it is one.
+    /// Kind of the attack, during one.
     pub kind: Option<String>,
-    /// For how many seconds the phase has lasted, if that is known.
+    /// Seconds since the phase began, if known.
     pub phase_seconds: Option<u64>,
-    /// Whether the filter drops at all, or why not.
+    /// Reason why the filter drops nothing, if so.
     pub arming: Option<String>,
     /// The counters.
     pub counters: Counters,
     /// Distinct sources of SYNs in the last second.
     pub distinct: u64,
-    /// How many of them count as an attack; 0 if that is not watched.
+    /// Number of distinct sources that counts as an attack; 0 for no limit.
     pub distinct_limit: u64,
-    /// SYN cookies.
-    pub cookies: Cookies,
-    /// What listeners have dropped, if the kernel says so.
-    pub listeners: Option<Listeners>,
-    /// The table of sources.
+    /// State of SYN cookies.
+    pub cookies: CookieState,
+    /// Drops of listening sockets, if the kernel reports them.
+    pub listeners: Option<ListenDrops>,
+    /// Fill level of the table of sources.
     pub tracked: Gauge,
     /// Sources in hold.
     pub in_hold: u64,
-    /// Whether only conspicuous sources are given an entry.
-    pub crowded: bool,
+    /// Set while a CPU is under pressure: only sources above the promotion threshold get an entry.
+    pub under_pressure: bool,
     /// The lists.
     pub blocklist: Gauge,
     /// The lists.
     pub allowlist: Gauge,
-    /// Leading bits of an IPv6 address that make one source.
+    /// Leading bits of an IPv6 address that identify a source.
     pub v6_length: u8,
     /// The busiest sources, busiest first.
     pub sources: Vec<Row>,
     /// The share of the table of sources that was read, 0 to 1.
     pub coverage: f64,
-    /// The busiest networks, busiest first.
-    pub networks: Vec<Row>,
-    /// Whether networks are limited as such, and these are their own counts; else they are sums over sources.
-    pub networks_limited: bool,
-    /// Entries of the lists; of very many, the busiest.
-    pub listed: Vec<Listed>,
-    /// Why they are there was not read: it would take too long.
+    /// The busiest prefixes, busiest first.
+    pub prefixes: Vec<Row>,
+    /// Set if prefixes have a limit and these are their own counts; otherwise these are sums over sources.
+    pub prefixes_limited: bool,
+    /// Entries of the lists; of very many, only the busiest.
+    pub list_rows: Vec<ListRow>,
+    /// Set if reasons were left unread because reading would take too long.
     pub reasons_unread: bool,
-    /// What happened, latest first.
-    pub happenings: Vec<Happening>,
-    /// What it cost to find all this out.
+    /// Events, newest first.
+    pub events: Vec<EventRow>,
+    /// Cost of this refresh.
     pub cost: Cost,
 }

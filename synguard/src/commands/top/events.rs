@@ -1,29 +1,29 @@
-//! The events that the controller wrote down, as `top` shows them.
+//! Reads the event log for `top`.
 
 use std::collections::VecDeque;
 
 use anyhow::Result;
 use serde_json::Value;
 use synguard_kernel::instance::Instance;
-use synguard_top::view_model::Happening;
+use synguard_top::view_model::EventRow;
 
 use crate::event_log::EventLogReader;
 
-/// The latest of them are shown.
+/// Maximum number of events shown.
 const SHOWN_MAX: usize = 1000;
 
-/// The latest events, latest first.
-pub(super) struct RecentEvents {
+/// The latest events, newest first.
+pub(super) struct EventReader {
     reader: EventLogReader,
-    latest: VecDeque<Happening>,
+    latest: VecDeque<EventRow>,
 }
 
-impl RecentEvents {
+impl EventReader {
     pub(super) fn new(instance: &Instance) -> Self {
         Self { reader: EventLogReader::new(&instance.state), latest: VecDeque::new() }
     }
 
-    /// Reads those that are new.
+    /// Reads new events.
     pub(super) fn read(&mut self) -> Result<()> {
         let fresh = self.reader.read_new()?.events;
         let skipped = fresh.len().saturating_sub(SHOWN_MAX);
@@ -34,21 +34,21 @@ impl RecentEvents {
         Ok(())
     }
 
-    pub(super) fn latest(&self) -> Vec<Happening> {
+    pub(super) fn latest(&self) -> Vec<EventRow> {
         self.latest.iter().cloned().collect()
     }
 }
 
-fn happening(event: &Value) -> Happening {
+fn happening(event: &Value) -> EventRow {
     let part = |key: &str| event[key].as_str().unwrap_or_default();
-    Happening {
+    EventRow {
         at: time(part("time")),
         kind: part("event").replace('_', " "),
         text: part("message").to_owned(),
     }
 }
 
-/// Day and time of a timestamp, without the year and the fraction of a second: `11-25 09:45:35`.
+/// Formats day and time of a timestamp without year and fraction: `11-25 09:45:35`.
 fn time(stamp: &str) -> String {
     stamp.get(5..19).map_or_else(|| stamp.to_owned(), |part| part.replace('T', " "))
 }

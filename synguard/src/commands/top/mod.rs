@@ -1,9 +1,9 @@
 //! `synguard top`: the busiest sources, live or once.
 
-mod change;
+mod collect;
+mod edit;
 mod events;
-mod gather;
-mod listed;
+mod list_rows;
 mod print;
 
 use std::{
@@ -14,15 +14,15 @@ use std::{
 
 use anyhow::Result;
 use synguard_kernel::instance::Instance;
-use synguard_top::{palette::Palette, state::AppState, view_model::Want};
+use synguard_top::{palette::Palette, state::AppState, view_model::TopQuery};
 
-use self::gather::Gatherer;
+use self::collect::Collector;
 use super::{filter::open, output::emit};
 use crate::{cli::TopArgs, logging::PauseLogging};
 
-/// Rows of the text, unless more or fewer are asked for.
+/// Default number of rows of the text output.
 const LIMIT_TEXT: u16 = 20;
-/// Rows of everything else.
+/// Default number of rows of the screen and of JSON.
 const LIMIT: u16 = 1000;
 
 /// Shows the busiest sources.
@@ -34,37 +34,37 @@ pub(super) fn run(instance: &Instance, args: &TopArgs) -> Result<()> {
     if args.once || args.json || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return once(instance, args);
     }
-    // What fails at once is an error like any other; what fails later is shown on the screen.
+    // A failure of the first refresh ends the command; later failures are shown on the screen.
     open(instance)?;
     let state = AppState { sort: args.sort, ..AppState::default() };
     let colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let options = synguard_top::Options {
+    let options = synguard_top::LoopOptions {
         interval: args.interval,
         limit: args.limit.unwrap_or(LIMIT).into(),
         palette: Palette { colour },
         state,
     };
-    let mut gatherer = Gatherer::new(instance.clone(), true);
-    let look = move |want: &Want| {
-        let mut survey = gatherer.gather(want)?.0;
-        gatherer.add_stories(&mut survey)?;
-        Ok(survey)
+    let mut collector = Collector::new(instance.clone(), true);
+    let look = move |query: &TopQuery| {
+        let mut view = collector.collect(query)?.0;
+        collector.add_details(&mut view)?;
+        Ok(view)
     };
     let instance = instance.clone();
-    // What is logged would be written across the screen: it is kept back until that is closed.
+    // Log lines would be written across the screen: they are buffered until it is closed.
     let _pause = PauseLogging::begin();
-    synguard_top::run(options, look, move |change| change::make(&instance, change))
+    synguard_top::run(options, look, move |change| edit::make(&instance, change))
 }
 
 fn once(instance: &Instance, args: &TopArgs) -> Result<()> {
     let limit = args.limit.unwrap_or(if args.json { LIMIT } else { LIMIT_TEXT });
-    let want = Want { sort: args.sort, limit: limit.into(), ..Want::default() };
-    let mut gatherer = Gatherer::new(instance.clone(), false);
-    gatherer.gather(&want)?;
+    let query = TopQuery { sort: args.sort, limit: limit.into(), ..TopQuery::default() };
+    let mut collector = Collector::new(instance.clone(), false);
+    collector.collect(&query)?;
     thread::sleep(args.interval);
-    let (survey, status) = gatherer.gather(&want)?;
+    let (view, status) = collector.collect(&query)?;
     if args.json {
-        return emit(format!("{}\n", print::json(status.json(), &survey)));
+        return emit(format!("{}\n", print::json(status.json(), &view)));
     }
-    emit(print::text(&survey, args.sort, status.syn_rate))
+    emit(print::text(&view, args.sort, status.syn_rate))
 }

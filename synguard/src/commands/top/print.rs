@@ -1,4 +1,4 @@
-//! What `top --once` prints. Pure, but for the time of day that it is told.
+//! The output of `top --once`. Pure; the time of day is an argument.
 
 use std::fmt::Write as _;
 
@@ -9,93 +9,97 @@ use synguard_model::source::display;
 use synguard_top::{
     format::{grouped, percent, plain},
     sources::{Row, Sort},
-    view_model::Survey,
+    view_model::TopView,
 };
 
-/// The head of `status --json`, with the sources added.
-pub(super) fn json(head: Value, survey: &Survey) -> Value {
+/// Returns the head of `status --json` with the sources added.
+pub(super) fn json(head: Value, view: &TopView) -> Value {
     let mut object = head;
     let wall = clock::unix_seconds();
-    let rows: Vec<Value> = survey.sources.iter().map(|row| row_json(row, survey, wall)).collect();
+    let rows: Vec<Value> = view.sources.iter().map(|row| row_json(row, view, wall)).collect();
     // `status` has an object of that name for the table; here the name is the list's.
     object["source_table"] = object["sources"].take();
     object["sources"] = rows.into();
-    object["coverage"] = survey.coverage.into();
+    object["coverage"] = view.coverage.into();
     object
 }
 
-fn row_json(row: &Row, survey: &Survey, wall: f64) -> Value {
+fn row_json(row: &Row, view: &TopView, wall: f64) -> Value {
     // Whole milliseconds: more would be noise.
     let at = |seen_ns: u64| {
-        let ago = survey.at_ns.saturating_sub(seen_ns) as f64 / 1e9;
+        let ago = view.at_ns.saturating_sub(seen_ns) as f64 / 1e9;
         ((wall - ago) * 1e3).round() / 1e3
     };
     json!({
-        "source": display(&row.key, survey.v6_length),
+        "source": display(&row.key, view.v6_length),
         "syn_rate": (row.syn_rate * 10.0).round() / 10.0,
         "syn_total": row.syn_total,
         "dropped": row.dropped,
-        "state": row.standing.label(),
+        "state": row.status.label(),
         "first_seen": at(row.first_seen_ns),
         "last_seen": at(row.last_seen_ns),
     })
 }
 
-/// A head of few lines, and a table.
-pub(super) fn text(survey: &Survey, sort: Sort, syn_rate: f64) -> String {
+/// Returns a head of few lines and a table.
+pub(super) fn text(view: &TopView, sort: Sort, syn_rate: f64) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = head(&mut out, survey, syn_rate);
-    let _ = table(&mut out, survey, sort);
+    let _ = head(&mut out, view, syn_rate);
+    let _ = table(&mut out, view, sort);
     out
 }
 
-fn head(out: &mut String, survey: &Survey, syn_rate: f64) -> std::fmt::Result {
-    let places: Vec<String> = survey
+fn head(out: &mut String, view: &TopView, syn_rate: f64) -> std::fmt::Result {
+    let places: Vec<String> = view
         .interfaces
         .iter()
         .map(|interface| format!("{} ({})", plain(&interface.name), interface.place))
         .collect();
     let places = if places.is_empty() { "no interface".to_owned() } else { places.join(", ") };
-    let kind = survey.kind.as_deref().map(|kind| format!(", {kind}")).unwrap_or_default();
-    writeln!(out, "{} on {places}: {}{kind}", plain(&survey.instance), survey.phase.name())?;
-    if let Some(arming) = &survey.arming {
+    let kind = view.kind.as_deref().map(|kind| format!(", {kind}")).unwrap_or_default();
+    writeln!(out, "{} on {places}: {}{kind}", plain(&view.instance), view.phase.name())?;
+    if let Some(arming) = &view.arming {
         writeln!(out, "{arming}")?;
     }
-    let counters = &survey.counters;
+    let counters = &view.counters;
     writeln!(
         out,
         "{} SYN/s from {} sources; {} packets dropped in all",
         grouped(syn_rate.round() as u64),
-        grouped(survey.distinct),
+        grouped(view.distinct),
         grouped(counters.with_verdict(Verdict::Drop).packets)
     )?;
     writeln!(
         out,
         "table: {} of {} entries in use, {} in hold, {} read{}\n",
-        grouped(survey.tracked.used),
-        grouped(survey.tracked.capacity),
-        grouped(survey.in_hold),
-        percent(survey.coverage),
-        if survey.crowded { "; crowded: only conspicuous sources have an entry" } else { "" }
+        grouped(view.tracked.used),
+        grouped(view.tracked.capacity),
+        grouped(view.in_hold),
+        percent(view.coverage),
+        if view.under_pressure {
+            "; under pressure: only sources above the promotion threshold get an entry"
+        } else {
+            ""
+        }
     )
 }
 
-fn table(out: &mut String, survey: &Survey, sort: Sort) -> std::fmt::Result {
-    if survey.sources.is_empty() {
+fn table(out: &mut String, view: &TopView, sort: Sort) -> std::fmt::Result {
+    if view.sources.is_empty() {
         return writeln!(out, "no source has sent a SYN to a guarded port");
     }
-    let age = |row: &Row| survey.at_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
-    let rows: Vec<[String; 6]> = survey
+    let age = |row: &Row| view.at_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
+    let rows: Vec<[String; 6]> = view
         .sources
         .iter()
         .map(|row| {
             [
-                display(&row.key, survey.v6_length),
+                display(&row.key, view.v6_length),
                 format!("{:.1}", row.syn_rate),
                 row.syn_total.to_string(),
                 row.dropped.to_string(),
-                row.standing.label().to_owned(),
+                row.status.label().to_owned(),
                 format!("{} s ago", age(row)),
             ]
         })
@@ -124,33 +128,33 @@ fn table(out: &mut String, survey: &Survey, sort: Sort) -> std::fmt::Result {
 mod tests {
     use super::*;
     use synguard_model::source::{SourceStatus, key_of};
-    use synguard_top::view_model::{Gauge, Interface};
+    use synguard_top::view_model::{Gauge, InterfaceRow};
 
-    fn survey() -> Survey {
+    fn view() -> TopView {
         let row = Row {
             key: key_of("192.0.2.7".parse().expect("an address")),
             syn_rate: 1234.56,
             syn_total: 99_999,
             dropped: 88_888,
-            standing: SourceStatus::Hold,
+            status: SourceStatus::Hold,
             last_seen_ns: 7_000_000_000,
             ..Row::default()
         };
-        Survey {
+        TopView {
             at_ns: 10_000_000_000,
             instance: "default".to_owned(),
-            interfaces: vec![Interface { name: "e\u{1b}[2Jth".to_owned(), place: "native".to_owned() }],
+            interfaces: vec![InterfaceRow { name: "e\u{1b}[2Jth".to_owned(), place: "native".to_owned() }],
             tracked: Gauge { used: 1234, capacity: 262_144 },
             coverage: 1.0,
             v6_length: 64,
             sources: vec![row],
-            ..Survey::default()
+            ..TopView::default()
         }
     }
 
     #[test]
     fn the_text_is_a_head_and_aligned_columns() {
-        let text = text(&survey(), Sort::Total, 1300.0);
+        let text = text(&view(), Sort::Total, 1300.0);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "default on e\u{fffd}[2Jth (native): calm");
         assert_eq!(lines[1], "1 300 SYN/s from 0 sources; 0 packets dropped in all");
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn the_object_has_the_head_and_the_sources() {
         let head = json!({ "schema": 1, "sources": { "tracked": 1 } });
-        let object = json(head, &survey());
+        let object = json(head, &view());
         assert_eq!(object["schema"], 1);
         assert_eq!(object["source_table"]["tracked"], 1);
         let row = &object["sources"][0];

@@ -1,4 +1,4 @@
-//! The charts of the last minutes: offered, dropped, distinct.
+//! Draws the charts of the last minutes: SYNs offered, SYNs dropped, distinct sources.
 
 use ratatui::{
     Frame,
@@ -14,7 +14,7 @@ use crate::{
     state::AppState,
 };
 
-/// From this width on there is room to say how far back a chart reaches.
+/// Minimum width, in columns, for the time span of a chart.
 const SPAN_FROM: u16 = 37;
 
 struct Chart {
@@ -30,7 +30,7 @@ const CHARTS: [Chart; 3] = [
     Chart { name: "distinct", unit: "", value: |point| point.distinct, unwanted: false },
 ];
 
-/// Draws them side by side.
+/// Draws the charts side by side.
 pub(super) fn draw(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palette) {
     let thirds: [Rect; 3] = Layout::horizontal([Constraint::Fill(1); 3]).spacing(1).areas(area);
     for (chart, area) in CHARTS.iter().zip(thirds) {

@@ -1,4 +1,4 @@
-//! What is shown in place of the rows, or over them: one source in detail, and the question before a change.
+//! Draws the detail page of one row, and the confirmation dialog before a change.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ use super::lists::{meaning, packets, verdict};
 use crate::{
     format::{age, grouped, left, percent, rate, wrap::wrap},
     keys::offers_times,
-    list_edit::{Change, TIMES, time_text},
+    list_edit::{ListEdit, TIMES, time_text},
     palette::Palette,
     sources::Row,
     state::{AppState, Tab},
-    view_model::{Listed, Survey},
+    view_model::{ListRow, TopView},
 };
 
-/// Columns of what names a fact.
+/// Width, in columns, of a fact's label.
 const NAME: usize = 12;
-/// Most lines that one fact takes.
+/// Maximum number of lines of one fact.
 const FACT_LINES: usize = 8;
 
-/// Everything about what is chosen.
+/// Draws every fact about the selected row.
 pub(super) fn detail(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palette) {
     let Some(facts) = facts(state) else {
         return frame.render_widget(Line::raw("it is gone; Esc goes back"), area);
@@ -47,19 +47,19 @@ pub(super) fn detail(state: &AppState, frame: &mut Frame<'_>, area: Rect, palett
 }
 
 fn facts(state: &AppState) -> Option<Vec<(&'static str, String)>> {
-    let survey = state.survey.as_ref()?;
+    let view = state.view.as_ref()?;
     let at = state.chosen[state.tab as usize];
     match state.tab {
         Tab::Sources => {
             let row = state.chosen_source()?;
-            Some(row_facts(state, row, survey, ("source", display(&row.key, survey.v6_length))))
+            Some(row_facts(state, row, view, ("source", display(&row.key, view.v6_length))))
         }
         Tab::Prefixes => {
-            let row = state.networks().get(at).copied()?;
-            Some(row_facts(state, row, survey, ("network", display_prefix(&row.key))))
+            let row = state.prefixes().get(at).copied()?;
+            Some(row_facts(state, row, view, ("prefix", display_prefix(&row.key))))
         }
         Tab::Lists => state.chosen_entry().map(entry_facts),
-        Tab::Events => state.happenings().get(at).map(|event| {
+        Tab::Events => state.events().get(at).map(|event| {
             let (at, kind, text) = (event.at.clone() + " UTC", event.kind.clone(), event.text.clone());
             vec![("time", at), ("event", kind), ("what", text)]
         }),
@@ -78,12 +78,12 @@ fn reason_facts(state: &AppState, reason: Reason) -> Vec<(&'static str, String)>
     ]
 }
 
-fn entry_facts(entry: &Listed) -> Vec<(&'static str, String)> {
+fn entry_facts(entry: &ListRow) -> Vec<(&'static str, String)> {
     let what = if entry.scope == "syn" { "its SYNs; connections go on" } else { "every packet" };
     let reason = if entry.reason.is_empty() { "none was given" } else { &entry.reason };
     vec![
         ("target", entry.target.clone()),
-        ("state", entry.standing.label().to_owned()),
+        ("state", entry.status.label().to_owned()),
         ("scope", what.to_owned()),
         ("by", entry.origin.clone()),
         ("packets", format!("{} so far, {} /s now", grouped(entry.hits), rate(entry.rate))),
@@ -92,7 +92,7 @@ fn entry_facts(entry: &Listed) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn left_text(entry: &Listed) -> String {
+fn left_text(entry: &ListRow) -> String {
     entry.seconds_left.map_or_else(
         || "for good".to_owned(),
         |left| format!("for another {}", time::format_left(Duration::from_secs(left))),
@@ -102,29 +102,29 @@ fn left_text(entry: &Listed) -> String {
 fn row_facts(
     state: &AppState,
     row: &Row,
-    survey: &Survey,
+    view: &TopView,
     (what, name): (&'static str, String),
 ) -> Vec<(&'static str, String)> {
-    let ago = |ns: u64| format!("{} ago", age(survey.at_ns.saturating_sub(ns) / 1_000_000_000));
+    let ago = |ns: u64| format!("{} ago", age(view.at_ns.saturating_sub(ns) / 1_000_000_000));
     let share = row.dropped as f64 / row.syn_total.max(1) as f64;
-    let hold = match row.hold_until_ns.saturating_sub(survey.at_ns) {
+    let hold = match row.hold_until_ns.saturating_sub(view.at_ns) {
         0 if row.hold_until_ns == 0 => "never was over its rate".to_owned(),
         0 => format!("was in hold until {}", ago(row.hold_until_ns)),
         left => format!("in hold for another {}", age(left.div_ceil(1_000_000_000))),
     };
     let listed = match state.entry(&name) {
         Some(entry) => {
-            let (label, origin, left) = (entry.standing.label(), &entry.origin, left_text(entry));
+            let (label, origin, left) = (entry.status.label(), &entry.origin, left_text(entry));
             format!("{label} by {origin} {left}, {} packets", grouped(entry.hits))
         }
-        None if matches!(row.standing, SourceStatus::Blocked | SourceStatus::Allowed) => {
-            format!("{} as part of a network", row.standing.label())
+        None if matches!(row.status, SourceStatus::Blocked | SourceStatus::Allowed) => {
+            format!("{} as part of a prefix", row.status.label())
         }
         None => "on no list".to_owned(),
     };
     vec![
         (what, name),
-        ("state", row.standing.label().to_owned()),
+        ("state", row.status.label().to_owned()),
         ("hold", hold),
         ("lists", listed),
         ("rate", format!("{:.1} SYN/s", row.syn_rate)),
@@ -134,8 +134,8 @@ fn row_facts(
     ]
 }
 
-/// The question before a change, over the rows.
-pub(super) fn confirm(change: &Change, time: usize, frame: &mut Frame<'_>, over: Rect, palette: Palette) {
+/// Draws the confirmation dialog over the rows.
+pub(super) fn confirm(change: &ListEdit, time: usize, frame: &mut Frame<'_>, over: Rect, palette: Palette) {
     let inner = usize::from(over.width.saturating_sub(4)).min(56);
     let mut lines: Vec<Line<'_>> =
         wrap(&question(change, time), inner, 2).into_iter().map(Line::raw).collect();
@@ -164,12 +164,12 @@ pub(super) fn confirm(change: &Change, time: usize, frame: &mut Frame<'_>, over:
     frame.render_widget(Text::from(lines), text);
 }
 
-fn question(change: &Change, time: usize) -> String {
+fn question(change: &ListEdit, time: usize) -> String {
     match change {
-        Change::Add { standing: SourceStatus::Allowed, target, .. } if offers_times(change, time) => {
+        ListEdit::Add { status: SourceStatus::Allowed, target, .. } if offers_times(change, time) => {
             format!("Allow {target}: nothing from it is dropped.")
         }
-        Change::Add { target, .. } if offers_times(change, time) => {
+        ListEdit::Add { target, .. } if offers_times(change, time) => {
             format!("Block {target}: everything from it is dropped.")
         }
         _ => {

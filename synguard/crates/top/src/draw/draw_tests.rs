@@ -1,5 +1,4 @@
-//! Every tab on screens of three sizes, with no rows, one, and many, and with names that somebody chose to do
-//! harm.
+//! Renders every tab on screens of three sizes, with no rows, one and many, and with hostile names.
 
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 use synguard_common::{abi::Counter, reason::Reason};
@@ -10,17 +9,17 @@ use synguard_model::{
 
 use super::*;
 use crate::{
-    list_edit::Change,
+    list_edit::ListEdit,
     sources::{Row, Sort},
-    view_model::{Cookies, Cost, Gauge, Happening, Interface, Listed, Listeners, Survey},
+    view_model::{CookieState, Cost, EventRow, Gauge, InterfaceRow, ListRow, ListenDrops, TopView},
 };
 
 const SIZES: [(u16, u16); 3] = [(60, 15), (80, 24), (200, 60)];
 const HOSTILE: &str =
     "\u{1b}[2J\u{202e}\r\n日本語 and so on and on, longer than any column will ever be, and longer";
 
-/// A survey with so many rows everywhere. Every figure is as large as it gets, or as small.
-fn survey(rows: usize, large: bool) -> Survey {
+/// Returns a view with the given number of rows everywhere and with extreme numbers.
+fn view(rows: usize, large: bool) -> TopView {
     let figure = if large { u64::MAX / 64 } else { 1 };
     let mut counters = synguard_model::snapshot::Counters::default();
     for &reason in Reason::ALL {
@@ -36,11 +35,11 @@ fn survey(rows: usize, large: bool) -> Survey {
         syn_rate: figure as f64,
         syn_total: figure,
         dropped: figure,
-        standing: [SourceStatus::Ok, SourceStatus::Hold, SourceStatus::Blocked, SourceStatus::Allowed][i % 4],
+        status: [SourceStatus::Ok, SourceStatus::Hold, SourceStatus::Blocked, SourceStatus::Allowed][i % 4],
         ..Row::default()
     };
-    let listed = |i: usize| Listed {
-        standing: SourceStatus::Blocked,
+    let listed = |i: usize| ListRow {
+        status: SourceStatus::Blocked,
         target: format!("192.0.2.{i}"),
         origin: "operator".to_owned(),
         scope: "all".to_owned(),
@@ -50,41 +49,41 @@ fn survey(rows: usize, large: bool) -> Survey {
         reason: HOSTILE.to_owned(),
     };
     let happening =
-        |i: usize| Happening { at: format!("{i:08}"), kind: HOSTILE.to_owned(), text: HOSTILE.to_owned() };
-    Survey {
+        |i: usize| EventRow { at: format!("{i:08}"), kind: HOSTILE.to_owned(), text: HOSTILE.to_owned() };
+    TopView {
         at_ns: if large { 1 << 62 } else { 1 },
         instance: HOSTILE.to_owned(),
-        interfaces: vec![Interface { name: HOSTILE.to_owned(), place: "native".to_owned() }; rows.min(3)],
+        interfaces: vec![InterfaceRow { name: HOSTILE.to_owned(), place: "native".to_owned() }; rows.min(3)],
         phase: if large { Phase::Attack } else { Phase::Calm },
         kind: large.then(|| "concentrated".to_owned()),
         phase_seconds: Some(figure),
         counters,
         distinct: figure,
         distinct_limit: figure,
-        cookies: Cookies { mode: "kernel".to_owned(), sysctl: Some(1), timestamps: Some(1) },
-        listeners: Some(Listeners { drops: figure, queue_full: figure }),
+        cookies: CookieState { mode: "kernel".to_owned(), sysctl: Some(1), timestamps: Some(1) },
+        listeners: Some(ListenDrops { drops: figure, queue_full: figure }),
         tracked: Gauge { used: figure, capacity: figure },
         in_hold: figure,
-        crowded: large,
+        under_pressure: large,
         v6_length: 64,
         sources: (0..rows).map(row).collect(),
         coverage: if large { 1.0 } else { 0.001 },
-        networks: (0..rows).map(row).collect(),
-        listed: (0..rows).map(listed).collect(),
-        happenings: (0..rows).map(happening).collect(),
+        prefixes: (0..rows).map(row).collect(),
+        list_rows: (0..rows).map(listed).collect(),
+        events: (0..rows).map(happening).collect(),
         cost: Cost { cpu: if large { 50.0 } else { 0.0 }, reading_ms: 1.0 },
-        ..Survey::default()
+        ..TopView::default()
     }
 }
 
 fn state(rows: usize, large: bool) -> AppState {
     let mut state = AppState::default();
-    state.update(Survey {
+    state.update(TopView {
         at_ns: 0,
         counters: synguard_model::snapshot::Counters::default(),
-        ..survey(rows, false)
+        ..view(rows, false)
     });
-    state.update(survey(rows, large));
+    state.update(view(rows, large));
     state
 }
 
@@ -141,30 +140,30 @@ fn no_line_of_the_header_is_wider_than_the_smallest_screen() {
 
 #[test]
 fn the_title_gives_up_what_matters_least() {
-    let survey = |instance: &str| Survey {
+    let view = |instance: &str| TopView {
         instance: instance.to_owned(),
-        interfaces: vec![Interface { name: "eth0".to_owned(), place: "native".to_owned() }],
+        interfaces: vec![InterfaceRow { name: "eth0".to_owned(), place: "native".to_owned() }],
         phase: Phase::Attack,
         kind: Some("concentrated+distributed".to_owned()),
         phase_seconds: Some(720),
         controller: Some(1),
-        ..Survey::default()
+        ..TopView::default()
     };
-    let title = |survey: Survey, width| {
+    let title = |view: TopView, width| {
         let mut state = AppState::default();
-        state.update(survey);
+        state.update(view);
         text(&state, (width, 15)).lines().next().expect("a title").to_owned()
     };
     let wide = "synguard default   ATTACK  concentrated+distributed for 12m";
-    assert!(title(survey("default"), 80).starts_with(wide), "{}", title(survey("default"), 80));
+    assert!(title(view("default"), 80).starts_with(wide), "{}", title(view("default"), 80));
     let narrow = "default   ATTACK  concentrated+distributed 12m   eth0 native";
-    assert_eq!(title(survey("default"), 60), narrow);
+    assert_eq!(title(view("default"), 60), narrow);
     assert!(
-        title(survey("a-longer-name"), 60).ends_with("12m  eth0 …"),
+        title(view("a-longer-name"), 60).ends_with("12m  eth0 …"),
         "{}",
-        title(survey("a-longer-name"), 60)
+        title(view("a-longer-name"), 60)
     );
-    let alone = Survey { controller: None, ..survey("default") };
+    let alone = TopView { controller: None, ..view("default") };
     assert!(title(alone, 100).ends_with(" no controller, eth0 native"));
 }
 
@@ -204,11 +203,11 @@ fn a_row_is_whole_on_the_smallest_screen() {
         syn_rate: 123_456.0,
         syn_total: 9_876_543,
         dropped: 8_765_432,
-        standing: SourceStatus::Blocked,
+        status: SourceStatus::Blocked,
         last_seen_ns: 1,
         ..Row::default()
     };
-    state.update(Survey { sources: vec![row], v6_length: 64, at_ns: 60_000_000_001, ..Survey::default() });
+    state.update(TopView { sources: vec![row], v6_length: 64, at_ns: 60_000_000_001, ..TopView::default() });
     let screen = text(&state, (60, 15));
     assert!(screen.contains("2001:db8:1234:5678::/64"), "{screen}");
     for cell in ["  123k ", " 9.87M ", " 8.76M ", " blocked ", "   1m"] {
@@ -248,11 +247,11 @@ fn a_screen_too_small_says_so_and_any_size_is_drawn() {
 #[test]
 fn dialogs_say_what_will_be_done() {
     let mut state = state(3, true);
-    let add = Change::Add { standing: SourceStatus::Blocked, target: "192.0.2.7".to_owned(), time: None };
+    let add = ListEdit::Add { status: SourceStatus::Blocked, target: "192.0.2.7".to_owned(), time: None };
     for (mode, needles) in [
-        (Mode::Confirm(add.clone(), 1), &["Block 192.0.2.7", "for 15m", "for good", "Esc"][..]),
-        (Mode::Confirm(add, 5), &["Block 192.0.2.7 for good?", "Enter"]),
-        (Mode::Detail, &["source", "rate", "dropped", "seen"]),
+        (InputMode::Confirm(add.clone(), 1), &["Block 192.0.2.7", "for 15m", "for good", "Esc"][..]),
+        (InputMode::Confirm(add, 5), &["Block 192.0.2.7 for good?", "Enter"]),
+        (InputMode::Detail, &["source", "rate", "dropped", "seen"]),
     ] {
         state.mode = mode;
         state.tab = Tab::Sources;
@@ -263,7 +262,7 @@ fn dialogs_say_what_will_be_done() {
             }
         }
     }
-    state.mode = Mode::Detail;
+    state.mode = InputMode::Detail;
     for (tab, needle) in [(Tab::Prefixes, "seen"), (Tab::Lists, "and longer"), (Tab::Events, "and longer")] {
         state.tab = tab;
         for size in SIZES {
@@ -275,7 +274,7 @@ fn dialogs_say_what_will_be_done() {
         }
     }
     state.tab = Tab::Sources;
-    state.mode = Mode::Filter;
+    state.mode = InputMode::Filter;
     state.filter = "192.0".to_owned();
     assert!(text(&state, (60, 15)).contains("filter: 192.0_"));
 }

@@ -1,8 +1,8 @@
-//! What stands in a tab without rows.
+//! The text of a tab without rows.
 
 use crate::state::AppState;
 
-/// What stands there instead of rows.
+/// Returns the text shown in place of rows.
 pub(super) fn nothing(state: &AppState, unfiltered: &str) -> String {
     if state.filter.is_empty() {
         unfiltered.to_owned()

@@ -1,4 +1,4 @@
-//! The lines at the top: are we attacked, by how many, what is being done, and does it work.
+//! Draws the lines at the top: the phase, the number of attackers, the response and its effect.
 
 use ratatui::text::{Line, Span};
 use synguard_common::reason::Verdict;
@@ -9,49 +9,49 @@ use crate::{
     format::{age, fit, left, percent, rate, right, short, wrap::wrap},
     palette::Palette,
     state::AppState,
-    view_model::{Interface, Survey},
+    view_model::{InterfaceRow, TopView},
 };
 
-/// What the screen calls itself.
+/// The title of the screen.
 const OWN: &str = "synguard ";
-/// Columns of a figure.
+/// Width of a number, in columns.
 const FIGURE: usize = 5;
 
-/// The lines, none of them wider than the screen.
+/// Returns the lines, none of them wider than the screen.
 pub(super) fn lines(state: &AppState, width: usize, palette: Palette) -> Vec<Line<'static>> {
-    let Some(survey) = &state.survey else {
-        let text = state.trouble.as_deref().unwrap_or("looking …");
+    let Some(view) = &state.view else {
+        let text = state.error.as_deref().unwrap_or("looking …");
         return wrap(text, width, 4).into_iter().map(Line::raw).collect();
     };
     let mut lines = vec![
-        title(state, survey, width, palette),
+        title(state, view, width, palette),
         syns(state, palette),
-        tables(survey, palette),
-        kernel(state, survey, palette),
+        tables(view, palette),
+        kernel(state, view, palette),
     ];
-    for text in [&survey.arming, &state.trouble].into_iter().flatten() {
+    for text in [&view.arming, &state.error].into_iter().flatten() {
         lines.extend(wrap(text, width, 2).into_iter().map(|line| Line::styled(line, palette.alert())));
     }
     lines
 }
 
-fn title(state: &AppState, survey: &Survey, width: usize, palette: Palette) -> Line<'static> {
-    let phase = match survey.phase {
+fn title(state: &AppState, view: &TopView, width: usize, palette: Palette) -> Line<'static> {
+    let phase = match view.phase {
         Phase::Attack => " ATTACK ".to_owned(),
         phase => phase.name().to_owned(),
     };
-    let kind = survey.kind.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
+    let kind = view.kind.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
     let about = |word: &str| {
-        let since = survey.phase_seconds.map(|seconds| format!(" {word}{}", age(seconds)));
+        let since = view.phase_seconds.map(|seconds| format!(" {word}{}", age(seconds)));
         kind.clone() + &since.unwrap_or_default()
     };
     let paused = if state.paused { " PAUSED " } else { "" };
-    let name = fit(&survey.instance, 16);
-    let places = places(survey);
+    let name = fit(&view.instance, 16);
+    let places = places(view);
     let needed = |own: &str, about: &str| {
         own.len() + name.width() + 2 + phase.width() + about.width() + 1 + paused.width() + 1
     };
-    // A narrow screen does without its own name first, then without a word, and then without all interfaces.
+    // A narrow screen omits first the title, then a word, then some of the interfaces.
     let ways = [(OWN, about("for ")), ("", about("for ")), ("", about(""))];
     let fits = |(own, about): &&(&str, String)| needed(own, about) + places.width() <= width;
     let (own, about) = ways.iter().find(fits).unwrap_or(&ways[2]).clone();
@@ -60,7 +60,7 @@ fn title(state: &AppState, survey: &Survey, width: usize, palette: Palette) -> L
         Span::styled(own, palette.label()),
         Span::styled(name, palette.strong()),
         Span::raw("  "),
-        Span::styled(phase, palette.phase(survey.phase)),
+        Span::styled(phase, palette.phase(view.phase)),
         Span::raw(about),
         Span::raw(" "),
         Span::styled(paused, palette.alert()),
@@ -69,15 +69,15 @@ fn title(state: &AppState, survey: &Survey, width: usize, palette: Palette) -> L
     ])
 }
 
-/// Where the filter is, and whether somebody looks after it.
-fn places(survey: &Survey) -> String {
-    let place = |interface: &Interface| format!("{} {}", fit(&interface.name, 15), interface.place);
-    let places: Vec<String> = survey.interfaces.iter().map(place).collect();
+/// Returns the interfaces of the filter and the state of its controller.
+fn places(view: &TopView) -> String {
+    let place = |interface: &InterfaceRow| format!("{} {}", fit(&interface.name, 15), interface.place);
+    let places: Vec<String> = view.interfaces.iter().map(place).collect();
     let places = if places.is_empty() { "on no interface".to_owned() } else { places.join(", ") };
-    if survey.controller.is_none() { format!("no controller, {places}") } else { places }
+    if view.controller.is_none() { format!("no controller, {places}") } else { places }
 }
 
-/// Named figures in fixed columns.
+/// Returns labelled numbers in fixed columns.
 fn figures(lead: &str, figures: &[(&str, String, usize)], palette: Palette) -> Line<'static> {
     let mut spans = vec![Span::styled(lead.to_owned(), palette.label())];
     for (i, (name, figure, columns)) in figures.iter().enumerate() {
@@ -107,36 +107,36 @@ fn syns(state: &AppState, palette: Palette) -> Line<'static> {
     )
 }
 
-fn tables(survey: &Survey, palette: Palette) -> Line<'static> {
-    let limit = match survey.distinct_limit {
+fn tables(view: &TopView, palette: Palette) -> Line<'static> {
+    let limit = match view.distinct_limit {
         0 => "-".to_owned(),
         limit => short(limit),
     };
-    let share = survey.tracked.used as f64 / survey.tracked.capacity.max(1) as f64;
+    let share = view.tracked.used as f64 / view.tracked.capacity.max(1) as f64;
     let of = |used: u64, of: &str| format!("{}/{of}", right(&short(used), FIGURE));
-    let table = of(survey.tracked.used, &short(survey.tracked.capacity));
+    let table = of(view.tracked.used, &short(view.tracked.capacity));
     figures(
         "",
         &[
-            ("distinct", left(&of(survey.distinct, &limit), 11), 11),
+            ("distinct", left(&of(view.distinct, &limit), 11), 11),
             ("table", format!("{} {:>4}", left(&table, 11), percent(share)), 16),
-            ("hold", short(survey.in_hold), FIGURE),
+            ("hold", short(view.in_hold), FIGURE),
         ],
         palette,
     )
 }
 
-fn kernel(state: &AppState, survey: &Survey, palette: Palette) -> Line<'static> {
+fn kernel(state: &AppState, view: &TopView, palette: Palette) -> Line<'static> {
     let sysctl = |value: Option<u8>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    let [cookies, timestamps] = [survey.cookies.sysctl, survey.cookies.timestamps].map(sysctl);
+    let [cookies, timestamps] = [view.cookies.sysctl, view.cookies.timestamps].map(sysctl);
     let per_second = &state.per_second;
     let of = |count: u64| {
-        if survey.listeners.is_some() { rate(per_second.of(count)) } else { "-".to_owned() }
+        if view.listeners.is_some() { rate(per_second.of(count)) } else { "-".to_owned() }
     };
     figures(
         "",
         &[
-            ("cookies", left(&survey.cookies.mode, 6), 6),
+            ("cookies", left(&view.cookies.mode, 6), 6),
             ("sysctl", format!("{cookies}/{timestamps}"), 3),
             ("drop/s listen", of(per_second.listen_drops), FIGURE),
             ("queue", of(per_second.queue_full), FIGURE),

@@ -1,4 +1,4 @@
-//! The tabs of lists, events and reasons.
+//! Draws the tabs of lists, events and reasons.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use synguard_model::time;
 
 use super::{
     empty::nothing,
-    table::{Column, Side, Table},
+    table::{Column, ColumnTable, Side},
 };
 use crate::{
     format::{age, grouped, rate, short},
@@ -16,18 +16,18 @@ use crate::{
     state::AppState,
 };
 
-/// From this width on there is room to say why an entry is there, and of what kind an event is.
+/// Minimum width, in columns, for an entry's reason and an event's kind.
 const WIDE_FROM: usize = 80;
-/// From this width on there is room to say what of its traffic an entry is about.
+/// Minimum width, in columns, for an entry's scope.
 const SCOPE_FROM: usize = 100;
-/// From this width on the longest target fits beside all else.
+/// Minimum width, in columns, at which the longest target fits beside the other columns.
 const WIDEST_FROM: usize = 120;
 
-/// A hundred days: hours do not matter any more.
+/// A hundred days, in seconds: from here on hours are omitted.
 const LONG: u64 = 100 * 86_400;
 
-/// The operator's lists.
-pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> Table<'_> {
+/// Draws the operator's lists.
+pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> ColumnTable<'_> {
     let is_wide = width >= WIDE_FROM;
     let target = match width {
         ..WIDE_FROM => Column::rest("TARGET"),
@@ -47,17 +47,17 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> Table<'
         columns.push(Column::new("scope", 5, Side::Left));
     }
     if is_wide {
-        let unread = state.survey.as_ref().is_some_and(|survey| survey.reasons_unread);
+        let unread = state.view.as_ref().is_some_and(|view| view.reasons_unread);
         columns.push(Column::rest(if unread { "reason (not read)" } else { "reason" }));
     }
-    let entries = state.listed();
-    Table {
+    let entries = state.list_rows();
+    ColumnTable {
         columns,
         count: entries.len(),
         row: Box::new(move |at| {
             let Some(entry) = entries.get(at) else { return (Vec::new(), Style::new()) };
             let mut cells = vec![
-                entry.standing.label().to_owned(),
+                entry.status.label().to_owned(),
                 entry.target.clone(),
                 entry.origin.clone(),
                 rate(entry.rate),
@@ -68,16 +68,13 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> Table<'
                 cells.push(entry.scope.clone());
             }
             cells.push(entry.reason.clone());
-            (cells, palette.standing(entry.standing))
+            (cells, palette.status(entry.status))
         }),
-        empty: nothing(
-            state,
-            "no address or network is on a list; b and a in the first two tabs put one there",
-        ),
+        empty: nothing(state, "both lists are empty; b and a in the first two tabs add an entry"),
     }
 }
 
-/// A time left in at most seven columns.
+/// Formats a remaining time in at most seven columns.
 fn left(seconds: u64) -> String {
     match seconds {
         0..LONG => time::format_left(Duration::from_secs(seconds)),
@@ -85,19 +82,19 @@ fn left(seconds: u64) -> String {
     }
 }
 
-/// What happened.
-pub(super) fn events(state: &AppState, width: usize, palette: Palette) -> Table<'_> {
+/// Draws the events.
+pub(super) fn events(state: &AppState, width: usize, palette: Palette) -> ColumnTable<'_> {
     let is_wide = width >= WIDEST_FROM;
     let mut columns = vec![Column::new("TIME (UTC)", 14, Side::Left)];
     if is_wide {
         columns.push(Column::new("event", 23, Side::Left));
     }
     columns.push(Column::rest("what, why, and what was done"));
-    let events = state.happenings();
-    let has_controller = state.survey.as_ref().is_some_and(|survey| survey.controller.is_some());
+    let events = state.events();
+    let has_controller = state.view.as_ref().is_some_and(|view| view.controller.is_some());
     let empty =
         if has_controller { "nothing has happened" } else { "no controller runs that would write any down" };
-    Table {
+    ColumnTable {
         columns,
         count: events.len(),
         row: Box::new(move |at| {
@@ -113,11 +110,11 @@ pub(super) fn events(state: &AppState, width: usize, palette: Palette) -> Table<
     }
 }
 
-/// Columns of the longest reason.
+/// Width, in columns, of the longest reason label.
 const REASON: usize = 27;
 
-/// Packets by reason.
-pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Table<'_> {
+/// Draws the packets by reason.
+pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> ColumnTable<'_> {
     let reasons = state.reasons();
     let is_wide = width >= SCOPE_FROM;
     let mut columns = vec![
@@ -130,7 +127,7 @@ pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Table
         columns[1] = Column::new("REASON", REASON, Side::Left);
         columns.push(Column::rest("what it means"));
     }
-    Table {
+    ColumnTable {
         columns,
         count: reasons.len(),
         row: Box::new(move |at| {
@@ -145,7 +142,7 @@ pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Table
             ];
             let style = match (total, reason.is_drop()) {
                 (0, _) => palette.label(),
-                (_, true) => palette.standing(synguard_model::source::SourceStatus::Hold),
+                (_, true) => palette.status(synguard_model::source::SourceStatus::Hold),
                 (_, false) => Style::new(),
             };
             (cells, style)
@@ -154,13 +151,13 @@ pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Table
     }
 }
 
-/// Packets of a reason: in all, and a second.
+/// Packets of a reason: the total, and the rate a second.
 pub(super) fn packets(state: &AppState, reason: Reason) -> (u64, f64) {
-    let total = state.survey.as_ref().map_or(0, |survey| survey.counters.get(reason).packets);
+    let total = state.view.as_ref().map_or(0, |view| view.counters.get(reason).packets);
     (total, state.per_second.of(state.per_second.counted.get(reason).packets))
 }
 
-/// What happens to a packet for this reason, in a word.
+/// Returns the verdict of a reason as one word.
 pub(super) fn verdict(reason: Reason) -> &'static str {
     match reason.verdict() {
         Verdict::Pass => "pass",
@@ -169,7 +166,7 @@ pub(super) fn verdict(reason: Reason) -> &'static str {
     }
 }
 
-/// What a reason means, without the signs of its documentation.
+/// Returns the documentation of a reason without its markup.
 pub(super) fn meaning(reason: Reason) -> String {
     let mut text = String::new();
     let mut rest = reason.meaning().trim();
@@ -194,7 +191,7 @@ mod tests {
             assert!(text.len() > 10 && text.ends_with('.'), "{text}");
             assert!(!text.contains(['`', '[', ']', ':']) || text.contains(": "), "{text}");
         }
-        assert_eq!(meaning(Reason::WouldHold), "As Hold, but only watching.");
+        assert_eq!(meaning(Reason::WouldHold), "As Hold, in monitor mode.");
         assert_eq!(meaning(Reason::Hold), "A SYN from a source in hold.");
     }
 

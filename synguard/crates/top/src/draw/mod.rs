@@ -1,4 +1,4 @@
-//! Draws the state. Pure: what is on the screen depends on nothing else.
+//! Draws the state. Pure: the screen depends on nothing else.
 
 mod chart;
 mod dialog;
@@ -20,17 +20,17 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::{
     format::{fit, left, percent, plain, wrap::wrap},
     palette::Palette,
-    state::{AppState, Mode, Tab},
+    state::{AppState, InputMode, Tab},
 };
 
-/// The smallest screen on which everything has its place.
+/// The smallest supported screen, in columns and lines.
 pub(crate) const SIZE_MIN: (u16, u16) = (60, 15);
-/// Below this height there are no charts, so that enough rows remain.
+/// Minimum height, in lines, for charts: below it the rows need the space.
 const CHARTS_FROM: u16 = 20;
-/// Most lines that a message takes.
+/// Maximum number of lines of a message.
 const MESSAGE_LINES: usize = 4;
 
-/// Draws everything.
+/// Draws the whole screen.
 pub(crate) fn draw(state: &AppState, frame: &mut Frame<'_>, palette: Palette) {
     let area = frame.area();
     if area.width < SIZE_MIN.0 || area.height < SIZE_MIN.1 {
@@ -62,18 +62,18 @@ pub(crate) fn draw(state: &AppState, frame: &mut Frame<'_>, palette: Palette) {
     frame.render_widget(tab_line(state, palette), tabs);
     draw_body(state, frame, body, palette);
     frame.render_widget(ratatui::text::Text::from(footer), foot);
-    if let Mode::Confirm(change, time) = &state.mode {
+    if let InputMode::Confirm(change, time) = &state.mode {
         dialog::confirm(change, *time, frame, body, palette);
     }
 }
 
 fn draw_body(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palette) {
-    if state.mode == Mode::Detail {
+    if state.mode == InputMode::Detail {
         return dialog::detail(state, frame, area, palette);
     }
     let table = match state.tab {
         Tab::Sources => sources::sources(state, palette),
-        Tab::Prefixes => sources::networks(state, palette),
+        Tab::Prefixes => sources::prefixes(state, palette),
         Tab::Lists => lists::lists(state, area.width.into(), palette),
         Tab::Events => lists::events(state, area.width.into(), palette),
         Tab::Reasons => lists::reasons(state, area.width.into(), palette),
@@ -93,9 +93,9 @@ fn tab_line(state: &AppState, palette: Palette) -> Line<'static> {
     Line::from(spans)
 }
 
-/// What was said, what is being typed, or what keys there are; and what all this costs.
+/// Draws the bottom lines: the message, the filter being typed or the keys; and the cost of `top`.
 fn footer(state: &AppState, width: usize, palette: Palette) -> Vec<Line<'static>> {
-    if state.mode == Mode::Filter {
+    if state.mode == InputMode::Filter {
         let text = format!("filter: {}_  Enter keeps it, Esc clears it", plain(&state.filter));
         return vec![Line::styled(fit(&text, width), palette.strong())];
     }
@@ -112,7 +112,7 @@ fn footer(state: &AppState, width: usize, palette: Palette) -> Vec<Line<'static>
     ])]
 }
 
-/// As many keys as there is room for.
+/// Returns as many key hints as fit.
 fn hints(state: &AppState, room: usize) -> String {
     let count = state.line_count();
     let at = if count == 0 { 0 } else { state.chosen[state.tab as usize] + 1 };
@@ -121,8 +121,8 @@ fn hints(state: &AppState, room: usize) -> String {
         text += &format!("  filter: {} (Esc)", plain(&state.filter));
     }
     let keys: &[&str] = match (&state.mode, state.tab) {
-        (Mode::Detail, Tab::Events | Tab::Reasons) => &["Esc back", "↑ ↓ others"],
-        (Mode::Detail, _) => &["Esc back", "b block", "a allow", "u unlist", "z undo"],
+        (InputMode::Detail, Tab::Events | Tab::Reasons) => &["Esc back", "↑ ↓ others"],
+        (InputMode::Detail, _) => &["Esc back", "b block", "a allow", "u unlist", "z undo"],
         (_, Tab::Sources) => &[
             "q quit",
             "? help",
@@ -153,11 +153,11 @@ fn hints(state: &AppState, room: usize) -> String {
 }
 
 fn costs(state: &AppState) -> String {
-    let Some(survey) = &state.survey else { return String::new() };
-    let crowded = if survey.crowded { "crowded  " } else { "" };
-    // With a digit: whole percents of a core would hide most of it.
-    let cpu = (survey.cost.cpu * 100.0).clamp(0.0, 999.9);
-    format!("{crowded}read {:>4}  CPU {cpu:>4.1}%", percent(survey.coverage))
+    let Some(view) = &state.view else { return String::new() };
+    let under_pressure = if view.under_pressure { "pressure  " } else { "" };
+    // One decimal: most readings are below one percent of a core.
+    let cpu = (view.cost.cpu * 100.0).clamp(0.0, 999.9);
+    format!("{under_pressure}read {:>4}  CPU {cpu:>4.1}%", percent(view.coverage))
 }
 
 #[cfg(test)]

@@ -1,31 +1,31 @@
-//! The tabs of sources and of prefixes.
+//! Draws the tabs of sources and of prefixes.
 
 use synguard_model::source::{display, display_prefix};
 
 use super::{
     empty::nothing,
-    table::{Column, Side, Table},
+    table::{Column, ColumnTable, Side},
 };
 use crate::{
     format::{age, rate, short},
     palette::Palette,
     sources::{Row, Sort},
     state::AppState,
-    view_model::Survey,
+    view_model::TopView,
 };
 
-/// The busiest sources.
-pub(super) fn sources(state: &AppState, palette: Palette) -> Table<'_> {
+/// Draws the busiest sources.
+pub(super) fn sources(state: &AppState, palette: Palette) -> ColumnTable<'_> {
     let empty = "no source has sent a SYN to a guarded port";
-    table(state, state.sources(), "SOURCE", empty, palette, |row, survey| display(&row.key, survey.v6_length))
+    table(state, state.sources(), "SOURCE", empty, palette, |row, view| display(&row.key, view.v6_length))
 }
 
-/// The busiest networks.
-pub(super) fn networks(state: &AppState, palette: Palette) -> Table<'_> {
-    let limited = state.survey.as_ref().is_some_and(|survey| survey.networks_limited);
+/// Draws the busiest prefixes.
+pub(super) fn prefixes(state: &AppState, palette: Palette) -> ColumnTable<'_> {
+    let limited = state.view.as_ref().is_some_and(|view| view.prefixes_limited);
     let title = if limited { "PREFIX (limited)" } else { "PREFIX (its sources)" };
-    let empty = "no network has sent a SYN in the last interval";
-    table(state, state.networks(), title, empty, palette, |row, _| display_prefix(&row.key))
+    let empty = "no prefix has sent a SYN in the last interval";
+    table(state, state.prefixes(), title, empty, palette, |row, _| display_prefix(&row.key))
 }
 
 fn table<'a>(
@@ -34,8 +34,8 @@ fn table<'a>(
     title: &str,
     empty: &str,
     palette: Palette,
-    name: impl Fn(&Row, &Survey) -> String + 'a,
-) -> Table<'a> {
+    name: impl Fn(&Row, &TopView) -> String + 'a,
+) -> ColumnTable<'a> {
     let sorted = |this: Sort, title: &str| {
         if state.sort == this { format!("{title}▼") } else { title.to_owned() }
     };
@@ -47,23 +47,23 @@ fn table<'a>(
         Column::new("state", 7, Side::Left),
         Column::new("last", 4, Side::Right),
     ];
-    Table {
+    ColumnTable {
         columns,
         count: rows.len(),
         row: Box::new(move |at| {
-            let (Some(row), Some(survey)) = (rows.get(at), &state.survey) else {
+            let (Some(row), Some(view)) = (rows.get(at), &state.view) else {
                 return (Vec::new(), palette.label());
             };
-            let last = survey.at_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
+            let last = view.at_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
             let cells = vec![
-                name(row, survey),
+                name(row, view),
                 rate(row.syn_rate),
                 short(row.syn_total),
                 short(row.dropped),
-                row.standing.label().to_owned(),
+                row.status.label().to_owned(),
                 age(last),
             ];
-            (cells, palette.standing(row.standing))
+            (cells, palette.status(row.status))
         }),
         empty: nothing(state, empty),
     }

@@ -1,4 +1,4 @@
-//! A table with columns of fixed width, so that nothing moves sideways when figures change.
+//! A table with columns of fixed width, so that nothing moves sideways when numbers change.
 
 use ratatui::{
     Frame,
@@ -12,23 +12,23 @@ use crate::{
     palette::Palette,
 };
 
-/// Columns of the longest source, a whole IPv6 address with its length.
+/// Width, in columns, of the longest source: a full IPv6 address with its prefix length.
 const NAME_MAX: usize = 43;
 
-/// Where a cell's text stands.
+/// Alignment of a cell's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
 }
 
-/// A column.
+/// Heading, width and alignment of a column.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) title: String,
-    /// `None`: what the other columns leave.
+    /// Width in columns; `None` takes the space that the other columns leave.
     pub(super) width: Option<usize>,
-    /// Most columns that it takes of what they leave.
+    /// Maximum width where `width` is `None`.
     pub(super) most: usize,
     pub(super) side: Side,
 }
@@ -38,28 +38,28 @@ impl Column {
         Self { title: title.into(), width: Some(width), most: width, side }
     }
 
-    /// One that takes what is left, up to what a name needs: figures far away from it are hard to read.
+    /// Returns a column that takes the remaining space up to the longest name: numbers far away from it are hard to read.
     pub(super) fn name(title: impl Into<String>) -> Self {
         Self { most: NAME_MAX, ..Self::rest(title) }
     }
 
-    /// The one that takes what is left.
+    /// Returns a column that takes all remaining space.
     pub(super) fn rest(title: impl Into<String>) -> Self {
         Self { title: title.into(), width: None, most: usize::MAX, side: Side::Left }
     }
 }
 
-/// The rows, made only when they are shown.
-pub(super) struct Table<'a> {
+/// Headings and a function that renders one row, called only for visible rows.
+pub(super) struct ColumnTable<'a> {
     pub(super) columns: Vec<Column>,
     pub(super) count: usize,
     pub(super) row: Box<dyn Fn(usize) -> (Vec<String>, Style) + 'a>,
-    /// What stands there instead of rows.
+    /// Text shown in place of rows.
     pub(super) empty: String,
 }
 
-impl Table<'_> {
-    /// Draws the head and the rows around the chosen one.
+impl ColumnTable<'_> {
+    /// Draws the heading and the rows around the selected one.
     pub(super) fn draw(&self, frame: &mut Frame<'_>, area: Rect, chosen: usize, palette: Palette) {
         let width = usize::from(area.width);
         let titles = self.columns.iter().map(|column| column.title.clone()).collect();
@@ -81,7 +81,7 @@ impl Table<'_> {
         frame.render_widget(Text::from(lines), area);
     }
 
-    /// A line of cells, each exactly as wide as its column.
+    /// Returns a line of cells, each exactly as wide as its column.
     fn line(&self, cells: Vec<String>, width: usize, mark: char) -> String {
         let fixed: usize = self.columns.iter().filter_map(|column| column.width).map(|width| width + 1).sum();
         let rest = width.saturating_sub(fixed + 1);

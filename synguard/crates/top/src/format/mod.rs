@@ -1,13 +1,13 @@
-//! Figures in few columns and texts of others made harmless. Pure.
+//! Formats numbers in few columns and makes foreign text harmless. Pure.
 
 pub(crate) mod wrap;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// What stands for something left out.
+/// The mark for omitted text.
 pub(crate) const ELLIPSIS: char = '…';
 
-/// A count in at most five columns: `9999`, `12.3k`, `1.23M`.
+/// Formats a count in at most five columns: `9999`, `12.3k`, `1.23M`.
 pub fn short(count: u64) -> String {
     const UNITS: [(u64, &str); 6] = [
         (1_000_000_000_000_000_000, "E"),
@@ -20,7 +20,7 @@ pub fn short(count: u64) -> String {
     if count < 10_000 {
         return count.to_string();
     }
-    // Cut off, not rounded: 999 999 is not yet a million.
+    // Truncated, not rounded: 999 999 is not yet a million.
     match UNITS.into_iter().find(|(unit, _)| count >= *unit) {
         Some((unit, name)) => {
             let (whole, rest) = (count / unit, count % unit);
@@ -34,16 +34,16 @@ pub fn short(count: u64) -> String {
     }
 }
 
-/// A rate, rounded to a whole number; a slow one with one digit, for it is not nothing.
+/// Formats a rate, rounded to a whole number; a slow rate keeps one decimal, because it is not zero.
 pub fn rate(per_second: f64) -> String {
     match per_second {
         rate if rate > 0.0 && rate < 9.95 => format!("{rate:.1}"),
-        // What is no number, or negative, is 0.
+        // NaN and negative values count as 0.
         rate => short(rate.round() as u64),
     }
 }
 
-/// A count with its thousands apart.
+/// Formats a count with its thousands separated.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -56,7 +56,7 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
-/// A time in at most four columns: `59s`, `59m`, `23h`, `999d`.
+/// Formats a time in at most four columns: `59s`, `59m`, `23h`, `999d`.
 pub fn age(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -67,7 +67,7 @@ pub fn age(seconds: u64) -> String {
     }
 }
 
-/// A share, in whole percent; but neither nothing nor all where it is only nearly so.
+/// Formats a share in whole percent; shows neither 0 % nor 100 % where the share is only close to it.
 pub fn percent(share: f64) -> String {
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
     match share {
@@ -77,8 +77,8 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// A text of somebody else's, harmless on a terminal: what would move the cursor, colour or turn the line around
-/// becomes a visible sign.
+/// Makes foreign text harmless on a terminal: characters that would move the cursor, change colours or reverse the line
+/// become visible signs.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
 }
@@ -89,7 +89,7 @@ fn is_harmless(c: char) -> bool {
     !c.is_control() && !turns && c.width().is_some_and(|width| width > 0)
 }
 
-/// A text in at most `width` columns; if it does not fit, the last one says so.
+/// Cuts a text to at most `width` columns; the last column marks a cut.
 pub fn fit(text: &str, width: usize) -> String {
     let text = plain(text);
     if text.width() <= width {
@@ -111,14 +111,14 @@ pub fn fit(text: &str, width: usize) -> String {
     fitted
 }
 
-/// A text in exactly `width` columns, at the left of them.
+/// Pads or cuts a text to exactly `width` columns, aligned left.
 pub fn left(text: &str, width: usize) -> String {
     let fitted = fit(text, width);
     let gap = width.saturating_sub(fitted.width());
     fitted + &" ".repeat(gap)
 }
 
-/// A text in exactly `width` columns, at the right of them.
+/// Pads or cuts a text to exactly `width` columns, aligned right.
 pub fn right(text: &str, width: usize) -> String {
     let fitted = fit(text, width);
     " ".repeat(width.saturating_sub(fitted.width())) + &fitted

@@ -1,10 +1,10 @@
-//! Texts of several lines.
+//! Wraps text into lines.
 
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{fit, plain};
 
-/// A text broken into lines at spaces, or where it must be; what does not fit into `height` lines says so.
+/// Breaks a text into at most `height` lines, at spaces where possible; a mark ends a text that does not fit.
 pub(crate) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in plain(text).split(' ') {
@@ -19,7 +19,7 @@ pub(crate) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
     let more = lines.len() > height;
     lines.truncate(height);
     if more && let Some(last) = lines.last_mut() {
-        // One column too many, so that it is cut and marked.
+        // One column too many, so that the line is cut and marked.
         *last = fit(&format!("{last} {}", " ".repeat(width)), width);
     }
     lines.into_iter().map(|line| fit(&line, width)).collect()

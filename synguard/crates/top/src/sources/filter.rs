@@ -1,4 +1,4 @@
-//! What somebody types to see only some of the sources: a network, a part of an address, or a standing.
+//! The filter that a user types: a prefix, a part of an address, or a status.
 
 use std::net::IpAddr;
 
@@ -10,58 +10,58 @@ use synguard_model::source::{SourceStatus, display, key_of};
 
 use super::Row;
 
-/// Which rows are wanted.
+/// A condition on rows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Filter {
-    /// All of them.
+pub enum SourceFilter {
+    /// Every row.
     #[default]
     All,
-    /// Those in a network.
-    Network {
-        /// Its address.
+    /// Rows in a prefix.
+    Prefix {
+        /// First address of the prefix.
         address: Halves,
-        /// Its mask.
+        /// Mask of the prefix.
         mask: Halves,
     },
-    /// Those with a standing.
+    /// Rows with a status.
     Status(SourceStatus),
-    /// Those whose address has this in it.
+    /// Rows whose address contains this text.
     Part(String),
 }
 
-impl Filter {
-    /// Understands what was typed so far: every text means something.
+impl SourceFilter {
+    /// Parses the text typed so far; every text is a valid filter.
     pub fn parse(text: &str) -> Self {
         let text = text.trim().to_ascii_lowercase();
         if text.is_empty() {
             return Self::All;
         }
-        let standings = [SourceStatus::Ok, SourceStatus::Hold, SourceStatus::Blocked, SourceStatus::Allowed];
-        if let Some(standing) = standings.into_iter().find(|standing| standing.label() == text) {
-            return Self::Status(standing);
+        let states = [SourceStatus::Ok, SourceStatus::Hold, SourceStatus::Blocked, SourceStatus::Allowed];
+        if let Some(status) = states.into_iter().find(|status| status.label() == text) {
+            return Self::Status(status);
         }
-        network(&text).unwrap_or(Self::Part(text))
+        prefix(&text).unwrap_or(Self::Part(text))
     }
 
-    /// Whether a source can be wanted, as far as its address tells.
+    /// Reports whether a source may match, judging by its address alone.
     pub fn admits(&self, key: &SourceKey, v6_length: u8) -> bool {
         match self {
             Self::All | Self::Status(_) => true,
-            Self::Network { address, mask } => apply(key.address, *mask) == *address,
+            Self::Prefix { address, mask } => apply(key.address, *mask) == *address,
             Self::Part(part) => display(key, v6_length).contains(part.as_str()),
         }
     }
 
-    /// Whether a row is wanted.
-    pub fn wants(&self, row: &Row, v6_length: u8) -> bool {
+    /// Reports whether a row matches.
+    pub fn matches(&self, row: &Row, v6_length: u8) -> bool {
         match self {
-            Self::Status(standing) => row.standing == *standing,
+            Self::Status(status) => row.status == *status,
             _ => self.admits(&row.key, v6_length),
         }
     }
 }
 
-fn network(text: &str) -> Option<Filter> {
+fn prefix(text: &str) -> Option<SourceFilter> {
     let (address, length) = text.split_once('/')?;
     let address: IpAddr = address.parse().ok()?;
     let length: u32 = length.parse().ok()?;
@@ -71,7 +71,7 @@ fn network(text: &str) -> Option<Filter> {
         _ => return None,
     };
     let mask = mask(length);
-    Some(Filter::Network { address: apply(key_of(address).address, mask), mask })
+    Some(SourceFilter::Prefix { address: apply(key_of(address).address, mask), mask })
 }
 
 #[cfg(test)]
@@ -82,11 +82,11 @@ mod tests {
 
     fn matches(filter: &str, address: &str) -> bool {
         let row = Row { key: key_of(address.parse().expect("an address")), ..Row::default() };
-        Filter::parse(filter).wants(&row, 64)
+        SourceFilter::parse(filter).matches(&row, 64)
     }
 
     #[test]
-    fn networks_and_parts_of_addresses() {
+    fn prefixes_and_parts_of_addresses() {
         for (filter, address, wanted) in [
             ("", "192.0.2.1", true),
             ("192.0", "192.0.2.1", true),
@@ -108,7 +108,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_typed_is_a_filter_and_an_address_matches_itself(text: String, bits: u32) {
-            let _ = Filter::parse(&text);
+            let _ = SourceFilter::parse(&text);
             let address = std::net::Ipv4Addr::from(bits).to_string();
             prop_assert!(matches(&address, &address));
         }

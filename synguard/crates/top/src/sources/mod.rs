@@ -1,8 +1,8 @@
-//! Sources as people look at them: the busiest of a table, with their rates. Pure: readings of the table and the
-//! times they were taken at are arguments.
+//! The busiest sources of a table, with their rates. Pure: readings of the table and their
+//! times are arguments.
 
 mod filter;
-mod networks;
+mod prefixes;
 mod rank;
 mod rates;
 
@@ -10,28 +10,28 @@ use synguard_common::source::{SourceKey, SourceState};
 use synguard_model::source::{SourceStatus, total_syns};
 
 pub use self::{
-    filter::Filter,
-    networks::Networks,
+    filter::SourceFilter,
+    prefixes::PrefixTotals,
     rank::{Busiest, Sort},
     rates::Rates,
 };
 
-/// A source, or a network, in a list of the busiest.
+/// A source or prefix in a list of the busiest.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Row {
-    /// Who.
+    /// Address of the source or prefix.
     pub key: SourceKey,
-    /// SYNs since the reading before this one.
+    /// SYNs since the previous reading.
     pub fresh: u64,
-    /// Those a second.
+    /// SYNs a second since the previous reading.
     pub syn_rate: f64,
-    /// SYNs since its entry was made.
+    /// SYNs since its entry was created.
     pub syn_total: u64,
-    /// Those of them that were dropped (in monitor mode: would have been).
+    /// SYNs dropped since its entry was created (in monitor mode: that would have been dropped).
     pub dropped: u64,
-    /// What is being done about it.
-    pub standing: SourceStatus,
-    /// When its hold ends or ended, in nanoseconds of CLOCK_MONOTONIC; 0 if it never was in one.
+    /// Its status: limited, blocked, allowed or none of these.
+    pub status: SourceStatus,
+    /// End of its latest hold, in nanoseconds of CLOCK_MONOTONIC; 0 if it never was in hold.
     pub hold_until_ns: u64,
     /// Its first SYN, in nanoseconds of CLOCK_MONOTONIC.
     pub first_seen_ns: u64,
@@ -40,7 +40,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A source of which `fresh` SYNs arrived in the last `seconds`. Whether it is on a list is not known here.
+    /// Returns the row of a source that sent `fresh` SYNs in the last `seconds`. The lists are not consulted here.
     pub fn new(key: &SourceKey, state: &SourceState, fresh: u64, seconds: f64, now_ns: u64) -> Self {
         Self {
             key: *key,
@@ -48,15 +48,15 @@ impl Row {
             syn_rate: if seconds > 0.0 { fresh as f64 / seconds } else { 0.0 },
             syn_total: total_syns(state),
             dropped: state.dropped,
-            standing: if state.hold_until_ns > now_ns { SourceStatus::Hold } else { SourceStatus::Ok },
+            status: if state.hold_until_ns > now_ns { SourceStatus::Hold } else { SourceStatus::Ok },
             hold_until_ns: state.hold_until_ns,
             first_seen_ns: state.first_seen_ns,
             last_seen_ns: state.last_seen_ns,
         }
     }
 
-    /// The same with what an entry of the blocklist dropped, `fresh` of it in the last `seconds`: the table of
-    /// sources does not hear of that.
+    /// Adds the packets that a blocklist entry dropped, `fresh` of them in the last `seconds`: the table of
+    /// sources does not count these.
     #[must_use]
     pub fn with_hits(self, fresh: u64, hits: u64, seconds: f64, now_ns: u64) -> Self {
         Self {
@@ -64,8 +64,8 @@ impl Row {
             syn_rate: if seconds > 0.0 { self.syn_rate + fresh as f64 / seconds } else { self.syn_rate },
             syn_total: self.syn_total.saturating_add(hits),
             dropped: self.dropped.saturating_add(hits),
-            standing: SourceStatus::Blocked,
-            // Without an entry it is not known.
+            status: SourceStatus::Blocked,
+            // Unknown for a source without an entry.
             first_seen_ns: if self.first_seen_ns == 0 { now_ns } else { self.first_seen_ns },
             last_seen_ns: if fresh > 0 { now_ns } else { self.last_seen_ns },
             ..self

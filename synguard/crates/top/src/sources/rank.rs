@@ -1,5 +1,5 @@
-//! The busiest of many, kept in a heap: what is offered is compared with the least of those kept, and mostly
-//! forgotten again.
+//! Selects the busiest rows with a heap: each offered row is compared with the least of those kept, and mostly
+//! discarded.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -8,23 +8,23 @@ use std::{
 
 use super::Row;
 
-/// By what the busiest are chosen, and in what order they are listed: highest first.
+/// The number by which rows are selected and sorted, highest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// SYNs a second.
+    /// By SYNs a second.
     #[default]
     Rate,
-    /// SYNs since the entry was made.
+    /// By SYNs since the entry was created.
     Total,
-    /// SYNs that were dropped.
+    /// By dropped SYNs.
     Dropped,
 }
 
 impl Sort {
-    /// All of them.
+    /// All orders.
     pub const ALL: [Self; 3] = [Self::Rate, Self::Total, Self::Dropped];
 
-    /// The name used on the command line and on the screen.
+    /// Returns the name used on the command line and on the screen.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Rate => "rate",
@@ -33,7 +33,7 @@ impl Sort {
         }
     }
 
-    /// The next one, round and round.
+    /// Returns the next order, cyclically.
     pub const fn next(self) -> Self {
         match self {
             Self::Rate => Self::Total,
@@ -42,8 +42,8 @@ impl Sort {
         }
     }
 
-    /// Which of two rows comes first: the other figures decide between equals, then the address, so that rows at
-    /// rest stay where they are.
+    /// Compares two rows. The other numbers decide between equals, then the address, so that idle rows
+    /// keep their place.
     pub fn compare(self, a: &Row, b: &Row) -> Ordering {
         self.rank(b).cmp(&self.rank(a)).then_with(|| a.key.cmp(&b.key))
     }
@@ -57,12 +57,12 @@ impl Sort {
     }
 }
 
-/// The busiest rows of those offered so far.
+/// The busiest of the rows offered so far.
 #[derive(Debug)]
 pub struct Busiest {
     sort: Sort,
     limit: usize,
-    // The least of those kept is on top.
+    // The least of the kept rows is on top.
     heap: BinaryHeap<Reverse<Ranked>>,
 }
 
@@ -93,12 +93,12 @@ impl PartialEq for Ranked {
 impl Eq for Ranked {}
 
 impl Busiest {
-    /// Keeps at most `limit` rows.
+    /// Creates a selection of at most `limit` rows.
     pub const fn new(sort: Sort, limit: usize) -> Self {
         Self { sort, limit, heap: BinaryHeap::new() }
     }
 
-    /// Takes a row into account.
+    /// Offers a row.
     pub fn offer(&mut self, row: Row) {
         let ranked = Ranked { sort: self.sort, row };
         if self.heap.len() < self.limit {
@@ -110,9 +110,9 @@ impl Busiest {
         }
     }
 
-    /// The rows kept, busiest first. One that was offered twice is listed once, as its busier self.
+    /// Returns the kept rows, busiest first. A row that was offered twice appears once, with its higher numbers.
     pub fn finish(self) -> Vec<Row> {
-        // Ascending in Reverse is what descends.
+        // Ascending order of `Reverse` is descending order.
         let mut rows: Vec<Row> = self.heap.into_sorted_vec().into_iter().map(|kept| kept.0.row).collect();
         let mut seen = HashSet::with_capacity(rows.len());
         rows.retain(|row| seen.insert(row.key));

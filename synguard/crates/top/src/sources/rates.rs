@@ -1,5 +1,5 @@
-//! How many SYNs each source sent between two readings of a table. A source that sent none is told by the time
-//! of its latest SYN, so only those at work cost anything, however many there are at rest.
+//! SYNs of each source between two readings of a table. The time of its latest SYN identifies an idle source,
+//! so only active sources cost anything, however many idle ones exist.
 
 use std::collections::HashMap;
 
@@ -9,29 +9,29 @@ use synguard_common::{
 };
 use synguard_model::source::total_syns;
 
-/// How far behind the reader's clock a source's times may lie: the program's clock moves in steps.
+/// Maximum lag of a source's times behind the reader's clock: the program's clock moves in steps.
 const SLACK_NS: u64 = 2 * CLOCK_STEP_NS;
-/// Totals of sources that are gone are forgotten when there are this many times as many as sources.
+/// Totals of vanished sources are discarded when there are this many times more totals than sources.
 const STALE_FACTOR: usize = 2;
-/// So many are kept in any case.
+/// Number of totals that are always kept.
 const KEPT_MIN: usize = 4096;
 
-/// What is remembered between readings.
+/// Totals of the previous reading.
 #[derive(Debug, Default)]
 pub struct Rates {
     totals: HashMap<SourceKey, u64>,
     former: HashMap<SourceKey, u64>,
-    /// When the reading under way, and the one before it, began; 0 before the first.
+    /// Start of the current reading and of the previous one; 0 before the first.
     at_ns: u64,
     before_ns: u64,
-    /// Entries of the reading under way.
+    /// Entries in the current reading.
     entries: usize,
-    /// The totals are being gathered anew.
+    /// Set while the totals are being rebuilt.
     renewing: bool,
 }
 
 impl Rates {
-    /// Begins a reading at `now_ns`.
+    /// Starts a reading at `now_ns`.
     pub fn begin(&mut self, now_ns: u64) {
         self.before_ns = self.at_ns;
         self.at_ns = now_ns;
@@ -43,13 +43,13 @@ impl Rates {
         self.entries = 0;
     }
 
-    /// Seconds between the reading under way and the one before it; 0 for the first.
+    /// Returns the seconds between the current reading and the previous one; 0 for the first.
     pub fn seconds(&self) -> f64 {
         if self.before_ns == 0 { 0.0 } else { self.at_ns.saturating_sub(self.before_ns) as f64 / 1e9 }
     }
 
-    /// The SYNs of a source since the reading before this one: 0 in the first reading, and for a source that was
-    /// there before but not read.
+    /// Returns the SYNs of a source since the previous reading: 0 in the first reading, and for a source that
+    /// existed before but was not read.
     pub fn fresh(&mut self, key: &SourceKey, state: &SourceState) -> u64 {
         self.entries += 1;
         let first = self.before_ns == 0;
@@ -63,7 +63,7 @@ impl Rates {
             return 0;
         }
         match known {
-            // An entry that was made anew counts from zero.
+            // A recreated entry counts from zero.
             Some(before) if before <= now => now - before,
             Some(_) => now,
             None if state.first_seen_ns >= since_ns => now,
@@ -113,7 +113,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
-        /// Whatever the sources do, and in whatever reading: the sum of what is fresh is what was sent since the
+        /// For any behaviour of the sources and any sequence of readings, the sum of fresh SYNs equals the SYNs sent since the
         /// first reading.
         #[test]
         fn nothing_is_lost_and_nothing_counted_twice(
@@ -140,7 +140,7 @@ mod tests {
             prop_assert_eq!(fresh, states.map(|state| state.passed));
         }
 
-        /// Sources that come once and are gone do not pile up.
+        /// Sources that appear once and vanish do not accumulate.
         #[test]
         fn what_is_gone_is_forgotten(rounds in 5u64..10) {
             let mut rates = Rates::default();
@@ -154,7 +154,7 @@ mod tests {
             prop_assert!(rates.totals.len() <= 3 * 3000, "{}", rates.totals.len());
         }
 
-        /// Gathering the totals anew loses no source that is still there.
+        /// Rebuilding the totals loses no source that still exists.
         #[test]
         fn a_source_keeps_its_rate_while_others_come_and_go(rounds in 4u64..12) {
             let mut rates = Rates::default();
@@ -164,7 +164,7 @@ mod tests {
                 for i in 0..3000 {
                     rates.fresh(&key(round * 3000 + i), &state(1, 0, at, at));
                 }
-                // At rest until the last round.
+                // Idle until the last round.
                 let last = if round == rounds { at } else { SECOND };
                 let sent = if round == rounds { 50 } else { 10 };
                 let fresh = rates.fresh(&key(1), &state(sent, 0, SECOND / 2, last));

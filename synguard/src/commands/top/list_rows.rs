@@ -1,5 +1,5 @@
-//! Reads the operator's lists for `top`: the tables without a lock, since they may be read at any time, and what the
-//! files know – why an entry is there – when they have changed and nobody holds the lock.
+//! Reads the operator's lists for `top`: the tables without a lock, since they may be read at any time, and the reasons
+//! from the files, when these have changed and nobody holds the lock.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,33 +17,33 @@ use synguard_model::{
     source::SourceStatus,
     time::Now,
 };
-use synguard_top::view_model::Listed;
+use synguard_top::view_model::ListRow;
 
-/// Entries that are shown at most: the busiest.
+/// Maximum number of entries shown: the busiest.
 const SHOWN_MAX: usize = 1000;
-/// Entries whose hits are remembered, for rates.
+/// Maximum number of entries whose hits are remembered, for rates.
 const REMEMBERED_MAX: usize = 100_000;
-/// In longer lists it is not read why entries are there.
+/// Maximum length of a list whose reasons are read.
 const REASONS_MAX: u64 = 100_000;
-/// A list is read again after so many times the CPU time that reading took, so that it takes a fiftieth of a core.
+/// Pause between readings of a list, as a multiple of the CPU time of the last one, so that reading uses a fiftieth of a core.
 const PAUSE_FACTOR: u64 = 50;
 
-/// An entry that is shown.
+/// An entry with its hits.
 #[derive(Clone, Copy)]
 pub(super) struct Shown {
     list: List,
     pub(super) key: Prefix,
     entry: ListEntry,
-    /// Hits since the reading before.
+    /// Hits since the previous reading.
     pub(super) fresh: u64,
 }
 
 /// Both lists.
 #[derive(Default)]
-pub(super) struct Lists {
+pub(super) struct ListReader {
     shown: Vec<Shown>,
     hits: HashMap<(List, Prefix), u64>,
-    /// When the tables were read, and the time before; 0 before the first.
+    /// Times of the last two readings of the tables; 0 before the first.
     at_ns: u64,
     before_ns: u64,
     next_ns: u64,
@@ -51,7 +51,7 @@ pub(super) struct Lists {
     reasons: [Reasons; 2],
 }
 
-/// Why entries of a list are there.
+/// Reasons of the entries of a list.
 #[derive(Default)]
 struct Reasons {
     stamp: Option<StoreStamp>,
@@ -59,8 +59,8 @@ struct Reasons {
     unread: bool,
 }
 
-impl Lists {
-    /// Reads the tables, unless they are so long that it is too early.
+impl ListReader {
+    /// Reads the tables, unless a long list was read too recently.
     pub(super) fn read(&mut self, datapath: &Datapath, now: Now) -> Result<()> {
         if now.monotonic_ns < self.next_ns {
             return Ok(());
@@ -94,7 +94,7 @@ impl Lists {
         Ok(())
     }
 
-    /// Reads why entries are there, if that may have changed and can be read now.
+    /// Reads the reasons of the entries, if they may have changed and can be read now.
     pub(super) fn read_reasons(&mut self, instance: &Instance, datapath: &Datapath, now: Now) -> Result<()> {
         for list in List::ALL {
             let reasons = &mut self.reasons[list.index()];
@@ -105,15 +105,15 @@ impl Lists {
             }
             let Some(lock) = Lock::try_change(instance)? else { continue };
             if lock.is_unfinished()? {
-                // The next change will first finish what its holder was killed at.
+                // The next change will first finish the change whose holder was killed.
                 continue;
             }
             if !synguard_datapath::is_pinned(&instance.pins) {
-                // It was detached meanwhile, and nothing may be left behind.
+                // The filter was detached meanwhile, and no file may be left behind.
                 lock.remove_file();
                 return Ok(());
             }
-            // What is wrong with the files is not asked again and again.
+            // Broken files are not read again and again.
             let loaded = store.load(now).inspect_err(|error| log::warn!("{error:#}")).unwrap_or_default();
             loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
             let reason = |entry: synguard_model::list_entry::Entry| Some((entry.target, entry.reason?));
@@ -123,15 +123,15 @@ impl Lists {
         Ok(())
     }
 
-    /// The entries as they are shown.
-    pub(super) fn listed(&self, now: Now) -> Vec<Listed> {
+    /// Returns the entries as rows.
+    pub(super) fn list_rows(&self, now: Now) -> Vec<ListRow> {
         let seconds = self.seconds();
         let one = |shown: &Shown| {
             let Shown { list, key, entry, fresh } = shown;
             let target = Target::from_key(key);
             let left_ns = entry.expires_at_ns.saturating_sub(now.monotonic_ns);
-            Listed {
-                standing: standing(*list),
+            ListRow {
+                status: status(*list),
                 target: target.to_string(),
                 origin: Origin::from_abi(entry.origin).name().to_owned(),
                 scope: Scope::from_abi(entry.scope).name().to_owned(),
@@ -148,17 +148,17 @@ impl Lists {
         self.reasons[list.index()].by_target.get(&target).map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Whether it was not read why entries are there.
+    /// Reports whether reasons were left unread.
     pub(super) fn reasons_unread(&self) -> bool {
         self.reasons.iter().any(|reasons| reasons.unread)
     }
 
-    /// Seconds between the last reading of the tables and the one before.
+    /// Returns the seconds between the last two readings of the tables.
     pub(super) fn seconds(&self) -> f64 {
         if self.before_ns == 0 { 0.0 } else { self.at_ns.saturating_sub(self.before_ns) as f64 / 1e9 }
     }
 
-    /// Blocked sources: entries that are a source and nothing wider, and have dropped something.
+    /// Returns the blocked sources: entries that cover exactly one source and have dropped packets.
     pub(super) fn blocked_sources(&self, v6_length: u8) -> impl Iterator<Item = (SourceKey, Shown)> {
         let is_source = move |shown: &&Shown| {
             let length = if shown.key.is_v4() { 128 } else { v6_length.into() };
@@ -169,13 +169,13 @@ impl Lists {
 }
 
 impl Shown {
-    /// Packets it decided about.
+    /// Returns the number of packets that the entry matched.
     pub(super) const fn hits(&self) -> u64 {
         self.entry.hits
     }
 }
 
-/// Of very many entries the busiest, and those that somebody added before those of a feed.
+/// Selects the busiest of very many entries; those added by hand rank before those of a feed.
 fn keep_busiest(shown: &mut Vec<Shown>) {
     shown.sort_unstable_by_key(|one| {
         let is_feed = Origin::from_abi(one.entry.origin) == Origin::Feed;
@@ -184,30 +184,30 @@ fn keep_busiest(shown: &mut Vec<Shown>) {
     shown.truncate(SHOWN_MAX);
 }
 
-const fn standing(list: List) -> SourceStatus {
+const fn status(list: List) -> SourceStatus {
     match list {
         List::Allow => SourceStatus::Allowed,
         List::Block => SourceStatus::Blocked,
     }
 }
 
-/// Tells what the lists say of sources and networks.
-pub(super) struct Standings([(List, Option<PrefixLookup>); 2]);
+/// Looks up the list status of sources and prefixes.
+pub(super) struct ListStates([(List, Option<PrefixLookup>); 2]);
 
-impl Standings {
+impl ListStates {
     pub(super) fn of(datapath: &Datapath) -> Result<Self> {
         let maps = datapath.lists()?;
-        // In the datapath's order.
+        // The same order as in the datapath.
         Ok(Self([(List::Allow, maps.lookup(List::Allow)?), (List::Block, maps.lookup(List::Block)?)]))
     }
 
-    /// What the lists say of the SYNs of a prefix, if anything.
+    /// Returns the list status of a prefix's SYNs, if an entry covers them.
     pub(super) fn of_prefix(&self, prefix: &Prefix, now_ns: u64) -> Result<Option<SourceStatus>> {
         for (list, finder) in &self.0 {
             let Some(finder) = finder else { continue };
             let decides = |entry: &ListEntry| entry.is_effective(now_ns) && entry.applies_to(true);
             if finder.covering(prefix).iter().any(|(_, entry)| decides(entry)) {
-                return Ok(Some(standing(*list)));
+                return Ok(Some(status(*list)));
             }
         }
         Ok(None)

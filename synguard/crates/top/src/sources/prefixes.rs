@@ -1,4 +1,4 @@
-//! Sources of one /24 or /48 taken together.
+//! Totals over the sources of one /24 or /48.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use synguard_model::source::SourceStatus;
 
 use super::{Busiest, Row, Sort};
 
-/// Sums over the sources of each network.
+/// Sums over the sources of each prefix.
 #[derive(Debug, Default)]
-pub struct Networks {
+pub struct PrefixTotals {
     rows: HashMap<SourceKey, Row>,
 }
 
-impl Networks {
-    /// Adds a source to its network.
+impl PrefixTotals {
+    /// Adds a source to its prefix.
     pub fn add(&mut self, row: &Row) {
         let mask = if is_v4_mapped(row.key.address) { PREFIX_V4 } else { PREFIX_V6 };
         let key = SourceKey { address: apply(row.key.address, mask) };
@@ -29,12 +29,12 @@ impl Networks {
         sum.hold_until_ns = sum.hold_until_ns.max(row.hold_until_ns);
         sum.first_seen_ns = sum.first_seen_ns.min(row.first_seen_ns);
         sum.last_seen_ns = sum.last_seen_ns.max(row.last_seen_ns);
-        if row.standing == SourceStatus::Hold {
-            sum.standing = SourceStatus::Hold;
+        if row.status == SourceStatus::Hold {
+            sum.status = SourceStatus::Hold;
         }
     }
 
-    /// The busiest networks, of SYNs that arrived in the last `seconds`. One is in hold if a source of it is.
+    /// Returns the busiest prefixes, by SYNs of the last `seconds`. A prefix is in hold if one of its sources is.
     pub fn busiest(self, sort: Sort, limit: usize, seconds: f64) -> Vec<Row> {
         let mut busiest = Busiest::new(sort, limit);
         for mut row in self.rows.into_values() {
@@ -51,13 +51,13 @@ mod tests {
     use synguard_model::source::{display_prefix, key_of};
 
     #[test]
-    fn sources_are_summed_by_network() {
-        let mut networks = Networks::default();
+    fn sources_are_summed_by_prefix() {
+        let mut prefixes = PrefixTotals::default();
         for (source, fresh) in [("192.0.2.1", 5), ("192.0.2.9", 7), ("192.0.3.1", 1), ("2001:db8:1:2::", 4)] {
             let key = key_of(source.parse().expect("an address"));
-            networks.add(&Row { key, fresh, syn_total: 10, ..Row::default() });
+            prefixes.add(&Row { key, fresh, syn_total: 10, ..Row::default() });
         }
-        let rows: Vec<(String, u64, u64, f64)> = networks
+        let rows: Vec<(String, u64, u64, f64)> = prefixes
             .busiest(Sort::Rate, 2, 2.0)
             .iter()
             .map(|row| (display_prefix(&row.key), row.fresh, row.syn_total, row.syn_rate))
