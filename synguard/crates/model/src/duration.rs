@@ -1,14 +1,14 @@
-//! Durations as people write them: `500ms`, `30s`, `10m`, `2h`, `7d`, `1h30m`. Pure.
+//! Durations in text: `500ms`, `30s`, `10m`, `2h`, `7d`, `1h30m`. Pure.
 
 use std::{fmt::Write as _, time::Duration};
 
 /// Units from large to small, in milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Why a text is not a duration.
+/// An error in the text of a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// Nothing, or something other than a digit where a number should be.
+    /// An empty text, or another character where a digit should be.
     #[error("a duration is a whole number and a unit (ms, s, m, h or d), such as 500ms, 10s or 1h30m")]
     Form,
     /// A number without a unit.
@@ -25,10 +25,7 @@ pub enum DurationError {
     TooLong,
 }
 
-/// Reads a duration: one or more whole numbers, each with a unit, from large units to small.
-///
-/// # Errors
-/// Anything else, and more than 2^64 ms.
+/// Parses a duration: one or more whole numbers, each with a unit, from large units to small; less than 2^64 ms.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let mut rest = text;
     let mut units = UNITS.iter();
@@ -66,8 +63,8 @@ fn split_at_first(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(stop).unwrap_or(text.len()))
 }
 
-/// Writes a duration so that [`parse`] reads it back. What is less than a millisecond is left out, and what
-/// is more than 2^64 ms is shown as that.
+/// Formats a duration so that [`parse`] reads it back. Fractions of a millisecond are omitted, and 2^64 ms or more is
+/// formatted as 2^64 - 1 ms.
 pub fn format(duration: Duration) -> String {
     let mut rest_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
@@ -88,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read() {
+    fn durations_are_parsed() {
         for (text, ms) in [
             ("500ms", 500),
             ("0s", 0),
@@ -108,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_and_how() {
+    fn errors_say_what_is_wrong() {
         for (text, error) in [
             ("", "a duration is a whole number and a unit"),
             ("s", "a duration is a whole number"),
@@ -136,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written() {
+    fn durations_are_formatted() {
         for (ms, text) in [(0, "0s"), (1, "1ms"), (10_000, "10s"), (90_500, "1m30s500ms"), (86_400_000, "1d")]
         {
             assert_eq!(format(Duration::from_millis(ms)), text);
@@ -147,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(ms: u64) {
+        fn formatted_durations_round_trip(ms: u64) {
             let duration = Duration::from_millis(ms);
             prop_assert_eq!(parse(&format(duration)), Ok(duration));
         }

@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use synguard_common::abi::PortSet;
 
-/// Which TCP ports are guarded.
+/// The guarded TCP ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
     /// Every port.
@@ -18,13 +18,13 @@ pub enum Ports {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortRanges(Vec<RangeInclusive<u16>>);
 
-/// Why a text is not a list of ports.
+/// An error in a list of ports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortsError {
-    /// Nothing at all.
+    /// An empty list.
     #[error("no port is named: use `all`, or ports 1-65535 such as 80,443,8000-8010")]
     Empty,
-    /// Two commas in a row, or one at an end.
+    /// Two commas in a row, or a comma at an end.
     #[error("a port is missing beside a comma: separate ports 1-65535 by single commas, such as 80,443")]
     EmptyItem,
     /// An item that is neither a port nor a range of ports.
@@ -36,8 +36,7 @@ pub enum PortsError {
 }
 
 impl PortRanges {
-    /// The canonical form of some ranges, in any order; 0 is no port and is left out. `None` if no port is
-    /// left.
+    /// Returns the canonical form of ranges in any order. Leaves out 0, which is no port; `None` if no port is left.
     fn new(ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Option<Self> {
         let mut ranges: Vec<_> = ranges
             .into_iter()
@@ -57,19 +56,19 @@ impl PortRanges {
         (!merged.is_empty()).then_some(Self(merged))
     }
 
-    /// The ranges, ascending; no two overlap or touch.
+    /// Returns the ranges, ascending; no two overlap or touch.
     pub fn iter(&self) -> impl Iterator<Item = &RangeInclusive<u16>> {
         self.0.iter()
     }
 }
 
 impl Ports {
-    /// The set of exactly these ports; 0 is no port and is left out. `None` if there is no port.
+    /// Returns the set of these ports. Leaves out 0, which is no port; `None` if no port is left.
     pub fn from_ports(ports: impl IntoIterator<Item = u16>) -> Option<Self> {
         PortRanges::new(ports.into_iter().map(|port| port..=port)).map(Self::Set)
     }
 
-    /// Whether a port is guarded.
+    /// Reports whether a port is guarded.
     pub fn contains(&self, port: u16) -> bool {
         match self {
             Self::All => true,
@@ -77,8 +76,8 @@ impl Ports {
         }
     }
 
-    /// The form the datapath reads. For [`Ports::All`], which the datapath knows by a flag of its own, it is
-    /// the full set, so that between the writes of flag and set no port is ever left unguarded.
+    /// Converts the ports for the datapath. [`Ports::All`], for which the datapath has a flag of its own, becomes the full
+    /// set, so that no port is unguarded between the writes of flag and set.
     pub(crate) fn to_set(&self) -> PortSet {
         match self {
             Self::All => PortSet { words: [u64::MAX; _] },
@@ -90,7 +89,7 @@ impl Ports {
         }
     }
 
-    /// The ports in a set, or `None` if there is none. Never [`Ports::All`], which is not a matter of the set.
+    /// Returns the ports in a set; `None` if it is empty. Never returns [`Ports::All`], which the set does not express.
     pub(crate) fn from_set(set: &PortSet) -> Option<Self> {
         Self::from_ports((1..=u16::MAX).filter(|&port| set.contains(port)))
     }
@@ -99,7 +98,7 @@ impl Ports {
 impl FromStr for Ports {
     type Err = PortsError;
 
-    /// Reads `all` or a list of ports and ranges; spaces around an item do not matter.
+    /// Parses `all` or a list of ports and ranges; spaces around an item are ignored.
     fn from_str(text: &str) -> Result<Self, PortsError> {
         let text = text.trim();
         if text.is_empty() {
@@ -124,9 +123,9 @@ fn parse_item(item: &str) -> Result<RangeInclusive<u16>, PortsError> {
     if last < first { Err(PortsError::Reversed(item.to_owned())) } else { Ok(first..=last) }
 }
 
-/// A port, 1 to 65535.
+/// Parses a port, 1 to 65535.
 fn parse_port(text: &str) -> Option<u16> {
-    // The standard library would take a leading `+`.
+    // The standard library accepts a leading `+`.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&port| digits && port != 0)
 }
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_and_how_it_is_shown() {
+    fn lists_are_parsed_and_shown_in_canonical_form() {
         for (text, shown) in [
             ("all", "all"),
             (" all ", "all"),
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_names_the_item_and_the_range() {
+    fn errors_name_the_item_and_the_range() {
         for (text, error) in [
             ("", "no port is named"),
             (" ", "no port is named"),
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_port_is_in_the_set_of_all() {
+    fn set_of_all_contains_every_port() {
         let set = Ports::All.to_set();
         assert!((0..=u16::MAX).all(|port| set.contains(port)));
         assert_eq!(Ports::from_set(&PortSet::EMPTY), None);
@@ -210,7 +209,7 @@ mod tests {
     }
 
     proptest! {
-        // Each case looks at every port.
+        // Each case checks every port.
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn text_and_set_round_trip(ports in prop::collection::vec(1u16.., 1..60), from in 1u16.., to in 1u16..) {

@@ -48,7 +48,7 @@ pub struct Observation<'a> {
     pub attachment: Attachment,
     /// Violations since the last observation.
     pub violations: &'a [Violation],
-    /// For each of [`Policy::block_candidates`] whose check is done: the exemption, if there is one.
+    /// The checked ones of [`Policy::block_candidates`], each with its exemption, if it has one.
     pub exemptions: &'a BTreeMap<SourceKey, Option<Exemption>>,
 }
 

@@ -248,7 +248,7 @@ fn back_off_ends_after_an_hour_or_a_new_setting() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
 
-    /// For any traffic and settings: XDP sends nothing without syncookies and no options without timestamps, no sysctl is
+    /// With any traffic and settings, XDP sends nothing without syncookies and no options without timestamps, no sysctl is
     /// restored before the cookies that need it have ended, and in the end all is as it was.
     #[test]
     fn order_of_actions_is_safe(

@@ -167,7 +167,7 @@ events! {
         format!("XDP sends SYN cookies, {contents}: {rates}")
     };
 
-    /// XDP no longer sends cookies. `answered` were sent, and `returned` came back to the kernel, if known.
+    /// XDP no longer sends cookies. `returned` is the number that clients returned to the kernel, if known.
     XdpCookiesEnded = "answering_ended", Info, {
         why: String,
         seconds: u64,
