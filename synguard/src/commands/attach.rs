@@ -102,7 +102,7 @@ async fn attach(
         let _lock = Lock::change(instance)?;
         synguard_datapath::reattach(&instance.pins, name, options.mode)
     };
-    let options = controller::Options {
+    let options = controller::ControllerOptions {
         instance,
         keep_on_exit: options.keep_on_exit,
         reload: &reload,

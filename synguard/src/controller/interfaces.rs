@@ -5,7 +5,7 @@ use synguard_datapath::Attached;
 use synguard_kernel::{lock::Lock, netlink};
 use synguard_model::event::Event;
 
-use super::Options;
+use super::ControllerOptions;
 
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
@@ -26,7 +26,7 @@ impl Interfaces {
     }
 
     /// Attaches the filter again to interfaces that returned, and follows those that were renamed.
-    pub(super) fn check(&mut self, options: &Options<'_>) -> Result<Vec<Event>> {
+    pub(super) fn check(&mut self, options: &ControllerOptions<'_>) -> Result<Vec<Event>> {
         self.is_check_due = false;
         let mut events = Vec::new();
         for link in synguard_datapath::attached(&options.instance.pins)? {
@@ -39,7 +39,7 @@ impl Interfaces {
         Ok(events)
     }
 
-    fn check_missing(&mut self, interface: String, options: &Options<'_>, events: &mut Vec<Event>) {
+    fn check_missing(&mut self, interface: String, options: &ControllerOptions<'_>, events: &mut Vec<Event>) {
         if !self.missing.contains(&interface) {
             self.missing.push(interface.clone());
             events.push(Event::InterfaceGone { interface: interface.clone() });
@@ -68,7 +68,7 @@ impl Interfaces {
 }
 
 /// Renames the pin of a renamed interface, so that the filter is found under the interface's present name.
-fn follow_rename(link: Attached, options: &Options<'_>) -> Option<Event> {
+fn follow_rename(link: Attached, options: &ControllerOptions<'_>) -> Option<Event> {
     let now = netlink::interface_by_index(link.ifindex).ok()??.name;
     if now == link.name {
         return None;

@@ -48,7 +48,7 @@ impl Signals {
 }
 
 /// An input of the controller's loop.
-enum Input {
+enum ControllerInput {
     Tick,
     /// An interface changed.
     Links,
@@ -59,7 +59,7 @@ enum Input {
 }
 
 /// The options of a controller, beside the settings in force.
-pub(crate) struct Options<'a> {
+pub(crate) struct ControllerOptions<'a> {
     pub instance: &'a Instance,
     /// Leave the filter attached when the controller ends.
     pub keep_on_exit: bool,
@@ -85,7 +85,7 @@ pub(crate) fn restore_after_crash(instance: &Instance) {
 ///
 /// If the filter cannot be read or detached, or was not confirmed in time.
 pub(crate) async fn run(
-    options: Options<'_>,
+    options: ControllerOptions<'_>,
     datapath: Datapath,
     lock: Lock,
     mut signals: Signals,
@@ -101,21 +101,21 @@ pub(crate) async fn run(
     let result = loop {
         let input = tokio::select! {
             biased;
-            _ = signals.terminate.recv() => Input::Shutdown("SIGTERM"),
-            _ = signals.interrupt.recv() => Input::Shutdown("SIGINT"),
-            _ = signals.hangup.recv() => Input::Reload,
-            _ = ticker.tick() => Input::Tick,
-            () = link_change(links.as_ref()) => Input::Links,
+            _ = signals.terminate.recv() => ControllerInput::Shutdown("SIGTERM"),
+            _ = signals.interrupt.recv() => ControllerInput::Shutdown("SIGINT"),
+            _ = signals.hangup.recv() => ControllerInput::Reload,
+            _ = ticker.tick() => ControllerInput::Tick,
+            () = link_change(links.as_ref()) => ControllerInput::Links,
         };
         match input {
-            Input::Tick => match controller.tick() {
+            ControllerInput::Tick => match controller.tick() {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
             },
-            Input::Links => controller.links_changed(),
-            Input::Reload => controller.reload(),
-            Input::Shutdown(signal) => break controller.shut_down(signal),
+            ControllerInput::Links => controller.links_changed(),
+            ControllerInput::Reload => controller.reload(),
+            ControllerInput::Shutdown(signal) => break controller.shut_down(signal),
         }
     };
     if let Err(error) = &result {

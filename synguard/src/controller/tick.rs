@@ -11,7 +11,7 @@ use synguard_model::{
 use synguard_policy::{Action, Observation, Policy};
 
 use super::{
-    Options,
+    ControllerOptions,
     block::PendingBlock,
     countermeasures::Countermeasures,
     interfaces::Interfaces,
@@ -28,7 +28,7 @@ const INTERFACE_TICKS: u32 = 40;
 const SWEEP_TICKS: u32 = 1200;
 
 pub(super) struct Controller<'a> {
-    options: Options<'a>,
+    options: ControllerOptions<'a>,
     datapath: Datapath,
     policy: Policy,
     event_log: EventLog,
@@ -43,7 +43,7 @@ pub(super) struct Controller<'a> {
 }
 
 impl<'a> Controller<'a> {
-    pub(super) fn new(options: Options<'a>, datapath: Datapath) -> Result<Self> {
+    pub(super) fn new(options: ControllerOptions<'a>, datapath: Datapath) -> Result<Self> {
         let instance = options.instance;
         Ok(Self {
             policy: Policy::default(),
