@@ -16,7 +16,7 @@ use synguard_model::error::{ExitKind, failure};
 
 use crate::{clock::Deadline, durable_file::unwritable, instance::Instance};
 
-/// How long a command waits for another one to finish its change.
+/// Time that a command waits for another one to finish its change.
 const CHANGE_WAIT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
