@@ -13,6 +13,7 @@ pub mod crowd;
 pub mod demo;
 pub mod feed;
 pub mod flood;
+pub mod former;
 pub mod fuzz;
 pub mod hunt;
 mod interrupt;

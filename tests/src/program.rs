@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -45,7 +46,7 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Synguard {
     server: Netns,
-    dirs: Dirs,
+    dirs: Arc<Dirs>,
     binary: PathBuf,
 }
 
@@ -55,7 +56,12 @@ impl Synguard {
     /// # Errors
     /// When it has not been built, or without root.
     pub fn new(lab: &Lab) -> Result<Self> {
-        Ok(Self { server: lab.server.clone(), dirs: Dirs::new()?, binary: binary()? })
+        Ok(Self { server: lab.server.clone(), dirs: Arc::new(Dirs::new()?), binary: binary()? })
+    }
+
+    /// Another build of the program, with the same directories.
+    pub fn with_binary(&self, binary: PathBuf) -> Self {
+        Self { server: self.server.clone(), dirs: Arc::clone(&self.dirs), binary }
     }
 
     /// Its directories.

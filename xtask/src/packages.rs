@@ -15,13 +15,15 @@ pub(crate) struct Tool {
 }
 
 /// Programs that the lab starts.
-pub(crate) const TOOLS: [Tool; 6] = [
+pub(crate) const TOOLS: [Tool; 8] = [
     Tool { program: "nginx", package: "nginx-light" },
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "ethtool", package: "ethtool" },
     Tool { program: "bpftool", package: "bpftool" },
     Tool { program: "tmux", package: "tmux" },
     Tool { program: "nft", package: "nftables" },
+    Tool { program: "git", package: "git" },
+    Tool { program: "strace", package: "strace" },
 ];
 
 /// Programs that boot other kernels.

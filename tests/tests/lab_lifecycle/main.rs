@@ -7,6 +7,7 @@ mod conflicts;
 mod endings;
 mod layout;
 mod settings;
+mod upgrade;
 
 use std::{
     path::{Path, PathBuf},

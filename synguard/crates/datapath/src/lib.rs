@@ -6,6 +6,7 @@
 mod attach;
 mod bpf_syscall;
 mod event_stream;
+mod former;
 mod inspect;
 mod ip_lists;
 mod links;

@@ -15,7 +15,7 @@ use aya_obj::programs::XdpAttachType;
 use synguard_common::{abi::ABI_VERSION, map_names};
 
 use crate::{
-    OBJECT,
+    OBJECT, former,
     pinned_map::{UnknownLayout, check_layout, errno, first_value, open_map},
     pins::{is_link, pin_path, remove_if_there, rename_pin, replace_pin},
 };
@@ -42,7 +42,7 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<LoadedProgram> {
     let mut loader = EbpfLoader::new();
     loader.verifier_log_level(VerifierLogLevel::STATS).map_max_entries(map_names::SOURCES, sources);
     for name in &kept {
-        loader.map_pin_path(map_names::in_object(name), pin_path(pins, name));
+        loader.map_pin_path(map_names::in_object(name), former::pin_path(pins, name));
     }
     // The loader writes every global section that the program reads, including those that are kept in a pinned map.
     let values = global_values(pins, &kept)?;
@@ -82,13 +82,13 @@ impl LoadedProgram {
         Ok(to)
     }
 
-    /// Replaces the maps of another layout by the staged ones.
+    /// Replaces the maps of another layout by the staged ones, and renames the maps of the former build.
     ///
     /// CONFIG, which contains the version of the layout, is replaced last. If this process is killed before, the old
     /// version remains, and the next attach creates all maps again.
     pub(super) fn take_over(&self) -> Result<()> {
         if !self.stage {
-            return Ok(());
+            return former::adopt(&self.pins);
         }
         let stage = self.pins.join(STAGE);
         let (last, others): (Vec<_>, Vec<_>) =

@@ -21,7 +21,7 @@ use synguard_common::{
 use synguard_model::{settings::Settings, snapshot::Counters};
 
 use crate::{
-    bpf_syscall,
+    bpf_syscall, former,
     ip_lists::ListMaps,
     pinned_map::{UnknownLayout, check_layout, open_map, open_required_map},
     table_scan::{self, Budget, Coverage},
@@ -79,7 +79,7 @@ impl Datapath {
     /// never).
     pub fn settings(&self) -> Result<(Settings, u64)> {
         let (config, ports) = self.config()?;
-        Ok((Settings::from_abi(&config, &ports)?, config.disarm_at_ns))
+        Ok((Settings::from_abi(&former::as_current(config), &ports)?, config.disarm_at_ns))
     }
 
     /// Puts settings into force.
@@ -88,7 +88,9 @@ impl Datapath {
         let (before, _) = self.config()?;
         // A new seed would invalidate the sketches and the count of distinct sources, so an existing one stays.
         let hash_seed = if before.hash_seed == [0; 2] { random_seed()? } else { before.hash_seed };
-        self.set_config(&Config { disarm_at_ns, hash_seed, ..config }, &ports)
+        // The maps of the former build stay marked as such until `former::adopt` has renamed them.
+        let abi = if before.abi == former::ABI { before.abi } else { config.abi };
+        self.set_config(&Config { abi, disarm_at_ns, hash_seed, ..config }, &ports)
     }
 
     /// Returns CONFIG and PORTS.

@@ -7,22 +7,27 @@ use aya::maps::{Array, Map, MapData};
 use synguard_common::abi::{ABI_VERSION, Config};
 use synguard_model::error::{ExitKind, failure};
 
-use crate::{bpf_syscall, pins::pin_path};
+use crate::{bpf_syscall, former};
 
-/// Opens a pinned map; `None` if nothing is pinned under that name.
+/// Opens a pinned map, also under the name that the former build gave it; `None` if nothing is pinned under either.
 pub(super) fn open_map(pins: &Path, name: &str) -> Result<Option<MapData>> {
-    let path = pin_path(pins, name);
-    match MapData::from_pin(&path) {
-        Ok(map) => Ok(Some(map)),
-        Err(error) => match errno(&error) {
-            Some(libc::ENOENT) => Ok(None),
-            Some(libc::EPERM | libc::EACCES) => {
-                let path = path.display();
-                Err(failure(ExitKind::Privilege, format!("cannot open {path}: run as root (sudo)")))
-            }
-            _ => Err(error).with_context(|| format!("open {}", path.display())),
-        },
+    for path in former::pin_paths(pins, name) {
+        match MapData::from_pin(&path) {
+            Ok(map) => return Ok(Some(map)),
+            Err(error) => match errno(&error) {
+                Some(libc::ENOENT) => {}
+                Some(libc::EPERM | libc::EACCES) => {
+                    let path = path.display();
+                    return Err(failure(
+                        ExitKind::Privilege,
+                        format!("cannot open {path}: run as root (sudo)"),
+                    ));
+                }
+                _ => return Err(error).with_context(|| format!("open {}", path.display())),
+            },
+        }
     }
+    Ok(None)
 }
 
 /// Opens a pinned map of a filter that is pinned, so that its absence is an error.
@@ -42,7 +47,7 @@ pub(super) fn check_layout(config: MapData) -> Result<Array<MapData, Config>, Un
     let config: Array<MapData, Config> = Array::try_from(Map::Array(config)).map_err(|_| unknown())?;
     match config.get(&0, 0).map_err(|_| unknown())?.abi {
         // 0 means that the map was created and never written: the loader died in between.
-        0 | ABI_VERSION => Ok(config),
+        0 | former::ABI | ABI_VERSION => Ok(config),
         other => Err(UnknownLayout(other.to_string())),
     }
 }
