@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a flood and the filter against it, in network namespaces of its own.
+//! `cargo xtask demo`: floods of both kinds and the filter against them, in network namespaces of its own.
 
 use anyhow::Result;
 

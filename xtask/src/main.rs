@@ -36,7 +36,7 @@ enum XtaskCommand {
     Setup,
     /// Build the release binary
     Build,
-    /// Show a flood, and the filter against it, in network namespaces (root)
+    /// Show floods of both kinds, and the filter against them, in network namespaces (root)
     Demo,
     /// Measure the filter against its peers, in network namespaces (root)
     Bench(bench::BenchArgs),

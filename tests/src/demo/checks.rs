@@ -1,0 +1,149 @@
+//! The demo's claims, and the bounds within which they hold.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    FLOOD_PPS, Settings,
+    claims::Claims,
+    phase::{Phase, milliseconds},
+    thousands,
+};
+
+/// Least share of the flood's rate that each row must have.
+const OFFERED_MIN: f64 = 0.9;
+/// Most of the visits that may be served without synguard.
+const UNPROTECTED_MAX: f64 = 0.05;
+/// Least of the flood that must be dropped in XDP.
+const DROPPED_MIN: f64 = 0.999;
+/// Most that p99 may grow under a flood from one source.
+const P99_RATIO_MAX: f64 = 1.5;
+/// Latest that SYN cookies may be on, in seconds after the first SYN, and one tick of the controller.
+const COOKIES_MAX: f64 = 1.0 + 0.25;
+
+pub(super) fn check_calm(claims: &mut Claims, calm: &Phase) {
+    let (served, made) = calm.served();
+    claims.check("no flood: every visitor is served", of(served, made), served == made);
+}
+
+/// Checks what one source's flood does without synguard, and with it.
+pub(super) fn check_one_source(
+    claims: &mut Claims,
+    calm: &Phase,
+    bare: &Phase,
+    guarded: &Phase,
+) -> Result<()> {
+    let rows = [&bare.offered[..], &guarded.offered].concat();
+    let tried = check_rate(claims, "one source", &rows);
+
+    let (served, made) = bare.served();
+    claims.check_if(
+        tried,
+        format!("  without synguard at most {:.0} % of the visitors are served", UNPROTECTED_MAX * 100.0),
+        of(served, made),
+        served as f64 / made as f64 <= UNPROTECTED_MAX,
+    );
+    let totals = guarded.flood.context("there was no flood")?;
+    let share = guarded.dropped as f64 / totals.offered as f64;
+    claims.check_if(
+        tried,
+        format!("  synguard drops at least {:.1} % of the SYNs in XDP", DROPPED_MIN * 100.0),
+        format!("{:.3} % ({} of {})", share * 100.0, thousands(guarded.dropped), thousands(totals.offered)),
+        // More than was offered would be somebody else's packets.
+        (DROPPED_MIN..=1.0).contains(&share),
+    );
+    check_served(claims, tried, guarded);
+    check_p99(claims, tried, calm, guarded);
+    Ok(())
+}
+
+/// Checks what synguard does about forged sources. `cookies_after` is in seconds, `settings` as they were before the
+/// flood, under it and after it.
+pub(super) fn check_forged(
+    claims: &mut Claims,
+    guarded: &Phase,
+    cookies_after: Option<f64>,
+    settings: &[Settings; 3],
+) {
+    let tried = check_rate(claims, "forged sources", &guarded.offered);
+    claims.check_if(
+        tried,
+        "  SYN cookies are on within a second",
+        cookies_after.map_or("never".to_owned(), |seconds| format!("{seconds:.2} s after the first SYN")),
+        cookies_after.is_some_and(|seconds| seconds <= COOKIES_MAX),
+    );
+    check_served(claims, tried, guarded);
+    let [before, during, after] = settings;
+    claims.check_if(
+        tried,
+        "  afterwards tcp_syncookies/tcp_timestamps are as before",
+        format!("{before}, then {during}, then {after}"),
+        after == before && during.syncookies == "2",
+    );
+}
+
+/// Checks a flood's rate in each row, and returns whether claims about the flood can be tried.
+fn check_rate(claims: &mut Claims, flood: &str, rows: &[f64]) -> bool {
+    let tried = !rows.is_empty() && rows.iter().all(|row| *row >= OFFERED_MIN * FLOOD_PPS as f64);
+    let (least, most) = (rows.iter().copied().reduce(f64::min), rows.iter().copied().reduce(f64::max));
+    let measured = least.zip(most).map_or("nothing".to_owned(), |(least, most)| {
+        format!("{} to {}", thousands(least as u64), thousands(most as u64))
+    });
+    claims.check_if(
+        tried,
+        format!("{flood}: {} SYNs a second in every row", thousands(FLOOD_PPS)),
+        measured,
+        true,
+    );
+    tried
+}
+
+fn check_served(claims: &mut Claims, tried: bool, guarded: &Phase) {
+    let (served, made) = guarded.served();
+    claims.check_if(tried, "  with synguard every visitor is served", of(served, made), served == made);
+}
+
+fn check_p99(claims: &mut Claims, tried: bool, calm: &Phase, guarded: &Phase) {
+    let (before, after) = (median_p99(calm), median_p99(guarded));
+    let ratio = after.zip(before).map(|(after, before)| after.as_secs_f64() / before.as_secs_f64());
+    claims.check_if(
+        tried,
+        format!("  and p99 is at most {P99_RATIO_MAX} times that without a flood"),
+        format!(
+            "{:.2} times ({}, then {})",
+            ratio.unwrap_or(f64::NAN),
+            milliseconds(before),
+            milliseconds(after)
+        ),
+        ratio.is_some_and(|ratio| ratio <= P99_RATIO_MAX),
+    );
+}
+
+fn of(served: usize, made: usize) -> String {
+    format!("{served} of {made}")
+}
+
+/// The median of the measurements' p99, which no other load of the machine during one of them decides.
+fn median_p99(phase: &Phase) -> Option<Duration> {
+    let mut times: Vec<Duration> = phase.windows.iter().map(|window| window.p99()).collect::<Option<_>>()?;
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slow_row_leaves_a_flood_untried() {
+        let full = FLOOD_PPS as f64;
+        for (rows, tried) in
+            [(&[full, 0.95 * full][..], true), (&[full, 0.13 * full, 1.8 * full], false), (&[], false)]
+        {
+            let mut claims = Claims::default();
+            assert_eq!(check_rate(&mut claims, "a flood", rows), tried, "{rows:?}");
+            assert_eq!(claims.to_string().contains("not tried"), !tried, "{claims}");
+        }
+    }
+}
