@@ -113,7 +113,9 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
 
 fn sum(outcomes: &[Outcome]) -> Counts {
     let mut sum = Counts::default();
-    outcomes.iter().for_each(|outcome| sum += outcome.counts);
+    for outcome in outcomes {
+        sum += outcome.counts;
+    }
     sum
 }
 

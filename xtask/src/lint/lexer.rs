@@ -261,7 +261,6 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
                 if is_body && !tokens.get(at).is_some_and(|next| next.is(";")) {
                     return at;
                 }
-                continue;
             }
             Some(false) => return at,
             None if token.is(";") || (token.is(",") && !is_item) => return at + 1,

@@ -31,7 +31,7 @@ pub(crate) struct LintArgs {
     /// Only this check; may be given several times
     #[arg(long = "only", value_name = "CHECK")]
     only: Vec<LintCheck>,
-    /// LintCheck the messages of the commits after this one
+    /// Check the messages of the commits after this one
     #[arg(long, value_name = "BASE")]
     commits: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The workspace's Rust files: every one that git tracks or would add.
 
-use std::{fs, io::ErrorKind};
+use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::{Context as _, Result};
 
@@ -82,10 +82,14 @@ pub(crate) fn tracked_paths() -> Result<Vec<String>> {
     Ok(paths)
 }
 
+fn is_rust(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == "rs")
+}
+
 /// Reads every Rust file of the workspace. Files that git still tracks but that are gone are left out.
 pub(crate) fn read_all() -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
-    for path in tracked_paths()?.into_iter().filter(|path| path.ends_with(".rs")) {
+    for path in tracked_paths()?.into_iter().filter(|path| is_rust(path)) {
         match fs::read_to_string(workspace_root().join(&path)) {
             Ok(text) => files.push(SourceFile::new(&path, &text)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(files, expected.map(PathBuf::from));
         assert!(libraries("\tnot a dynamic executable\n").expect("nothing is missing").is_empty());
         assert!(libraries("\tstatically linked\n").expect("nothing is missing").is_empty());
-        assert!(libraries("\tlibelf.so.1 => not found\n").is_err());
+        libraries("\tlibelf.so.1 => not found\n").expect_err("a library is missing");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A test machine: qemu emulates a computer with a kernel, a file system in memory and two serial lines.
 
 use std::{
-    fs::File,
+    fs,
     io::{BufRead as _, BufReader, Read},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -76,10 +76,7 @@ impl TestMachine {
             }
         }
         drop(emulator);
-        let mut log = Vec::new();
-        File::open(&self.log)
-            .and_then(|mut file| file.read_to_end(&mut log))
-            .context("read the kernel's log")?;
+        let log = fs::read(&self.log).context("read the kernel's log")?;
         report.kernel_log(&String::from_utf8_lossy(&log));
         Ok(report)
     }
