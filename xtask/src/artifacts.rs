@@ -1,11 +1,14 @@
-//! Test programs and the binary, built as `cargo test` builds them but not run here.
+//! Test programs and the binary, built as the rungs build them but not run here.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::process::{cargo, output_or_error};
+use crate::{
+    process::{cargo, output_or_error},
+    rungs::HOST_PACKAGES,
+};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Artifacts {
@@ -16,16 +19,15 @@ pub(crate) struct Artifacts {
 
 /// Builds the binary, and the named test programs of the tests' package.
 pub(crate) fn build(tests: Vec<String>) -> Result<Artifacts> {
-    const FORMAT: &str = "--message-format=json-render-diagnostics";
-    let programs = output_or_error(cargo().args(["build", FORMAT]))?;
-    let program = executable(&programs, "bin", "synguard").context("cargo built no synguard")?;
+    ensure!(!tests.is_empty(), "no test programs to build");
     let mut command = cargo();
-    command.args(["test", "--no-run", FORMAT, "--package", "synguard-tests"]);
+    command.args(["build", "--message-format=json-render-diagnostics"]).args(HOST_PACKAGES);
+    command.args(["--bin", "synguard"]);
     for name in &tests {
         command.args(["--test", name]);
     }
-    ensure!(!tests.is_empty(), "no test programs to build");
     let messages = output_or_error(&mut command)?;
+    let program = executable(&messages, "bin", "synguard").context("cargo built no synguard")?;
     let find = |name: String| match executable(&messages, "test", &name) {
         Some(file) => Ok((name, file)),
         None => bail!("cargo built no test {name}"),

@@ -53,34 +53,49 @@ impl Rung {
         }
     }
 
-    /// Returns the arguments of the `cargo` that runs the rung. `None` if the rung has no tests, or runs in machines.
-    pub(crate) fn cargo_arguments(self, targets: &[String]) -> Option<Vec<String>> {
-        let mut arguments = words(&["test", "--no-fail-fast"]);
+    /// Returns the arguments of each `cargo` that the rung takes, one after the other. None if the rung has no tests,
+    /// or runs in machines.
+    pub(crate) fn cargo_commands(self, targets: &[String]) -> Vec<Vec<String>> {
+        let own: Vec<&String> = targets.iter().filter(|name| Self::of(name) == Some(self)).collect();
         match self {
-            // The default members' unit tests, integration tests and documentation examples.
-            Self::Pure => {}
-            Self::Machines => return None,
-            Self::Host | Self::Kernel | Self::Lab => {
-                arguments.extend(words(&["--package", "synguard-tests"]));
-                let own: Vec<&String> = targets.iter().filter(|name| Self::of(name) == Some(self)).collect();
-                if own.is_empty() {
-                    return None;
-                }
-                if self == Self::Kernel {
-                    // The unit tests of the lab's own code: they have no file of their own in `tests/tests`.
-                    arguments.push("--lib".into());
-                }
-                for name in own {
-                    arguments.extend(["--test".into(), name.clone()]);
-                }
-                if self == Self::Lab {
-                    // Floods share the machine's cores: one at a time, or they measure each other.
-                    arguments.extend(words(&["--", "--test-threads=1"]));
-                }
+            // Unit tests, and the examples in documentation.
+            Self::Pure => vec![test(&["--lib", "--bins"], &[]), test(&["--doc"], &[])],
+            Self::Machines => Vec::new(),
+            Self::Host | Self::Kernel | Self::Lab if own.is_empty() => Vec::new(),
+            Self::Host | Self::Kernel => vec![test(&[], &own)],
+            Self::Lab => {
+                // The lab's tests start the program itself, which cargo does not build for another package's tests.
+                let mut build = words(&["build"]);
+                build.extend(words(&HOST_PACKAGES));
+                build.extend(words(&["--bin", "synguard"]));
+                build.extend(named(&own));
+                // Floods share the machine's CPUs: one at a time, or they measure each other.
+                let mut run = test(&[], &own);
+                run.extend(words(&["--", "--test-threads=1"]));
+                vec![build, run]
             }
         }
-        Some(arguments)
     }
+}
+
+/// The packages that the host compiles, in every cargo command of the ladder: cargo unites the features of the
+/// packages that a command selects, and with another selection it would compile synguard, and the BPF object in it,
+/// once more.
+pub(crate) const HOST_PACKAGES: [&str; 5] =
+    ["--workspace", "--exclude", "synguard-ebpf", "--exclude", "synguard-tests-ebpf"];
+
+/// Returns the arguments of a `cargo test` with these flags and test programs.
+fn test(flags: &[&str], programs: &[&String]) -> Vec<String> {
+    let mut arguments = words(&["test", "--no-fail-fast"]);
+    arguments.extend(words(&HOST_PACKAGES));
+    arguments.extend(words(flags));
+    arguments.extend(named(programs));
+    arguments
+}
+
+/// Returns the arguments that select test programs.
+fn named(programs: &[&String]) -> impl Iterator<Item = String> {
+    programs.iter().flat_map(|&name| ["--test".to_owned(), name.clone()])
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -115,8 +130,14 @@ pub(crate) fn test_targets(folder: &Path) -> Result<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn arguments(rung: Rung, targets: &[&str]) -> Option<String> {
-        rung.cargo_arguments(&words(targets)).map(|arguments| arguments.join(" "))
+    /// The rung's commands, without the packages that each selects.
+    fn commands(rung: Rung, targets: &[&str]) -> Vec<String> {
+        let packages = HOST_PACKAGES.join(" ") + " ";
+        let lines = rung.cargo_commands(&words(targets)).into_iter().map(|arguments| arguments.join(" "));
+        lines
+            .inspect(|line| assert!(line.contains(&packages), "{line}"))
+            .map(|l| l.replace(&packages, ""))
+            .collect()
     }
 
     #[test]
@@ -135,27 +156,41 @@ mod tests {
 
     #[test]
     fn each_rung_runs_its_own_tests() {
-        let targets = ["host_parser", "kernel_load", "kernel_verdict", "lab_flood"];
-        let run = |rung| arguments(rung, &targets);
-        assert_eq!(run(Rung::Pure).as_deref(), Some("test --no-fail-fast"));
-        let host = "test --no-fail-fast --package synguard-tests --test host_parser";
-        assert_eq!(run(Rung::Host).as_deref(), Some(host));
-        let kernel =
-            "test --no-fail-fast --package synguard-tests --lib --test kernel_load --test kernel_verdict";
-        assert_eq!(run(Rung::Kernel).as_deref(), Some(kernel));
-        let lab = "test --no-fail-fast --package synguard-tests --test lab_flood -- --test-threads=1";
-        assert_eq!(run(Rung::Lab).as_deref(), Some(lab));
+        let run = |rung| commands(rung, &["host_parser", "kernel_load", "kernel_verdict", "lab_flood"]);
+        assert_eq!(run(Rung::Pure), ["test --no-fail-fast --lib --bins", "test --no-fail-fast --doc"]);
+        assert_eq!(run(Rung::Host), ["test --no-fail-fast --test host_parser"]);
+        assert_eq!(run(Rung::Kernel), ["test --no-fail-fast --test kernel_load --test kernel_verdict"]);
+        assert_eq!(
+            run(Rung::Lab),
+            [
+                "build --bin synguard --test lab_flood",
+                "test --no-fail-fast --test lab_flood -- --test-threads=1"
+            ]
+        );
+        assert!(run(Rung::Machines).is_empty());
     }
 
     #[test]
     fn rung_without_tests_runs_nothing() {
-        assert_eq!(arguments(Rung::Lab, &["kernel_load"]), None);
-        assert_eq!(arguments(Rung::Kernel, &[]), None);
+        assert!(commands(Rung::Lab, &["kernel_load"]).is_empty());
+        assert!(commands(Rung::Kernel, &[]).is_empty());
     }
 
     #[test]
     fn every_test_of_this_workspace_is_on_a_rung() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tests");
         test_targets(&folder).expect("every file's name begins with a rung's");
+        // No rung runs the integration tests of another package.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let crates =
+            root.join("synguard/crates").read_dir().into_iter().flatten().flatten().map(|e| e.path());
+        let products = ["synguard", "synguard-common", "synguard-ebpf", "xtask"].map(|name| root.join(name));
+        for package in crates.chain(products) {
+            assert!(
+                !package.join("tests").exists(),
+                "move the tests of {} to tests/tests",
+                package.display()
+            );
+        }
     }
 }

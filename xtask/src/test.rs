@@ -1,11 +1,11 @@
 //! `cargo xtask test`: the test ladder, from the bottom up.
 
-use std::env;
+use std::{env, slice, time::Instant};
 
 use anyhow::Result;
 
 use crate::{
-    process::{Privilege, cargo, run as run_command, tee, workspace_root},
+    process::{Privilege, cargo, tee, workspace_root},
     results::{Outcome, summary, table},
     rungs::{Rung, test_targets},
     setup::{self, SetupScope},
@@ -48,32 +48,34 @@ fn run_rung(rung: Rung, targets: &[String]) -> Vec<Outcome> {
     }
     let title = rung.title().to_owned();
     println!("\n=== rung {title}");
+    let start = Instant::now();
     let outcome = match try_rung(rung, targets) {
-        Ok(Some((output, succeeded))) => Outcome::of(title, &output, succeeded),
-        Ok(None) => Outcome::of(title, "", true),
+        Ok((output, succeeded)) => Outcome::of(title, &output, succeeded),
         Err(error) => Outcome::not_run(title, format!("{error:#}")),
     };
-    println!("--- rung {}: {}", outcome.title, summary(std::slice::from_ref(&outcome)));
+    let seconds = start.elapsed().as_secs();
+    println!("--- rung {}: {}, after {seconds} s", outcome.title, summary(slice::from_ref(&outcome)));
     if let Some(why) = &outcome.broken {
         println!("--- rung {}: {why}", outcome.title);
     }
     vec![outcome]
 }
 
-/// Runs the rung's tests. Returns their output and whether cargo succeeded; `None` if the rung has no tests.
-fn try_rung(rung: Rung, targets: &[String]) -> Result<Option<(String, bool)>> {
-    let Some(arguments) = rung.cargo_arguments(targets) else {
+/// Runs the rung's commands. Returns their output, and whether all succeeded; no output if the rung has no tests.
+fn try_rung(rung: Rung, targets: &[String]) -> Result<(String, bool)> {
+    let commands = rung.cargo_commands(targets);
+    if commands.is_empty() {
         println!("no tests on this rung");
-        return Ok(None);
-    };
-    if rung == Rung::Lab {
-        // The lab's tests start the program itself, which cargo does not build for another package's tests.
-        run_command(cargo().args(["build", "--package", "synguard"]))?;
     }
-    let mut command = cargo();
-    if rung.needs_root() {
-        command.args(Privilege::get().cargo_runner()?);
+    let mut all = (String::new(), true);
+    for arguments in commands {
+        let mut command = cargo();
+        if rung.needs_root() {
+            command.args(Privilege::get().cargo_runner()?);
+        }
+        let (status, output) = tee(command.args(arguments))?;
+        all.0.push_str(&output);
+        all.1 &= status.success();
     }
-    let (status, output) = tee(command.args(arguments))?;
-    Ok(Some((output, status.success())))
+    Ok(all)
 }
