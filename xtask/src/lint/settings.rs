@@ -1,5 +1,5 @@
-//! A setting is declared once: its name stands in few lines of product code, since all that can be derived from the
-//! table of settings is derived from it.
+//! A setting is declared once, as a row of the table of settings. All that can be derived from the row is derived from it:
+//! product code uses the value, but seldom names the key.
 
 use anyhow::Result;
 
@@ -11,37 +11,43 @@ use crate::lint::{
 
 /// The file with the table of settings: an invocation of `settings!`.
 const TABLE: &str = "synguard/crates/model/src/settings/table.rs";
-/// The most lines that may name a setting: its row, the field that the BPF program reads, and its uses.
+/// The most lines outside the table that may name a key.
 const LINES_MAX: usize = 6;
 /// The fewest settings that the table can have; fewer means that its form is no longer the one read here.
 const SETTINGS_MIN: usize = 10;
 
-/// Prints every setting that stands in too many lines.
+/// Prints every setting whose key stands in too many lines.
 pub(crate) fn check(files: &[SourceFile]) -> Result<()> {
-    let Some(table) = files.iter().find(|file| file.path == TABLE) else {
-        println!("no {TABLE} yet: not checked");
-        return Ok(());
-    };
-    let names = setting_names(&table.code());
-    if names.len() < SETTINGS_MIN {
+    let table = files.iter().find(|file| file.path == TABLE);
+    let rows = table.map(|table| setting_rows(&table.code())).unwrap_or_default();
+    if rows.len() < SETTINGS_MIN {
         let message =
-            format!("{} settings found: teach xtask's lint/settings.rs the table's form", names.len());
+            format!("{} settings found: teach xtask's lint/settings.rs the table's form", rows.len());
         return deny(&[Breach::new(TABLE, 0, message)]);
     }
-    deny(&repeated(&names, files))
+    deny(&repeated(&rows, files))
 }
 
-/// Returns the names in the rows of `settings! { /// Doc.\n name: …, /// Doc.\n name: …, }`: the identifiers with
-/// a colon after them, directly in the braces, at the beginning of a row.
-fn setting_names(code: &[&Token]) -> Vec<String> {
+/// A row of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SettingRow {
+    /// The variant of `Key`.
+    variant: String,
+    /// The name of the field.
+    field: String,
+}
+
+/// Returns the rows of `settings! { group { /// Doc.\n Variant field: type = …; … } … }`: those that begin with two
+/// identifiers and a colon.
+fn setting_rows(code: &[&Token]) -> Vec<SettingRow> {
     let is = |at: usize, text: &str| code.get(at).is_some_and(|token: &&Token| token.is(text));
     let invocation = (0..code.len()).find(|&at| is(at, "settings") && is(at + 1, "!") && is(at + 2, "{"));
-    let Some(invocation) = invocation else { return Vec::new() };
-    let mut names = Vec::new();
+    let Some(open) = invocation.map(|at| at + 2) else { return Vec::new() };
+    let mut rows = Vec::new();
     let mut depth = 0_usize;
-    for at in invocation + 2..code.len() {
-        let text = if code[at].kind == TokenKind::Literal { "" } else { code[at].text.as_str() };
-        match text {
+    for at in open..code.len() {
+        match code[at].text.as_str() {
+            _ if code[at].kind != TokenKind::Punct => {}
             "{" | "(" | "[" => depth += 1,
             "}" | ")" | "]" => depth -= 1,
             _ => {}
@@ -49,27 +55,32 @@ fn setting_names(code: &[&Token]) -> Vec<String> {
         if depth == 0 {
             break;
         }
-        let begins_row = ["{", ",", ";", "}", "]"].iter().any(|text| code[at - 1].is(text));
-        if depth == 1 && begins_row && code[at].kind == TokenKind::Ident && is(at + 1, ":") {
-            names.push(code[at].text.clone());
+        let begins_row = code[at].is("{") || code[at].is(";");
+        let is_name = code.get(at + 2).is_some_and(|name| name.kind == TokenKind::Ident) && is(at + 3, ":");
+        if depth == 2 && begins_row && is_name {
+            rows.push(SettingRow { variant: code[at + 1].text.clone(), field: code[at + 2].text.clone() });
         }
     }
-    names
+    rows
 }
 
-/// Returns the settings that stand in more than [`LINES_MAX`] lines of the product, each with its places.
-fn repeated(names: &[String], files: &[SourceFile]) -> Vec<Breach> {
-    let mut breaches = Vec::new();
-    for name in names {
-        let mut places = Vec::new();
-        for file in files.iter().filter(|file| file.area() == Area::Product) {
-            let lines = file.code().into_iter().filter(|token| is_named(token, name)).map(|token| token.line);
-            places.extend(lines.map(|line| format!("{}:{line}", file.path)));
+/// Returns the settings whose keys stand in more than [`LINES_MAX`] lines of the product, each with its places.
+fn repeated(rows: &[SettingRow], files: &[SourceFile]) -> Vec<Breach> {
+    let mut places = vec![Vec::new(); rows.len()];
+    for file in files.iter().filter(|file| file.area() == Area::Product && file.path != TABLE) {
+        let code = file.code();
+        for at in 0..code.len() {
+            let named = rows.iter().zip(&mut places).filter(|(row, _)| names_key(&code, at, row));
+            named.for_each(|(_, places)| places.push(format!("{}:{}", file.path, code[at].line)));
         }
+    }
+    let mut breaches = Vec::new();
+    for (row, places) in rows.iter().zip(&mut places) {
         places.dedup();
         if places.len() > LINES_MAX {
             let message = format!(
-                "{name} stands in {} lines, {LINES_MAX} at most: derive them from the table ({})",
+                "the key of {} stands in {} lines, {LINES_MAX} at most: derive them from the table ({})",
+                row.field,
                 places.len(),
                 places.join(" ")
             );
@@ -79,55 +90,66 @@ fn repeated(names: &[String], files: &[SourceFile]) -> Vec<Breach> {
     breaches
 }
 
-/// Reports whether the token is the setting's field, its variant, its constant, or a string with its key.
-fn is_named(token: &Token, name: &str) -> bool {
-    let plain = |text: &str| -> String {
-        text.chars().filter(|c| *c != '_' && *c != '-').flat_map(char::to_lowercase).collect()
-    };
-    match token.kind {
-        TokenKind::Ident => plain(&token.text) == plain(name),
-        TokenKind::Literal => token.text.trim_matches('"').replace('-', "_") == name,
-        TokenKind::Lifetime | TokenKind::Punct => false,
+/// Reports whether the token is `Key::Variant`, or a string with the key. Keys of one word, such as `mode`, are only
+/// looked for as variants: the same string has other meanings.
+fn names_key(code: &[&Token], at: usize, row: &SettingRow) -> bool {
+    if code[at].kind == TokenKind::Literal {
+        let text = code[at].text.trim_matches('"').trim_start_matches("--").replace('-', "_");
+        return text == row.field && text.contains('_');
     }
+    at > 1 && code[at].text == row.variant && code[at - 1].is("::") && code[at - 2].is("Key")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ROWS: &str = "settings! {\n/// The rate.\ncookie_rate: Rate = 5 in 1..=9, live, abi(cookie_rate);\n\
-        /// It is on.\n#[cfg(x)]\nenforce: bool = true,\nports: Set { from: u16, to: u16 }\nlast: u8\n}\nlet a: u8;";
+    const ROWS: &str = "settings! {\nlive {\n/// The rate.\nCookieRate cookie_rate: u32 = 5, number(1, 9), field(rate);\n\
+        /// Time.\nHold hold: Duration = Duration::ZERO, DurationRange { min: MIN, max: DAY }, flag(F);\n}\n\
+        at_attach {\n/// Ports.\nPorts ports: Ports = Ports::All, PortList, default \"a\";\n}\n}\nfn f() { let a: u8; }";
+
+    fn row(variant: &str, field: &str) -> SettingRow {
+        SettingRow { variant: variant.to_owned(), field: field.to_owned() }
+    }
 
     #[test]
     fn rows_of_the_table_are_its_settings() {
         let table = SourceFile::new(TABLE, ROWS);
-        assert_eq!(setting_names(&table.code()), ["cookie_rate", "enforce", "ports", "last"]);
-        assert!(setting_names(&SourceFile::new(TABLE, "struct A { b: u8 }").code()).is_empty());
+        let expected = [row("CookieRate", "cookie_rate"), row("Hold", "hold"), row("Ports", "ports")];
+        assert_eq!(setting_rows(&table.code()), expected);
+        assert!(setting_rows(&SourceFile::new(TABLE, "struct A { B b: u8 }").code()).is_empty());
     }
 
     #[test]
     fn one_line_too_many_is_a_breach() {
-        let names = ["cookie_rate".to_owned()];
+        let rows = [row("CookieRate", "cookie_rate"), row("Mode", "mode")];
         let file = |lines: usize| {
-            let uses = "f(x.cookie_rate, y.cookie_rate);\n".repeat(lines);
-            let others = "// cookie_rate\nx.cookie_rates;\n#[cfg(test)] mod tests { cookie_rate; }\n";
-            [SourceFile::new("synguard/src/a.rs", &(uses + others))]
+            let keys = "f(Key::CookieRate, \"cookie-rate\");\n".repeat(lines);
+            let others = "// Key::CookieRate\n#[cfg(test)] mod tests { Key::CookieRate; }\n";
+            [SourceFile::new("synguard/src/a.rs", &format!("{keys}{others}")), SourceFile::new(TABLE, &keys)]
         };
-        assert_eq!(repeated(&names, &file(LINES_MAX)), []);
-        assert_eq!(repeated(&names, &file(LINES_MAX + 1)).len(), 1);
+        assert_eq!(repeated(&rows, &file(LINES_MAX)), []);
+        assert_eq!(repeated(&rows, &file(LINES_MAX + 1)).len(), 1);
     }
 
     #[test]
-    fn every_spelling_of_a_setting_counts() {
+    fn keys_count_and_values_do_not() {
         for (text, counts) in [
-            ("CookieRate", true),
-            ("COOKIE_RATE", true),
+            ("Key::CookieRate", true),
+            ("settings::Key::CookieRate", true),
             ("\"cookie-rate\"", true),
+            ("\"cookie_rate\"", true),
+            ("\"--cookie-rate\"", true),
             ("\"cookie-rate is\"", false),
-            ("rate", false),
+            ("settings.cookie_rate", false),
+            ("Reason::CookieRate", false),
         ] {
-            let token = &SourceFile::new("a.rs", text).tokens[0];
-            assert_eq!(is_named(token, "cookie_rate"), counts, "{text}");
+            let file = SourceFile::new("a.rs", text);
+            let code = file.code();
+            let named = (0..code.len()).any(|at| names_key(&code, at, &row("CookieRate", "cookie_rate")));
+            assert_eq!(named, counts, "{text}");
         }
+        let mode = SourceFile::new("a.rs", "\"mode\"");
+        assert!(!names_key(&mode.code(), 0, &row("Mode", "mode")));
     }
 }
