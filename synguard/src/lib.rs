@@ -6,3 +6,4 @@ mod config;
 mod controller;
 mod event_log;
 pub mod logging;
+mod output;

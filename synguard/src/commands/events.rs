@@ -1,23 +1,23 @@
-//! `synguard events`: what the controller has seen and done.
+//! `synguard events`: the log of the controller's observations and actions.
 
 use std::{thread, time::Duration};
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 use synguard_kernel::instance::Instance;
 use synguard_model::error;
 
-use super::output::{emit, is_read};
-use crate::event_log::{EventBatch, EventLogReader};
+use super::stdout::{emit, emit_if_open};
+use crate::{
+    event_log::{EventBatch, EventLogReader},
+    output::{EventsJson, SchemaVersion, to_line},
+};
 
-/// How often it is looked for more.
+/// Pause between reads with `--follow`.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Prints the events, and with `follow` goes on with those to come.
-///
-/// # Errors
-///
-/// Not attached, and never was; or the events cannot be read.
+/// Prints the events in the log and, with `follow`, new ones as they are written. Fails with the exit code for "not
+/// attached" if the instance is not attached and has no log.
 pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()> {
     let mut reader = EventLogReader::new(&instance.state);
     if !reader.exists() && !synguard_datapath::is_pinned(&instance.pins) {
@@ -28,14 +28,14 @@ pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()
         log::warn!("{damaged} damaged lines were skipped in {}", instance.state.display());
     }
     if as_json && !follow {
-        return emit(format!("{}\n", json!({ "schema": 1, "events": events, "damaged": damaged })));
+        return emit(to_line(&EventsJson { schema: SchemaVersion, events: &events, damaged })?);
     }
-    let form: fn(&Value) -> String = if as_json { |event| format!("{event}\n") } else { text };
+    let format: fn(&Value) -> String = if as_json { |event| format!("{event}\n") } else { text };
     let mut events = events;
     loop {
         if !events.is_empty() {
-            let lines: String = events.iter().map(form).collect();
-            if !is_read(lines)? {
+            let lines: String = events.iter().map(format).collect();
+            if !emit_if_open(lines)? {
                 return Ok(());
             }
         }
@@ -47,7 +47,7 @@ pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()
     }
 }
 
-/// An event as people read it.
+/// Returns an event as a line for people.
 fn text(event: &Value) -> String {
     let part = |key: &str| error::one_line(event[key].as_str().unwrap_or_default());
     format!("{}  {}\n", part("time"), part("message"))

@@ -1,28 +1,25 @@
-//! One verb a file. They open the pins, do their work and let go; only `attach` stays.
+//! The verbs of the command line, one file each. A command opens the pins, does its work and closes them; only `attach` keeps
+//! running, as the controller.
 
 mod attach;
 mod detach;
 mod events;
 mod filter;
 mod lists;
-mod output;
 mod reload;
 mod settings;
 mod status;
+mod stdout;
 mod top;
 mod why;
 
 use anyhow::{Context as _, Result};
-use synguard_common::ip_list::List;
+use synguard_common::{ip_list::List, reason::Verdict};
 
-use self::output::emit;
+use self::stdout::emit;
 use crate::cli::{self, Cli, Command};
 
-/// Does what the command line says.
-///
-/// # Errors
-///
-/// Whatever the command fails with; [`synguard_model::error::exit_code`] tells the exit code.
+/// Runs the command. [`synguard_model::error::exit_code`] converts an error to the exit code.
 pub fn run(cli: &Cli) -> Result<()> {
     let instance = cli.global.instance();
     match &cli.command {
@@ -40,5 +37,14 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Confirm => settings::confirm(&instance),
         Command::Completions { shell } => emit(cli::completions(*shell)),
         Command::Man => emit(cli::man().context("make the manual page")?),
+    }
+}
+
+/// Returns the name of a verdict in text.
+const fn verdict_label(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Drop => "drop",
+        Verdict::Transmit => "answer",
     }
 }

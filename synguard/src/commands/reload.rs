@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use synguard_kernel::{instance::Instance, lock};
 use synguard_model::error::{ExitKind, failure};
 
-use super::{filter::open, output::emit};
+use super::{filter::open, stdout::emit};
 use crate::event_log::EventLogReader;
 
 /// How often it is looked for the answer.

@@ -1,12 +1,14 @@
 //! `synguard set`, `show` and `confirm`: the live settings.
 
 use anyhow::Result;
-use serde_json::json;
 use synguard_kernel::{clock, instance::Instance, lock::Lock};
 use synguard_model::error::{ExitKind, failure};
 
-use super::{filter::open, output::emit};
-use crate::cli::Assignment;
+use super::{filter::open, stdout::emit};
+use crate::{
+    cli::Assignment,
+    output::{SchemaVersion, ShowJson, to_line},
+};
 
 /// Changes settings, all of them or none.
 ///
@@ -34,7 +36,7 @@ pub(super) fn set(instance: &Instance, assignments: &[Assignment]) -> Result<()>
 pub(super) fn show(instance: &Instance, as_json: bool) -> Result<()> {
     let (settings, _) = open(instance)?.settings()?;
     if as_json {
-        return emit(format!("{}\n", json!({ "schema": 1, "settings": settings })));
+        return emit(to_line(&ShowJson { schema: SchemaVersion, settings })?);
     }
     let lines: Vec<String> =
         settings.entries().iter().map(|(key, value)| format!("{key} = {value}\n")).collect();

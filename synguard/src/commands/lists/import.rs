@@ -25,7 +25,7 @@ use synguard_model::{
 use super::{counted, refusal};
 use crate::{
     cli::ImportArgs,
-    commands::{filter::open, output::emit},
+    commands::{filter::open, stdout::emit},
 };
 
 const BUFFER: usize = 256 * 1024;

@@ -13,7 +13,7 @@ use synguard_model::ip_prefix::{ParsedTarget, Target};
 
 use self::change::ChangeOutcome;
 pub(super) use self::restore::restore;
-use super::output::emit;
+use super::stdout::emit;
 use crate::cli::ListCommand;
 
 /// Runs a command on one of the lists. On an error, nothing has changed.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde::Serialize as _;
+use serde_json::ser::{Formatter, Serializer};
 use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{
@@ -17,7 +18,12 @@ use synguard_lists::{
 use synguard_model::time::{self, Now};
 
 use super::counted;
-use crate::commands::output::emit;
+use crate::{
+    commands::stdout::emit,
+    output::{
+        CheckJson, DecidingEntryJson, ListEntriesJson, ListEntryJson, ListJson, SchemaVersion, to_line,
+    },
+};
 
 /// Prints a list.
 pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()> {
@@ -53,23 +59,21 @@ pub(super) fn check(instance: &Instance, address: IpAddr, as_json: bool) -> Resu
     if !as_json {
         return emit(check_text(address, &decision, [(List::Allow, &allow), (List::Block, &block)], now));
     }
-    let entries = |views: &[EntryView]| views.iter().map(|view| view_json(view, now)).collect::<Vec<_>>();
-    let by = decision.by.map(|(list, view)| {
-        let mut by = view_json(view, now);
-        by["list"] = list.verb().into();
-        by
-    });
-    let object = json!({
-        "schema": 1,
-        "address": address.to_string(),
-        "verdict": decision.syn.name(),
-        "verdict_other_packets": decision.other.name(),
-        "decided_by": by,
-        "why": explain(address, &decision, &block),
-        "allow": entries(&allow),
-        "block": entries(&block),
-    });
-    emit(format!("{object}\n"))
+    let entries = |views: &[EntryView]| views.iter().map(|view| ListEntryJson::new(view, now)).collect();
+    let object = CheckJson {
+        schema: SchemaVersion,
+        address: address.to_string(),
+        verdict: decision.syn.into(),
+        verdict_other_packets: decision.other.into(),
+        decided_by: decision.by.map(|(list, view)| DecidingEntryJson {
+            entry: ListEntryJson::new(view, now),
+            list: list.verb(),
+        }),
+        why: explain(address, &decision, &block),
+        allow: entries(&allow),
+        block: entries(&block),
+    };
+    emit(to_line(&object)?)
 }
 
 fn check_text(
@@ -109,26 +113,20 @@ fn explain(address: IpAddr, decision: &ListDecision<'_>, block: &[EntryView]) ->
     format!("{address} is {verdict}{only}: {} is in the {}{wins}", view.target, list.name())
 }
 
-fn view_json(view: &EntryView, now: Now) -> Value {
-    json!({
-        "target": view.target.to_string(),
-        "scope": view.scope.name(),
-        "origin": view.origin.name(),
-        "reason": view.reason.as_ref().map(|reason| reason.as_str()),
-        "hits": view.hits,
-        "created": view.created_ms.map(|ms| ms / 1_000),
-        "expires_at": view.expires_ms(now).map(|ms| ms / 1_000),
-        "ttl_seconds_left": view.time_left(now).map(|left| left.as_secs()),
-    })
+/// Formats JSON on one line, but each element of an array on a line of its own.
+struct LinePerEntry;
+
+impl Formatter for LinePerEntry {
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        writer.write_all(if first { b"\n" } else { b",\n" })
+    }
 }
 
 fn write_json(out: &mut impl Write, list: List, views: &[EntryView], now: Now) -> io::Result<()> {
-    write!(out, "{{\"schema\":1,\"list\":\"{}\",\"entries\":[", list.verb())?;
-    for (i, view) in views.iter().enumerate() {
-        let comma = if i == 0 { "" } else { "," };
-        write!(out, "{comma}\n{}", view_json(view, now))?;
-    }
-    writeln!(out, "]}}")
+    let object =
+        ListJson { schema: SchemaVersion, list: list.verb(), entries: ListEntriesJson { views, now } };
+    object.serialize(&mut Serializer::with_formatter(&mut *out, LinePerEntry))?;
+    writeln!(out)
 }
 
 fn write_table(out: &mut impl Write, list: List, views: &[EntryView], now: Now) -> io::Result<()> {

@@ -1,9 +1,8 @@
-//! What `status` tells of the controller's work: as the controller has published it, or, without one, as the counters
-//! and the journal show it.
+//! Phase, attack and SYN cookies: as the controller publishes them or, without a controller, as the counters and the saved
+//! sysctl values show them.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use synguard_common::syn_cookie::config::{
     SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig,
 };
@@ -16,31 +15,27 @@ use synguard_model::{
     snapshot::Snapshot,
 };
 
-use crate::controller::status_file::ControllerStatus;
+use crate::{
+    controller::status_file::ControllerStatus,
+    output::{AttackKindJson, CookieModeJson, CookiesJson, SysctlJson, XdpCookiesJson},
+};
 
-/// The attack, if there is one, and the cookies.
+/// The attack, if there is one, and the SYN cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Control {
+pub(crate) struct ControlState {
     pub(crate) phase: Phase,
-    /// When it began, in nanoseconds of CLOCK_MONOTONIC, if that is known.
+    /// Beginning of the phase in nanoseconds of CLOCK_MONOTONIC, if known.
     since_ns: Option<u64>,
     pub(crate) kind: Option<AttackKind>,
+    /// The controller raised `tcp_syncookies` so that the kernel replies to every SYN with a cookie.
     kernel_cookies: bool,
-    /// How the filter answers, if it does.
-    answers: Option<Answers>,
+    /// Options of the SYN cookies that XDP sends; `None` while it sends none.
+    xdp_cookies: Option<XdpCookiesJson>,
     pub(crate) cookies: SysctlValues,
     pub(crate) timestamps: SysctlValues,
 }
 
-/// How the filter answers SYNs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Answers {
-    options: bool,
-    second_syn: bool,
-    check_acks: bool,
-}
-
-/// A setting of the kernel's, if it can be read, and what it was before the controller raised it.
+/// A kernel setting's present value, if it can be read, and its value before the controller raised it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SysctlValues {
     pub(crate) now: Option<u8>,
@@ -48,14 +43,10 @@ pub(crate) struct SysctlValues {
 }
 
 impl SysctlValues {
-    /// Nobody has raised it, unless `original` says so.
-    fn read(sysctl: Sysctl, original: Option<u8>) -> Self {
+    /// Reads the setting. Without an `original` value nobody has raised it.
+    fn new(sysctl: Sysctl, original: Option<u8>) -> Self {
         let now = sysctl::read(sysctl);
         Self { now, original: original.or(now) }
-    }
-
-    fn json(self) -> Value {
-        json!({ "sysctl": self.now, "original": self.original })
     }
 
     fn text(self, sysctl: Sysctl) -> String {
@@ -68,93 +59,94 @@ impl SysctlValues {
     }
 }
 
-impl Answers {
-    /// What the program does at `now_ns`, whoever has told it.
-    fn of(answering: &SynCookieConfig, now_ns: u64) -> Option<Self> {
-        answering.is_on(now_ns).then(|| Self {
-            options: answering.has(SYN_COOKIE_OPTIONS),
-            second_syn: answering.has(SYN_COOKIE_REQUIRE_RETRANSMIT),
-            check_acks: answering.has(SYN_COOKIE_CHECK_ACKS),
-        })
+impl From<SysctlValues> for SysctlJson {
+    fn from(SysctlValues { now, original }: SysctlValues) -> Self {
+        Self { sysctl: now, original }
     }
 }
 
-impl Control {
-    pub(crate) fn find(
+/// Returns the options of the SYN cookies that XDP sends at `now_ns`, or `None` if it sends none.
+fn xdp_cookies(config: &SynCookieConfig, now_ns: u64) -> Option<XdpCookiesJson> {
+    config.is_on(now_ns).then(|| XdpCookiesJson {
+        options: config.has(SYN_COOKIE_OPTIONS),
+        first_syn: config.has(SYN_COOKIE_REQUIRE_RETRANSMIT),
+        check_acks: config.has(SYN_COOKIE_CHECK_ACKS),
+    })
+}
+
+impl ControlState {
+    /// Reads the state that the controller with this process id published, or derives it from two snapshots.
+    pub(crate) fn read(
         instance: &Instance,
         controller: Option<u32>,
         earlier: &Snapshot,
         now: &Snapshot,
         settings: &Settings,
-        answering: &SynCookieConfig,
+        config: &SynCookieConfig,
     ) -> Self {
-        let answers = Answers::of(answering, now.at_ns);
+        let xdp_cookies = xdp_cookies(config, now.at_ns);
         let sysctls = |[cookies, timestamps]: [Option<u8>; 2]| {
-            let cookies = SysctlValues::read(Sysctl::Syncookies, cookies);
-            (cookies, SysctlValues::read(Sysctl::Timestamps, timestamps))
+            let cookies = SysctlValues::new(Sysctl::Syncookies, cookies);
+            (cookies, SysctlValues::new(Sysctl::Timestamps, timestamps))
         };
-        if let Some(view) = controller.and_then(|pid| ControllerStatus::read(pid, &instance.run)) {
-            let ControllerStatus { phase, phase_since_ns: since_ns, kind, kernel_cookies, .. } = view;
-            let (cookies, timestamps) = sysctls([view.original, view.timestamps_original]);
-            return Self { phase, since_ns, kind, kernel_cookies, answers, cookies, timestamps };
+        if let Some(published) = controller.and_then(|pid| ControllerStatus::read(pid, &instance.run)) {
+            let ControllerStatus { phase, phase_since_ns: since_ns, kind, kernel_cookies, .. } = published;
+            let (cookies, timestamps) = sysctls([published.original, published.timestamps_original]);
+            return Self { phase, since_ns, kind, kernel_cookies, xdp_cookies, cookies, timestamps };
         }
         let kind = synguard_policy::classify_once(earlier, now, settings);
         let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
-        // One that was killed may have left them raised.
+        // A controller that was killed may have left its sysctls raised.
         let pending = Sysctl::ALL.map(|sysctl| sysctl::pending_restore(&instance.run, sysctl));
         let kernel_cookies = pending[0].is_some();
         let (cookies, timestamps) = sysctls(pending);
-        Self { phase, since_ns: None, kind, kernel_cookies, answers, cookies, timestamps }
+        Self { phase, since_ns: None, kind, kernel_cookies, xdp_cookies, cookies, timestamps }
     }
 
-    /// For how many seconds the phase has lasted at `now_ns`, if that is known.
+    /// Returns the seconds from the beginning of the phase to `now_ns`, if the beginning is known.
     pub(crate) fn phase_seconds(&self, now_ns: u64) -> Option<u64> {
         self.since_ns.map(|since_ns| now_ns.saturating_sub(since_ns) / 1_000_000_000)
     }
 
-    /// The kind in one word: a mixed attack is a distributed one above all.
-    pub(crate) const fn kind_name(&self) -> Option<&'static str> {
-        match self.kind {
-            None => None,
-            Some(AttackKind::Concentrated) => Some("concentrated"),
-            Some(AttackKind::Distributed | AttackKind::Mixed) => Some("distributed"),
-        }
+    /// Returns the kind in one word. An attack of both kinds counts as distributed.
+    pub(crate) fn main_kind(&self) -> Option<AttackKindJson> {
+        self.kinds().last().copied()
     }
 
-    pub(crate) const fn kind_names(&self) -> &'static [&'static str] {
+    /// Returns every kind of the attack.
+    pub(crate) const fn kinds(&self) -> &'static [AttackKindJson] {
+        use AttackKindJson::{Concentrated, Distributed};
         match self.kind {
             None => &[],
-            Some(AttackKind::Concentrated) => &["concentrated"],
-            Some(AttackKind::Distributed) => &["distributed"],
-            Some(AttackKind::Mixed) => &["concentrated", "distributed"],
+            Some(AttackKind::Concentrated) => &[Concentrated],
+            Some(AttackKind::Distributed) => &[Distributed],
+            Some(AttackKind::Mixed) => &[Concentrated, Distributed],
         }
     }
 
-    /// Who answers with cookies because of the filter.
-    pub(crate) const fn cookie_mode(&self) -> &'static str {
-        match (self.answers, self.kernel_cookies) {
-            (Some(_), _) => "xdp",
-            (None, true) => "kernel",
-            (None, false) => "off",
+    /// Returns every kind of the attack in one word.
+    pub(crate) fn kinds_text(&self) -> String {
+        self.kinds().iter().map(|kind| kind.name()).collect::<Vec<_>>().join("+")
+    }
+
+    /// Returns the sender of SYN cookies that synguard determined.
+    pub(crate) const fn cookie_mode(&self) -> CookieModeJson {
+        match (self.xdp_cookies, self.kernel_cookies) {
+            (Some(_), _) => CookieModeJson::Xdp,
+            (None, true) => CookieModeJson::Kernel,
+            (None, false) => CookieModeJson::Off,
         }
     }
 
-    pub(crate) fn cookies_json(&self) -> Value {
-        let SysctlValues { now, original } = self.cookies;
-        json!({ "mode": self.cookie_mode(), "sysctl": now, "original": original })
+    pub(super) fn cookies_json(&self) -> CookiesJson {
+        CookiesJson { mode: self.cookie_mode(), syncookies: self.cookies.into() }
     }
 
-    pub(crate) fn timestamps_json(&self) -> Value {
-        self.timestamps.json()
+    pub(super) const fn xdp_cookies_json(&self) -> Option<XdpCookiesJson> {
+        self.xdp_cookies
     }
 
-    /// How SYNs are answered, or null.
-    pub(crate) fn answering_json(&self) -> Value {
-        let json = |Answers { options, second_syn, check_acks }| json!({ "options": options, "first_syn": second_syn, "check_acks": check_acks });
-        self.answers.map_or(Value::Null, json)
-    }
-
-    pub(crate) fn phase_text(&self, now_ns: u64) -> String {
+    pub(super) fn phase_text(&self, now_ns: u64) -> String {
         let mut text = self.phase.name().to_owned();
         if let Some(kind) = self.kind {
             text += &format!(" ({kind})");
@@ -165,42 +157,45 @@ impl Control {
         text
     }
 
-    pub(crate) fn cookies_text(&self) -> String {
-        let cookies = self.cookies.text(Sysctl::Syncookies);
-        let Some(Answers { options, second_syn, .. }) = self.answers else {
-            let who = if self.kernel_cookies {
-                "the kernel answers every SYN with one"
+    pub(super) fn cookies_text(&self) -> String {
+        let syncookies = self.cookies.text(Sysctl::Syncookies);
+        let Some(XdpCookiesJson { options, first_syn, .. }) = self.xdp_cookies else {
+            let sender = if self.kernel_cookies {
+                "the kernel replies to every SYN with a SYN cookie"
             } else {
-                "as the kernel is set"
+                "the kernel's setting is unchanged"
             };
-            return if self.cookies.now.is_none() { cookies } else { format!("{who}: {cookies}") };
+            return if self.cookies.now.is_none() { syncookies } else { format!("{sender}: {syncookies}") };
         };
-        let how = if options { "keeping the options" } else { "with the MSS only" };
-        let first = if second_syn { ", when they are sent again" } else { "" };
+        let options = if options { "with TCP options" } else { "with the MSS only" };
+        let syns = if first_syn { "retransmitted SYNs" } else { "SYNs" };
         let timestamps = self.timestamps.text(Sysctl::Timestamps);
-        format!("SYNs are answered in the driver, {how}{first}: {cookies}; {timestamps}")
+        format!("XDP replies to {syns} with SYN cookies, {options}: {syncookies}; {timestamps}")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn what_is_told_is_what_is_so() {
-        let calm = Control {
+    fn texts_and_json_describe_the_state() {
+        let calm = ControlState {
             phase: Phase::Calm,
             since_ns: None,
             kind: None,
             kernel_cookies: false,
-            answers: None,
+            xdp_cookies: None,
             cookies: SysctlValues { now: Some(1), original: Some(1) },
             timestamps: SysctlValues { now: Some(1), original: Some(1) },
         };
-        assert_eq!((calm.phase_text(0), calm.kind_name()), ("calm".to_owned(), None));
-        assert_eq!(calm.cookies_json(), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
+        let cookies = |state: &ControlState| serde_json::to_value(state.cookies_json()).expect("serialises");
+        assert_eq!((calm.phase_text(0), calm.main_kind()), ("calm".to_owned(), None));
+        assert_eq!(cookies(&calm), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
         assert!(calm.cookies_text().ends_with("is 1"));
-        let mixed = Control {
+        let mixed = ControlState {
             phase: Phase::Attack,
             since_ns: Some(1_000_000_000),
             kind: Some(AttackKind::Mixed),
@@ -209,22 +204,25 @@ mod tests {
             ..calm.clone()
         };
         assert_eq!(mixed.phase_text(91_999_999_999), "attack (concentrated and distributed) for 1m30s");
-        assert_eq!((mixed.kind_name(), mixed.kind_names().len()), (Some("distributed"), 2));
-        assert_eq!(mixed.cookies_json(), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
+        assert_eq!((mixed.main_kind(), mixed.kinds().len()), (Some(AttackKindJson::Distributed), 2));
+        assert_eq!(cookies(&mixed), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
         assert!(mixed.cookies_text().ends_with("is 2, was 0"));
-        let answers = Answers { options: true, second_syn: false, check_acks: true };
+        let options = XdpCookiesJson { options: true, first_syn: false, check_acks: true };
         let timestamps = SysctlValues { now: Some(2), original: Some(1) };
-        let answering = Control { answers: Some(answers), timestamps, ..mixed.clone() };
-        assert_eq!(answering.cookie_mode(), "xdp");
+        let xdp = ControlState { xdp_cookies: Some(options), timestamps, ..mixed.clone() };
+        assert_eq!(xdp.cookie_mode(), CookieModeJson::Xdp);
         assert_eq!(
-            answering.cookies_text(),
-            "SYNs are answered in the driver, keeping the options: net.ipv4.tcp_syncookies is 2, was 0; \
+            xdp.cookies_text(),
+            "XDP replies to SYNs with SYN cookies, with TCP options: net.ipv4.tcp_syncookies is 2, was 0; \
              net.ipv4.tcp_timestamps is 2, was 1"
         );
-        assert_eq!(answering.timestamps_json(), json!({ "sysctl": 2, "original": 1 }));
+        let json = |value| serde_json::to_value(value).expect("serialises");
+        let timestamps = serde_json::to_value(SysctlJson::from(xdp.timestamps)).expect("serialises");
+        assert_eq!(timestamps, json!({ "sysctl": 2, "original": 1 }));
         let expected = json!({ "options": true, "first_syn": false, "check_acks": true });
-        assert_eq!((answering.answering_json(), mixed.answering_json()), (expected, Value::Null));
-        let unreadable = Control { cookies: SysctlValues::default(), ..calm };
+        let found = (json(xdp.xdp_cookies_json()), json(mixed.xdp_cookies_json()));
+        assert_eq!(found, (expected, serde_json::Value::Null));
+        let unreadable = ControlState { cookies: SysctlValues::default(), ..calm };
         assert!(unreadable.cookies_text().contains("cannot be read"));
     }
 }

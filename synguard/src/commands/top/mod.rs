@@ -17,8 +17,8 @@ use synguard_kernel::instance::Instance;
 use synguard_top::{palette::Palette, state::AppState, view_model::TopQuery};
 
 use self::collect::Collector;
-use super::{filter::open, output::emit};
-use crate::{cli::TopArgs, logging::PauseLogging};
+use super::{filter::open, stdout::emit};
+use crate::{cli::TopArgs, logging::PauseLogging, output::to_line};
 
 /// Default number of rows of the text output.
 const LIMIT_TEXT: u16 = 20;
@@ -64,7 +64,7 @@ fn once(instance: &Instance, args: &TopArgs) -> Result<()> {
     thread::sleep(args.interval);
     let (view, status) = collector.collect(&query)?;
     if args.json {
-        return emit(format!("{}\n", print::json(status.json(), &view)));
+        return emit(to_line(&print::json(status.head_json(), status.source_table_json(), &view))?);
     }
     emit(print::text(&view, args.sort, status.syn_rate))
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
 use synguard_common::reason::Verdict;
 use synguard_kernel::clock;
 use synguard_model::source::display;
@@ -12,33 +11,30 @@ use synguard_top::{
     view_model::TopView,
 };
 
-/// Returns the head of `status --json` with the sources added.
-pub(super) fn json(head: Value, view: &TopView) -> Value {
-    let mut object = head;
+use crate::output::{HeadJson, SourceRowJson, SourceTableJson, TopJson};
+
+/// Returns the keys of `status --json`, with the sources added.
+pub(super) fn json(head: HeadJson, source_table: SourceTableJson, view: &TopView) -> TopJson {
     let wall = clock::unix_seconds();
-    let rows: Vec<Value> = view.sources.iter().map(|row| row_json(row, view, wall)).collect();
-    // `status` has an object of that name for the table; here the name is the list's.
-    object["source_table"] = object["sources"].take();
-    object["sources"] = rows.into();
-    object["coverage"] = view.coverage.into();
-    object
+    let sources = view.sources.iter().map(|row| row_json(row, view, wall)).collect();
+    TopJson { head, source_table, sources, coverage: view.coverage }
 }
 
-fn row_json(row: &Row, view: &TopView, wall: f64) -> Value {
+fn row_json(row: &Row, view: &TopView, wall: f64) -> SourceRowJson {
     // Whole milliseconds: more would be noise.
     let at = |seen_ns: u64| {
         let ago = view.at_ns.saturating_sub(seen_ns) as f64 / 1e9;
         ((wall - ago) * 1e3).round() / 1e3
     };
-    json!({
-        "source": display(&row.key, view.v6_length),
-        "syn_rate": (row.syn_rate * 10.0).round() / 10.0,
-        "syn_total": row.syn_total,
-        "dropped": row.dropped,
-        "state": row.status.label(),
-        "first_seen": at(row.first_seen_ns),
-        "last_seen": at(row.last_seen_ns),
-    })
+    SourceRowJson {
+        source: display(&row.key, view.v6_length),
+        syn_rate: (row.syn_rate * 10.0).round() / 10.0,
+        syn_total: row.syn_total,
+        dropped: row.dropped,
+        state: row.status.into(),
+        first_seen: at(row.first_seen_ns),
+        last_seen: at(row.last_seen_ns),
+    }
 }
 
 /// Returns a head of few lines and a table.
@@ -127,6 +123,7 @@ fn table(out: &mut String, view: &TopView, sort: Sort) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::StatusJson;
     use synguard_model::source::{SourceStatus, key_of};
     use synguard_top::view_model::{Gauge, InterfaceRow};
 
@@ -164,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn the_object_has_the_head_and_the_sources() {
-        let head = json!({ "schema": 1, "sources": { "tracked": 1 } });
-        let object = json(head, &view());
+    fn object_has_the_head_and_the_sources() {
+        let StatusJson { head, sources } = StatusJson::sample();
+        let object = serde_json::to_value(json(head, sources, &view())).expect("serialises");
         assert_eq!(object["schema"], 1);
         assert_eq!(object["source_table"]["tracked"], 1);
         let row = &object["sources"][0];

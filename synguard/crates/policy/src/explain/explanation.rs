@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::{Value, json};
 use synguard_common::{
     abi::FLAG_MONITOR,
     gcra::{self, RateLimit},
@@ -20,19 +19,15 @@ use synguard_model::{
     source::{address, display, display_prefix, total_syns},
 };
 
-use super::{ChargeState, Decision, decide, syn_cookie};
+use super::{
+    ChargeState, Decision, decide, syn_cookie,
+    values::{
+        ArmedValues, BucketValues, CookieValues, CoveringEntry, HoldValues, KernelCookieValues, PortValues,
+        Rule, Rules, SketchValues,
+    },
+};
 
 const SECOND_NS: u64 = 1_000_000_000;
-
-/// One rule and its state.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    pub name: &'static str,
-    /// The state for people.
-    pub text: String,
-    /// The state for programs.
-    pub values: Value,
-}
 
 /// Every rule, and the decision that they lead to.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +36,7 @@ pub struct Explanation {
     pub source: String,
     /// The prefix of the address.
     pub prefix: String,
-    /// The rules in the order in which the datapath applies them.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
     /// The decisions, each with the CPUs that make it; mostly one for all CPUs. The most common comes first.
     pub decisions: Vec<(Decision, Vec<usize>)>,
 }
@@ -68,18 +62,18 @@ impl Explanation {
         Self {
             source: display(&source_key(*address, config), settings.source_prefix_v6),
             prefix: display_prefix(&prefix_key(*address)),
-            rules: vec![
-                list_rule("allow", &inspection.allow, now_ns),
-                list_rule("block", &inspection.block, now_ns),
-                port_rule(inspection, settings, port),
-                sketch_rule(inspection, now_ns),
-                hold_rule(inspection, now_ns),
-                bucket_rule("bucket", source.as_ref(), config.syn_limit(), now_ns),
-                prefix_rule(inspection, now_ns),
-                cookie_rule(inspection, now_ns),
-                arming_rule(inspection, now_ns),
-                syncookies_rule(syncookies),
-            ],
+            rules: Rules {
+                allow: list_rule("allow", &inspection.allow, now_ns),
+                block: list_rule("block", &inspection.block, now_ns),
+                port: port_rule(inspection, settings, port),
+                sketch: sketch_rule(inspection, now_ns),
+                hold: hold_rule(inspection, now_ns),
+                bucket: bucket_rule("bucket", source.as_ref(), config.syn_limit(), now_ns),
+                prefix: prefix_rule(inspection, now_ns),
+                answer: cookie_rule(inspection, now_ns),
+                armed: arming_rule(inspection, now_ns),
+                cookies: syncookies_rule(syncookies),
+            },
             decisions,
         }
     }
@@ -127,20 +121,20 @@ fn to_seconds(ns: u64) -> f64 {
     (ns as f64 / 1e8).round() / 10.0
 }
 
-fn list_rule(name: &'static str, entries: &[(Prefix, ListEntry)], now_ns: u64) -> Rule {
-    let effective: Vec<_> = entries.iter().filter(|(_, entry)| entry.is_effective(now_ns)).collect();
-    let texts: Vec<String> = effective.iter().map(|(key, entry)| entry_text(key, entry, now_ns)).collect();
-    let values = effective.iter().map(|(key, entry)| {
-        json!({
-            "target": target(key),
-            "origin": origin(entry),
-            "scope": scope(entry),
-            "hits": entry.hits,
-            "seconds_left": (entry.expires_at_ns != 0).then(|| to_seconds(entry.expires_at_ns - now_ns)),
+fn list_rule(name: &'static str, entries: &[(Prefix, ListEntry)], now_ns: u64) -> Rule<Vec<CoveringEntry>> {
+    let values: Vec<CoveringEntry> = entries
+        .iter()
+        .filter(|(_, entry)| entry.is_effective(now_ns))
+        .map(|&(prefix, entry)| CoveringEntry {
+            prefix,
+            entry,
+            seconds_left: (entry.expires_at_ns != 0).then(|| to_seconds(entry.expires_at_ns - now_ns)),
         })
-    });
+        .collect();
+    let texts: Vec<String> =
+        values.iter().map(|value| entry_text(&value.prefix, &value.entry, now_ns)).collect();
     let text = if texts.is_empty() { "no entry covers it".to_owned() } else { texts.join("; ") };
-    Rule { name, text, values: values.collect() }
+    Rule { name, text, values }
 }
 
 fn entry_text(key: &Prefix, entry: &ListEntry, now_ns: u64) -> String {
@@ -155,14 +149,14 @@ fn entry_text(key: &Prefix, entry: &ListEntry, now_ns: u64) -> String {
     format!("{}, {packets}, by {}, {time}, {} packets so far", target(key), origin(entry), entry.hits)
 }
 
-fn target(key: &Prefix) -> String {
+pub(super) fn target(key: &Prefix) -> String {
     let address = address(&SourceKey { address: key.address });
     let length = if key.is_v4() { key.length - 96 } else { key.length };
     let whole = if address.is_ipv4() { 32 } else { 128 };
     if length == whole { address.to_string() } else { format!("{address}/{length}") }
 }
 
-const fn origin(entry: &ListEntry) -> &'static str {
+pub(super) const fn origin(entry: &ListEntry) -> &'static str {
     match entry.origin {
         ORIGIN_AUTO => "auto",
         ORIGIN_FEED => "feed",
@@ -170,11 +164,11 @@ const fn origin(entry: &ListEntry) -> &'static str {
     }
 }
 
-const fn scope(entry: &ListEntry) -> &'static str {
+pub(super) const fn scope(entry: &ListEntry) -> &'static str {
     if entry.scope == SCOPE_SYN { "syn" } else { "all" }
 }
 
-fn port_rule(inspection: &Inspection, settings: &Settings, port: Option<u16>) -> Rule {
+fn port_rule(inspection: &Inspection, settings: &Settings, port: Option<u16>) -> Rule<PortValues> {
     let guarded = &settings.ports;
     let text = match port {
         Some(port) if inspection.ports.contains(port) || *guarded == Ports::All => {
@@ -183,10 +177,10 @@ fn port_rule(inspection: &Inspection, settings: &Settings, port: Option<u16>) ->
         Some(port) => format!("{port} is not guarded ({guarded} are)"),
         None => format!("guarded: {guarded}; this is about a SYN to one of them"),
     };
-    Rule { name: "port", text, values: json!({ "port": port, "guarded": guarded.to_string() }) }
+    Rule { name: "port", text, values: PortValues { port, guarded: guarded.to_string() } }
 }
 
-fn sketch_rule(inspection: &Inspection, now_ns: u64) -> Rule {
+fn sketch_rule(inspection: &Inspection, now_ns: u64) -> Rule<SketchValues> {
     let cpus = inspection.cpus.iter().enumerate();
     let under_pressure: Vec<usize> =
         cpus.filter(|(_, cpu)| cpu.sources.is_under_pressure(now_ns)).map(|(i, _)| i).collect();
@@ -210,11 +204,15 @@ fn sketch_rule(inspection: &Inspection, now_ns: u64) -> Rule {
     Rule {
         name: "sketch",
         text,
-        values: json!({ "crowded_cpus": under_pressure, "mark": threshold, "estimate": estimate }),
+        values: SketchValues {
+            cpus_under_pressure: under_pressure,
+            promotion_threshold: threshold,
+            estimate,
+        },
     }
 }
 
-fn hold_rule(inspection: &Inspection, now_ns: u64) -> Rule {
+fn hold_rule(inspection: &Inspection, now_ns: u64) -> Rule<HoldValues> {
     let hold_ns = inspection.config.hold_ns;
     let source = inspection.source.as_ref();
     let held = source.filter(|state| gcra::is_held(state.hold_until_ns, hold_ns, now_ns));
@@ -229,18 +227,23 @@ fn hold_rule(inspection: &Inspection, now_ns: u64) -> Rule {
     Rule {
         name: "hold",
         text,
-        values: json!({
-            "tracked": source.is_some(),
-            "seconds_left": seconds_left,
-            "syn_total": source.map(total_syns),
-            "dropped": source.map(|state| state.dropped),
-        }),
+        values: HoldValues {
+            is_tracked: source.is_some(),
+            seconds_left,
+            syn_total: source.map(total_syns),
+            dropped: source.map(|state| state.dropped),
+        },
     }
 }
 
-fn bucket_rule(name: &'static str, state: Option<&SourceState>, limit: RateLimit, now_ns: u64) -> Rule {
+fn bucket_rule(
+    name: &'static str,
+    state: Option<&SourceState>,
+    limit: RateLimit,
+    now_ns: u64,
+) -> Rule<Option<BucketValues>> {
     if limit.interval_ns == 0 {
-        return Rule { name, text: "no rate is configured".to_owned(), values: Value::Null };
+        return Rule { name, text: "no rate is configured".to_owned(), values: None };
     }
     let burst = limit.tolerance_ns / limit.interval_ns + 1;
     let left = state.map_or(burst, |state| remaining_syns(state.tat_ns, limit, now_ns));
@@ -248,27 +251,27 @@ fn bucket_rule(name: &'static str, state: Option<&SourceState>, limit: RateLimit
     Rule {
         name,
         text: format!("{left} of {burst} SYNs left, {rate} more a second"),
-        values: json!({ "left": left, "burst": burst, "rate": rate }),
+        values: Some(BucketValues { left, burst, rate }),
     }
 }
 
-fn prefix_rule(inspection: &Inspection, now_ns: u64) -> Rule {
+fn prefix_rule(inspection: &Inspection, now_ns: u64) -> Rule<Option<BucketValues>> {
     let limit = inspection.config.prefix_limit();
     if limit.interval_ns == 0 {
         let text = "prefixes are not limited (prefix-rate is 0)".to_owned();
-        return Rule { name: "prefix", text, values: Value::Null };
+        return Rule { name: "prefix", text, values: None };
     }
     let rule = bucket_rule("prefix", inspection.prefix.as_ref(), limit, now_ns);
     Rule { text: format!("{}: {}", display_prefix(&prefix_key(inspection.address)), rule.text), ..rule }
 }
 
 /// Explains XDP cookies, which are sent to SYNs that every other rule lets pass.
-fn cookie_rule(inspection: &Inspection, now_ns: u64) -> Rule {
+fn cookie_rule(inspection: &Inspection, now_ns: u64) -> Rule<Option<CookieValues>> {
     let config = &inspection.syn_cookies;
     let name = "answer";
     if !config.is_on(now_ns) {
         let text = "XDP sends no SYN cookies".to_owned();
-        return Rule { name, text, values: json!({ "on": false }) };
+        return Rule { name, text, values: None };
     }
     let [options, require_retransmit] =
         [SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT].map(|flag| config.has(flag));
@@ -287,17 +290,12 @@ fn cookie_rule(inspection: &Inspection, now_ns: u64) -> Rule {
     if is_validated {
         text += "; the source returned a cookie lately, and passes where others are dropped";
     }
-    let values = json!({
-        "on": true,
-        "options": options,
-        "first_syn": require_retransmit,
-        "left": left,
-        "proven": is_validated,
-    });
-    Rule { name, text, values }
+    let values =
+        CookieValues { has_options: options, requires_retransmit: require_retransmit, left, is_validated };
+    Rule { name, text, values: Some(values) }
 }
 
-fn arming_rule(inspection: &Inspection, now_ns: u64) -> Rule {
+fn arming_rule(inspection: &Inspection, now_ns: u64) -> Rule<ArmedValues> {
     let config = &inspection.config;
     let left_ns = config.disarm_at_ns.saturating_sub(now_ns);
     let (text, drops) = match (config.has(FLAG_MONITOR), config.disarm_at_ns, left_ns) {
@@ -308,10 +306,10 @@ fn arming_rule(inspection: &Inspection, now_ns: u64) -> Rule {
             (format!("the filter drops; to be confirmed within {:.0} s", to_seconds(left)), true)
         }
     };
-    Rule { name: "armed", text, values: json!({ "drops": drops }) }
+    Rule { name: "armed", text, values: ArmedValues { drops } }
 }
 
-fn syncookies_rule(syncookies: Option<u8>) -> Rule {
+fn syncookies_rule(syncookies: Option<u8>) -> Rule<KernelCookieValues> {
     let text = match syncookies {
         Some(0) => "a SYN that passes gets no cookie from the kernel: tcp_syncookies is 0",
         Some(1) => {
@@ -320,7 +318,7 @@ fn syncookies_rule(syncookies: Option<u8>) -> Rule {
         Some(_) => "a SYN that passes gets a cookie from the kernel: tcp_syncookies is 2",
         None => "tcp_syncookies cannot be read",
     };
-    Rule { name: "cookies", text: text.to_owned(), values: json!({ "sysctl": syncookies }) }
+    Rule { name: "cookies", text: text.to_owned(), values: KernelCookieValues { sysctl: syncookies } }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod charge;
 mod explanation;
 mod syn_cookie;
+mod values;
 
 use synguard_common::{
     abi::{FLAG_ALL_PORTS, FLAG_MONITOR},
@@ -16,6 +17,10 @@ use synguard_model::inspection::{Inspection, PerCpu, source_key};
 pub use self::{
     charge::{ChargeState, PredictedCharge},
     explanation::Explanation,
+    values::{
+        ArmedValues, BucketValues, CookieValues, CoveringEntry, HoldValues, KernelCookieValues, PortValues,
+        Rule, Rules, SketchValues,
+    },
 };
 
 /// The decision about one SYN on one CPU, and its inputs. Inputs that the decision did not need are `None`.

@@ -1,0 +1,116 @@
+//! The status for people.
+
+use std::fmt::Write as _;
+
+use synguard_common::{
+    ip_list::List,
+    reason::{Reason, Verdict},
+};
+use synguard_datapath::{Attached, ListSize};
+use synguard_kernel::{clock, netlink::XdpPlace};
+use synguard_model::snapshot::SourceSummary;
+
+use super::Status;
+use crate::commands::verdict_label;
+
+impl Status {
+    /// Returns the reason why the filter drops nothing, or the time left to confirm it; `None` if it simply drops.
+    pub(in crate::commands) fn arming(&self) -> Option<String> {
+        let left_ns = self.disarm_at_ns.saturating_sub(clock::now_ns());
+        match (self.settings.monitor, self.disarm_at_ns, left_ns) {
+            (true, ..) => Some("monitor: nothing is dropped".to_owned()),
+            (false, 0, _) => None,
+            (false, _, 0) => Some("not confirmed in time: nothing is dropped".to_owned()),
+            (false, _, left_ns) => {
+                Some(format!("to be confirmed within {:.0} s (synguard confirm)", left_ns as f64 / 1e9))
+            }
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_head(&mut out).and_then(|()| self.write_counters(&mut out));
+        out
+    }
+
+    fn write_head(&self, out: &mut String) -> std::fmt::Result {
+        let controller = match self.controller {
+            Some(pid) => format!("running (pid {pid})"),
+            None => "not running; the filter works without it".to_owned(),
+        };
+        writeln!(out, "instance    {}", self.name)?;
+        for link in &self.interfaces {
+            writeln!(out, "interface   {}: {}", link.name, place_text(link))?;
+        }
+        if self.interfaces.is_empty() {
+            writeln!(out, "interface   none: the filter is loaded but attached to no interface")?;
+        }
+        writeln!(out, "controller  {controller}")?;
+        writeln!(out, "phase       {}", self.control.phase_text(self.snapshot.at_ns))?;
+        writeln!(out, "cookies     {}", self.control.cookies_text())?;
+        if let Some(arming) = self.arming() {
+            writeln!(out, "            {arming}")?;
+        }
+        let settings: Vec<String> =
+            self.settings.entries().iter().map(|(key, value)| format!("{key}={value}")).collect();
+        writeln!(out, "settings    {}", settings.join(" "))
+    }
+
+    fn write_counters(&self, out: &mut String) -> std::fmt::Result {
+        let counters = &self.snapshot.counters;
+        let (total, dropped) = (counters.total(), counters.with_verdict(Verdict::Drop));
+        writeln!(out, "SYNs        {:.0} /s now, {} in all", self.syn_rate, counters.guarded_syns())?;
+        let SourceSummary { tracked, in_hold } = self.sources;
+        let distinct = self.snapshot.distinct_sources;
+        writeln!(
+            out,
+            "sources     {distinct:.0} in the last second; {tracked} of {} entries in use, {in_hold} in hold",
+            self.capacity
+        )?;
+        if self.snapshot.cpus.sources.is_under_pressure(self.snapshot.at_ns) {
+            writeln!(out, "            under pressure: only sources that send many SYNs get an entry")?;
+        }
+        for list in List::ALL {
+            let ListSize { entries, capacity } = self.lists[list.index()];
+            writeln!(out, "{:11} {entries} of {capacity} entries in use", list.name())?;
+        }
+        let answered = counters.with_verdict(Verdict::Transmit).packets;
+        write!(out, "packets     {} seen, {} dropped", total.packets, dropped.packets)?;
+        let cookies = if answered == 0 { String::new() } else { format!(", {answered} SYN cookies sent") };
+        writeln!(out, "{cookies}")?;
+        for &reason in Reason::ALL {
+            let counter = counters.get(reason);
+            if counter.packets > 0 {
+                let (verdict, label) = (verdict_label(reason.verdict()), reason.label());
+                writeln!(out, "  {verdict:6} {label:26} {:>16}", counter.packets)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn place_label(place: XdpPlace) -> &'static str {
+    match place {
+        XdpPlace::Native => "native",
+        XdpPlace::Generic => "generic",
+        XdpPlace::Offloaded => "offloaded",
+    }
+}
+
+/// Returns the place where the program of an interface runs, or the reason why it does not, in a few words.
+pub(in crate::commands) fn place_brief(link: &Attached) -> &'static str {
+    match (link.ifindex, link.place) {
+        (0, _) => "gone",
+        (_, None) => "in another namespace",
+        (_, Some(place)) => place_label(place),
+    }
+}
+
+fn place_text(link: &Attached) -> String {
+    match (link.ifindex, link.place) {
+        (0, _) => "gone; it is attached again when it comes back".to_owned(),
+        (_, None) => "in another network namespace".to_owned(),
+        (_, Some(place)) => format!("{} mode, program {}", place_label(place), link.program_id),
+    }
+}
