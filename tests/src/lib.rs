@@ -17,6 +17,7 @@ pub mod former;
 pub mod fuzz;
 pub mod hunt;
 mod interrupt;
+pub mod json_schema;
 pub mod lab;
 pub mod model;
 pub mod netns;

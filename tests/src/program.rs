@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     bpffs::Dirs,
     command::end_with_parent,
+    json_schema,
     lab::{DEVICE, Lab},
     netns::Netns,
 };
@@ -109,16 +110,27 @@ impl Synguard {
         })
     }
 
-    /// What `status --json` says.
-    ///
-    /// # Errors
-    /// When it fails, as it does while nothing is attached, or prints no JSON.
+    /// Returns the output of `status --json`, as [`Self::run_json`] does. Fails while nothing is attached.
     pub fn status_json(&self) -> Result<Value> {
-        let output = self.run(&["status", "--json"])?;
+        self.run_json(&["status", "--json"])
+    }
+
+    /// Runs a reading command with `--json` and returns the object that it prints. Fails if the command does, or if the
+    /// output does not match the command's schema.
+    pub fn run_json(&self, args: &[&str]) -> Result<Value> {
+        let output = self.run(args)?;
         if output.code != Some(0) {
-            bail!("synguard status failed ({:?}): {}", output.code, output.stderr.trim());
+            bail!("synguard {} failed ({:?}): {}", args.join(" "), output.code, output.stderr.trim());
         }
-        serde_json::from_str(&output.stdout).with_context(|| format!("parse {}", output.stdout))
+        let value =
+            serde_json::from_str(&output.stdout).with_context(|| format!("parse {}", output.stdout))?;
+        let schema = match args {
+            ["block" | "allow", verb, ..] => verb,
+            [verb, ..] => verb,
+            [] => bail!("no command"),
+        };
+        json_schema::validate(schema, &value)?;
+        Ok(value)
     }
 
     /// Starts `attach` on the server's device and waits until `status` says that it is attached and that its

@@ -1,14 +1,14 @@
-//! What the reading commands print.
+//! Output of the reading commands.
 
 use serde_json::Value;
 use synguard_tests::lab::DEVICE;
 
 use super::lab;
 
-/// Whether a value is of the type that its key promises.
+/// Test of the value of a key.
 type Right = fn(&Value) -> bool;
 
-/// Every key of the contract and the type its value must have.
+/// Every key of the contract and the test of its value.
 const CONTRACT: &[(&str, Right)] = &[
     ("/schema", |v| *v == 1),
     ("/instance", Value::is_string),
@@ -79,7 +79,7 @@ fn status_and_show_are_readable() {
     assert!(!status.stdout.contains('\u{1b}'), "colour where there is no terminal");
     let show = synguard.run(&["show"]).unwrap();
     assert!(show.stdout.contains("syn-rate = 77\n"), "{}", show.stdout);
-    let json: Value = serde_json::from_str(&synguard.run(&["show", "--json"]).unwrap().stdout).unwrap();
+    let json = synguard.run_json(&["show", "--json"]).unwrap();
     assert_eq!((&json["schema"], &json["settings"]["syn-rate"]), (&1.into(), &77.into()));
     // What `show` prints, `set` takes.
     let pairs: Vec<String> = show.stdout.lines().map(|line| line.replace(" = ", "=")).collect();
@@ -117,7 +117,7 @@ fn help_version_completions_and_manual() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_failure() {
+fn closed_standard_output_is_no_failure() {
     let (lab, synguard) = lab();
     assert_eq!(synguard.run(&["attach", DEVICE, "--no-control"]).unwrap().code, Some(0));
     for args in ["status", "status --json", "man", "completions bash", "block list --json", "block export"] {

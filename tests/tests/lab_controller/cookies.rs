@@ -43,13 +43,16 @@ fn forged_flood_from(original: u8) {
         "{during}"
     );
     // `top` and the text tell the same story.
-    let top = synguard.run(&["top", "--once", "--json", "--interval", "200ms"]).unwrap();
-    let top: Value = serde_json::from_str(&top.stdout).unwrap();
+    let top = synguard.run_json(&["top", "--once", "--json", "--interval", "200ms"]).unwrap();
     for key in ["phase", "attack_kind", "cookies"] {
         assert_eq!(top[key], during[key], "{top}");
     }
     let text = synguard.run(&["status"]).unwrap().stdout;
-    assert!(text.contains("attack (distributed)") && text.contains("the kernel answers every SYN"), "{text}");
+    assert!(
+        text.contains("attack (distributed)")
+            && text.contains("the kernel replies to every SYN with a SYN cookie"),
+        "{text}"
+    );
 
     flood.stop().unwrap();
     let back = until("calm", HOLD + Duration::from_secs(10), || {

@@ -95,9 +95,7 @@ fn event_names(synguard: &Synguard) -> Vec<String> {
 }
 
 fn events(synguard: &Synguard) -> Vec<Value> {
-    let output = synguard.run(&["events", "--json"]).unwrap();
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let json: Value = serde_json::from_str(&output.stdout).unwrap();
+    let json = synguard.run_json(&["events", "--json"]).unwrap();
     assert_eq!((&json["schema"], &json["damaged"]), (&1.into(), &0.into()));
     json["events"].as_array().unwrap().clone()
 }

@@ -182,6 +182,7 @@ fn events_can_be_followed() {
     for line in fs::read_to_string(&path).unwrap().lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(event["message"].is_string(), "{line}");
+        synguard_tests::json_schema::validate("event", &event).unwrap();
     }
     // After the filter is gone they are still there.
     assert_eq!(event_names(&synguard), ["started", "stopped"]);

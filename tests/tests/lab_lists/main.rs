@@ -80,8 +80,7 @@ fn fails(output: &Output, code: i32, words: &[&str]) {
 /// What a command prints as JSON.
 #[track_caller]
 fn json(synguard: &Synguard, args: &[&str]) -> Value {
-    let text = run(synguard, args);
-    let value: Value = serde_json::from_str(&text).unwrap();
+    let value = synguard.run_json(args).unwrap();
     assert_eq!(value["schema"], 1);
     value
 }

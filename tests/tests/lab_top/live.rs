@@ -12,9 +12,7 @@ use synguard_tests::{
 use super::{OFFENDERS, attached, flood, session::Session};
 
 fn blocked(synguard: &Synguard) -> Vec<String> {
-    let output = synguard.run(&["block", "list", "--json"]).unwrap();
-    assert_eq!(output.code, Some(0), "{output:?}");
-    let list: Value = serde_json::from_str(&output.stdout).unwrap();
+    let list = synguard.run_json(&["block", "list", "--json"]).unwrap();
     let by_hand = list["entries"].as_array().unwrap().iter().filter(|entry| entry["origin"] != "auto");
     by_hand.map(|entry| entry["target"].as_str().unwrap().to_owned()).collect()
 }

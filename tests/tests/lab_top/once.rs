@@ -8,17 +8,15 @@ use synguard_tests::program::Synguard;
 use super::{OFFENDERS, attached, flood};
 
 fn top_json(synguard: &Synguard, args: &[&str]) -> Value {
-    let output = synguard.run(&[&["top", "--json"], args].concat()).unwrap();
-    assert_eq!(output.code, Some(0), "{output:?}");
-    serde_json::from_str(&output.stdout).unwrap()
+    synguard.run_json(&[&["top", "--json"], args].concat()).unwrap()
 }
 
 fn names(top: &Value) -> Vec<&str> {
     top["sources"].as_array().unwrap().iter().map(|row| row["source"].as_str().unwrap()).collect()
 }
 
-/// Five offenders among a million: all five lead within two seconds of the flood's beginning. On a busy machine
-/// that takes another try, with another filter.
+/// Five offenders among a million sources: all five lead within two seconds of the beginning of the flood. On a busy machine
+/// the test tries again, with a new filter, up to five times.
 #[test]
 fn offenders_lead_within_two_seconds() {
     let mut took = Vec::new();
@@ -37,7 +35,7 @@ fn offenders_lead_within_two_seconds() {
     panic!("it took {took:?}");
 }
 
-/// The offenders lead, with the head of `status` and the rows as documented.
+/// Asserts that the offenders lead, and that the object has the keys of `status` and the documented rows.
 fn check(top: &Value) {
     let names = names(top);
     assert_eq!(names.len(), 8, "{top}");
@@ -58,7 +56,7 @@ fn check(top: &Value) {
 }
 
 #[test]
-fn text_lists_the_same_and_an_order_can_be_chosen() {
+fn text_lists_offenders_in_the_chosen_order() {
     let (lab, synguard, _running) = attached();
     let flood = flood(&lab, Duration::from_secs(10));
     let output = synguard.run(&["top", "--once", "--limit", "5", "--interval", "500ms"]).unwrap();
@@ -82,7 +80,7 @@ fn text_lists_the_same_and_an_order_can_be_chosen() {
 }
 
 #[test]
-fn without_a_filter_or_with_wrong_values_one_line_says_so() {
+fn missing_filter_and_wrong_values_are_one_line() {
     let lab = synguard_tests::lab::Lab::new().unwrap();
     let synguard = Synguard::new(&lab).unwrap();
     for (args, code, needle) in [

@@ -8,18 +8,16 @@ use synguard_tests::program::Synguard;
 use super::{OFFENDERS, attached, flood};
 
 fn why_json(synguard: &Synguard, args: &[&str]) -> Value {
-    let output = synguard.run(&[&["why", "--json"], args].concat()).unwrap();
-    assert_eq!(output.code, Some(0), "{output:?}");
-    serde_json::from_str(&output.stdout).unwrap()
+    synguard.run_json(&[&["why", "--json"], args].concat()).unwrap()
 }
 
 #[test]
-fn an_offender_is_in_hold_and_a_stranger_is_not() {
+fn offender_is_in_hold_and_stranger_is_not() {
     let (lab, synguard, _running) = attached();
     let flood = flood(&lab, Duration::from_secs(10));
     thread::sleep(Duration::from_secs(1));
     let offender = OFFENDERS[0].to_string();
-    // The flood arrives on one CPU; the others have seen nothing of the crowd.
+    // The flood arrives on one CPU, so the others are not under pressure.
     let why = why_json(&synguard, &[&offender]);
     assert_eq!(why["schema"], 1);
     assert_eq!((&why["verdict"], &why["reason"]), (&"drop".into(), &"hold".into()), "{why}");
@@ -38,7 +36,7 @@ fn an_offender_is_in_hold_and_a_stranger_is_not() {
 }
 
 #[test]
-fn a_port_that_is_not_guarded_is_said_to_be_so() {
+fn unguarded_port_is_the_reason() {
     let lab = synguard_tests::lab::Lab::new().unwrap();
     let synguard = Synguard::new(&lab).unwrap();
     let output = synguard.run(&["why", "192.0.2.1"]).unwrap();

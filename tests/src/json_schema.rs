@@ -1,0 +1,162 @@
+//! Validation against the JSON Schemas in `docs/schema`, for the keywords that they use. An unknown keyword is an error, so
+//! no part of a schema is silently ignored.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Map, Value};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema");
+
+/// Keywords that only inform the reader.
+const ANNOTATIONS: [&str; 5] = ["$schema", "$defs", "title", "description", "format"];
+
+/// Validates a value against `docs/schema/NAME.json`; the error names the path in the value.
+pub fn validate(name: &str, value: &Value) -> Result<()> {
+    let path = Path::new(FOLDER).join(name).with_extension("json");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let root: Value = serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+    check(&root, &root, value, "").with_context(|| format!("does not match {}: {value}", path.display()))
+}
+
+/// Checks the value at the path `at` against a schema in the document `root`.
+fn check(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<()> {
+    let schema = match schema {
+        Value::Bool(true) => return Ok(()),
+        Value::Object(schema) => schema,
+        _ => bail!("{at}: nothing is allowed here"),
+    };
+    for (keyword, argument) in schema {
+        check_keyword(root, schema, (keyword, argument), value, at)?;
+    }
+    Ok(())
+}
+
+fn check_keyword(
+    root: &Value,
+    schema: &Map<String, Value>,
+    (keyword, argument): (&str, &Value),
+    value: &Value,
+    at: &str,
+) -> Result<()> {
+    match (keyword, argument) {
+        (keyword, _) if ANNOTATIONS.contains(&keyword) => {}
+        ("$ref", Value::String(target)) => {
+            let pointer = target.strip_prefix('#').context("a reference to another document")?;
+            let target = root.pointer(pointer).with_context(|| format!("{target} is missing"))?;
+            check(root, target, value, at)?;
+        }
+        ("type", Value::String(name)) => ensure!(is_type(value, name)?, "{at}: not of type {name}"),
+        ("type", Value::Array(names)) => {
+            let types: Result<Vec<bool>> =
+                names.iter().map(|name| is_type(value, name.as_str().unwrap_or_default())).collect();
+            ensure!(types?.contains(&true), "{at}: not of type {argument}");
+        }
+        ("const", _) => ensure!(value == argument, "{at}: not {argument}"),
+        ("enum", Value::Array(values)) => ensure!(values.contains(value), "{at}: not one of {argument}"),
+        ("minimum", Value::Number(min)) => {
+            ensure!(value.as_f64().is_none_or(|number| Some(number) >= min.as_f64()), "{at}: below {min}");
+        }
+        ("maximum", Value::Number(max)) => {
+            ensure!(value.as_f64().is_none_or(|number| Some(number) <= max.as_f64()), "{at}: above {max}");
+        }
+        ("anyOf" | "oneOf", Value::Array(schemas)) => {
+            let fits = schemas.iter().filter(|schema| check(root, schema, value, at).is_ok()).count();
+            ensure!(fits == 1 || fits > 1 && keyword == "anyOf", "{at}: {fits} variants of {keyword} match");
+        }
+        ("items", _) => {
+            for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+                check(root, argument, item, &format!("{at}/{i}"))?;
+            }
+        }
+        ("required", Value::Array(keys)) => {
+            for key in keys.iter().filter_map(Value::as_str) {
+                ensure!(
+                    value.as_object().is_none_or(|object| object.contains_key(key)),
+                    "{at}/{key} is missing"
+                );
+            }
+        }
+        ("properties", Value::Object(properties)) => {
+            for (key, schema) in properties {
+                if let Some(value) = value.get(key) {
+                    check(root, schema, value, &format!("{at}/{key}"))?;
+                }
+            }
+        }
+        ("additionalProperties", _) => {
+            let known = schema.get("properties").and_then(Value::as_object);
+            for (key, value) in value.as_object().into_iter().flatten() {
+                if known.is_none_or(|known| !known.contains_key(key)) {
+                    check(root, argument, value, &format!("{at}/{key}"))?;
+                }
+            }
+        }
+        _ => bail!("{at}: unknown keyword {keyword}: {argument}"),
+    }
+    Ok(())
+}
+
+fn is_type(value: &Value, name: &str) -> Result<bool> {
+    Ok(match name {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => bail!("unknown type {name}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fits(schema: &Value, value: &Value) -> bool {
+        check(schema, schema, value, "").is_ok()
+    }
+
+    #[test]
+    fn each_keyword_accepts_and_rejects() {
+        let closed = json!({ "properties": { "a": { "type": "null" } }, "additionalProperties": false });
+        for (schema, right, wrong) in [
+            (json!({ "type": "integer" }), json!(1), json!(1.5)),
+            (json!({ "type": "number" }), json!(1.5), json!("1")),
+            (json!({ "type": ["string", "null"] }), json!(null), json!(false)),
+            (json!({ "const": 1 }), json!(1), json!(2)),
+            (json!({ "enum": ["a", "b"] }), json!("b"), json!("c")),
+            (json!({ "minimum": 0 }), json!(0), json!(-1)),
+            (json!({ "maximum": 9 }), json!(9), json!(10)),
+            (json!({ "items": { "type": "boolean" } }), json!([true]), json!([true, 1])),
+            (json!({ "required": ["a"] }), json!({ "a": 1 }), json!({ "b": 1 })),
+            (closed.clone(), json!({ "a": null }), json!({ "a": 1 })),
+            (closed, json!({}), json!({ "b": null })),
+            (json!({ "additionalProperties": { "type": "string" } }), json!({ "b": "" }), json!({ "b": 1 })),
+            (json!({ "anyOf": [{ "type": "null" }, { "minimum": 3 }] }), json!(3), json!(2)),
+            (json!({ "oneOf": [{ "type": "number" }, { "minimum": 3 }] }), json!(2), json!(3)),
+            (json!({ "$ref": "#/$defs/A", "$defs": { "A": { "const": "a" } } }), json!("a"), json!("b")),
+        ] {
+            assert!(fits(&schema, &right) && !fits(&schema, &wrong), "{schema}");
+        }
+    }
+
+    #[test]
+    fn unknown_keywords_and_types_are_errors() {
+        for schema in
+            [json!({ "pattern": "a" }), json!({ "type": "float" }), json!({ "$ref": "a.json" }), json!(false)]
+        {
+            assert!(!fits(&schema, &json!("a")), "{schema}");
+        }
+    }
+
+    #[test]
+    fn error_names_the_path() {
+        let schema = json!({ "properties": { "a": { "items": { "type": "string" } } } });
+        let error = check(&schema, &schema, &json!({ "a": ["", 1] }), "").unwrap_err();
+        assert_eq!(error.to_string(), "/a/1: not of type string");
+    }
+}
