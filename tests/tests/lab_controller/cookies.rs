@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use synguard_tests::{flood::Offenders, web::Web};
 
 use super::{concentrated, event, event_names, forged, lab, start, status, syncookies, until, visits};

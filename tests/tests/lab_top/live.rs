@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use synguard_tests::{
     flood::{Flood, FloodSpec},
     lab::{Family, GATEWAY_MAC, Lab},
