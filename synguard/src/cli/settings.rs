@@ -5,7 +5,9 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, ValueParser},
     error::ErrorKind,
 };
-use synguard_model::settings::{ChoiceName, INTERFACE_SEPARATOR, Key, Patch, RenamedKey, Syntax, ValueError};
+use synguard_model::settings::{
+    ChoiceName, GivenKeys, INTERFACE_SEPARATOR, Key, Patch, RenamedKey, Syntax, ValueError,
+};
 
 /// Heading of the live settings in the help.
 const LIVE_HEADING: &str = "Settings (also changed later with `synguard set`)";
@@ -37,17 +39,20 @@ impl FromArgMatches for SettingFlags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        let mut given = GivenKeys::default();
         for &key in Key::ALL {
-            let renamed = key.old_name().map(|old| RenamedKey { old, key });
-            for (id, renamed) in [(Some(key.name()), None), (key.old_name(), renamed)] {
-                let Some(values) = id.and_then(|id| matches.get_many::<String>(id)) else { continue };
+            for name in [Some(key.name()), key.old_name()].into_iter().flatten() {
+                let Some(values) = matches.get_many::<String>(name) else { continue };
                 let values: Vec<_> = values.map(String::as_str).collect();
-                let text = values.join(INTERFACE_SEPARATOR);
-                // The flag's parser has accepted it.
-                self.patch.put(key, &text).map_err(|error| Error::raw(ErrorKind::InvalidValue, error))?;
-                self.renamed.extend(renamed);
+                given
+                    .add(name, Key::live())
+                    .map_err(|error| Error::raw(ErrorKind::ArgumentConflict, error))?;
+                // The flag's parser has accepted the values.
+                let put = self.patch.put(key, &values.join(INTERFACE_SEPARATOR));
+                put.map_err(|error| Error::raw(ErrorKind::InvalidValue, error))?;
             }
         }
+        self.renamed = given.renamed;
         Ok(())
     }
 }
@@ -65,7 +70,7 @@ fn flag(key: Key) -> Arg {
 /// Returns the flag with a setting's old name, which the help does not show.
 fn old_flag(key: Key) -> Option<Arg> {
     let old = key.old_name()?;
-    Some(value(Arg::new(old), key).long(old).hide(true).conflicts_with(key.name()))
+    Some(value(Arg::new(old), key).long(old).hide(true))
 }
 
 /// Adds the name and the parser of the setting's values.

@@ -89,43 +89,47 @@ fn commands_of_the_contract_exist() {
     }
 }
 
+/// A flag, the same under its old name or nothing, and the change to the patch.
+type FlagRow = (&'static str, &'static str, fn(&mut Patch));
+
+const FLAG_ROWS: &[FlagRow] = &[
+    ("syn-rate 7", "", |p| p.syn_rate = Some(7)),
+    ("syn-burst 9", "", |p| p.syn_burst = Some(9)),
+    ("hold 1m", "", |p| p.hold = Some(Duration::from_secs(60))),
+    ("ports 80,443", "", |p| p.ports = Ports::from_ports([80, 443])),
+    ("monitor=false", "", |p| p.monitor = Some(false)),
+    ("drop-bad-flags", "", |p| p.drop_bad_flags = Some(true)),
+    ("source-prefix-v6 56", "", |p| p.source_prefix_v6 = Some(56)),
+    ("prefix-rate 500", "", |p| p.prefix_rate = Some(500)),
+    ("distinct-limit 900", "", |p| p.distinct_limit = Some(900)),
+    ("cookies off", "", |p| p.cookies = Some(Cookies::Off)),
+    ("syn-cookie-rate 0", "answer-rate 0", |p| p.syn_cookie_rate = Some(0)),
+    ("syn-cookie-prefix-rate 50", "answer-network-rate 50", |p| p.syn_cookie_prefix_rate = Some(50)),
+    ("syn-cookie-options=false", "keep-options=false", |p| p.syn_cookie_options = Some(false)),
+    ("drop-first-syn off", "first-syn off", |p| p.drop_first_syn = Some(DropFirstSyn::Off)),
+    ("check-acks", "", |p| p.check_acks = Some(true)),
+    ("mode native", "", |p| p.mode = Some(AttachMode::Native)),
+    ("max-sources 4096", "", |p| p.max_sources = Some(4096)),
+    ("max-list 77", "", |p| p.max_list = Some(77)),
+    ("keep-on-exit", "", |p| p.keep_on_exit = Some(true)),
+];
+
 #[test]
 fn attach_flags_become_a_patch() {
     assert_eq!(attach("").settings, SettingFlags::default());
-    let args = attach(
-        "eth0 eth1 --mode native --keep-on-exit --max-sources 4096 --max-list 77 \
-         --syn-rate 7 --syn-burst 9 --hold 1m \
-         --ports 80,443 --monitor=false --drop-bad-flags --source-prefix-v6 56 --prefix-rate 500 --distinct-limit 900 \
-         --cookies off --syn-cookie-rate 0 --syn-cookie-prefix-rate 50 --syn-cookie-options=false \
-         --drop-first-syn off --check-acks --confirm 1m30s",
-    );
+    let (mut line, mut all) = ("eth0 eth1".to_owned(), Patch::default());
+    all.interfaces = Some(vec!["eth0".into(), "eth1".into()]);
+    for (flag, _, change) in FLAG_ROWS {
+        let mut patch = Patch::default();
+        change(&mut patch);
+        assert_eq!(attach(&format!("--{flag}")).settings, SettingFlags { patch, renamed: vec![] }, "{flag}");
+        change(&mut all);
+        line += &format!(" --{flag}");
+    }
+    assert_eq!(FLAG_ROWS.len() + 1, Key::ALL.len(), "a row for every key but the interfaces");
+    let args = attach(&(line + " --confirm 1m30s"));
     assert_eq!(args.confirm, Some(Duration::from_secs(90)));
-    assert_eq!(
-        args.settings.patch,
-        Patch {
-            syn_rate: Some(7),
-            syn_burst: Some(9),
-            hold: Some(Duration::from_secs(60)),
-            ports: Ports::from_ports([80, 443]),
-            monitor: Some(false),
-            drop_bad_flags: Some(true),
-            source_prefix_v6: Some(56),
-            prefix_rate: Some(500),
-            distinct_limit: Some(900),
-            cookies: Some(Cookies::Off),
-            syn_cookie_rate: Some(0),
-            syn_cookie_prefix_rate: Some(50),
-            syn_cookie_options: Some(false),
-            drop_first_syn: Some(DropFirstSyn::Off),
-            check_acks: Some(true),
-            interfaces: Some(vec!["eth0".into(), "eth1".into()]),
-            mode: Some(AttachMode::Native),
-            max_sources: Some(4096),
-            max_list: Some(77),
-            keep_on_exit: Some(true),
-        }
-    );
-    assert_eq!(args.settings.renamed, []);
+    assert_eq!(args.settings, SettingFlags { patch: all, renamed: vec![] });
     // A flag of this kind takes no value after a space, so that an interface may follow it.
     let patch = attach("--monitor eth0").settings.patch;
     assert_eq!((patch.monitor, patch.interfaces), (Some(true), Some(vec!["eth0".into()])));
@@ -133,24 +137,30 @@ fn attach_flags_become_a_patch() {
 
 #[test]
 fn old_flags_are_accepted_and_reported() {
-    let new = attach("eth0 --syn-cookie-rate 7 --syn-cookie-options=false --drop-first-syn off").settings;
-    let old = attach("eth0 --answer-rate 7 --keep-options=false --first-syn off").settings;
-    assert_eq!((new.patch, new.renamed.len()), (old.patch, 0));
-    let renamed: Vec<_> = old.renamed.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        renamed[0],
-        "answer-rate is now called syn-cookie-rate; synguard 0.2 will not know the old name"
-    );
-    assert_eq!(renamed.len(), 3);
-    let twice = parse("attach eth0 --answer-rate 7 --syn-cookie-rate 7").expect_err("both names");
-    assert!(twice.contains("cannot be used with"), "{twice}");
+    for (flag, old, change) in FLAG_ROWS.iter().filter(|(_, old, _)| !old.is_empty()) {
+        let mut patch = Patch::default();
+        change(&mut patch);
+        let flags = attach(&format!("--{old}")).settings;
+        assert_eq!(flags.patch, patch, "{old}");
+        let name = |flag: &str| flag.split([' ', '=']).next().map(str::to_owned).expect("a name");
+        let renamed: Vec<_> = flags.renamed.iter().map(|key| (key.old, key.key.name())).collect();
+        assert_eq!(renamed, [(name(old).as_str(), name(flag).as_str())]);
+        let both = parse(&format!("attach eth0 --{old} --{flag}")).expect_err("both names");
+        let error =
+            format!("error: {}: given more than once, as {} too, its old name", name(flag), name(old));
+        assert!(both.starts_with(&error), "{both}");
+    }
     let range = parse("attach eth0 --answer-rate x").expect_err("not a number");
     assert!(range.contains("must be 0 to 100000000 SYN cookies a second"), "{range}");
+}
+
+#[test]
+fn help_names_every_key_and_no_old_one() {
     let mut command = Cli::command();
     let attach = command.find_subcommand_mut("attach").expect("a command");
     let help = attach.render_long_help().to_string() + &set_help();
-    for key in Key::ALL {
-        assert!(help.contains(key.name()) || *key == Key::Interfaces, "{key}");
+    for &key in Key::ALL {
+        assert!(help.contains(&format!("--{key}")) || key == Key::Interfaces, "{key}");
         assert!(key.old_name().is_none_or(|old| !help.contains(&format!("--{old}"))), "{key}");
     }
 }

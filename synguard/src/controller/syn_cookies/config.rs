@@ -172,16 +172,18 @@ mod tests {
 
     #[test]
     fn rates_are_shared_and_zero_is_no_limit() {
-        let mut settings =
-            Settings { syn_cookie_rate: 1_000, syn_cookie_prefix_rate: 10, ..Settings::default() };
+        let rates = |rate, prefix_rate| {
+            let rates = Settings { syn_cookie_rate: rate, ..Settings::default() };
+            Settings { syn_cookie_prefix_rate: prefix_rate, ..rates }
+        };
         let half = HostProperties { cpu_share: 0.5, ..HOST };
+        let settings = rates(1_000, 10);
         let config = cookie_config(CookieMode::default(), &settings, &half, 0);
         assert_eq!((config.interval_ns, config.prefix_rate), (2_000_000, 5));
         let tiny =
             cookie_config(CookieMode::default(), &settings, &HostProperties { cpu_share: 0.01, ..HOST }, 0);
         assert_eq!(tiny.prefix_rate, 1);
-        (settings.syn_cookie_rate, settings.syn_cookie_prefix_rate) = (0, 0);
-        let config = cookie_config(CookieMode::default(), &settings, &half, 0);
+        let config = cookie_config(CookieMode::default(), &rates(0, 0), &half, 0);
         assert_eq!((config.interval_ns, config.tolerance_ns, config.prefix_rate), (0, 0, 0));
     }
 

@@ -1,7 +1,7 @@
 //! The table of settings: each is declared here, once.
 //!
 //! The first paragraph of a row's documentation is the help of `attach -h`; all of it is in `attach --help`, the manual page
-//! and `synguard.toml`, after which `SYNGUARD_UPDATE=1 cargo test -p synguard-model example` writes that file anew.
+//! and `synguard.toml`, after which `SYNGUARD_UPDATE=1 cargo test -p synguard-model example_file` writes that file anew.
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -30,6 +30,10 @@ const MODE: OneOf<AttachMode> = OneOf(PhantomData);
 
 const fn number(min: u32, max: u32, unit: &'static str) -> NumberRange {
     NumberRange { min, max, unit }
+}
+
+const fn cookie_rate(max: u32) -> NumberRange {
+    number(0, max, "SYN cookies a second (0: no limit)")
 }
 
 settings! {
@@ -85,18 +89,17 @@ settings! {
         /// What the controller does about a distributed flood.
         Cookies cookies: Cookies = Cookies::Auto, COOKIES, field(cookies);
 
-        /// SYN cookies that the filter may send a second, in all; SYNs above the rate are dropped.
+        /// SYN cookies that the filter may send a second, in all.
         ///
-        /// Each SYN cookie is as large as the SYN, and goes to an address that may be forged: this limit bounds what the
+        /// SYNs above the rate are dropped. Each SYN cookie is as large as the SYN, and goes to an address that may be forged: this limit bounds what the
         /// server can be made to send.
-        SynCookieRate syn_cookie_rate: u32 = 1_000_000, number(0, 100_000_000, "SYN cookies a second (0: no limit)"),
-            field(cookie_rate), formerly "answer-rate";
+        SynCookieRate syn_cookie_rate: u32 = 1_000_000, cookie_rate(100_000_000), field(cookie_rate),
+            formerly "answer-rate";
 
         /// SYN cookies that the filter may send a second to the addresses of one /24 or IPv6 /48.
         ///
         /// This limit keeps an attacker from flooding somebody else's network by way of this server.
-        SynCookiePrefixRate syn_cookie_prefix_rate: u32 = 10_000,
-            number(0, 1_000_000, "SYN cookies a second (0: no limit)"), field(cookie_prefix_rate),
+        SynCookiePrefixRate syn_cookie_prefix_rate: u32 = 10_000, cookie_rate(1_000_000), field(cookie_prefix_rate),
             formerly "answer-network-rate";
 
         /// Raise net.ipv4.tcp_timestamps to 2 while the filter sends SYN cookies, so that connections keep TCP options.
