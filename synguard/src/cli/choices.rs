@@ -14,8 +14,8 @@ pub(super) fn scope() -> impl TypedValueParser<Value = Scope> {
 pub(super) fn sort() -> impl TypedValueParser<Value = Sort> {
     choice(Sort::ALL, Sort::label, |value| match value {
         Sort::Rate => "SYNs a second",
-        Sort::Total => "SYNs since the entry was made",
-        Sort::Dropped => "SYNs that were dropped",
+        Sort::Total => "SYNs since the source got its entry",
+        Sort::Dropped => "Dropped SYNs",
     })
 }
 

@@ -1,4 +1,4 @@
-//! The command line, as types. Nothing is done here; `render` turns the types into texts.
+//! The command line, as types. `render` turns the types into texts.
 
 mod choices;
 mod lists;
@@ -28,11 +28,11 @@ macro_rules! examples {
     () => {
         "\
 Examples:
-  synguard attach eth0 --monitor      watch for a while what would be dropped
+  synguard attach eth0 --monitor      count for a while what would be dropped
   synguard attach eth0 --confirm 60s  filter; undone unless `synguard confirm` follows in time
-  synguard status                     what is seen and dropped, and why
-  synguard set syn-rate=200           change a limit while it runs
-  synguard block add 192.0.2.0/24     stop a network altogether
+  synguard status                     packets seen and dropped, and the reasons
+  synguard set syn-rate=200           change a limit while attached
+  synguard block add 192.0.2.0/24     drop all packets from a prefix
   synguard detach                     remove everything"
     };
 }
@@ -51,15 +51,15 @@ Exit codes:
   2  usage, or an invalid value or file
   3  not attached
   4  missing privilege: run it as root
-  5  conflict: already attached, another XDP program is there, or the lock is held"
+  5  conflict: already attached, another XDP program is attached, or the lock is held"
 );
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
   synguard attach eth0
   synguard attach eth0 eth1 --ports 80,443 --syn-rate 50 --hold 30s
-  synguard attach eth0 --confirm 60s     over SSH: undoes itself unless confirmed
-  synguard attach eth0 --no-control      attach and return; the filter works by itself
+  synguard attach eth0 --confirm 60s     over SSH: detaches again unless confirmed
+  synguard attach eth0 --no-control      attach and return; the filter works without a controller
 
 A flag wins over the configuration file, and the file over the defaults.
 A flag that is true or false also takes a value: --monitor=false.";
@@ -95,7 +95,6 @@ pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -106,49 +105,49 @@ const EVERY_COMMAND: &str = "Options of every command";
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub struct Global {
-    /// Which synguard, where several run on one machine
+    /// Name of the instance, where several run on one machine
     #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "INSTANCE", default_value = "default", value_parser = parse_instance)]
     pub name: String,
-    /// Where lasting state is kept, in a directory for each instance
+    /// Directory of lasting state, with a subdirectory for each instance
     #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/var/lib/synguard")]
     pub state_dir: PathBuf,
-    /// Where locks and journals are kept, in a directory for each instance
+    /// Directory of locks and journals, with a subdirectory for each instance
     #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/run/synguard")]
     pub run_dir: PathBuf,
-    /// Where the BPF file system is mounted; program and maps are pinned in it
+    /// Mount point of the BPF file system, in which program and maps are pinned
     #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/sys/fs/bpf")]
     pub bpffs: PathBuf,
-    /// Say more about what is done; twice for every detail
+    /// Log more; twice for every detail
     #[arg(short, long, global = true, help_heading = EVERY_COMMAND, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
-/// What to do.
+/// A command.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Attach the filter, and control it until Ctrl-C or SIGTERM, which detaches it
     Attach(AttachArgs),
-    /// Remove the filter: from the named interfaces, or from all and with everything it left behind
+    /// Remove the filter from the named interfaces, or from all together with its maps and state
     #[command(
-        after_help = "Examples:\n  synguard detach eth1   from this one; the others stay\n  synguard detach        from all"
+        after_help = "Examples:\n  synguard detach eth1   from this interface; the others stay\n  synguard detach        from all"
     )]
     Detach {
         /// Interfaces to detach from; none: all
         #[arg(value_name = "IFACE", value_parser = parse_interface)]
         interfaces: Vec<String>,
     },
-    /// Show where the filter is attached, what it has seen and dropped, and why
+    /// Show the interfaces, the packets seen and dropped, and the reasons
     #[command(after_help = "Examples:\n  synguard status\n  synguard status --json | jq .counters")]
     Status(Output),
-    /// Show the busiest sources and what is done about them, live or once
+    /// Show the busiest sources and their state, live or once
     #[command(after_help = TOP_EXAMPLES)]
     Top(TopArgs),
-    /// Explain what would happen to a SYN from an address now, and why
+    /// Explain the verdict on a SYN from an address at this moment
     #[command(
         after_help = "Examples:\n  synguard why 192.0.2.7\n  synguard why 2001:db8::1 --port 443 --json | jq .verdict"
     )]
     Why(WhyArgs),
-    /// Change settings of the attached filter: all of those given, or on an error none
+    /// Change settings of the attached filter: all that are given, or on an error none
     #[command(after_help = set_help())]
     Set {
         /// Settings and their new values
@@ -158,40 +157,38 @@ pub enum Command {
     /// Show the settings in force, in the form that `set` takes
     #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
     Show(Output),
-    /// Have the controller read its configuration file again; if that is not valid, nothing changes
+    /// Have the controller read its configuration file again; an invalid file changes nothing
     #[command(
-        after_help = "Example:\n  synguard reload        as SIGHUP, but it waits and says what came of it"
+        after_help = "Example:\n  synguard reload        like SIGHUP, but waits for the result and prints it"
     )]
     Reload,
-    /// Block addresses and networks, whatever they send
+    /// Block addresses and prefixes: drop all their packets
     #[command(after_help = lists::BLOCK_EXAMPLES)]
     Block {
-        /// What to do with the blocklist.
         #[command(subcommand)]
         command: ListCommand,
     },
-    /// Let addresses and networks pass, whatever they send
+    /// Allow addresses and prefixes: pass all their packets
     #[command(after_help = lists::ALLOW_EXAMPLES)]
     Allow {
-        /// What to do with the allowlist.
         #[command(subcommand)]
         command: ListCommand,
     },
-    /// Show what the controller has seen and done, the oldest first
+    /// Show the events that the controller has logged, oldest first
     #[command(
         after_help = "Examples:\n  synguard events\n  synguard events --follow\n  synguard events --json | jq '.events[] | select(.event == \"attack_began\")'"
     )]
     Events {
-        /// Go on with what happens from now on
+        /// Continue with new events as they happen
         #[arg(short, long)]
         follow: bool,
-        /// How it is printed; with --follow, --json is one object a line.
+        /// With --follow, --json prints one object a line.
         #[command(flatten)]
         output: Output,
     },
     /// Keep the filter that was attached with --confirm
     #[command(
-        after_help = "Example:\n  synguard attach eth0 --confirm 60s\n  synguard confirm        from a new connection: it proves that you are not locked out"
+        after_help = "Example:\n  synguard attach eth0 --confirm 60s\n  synguard confirm        from a new connection, which proves that you are not locked out"
     )]
     Confirm,
     /// Print a script that completes synguard's command line in a shell
@@ -205,7 +202,7 @@ pub enum Command {
     Man,
 }
 
-/// The form of what a reading command prints.
+/// The output format of a reading command.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Output {
     /// Print one JSON object
@@ -216,10 +213,10 @@ pub struct Output {
 /// Arguments of `why`.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct WhyArgs {
-    /// Where the SYN comes from
+    /// Source address of the SYN
     #[arg(value_name = "IP", value_parser = parse_address)]
     pub address: IpAddr,
-    /// The port it is for [default: one that is guarded]
+    /// Destination port of the SYN [default: a guarded port]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// Print one JSON object
@@ -236,19 +233,19 @@ fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
 /// Arguments of `top`.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct TopArgs {
-    /// Print the busiest sources as text, and end
+    /// Print the busiest sources once, as text
     #[arg(long)]
     pub once: bool,
-    /// Print one JSON object, and end
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// What the busiest sources are chosen by
+    /// Order of the sources
     #[arg(long, value_name = "BY", value_parser = choices::sort(), default_value = Sort::default().label())]
     pub sort: Sort,
-    /// How many sources are listed at most: 1 to 10000 [default: 20 as text, 1000 live and as JSON]
+    /// Most sources to list: 1 to 10000 [default: 20 as text, 1000 live and as JSON]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub limit: Option<u16>,
-    /// Time between two looks, which is what rates are measured over: 100ms to 1m
+    /// Time between two readings, over which rates are measured: 100ms to 1m
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_interval)]
     pub interval: Duration,
 }
@@ -266,10 +263,10 @@ pub struct AttachArgs {
     /// Configuration file.
     #[arg(long, value_name = "FILE", help = format!("Configuration file [default: {DEFAULT_PATH}, if there is one]"))]
     pub config: Option<PathBuf>,
-    /// Undo everything unless `synguard confirm` comes within this time (1s to 1d)
+    /// Detach again unless `synguard confirm` follows within this time (1s to 1d)
     #[arg(long, value_name = "DUR", value_parser = parse_confirm)]
     pub confirm: Option<Duration>,
-    /// Attach and return: the filter works by itself until `synguard detach`
+    /// Attach and return: the filter works without a controller until `synguard detach`
     #[arg(long)]
     pub no_control: bool,
     /// Settings to begin with, and interfaces.
@@ -277,12 +274,12 @@ pub struct AttachArgs {
     pub settings: SettingFlags,
 }
 
-/// One `KEY=VALUE` of `set`; neither side is checked yet, see [`synguard_model::settings::Settings::set_all`].
+/// One `KEY=VALUE` of `set`, not checked yet; see [`synguard_model::settings::Settings::set_all`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// What stands before the first `=`.
+    /// The text before the first `=`.
     pub key: String,
-    /// What stands after it.
+    /// The text after it.
     pub value: String,
 }
 
@@ -294,7 +291,7 @@ impl Assignment {
 }
 
 impl Global {
-    /// Where the chosen instance keeps its things.
+    /// Returns the chosen instance with its directories.
     pub fn instance(&self) -> Instance {
         Instance::new(&self.name, &self.bpffs, &self.run_dir, &self.state_dir)
     }

@@ -1,4 +1,4 @@
-//! Texts made of the command line's types: completions, the manual page, and usage errors on one line.
+//! Texts derived from the command line's types: completions, the manual page, and usage errors on one line.
 
 use std::io;
 
@@ -9,17 +9,14 @@ use synguard_model::error::one_line;
 
 use super::Cli;
 
-/// The script that completes the command line in a shell.
+/// Returns the script that completes the command line in a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "synguard", &mut script);
     script
 }
 
-/// The manual page in roff, section 8: the program, then each command.
-///
-/// # Errors
-/// None in practice: it is written to memory.
+/// Returns the manual page in roff, section 8: the program, then each command. Writing to memory does not fail in practice.
 pub fn man() -> io::Result<Vec<u8>> {
     let mut command = Cli::command().disable_help_flag(true);
     command.build();
@@ -42,9 +39,9 @@ pub fn man() -> io::Result<Vec<u8>> {
     Ok(roff)
 }
 
-/// A command's section: the sections of a page of its own, a level down.
+/// Writes a command's section: the sections of a page of its own, a level down.
 fn command_section(command: &Command, name: &str, roff: &mut Vec<u8>) -> io::Result<()> {
-    // The options of every command are on the page already.
+    // The page already has the options of every command.
     let hidden = command.clone().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
     let page = Man::new(hidden);
     let mut section = Vec::new();
@@ -62,7 +59,7 @@ fn command_section(command: &Command, name: &str, roff: &mut Vec<u8>) -> io::Res
     Ok(())
 }
 
-/// What follows the options in the help, with its line breaks kept.
+/// Writes the text after the options in the help, with its line breaks.
 fn extra_section(page: &Man, title: &str, roff: &mut Vec<u8>) -> io::Result<()> {
     let mut section = Vec::new();
     page.render_extra_section(&mut section)?;
@@ -71,14 +68,14 @@ fn extra_section(page: &Man, title: &str, roff: &mut Vec<u8>) -> io::Result<()> 
     Ok(())
 }
 
-/// A usage error on one line, or `None` for what is not an error in that sense (`--help`, `--version`, no
-/// command at all) and is best left to [`clap::Error::exit`]. The exit code is 2.
+/// Returns a usage error on one line, or `None` for `--help`, `--version` and a missing command, which
+/// [`clap::Error::exit`] handles. The exit code is 2.
 pub fn usage_line(error: &clap::Error) -> Option<String> {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return None;
     }
     let text = error.to_string();
-    let told = text
+    let message = text
         .split("\n\n")
         .map(|paragraph| paragraph.split('\n').map(str::trim).collect::<Vec<_>>().join(" "))
         .map(|paragraph| paragraph.trim().to_owned())
@@ -89,5 +86,5 @@ pub fn usage_line(error: &clap::Error) -> Option<String> {
         })
         .collect::<Vec<_>>()
         .join("; ");
-    Some(one_line(&told) + "; try '--help'")
+    Some(one_line(&message) + "; try '--help'")
 }

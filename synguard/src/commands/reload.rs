@@ -1,4 +1,4 @@
-//! `synguard reload`: has the controller read its configuration file again, and says what came of it.
+//! `synguard reload`: has the controller read its configuration file again, and prints the result.
 
 use std::{thread, time::Duration};
 
@@ -10,16 +10,16 @@ use synguard_model::error::{ExitKind, failure};
 use super::{filter::open, stdout::emit};
 use crate::event_log::EventLogReader;
 
-/// How often it is looked for the answer.
+/// Poll interval while waiting for the controller's reply.
 const POLL: Duration = Duration::from_millis(50);
-/// Looks until it is given up: ten seconds, for a flood may keep the controller busy.
-const LOOKS: u32 = 200;
+/// Polls before giving up: ten seconds, because a flood may keep the controller busy.
+const POLLS_MAX: u32 = 200;
 
-/// Signals the controller and waits for what it tells.
+/// Signals the controller and waits for its event.
 ///
 /// # Errors
 ///
-/// Not attached; no controller, which alone knows where its file is; or the file is not valid, and nothing has changed.
+/// Not attached; no controller, which alone knows the path of its file; or an invalid file, which changes nothing.
 pub(super) fn run(instance: &Instance) -> Result<()> {
     open(instance)?;
     let pid = lock::controller_pid(instance).and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
@@ -27,11 +27,11 @@ pub(super) fn run(instance: &Instance) -> Result<()> {
         bail!("no controller is running to read its file again: change settings with `synguard set`");
     };
     let mut events = EventLogReader::new(&instance.state);
-    // What was told before is not the answer.
+    // Skip the events logged before the signal.
     events.read_new()?;
     // The holder of the controller's lock handles this signal.
     kill_process(pid, Signal::HUP).with_context(|| format!("signal the controller (pid {pid})"))?;
-    for _ in 0..LOOKS {
+    for _ in 0..POLLS_MAX {
         for event in events.read_new()?.events {
             match event["event"].as_str() {
                 Some("reloaded") => return emit("settings reloaded\n"),
@@ -44,5 +44,5 @@ pub(super) fn run(instance: &Instance) -> Result<()> {
         }
         thread::sleep(POLL);
     }
-    bail!("the controller (pid {pid}) has not answered in 10 s: see `synguard events`")
+    bail!("the controller (pid {pid}) has not replied in 10 s: see `synguard events`")
 }

@@ -10,11 +10,7 @@ use crate::{
     output::{SchemaVersion, ShowJson, to_line},
 };
 
-/// Changes settings, all of them or none.
-///
-/// # Errors
-///
-/// An invalid key or value, or not attached.
+/// Changes settings, all of them or none. Warns of old names.
 pub(super) fn set(instance: &Instance, assignments: &[Assignment]) -> Result<()> {
     let mut datapath = open(instance)?;
     let _lock = Lock::change(instance)?;
@@ -29,10 +25,6 @@ pub(super) fn set(instance: &Instance, assignments: &[Assignment]) -> Result<()>
 }
 
 /// Prints the settings in force.
-///
-/// # Errors
-///
-/// Not attached.
 pub(super) fn show(instance: &Instance, as_json: bool) -> Result<()> {
     let (settings, _) = open(instance)?.settings()?;
     if as_json {
@@ -43,11 +35,7 @@ pub(super) fn show(instance: &Instance, as_json: bool) -> Result<()> {
     emit(lines.concat())
 }
 
-/// Keeps a filter that was attached with `--confirm`.
-///
-/// # Errors
-///
-/// Not attached, or the time has run out.
+/// Keeps a filter that was attached with `--confirm`, unless its time has run out.
 pub(super) fn confirm(instance: &Instance) -> Result<()> {
     let mut datapath = open(instance)?;
     let _lock = Lock::change(instance)?;

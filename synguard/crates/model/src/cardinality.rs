@@ -1,8 +1,8 @@
-//! From the registers of the distinct count to an estimate. Pure.
+//! The number of distinct sources, estimated from HyperLogLog registers. Pure.
 
 use synguard_common::hyperloglog::{HyperLogLog, RANK_MAX, REGISTERS};
 
-/// How many distinct sources sent SYNs in `window`, within 1.6 % (one standard deviation).
+/// Returns the number of distinct sources that sent SYNs in `window`, within 1.6 % (one standard deviation).
 ///
 /// Ertl's improved raw estimator (New cardinality estimation algorithms for HyperLogLog sketches, 2017,
 /// algorithm 4): unbiased from one source to far more than there are addresses to forge.
@@ -18,7 +18,7 @@ pub fn estimate(registers: &HyperLogLog, window: u32) -> f64 {
     ALPHA_INF * m * m / z
 }
 
-/// Ertl's σ, the contribution of registers that saw nothing: infinite if none saw anything.
+/// Returns Ertl's σ, the contribution of empty registers: infinite if all are empty.
 fn sigma(mut x: f64) -> f64 {
     if x == 1.0 {
         return f64::INFINITY;
@@ -35,7 +35,7 @@ fn sigma(mut x: f64) -> f64 {
     }
 }
 
-/// Ertl's τ, the contribution of registers that are full.
+/// Returns Ertl's τ, the contribution of full registers.
 fn tau(mut x: f64) -> f64 {
     if x == 0.0 || x == 1.0 {
         return 0.0;
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn within_three_per_cent_from_ten_to_ten_million() {
+    fn estimates_are_within_three_per_cent() {
         for sources in [10, 1_000, 100_000, 1_000_000, 10_000_000] {
             for (family, estimate) in [("v4", counted(sources, v4)), ("v6", counted(sources, v6))] {
                 let error = estimate / f64::from(sources) - 1.0;
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_nobody_and_the_same_source_counts_once() {
+    fn same_source_counts_once() {
         assert_eq!(estimate(&HyperLogLog::EMPTY, 7), 0.0);
         let mut registers = Box::new(HyperLogLog::EMPTY);
         for _ in 0..1000 {

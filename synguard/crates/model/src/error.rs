@@ -1,28 +1,28 @@
-//! Errors that decide the exit code. Everything else is an `anyhow` error and exits with 1.
+//! Errors that decide the exit code. Every other error is a plain `anyhow` error and exits with 1.
 
 use std::fmt;
 
-/// What kind of failure it was, and with it the exit code.
+/// The kind of a failure, which is its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitKind {
     /// A value, file or flag is not valid.
     Invalid = 2,
-    /// There is no filter to act on.
+    /// The instance has no filter.
     NotAttached = 3,
-    /// The process may not do this.
+    /// The process lacks a privilege.
     Privilege = 4,
-    /// Something else holds what is needed: another controller, a foreign XDP program, a lock.
+    /// Another controller, a foreign XDP program or a lock is in the way.
     Conflict = 5,
 }
 
-/// A failure of a known kind, with one line that says what is wrong and what to do about it.
+/// A failure of a known kind, with one line that states the problem and the remedy.
 #[derive(Debug)]
 pub struct Failure {
     kind: ExitKind,
     message: String,
 }
 
-/// A failure of a known kind as an `anyhow` error.
+/// Returns a failure of a known kind as an `anyhow` error.
 pub fn failure(kind: ExitKind, message: impl Into<String>) -> anyhow::Error {
     Failure { kind, message: message.into() }.into()
 }
@@ -35,12 +35,12 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The exit code of an error: its kind's, or 1.
+/// Returns the exit code of an error: its kind's, or 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Failure>().map_or(1, |failure| failure.kind as u8)
 }
 
-/// A message on one line and without control characters, whoever's input is repeated in it.
+/// Returns a message on one line and without control characters, even if it repeats somebody's input.
 pub fn one_line(message: &str) -> String {
     let mut line = String::with_capacity(message.len());
     for c in message.chars() {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_stays_on_its_line() {
+    fn messages_stay_on_one_line() {
         assert_eq!(one_line("no unit `s\n`: \u{1b}[1m é"), "no unit `s\\n`: \\u{1b}[1m é");
     }
 }

@@ -1,4 +1,4 @@
-//! Strategies for property tests, of this crate and of those that use it.
+//! Strategies for the property tests of this crate and of its users.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -12,7 +12,7 @@ use crate::{
     list_entry::{Entry, EntryReason, Origin, Scope},
 };
 
-/// Any target, those of short and of full length often.
+/// Any target; addresses and short prefixes are frequent.
 pub(crate) fn any_target() -> impl Strategy<Value = Target> {
     let v4 = (any::<u32>(), prop_oneof![Just(32u8), 0..=32u8])
         .prop_map(|(bits, length)| ParsedTarget::new(Ipv4Addr::from(bits).into(), length).target);
@@ -35,7 +35,7 @@ fn any_reason() -> impl Strategy<Value = Option<EntryReason>> {
 }
 
 prop_compose! {
-    /// Any entry made around the time 10^9 s that ends, if it does, from a year before to a year after it.
+    /// Any entry made around the time 10^9 s. Its end, if any, is from a year before to a year after that time.
     pub fn any_entry()(
         target in any_target(), scope in any_scope(), origin in any_origin(), reason in any_reason(),
         created_ms in 999_000_000_000..1_001_000_000_000u64,

@@ -6,7 +6,7 @@ use synguard_common::{
     gcra::RateLimit,
 };
 
-use super::{Key, SettingError, Settings, ValueError};
+use super::{SettingError, Settings, declare::StoredSettings};
 
 /// The settings in the maps cannot be shown or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,12 +19,6 @@ pub enum AbiError {
     /// A value that synguard does not write.
     #[error("the pinned settings are damaged ({0}): detach and attach again")]
     Damaged(#[from] SettingError),
-}
-
-/// The maps' form of the settings.
-pub(super) struct StoredSettings {
-    pub(super) config: Config,
-    pub(super) ports: PortSet,
 }
 
 impl Settings {
@@ -55,17 +49,10 @@ impl Settings {
         if config.abi != ABI_VERSION {
             return Err(AbiError::Version { found: config.abi });
         }
-        Ok(Self::load(&StoredSettings { config: *config, ports: *ports })?.checked()?)
+        let stored = StoredSettings { config: *config, ports: *ports };
+        let damaged = |(key, given, problem)| SettingError::Value { key, given, problem };
+        Ok(Self::load(&stored).map_err(damaged)?.checked()?)
     }
-}
-
-/// Returns the word in its field's type, which holds every value in the setting's range.
-pub(super) fn narrow<T: TryFrom<u64> + Default>(word: u64) -> T {
-    T::try_from(word).unwrap_or_default()
-}
-
-pub(super) fn damaged(key: Key, found: impl ToString, problem: ValueError) -> SettingError {
-    SettingError::Value { key, given: found.to_string(), problem }
 }
 
 #[cfg(test)]

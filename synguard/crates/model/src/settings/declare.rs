@@ -2,8 +2,21 @@
 //! [`Settings`](super::Settings), [`AttachOptions`](super::AttachOptions), [`Patch`](super::Patch), and the conversions
 //! between them, text and the maps.
 
-/// The static part of a row of the table: what does not depend on the setting's type.
-pub(super) struct Row {
+use synguard_common::abi::{Config, PortSet};
+
+/// The maps' form of the settings.
+pub(super) struct StoredSettings {
+    pub(super) config: Config,
+    pub(super) ports: PortSet,
+}
+
+/// Returns the word in its field's type, which holds every value in the setting's range.
+pub(super) fn narrow<T: TryFrom<u64> + Default>(word: u64) -> T {
+    T::try_from(word).unwrap_or_default()
+}
+
+/// The part of a row of the table that does not depend on the type of the setting.
+pub(super) struct KeyInfo {
     /// The name in the file, for `set` and, after `--`, as a flag.
     pub(super) name: &'static str,
     /// The name of the value in help, where the value has no other.
@@ -65,7 +78,7 @@ macro_rules! respelled {
 
 macro_rules! row {
     ($field:ident, $is_live:literal, [$($doc:literal)+], [$($note:literal)?], [$($old:literal)?]) => {
-        &Row {
+        &KeyInfo {
             name: respelled!($field, kebab_case),
             value_name: respelled!($field, upper_case),
             doc: &[$($doc),+],
@@ -98,17 +111,17 @@ macro_rules! store {
 macro_rules! load {
     (field($place:ident), $form:expr, $key:expr, $stored:expr) => {{
         let word = u64::from($stored.config.$place);
-        $form.from_word(word).map_err(|problem| damaged($key, word, problem))?
+        $form.from_word(word).map_err(|problem| ($key, word.to_string(), problem))?
     }};
     (flag($flag:ident), $form:expr, $key:expr, $stored:expr) => {{
         let word = u64::from($stored.config.has($flag));
-        $form.from_word(word).map_err(|problem| damaged($key, word, problem))?
+        $form.from_word(word).map_err(|problem| ($key, word.to_string(), problem))?
     }};
     (ports($flag:ident), $form:expr, $key:expr, $stored:expr) => {
         if $stored.config.has($flag) {
             Ports::All
         } else {
-            let none = || damaged($key, "none", PortsError::Empty.into());
+            let none = || ($key, "none".to_owned(), PortsError::Empty.into());
             Ports::from_set(&$stored.ports).ok_or_else(none)?
         }
     };
@@ -141,7 +154,7 @@ macro_rules! settings {
             pub const ALL: &'static [Self] = &[$(Self::$key,)+ $(Self::$fixed_key,)+];
 
             /// Returns what the table says of the key, except for its type.
-            pub(super) const fn row(self) -> &'static Row {
+            pub(super) const fn row(self) -> &'static KeyInfo {
                 match self {
                     $(Self::$key => row!($field, true, [$($doc)+], [$($note)?], [$($old)?]),)+
                     $(Self::$fixed_key =>
@@ -194,7 +207,8 @@ macro_rules! settings {
                 $(store!($place($arg), $form, &self.$field, stored);)+
             }
 
-            pub(super) fn load(stored: &StoredSettings) -> Result<Self, SettingError> {
+            /// Returns the settings that `store` wrote, or the first bad value with its key and text.
+            pub(super) fn load(stored: &StoredSettings) -> Result<Self, (Key, String, ValueError)> {
                 Ok(Self { $($field: load!($place($arg), $form, Key::$key, stored),)+ })
             }
         }

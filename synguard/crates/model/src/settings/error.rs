@@ -2,7 +2,7 @@
 
 use synguard_common::gcra::BURST_MAX;
 
-use super::{Key, RenamedKey, ValueError};
+use super::{key::RenamedKey, table::Key, value::ValueError};
 
 /// A setting was not accepted; no setting was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,26 +5,11 @@ use std::{fmt, time::Duration};
 use serde::{Serialize, Serializer};
 
 use super::{
-    Choice, ChoiceName, ValueError,
-    value::{INTERFACE_SEPARATOR, parse_interface},
+    choice::{Choice, ChoiceName},
+    range::{DurationRange, NumberRange},
+    value::{INTERFACE_SEPARATOR, ValueError, parse_interface},
 };
 use crate::{duration, ports::Ports};
-
-/// Whole numbers from `min` to `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NumberRange {
-    pub min: u32,
-    pub max: u32,
-    /// The unit, for messages.
-    pub unit: &'static str,
-}
-
-/// Durations from `min` to `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DurationRange {
-    pub min: Duration,
-    pub max: Duration,
-}
 
 /// `true` or `false`.
 pub(super) struct Boolean;
@@ -92,12 +77,6 @@ impl Serialize for SettingValue {
     }
 }
 
-impl fmt::Display for NumberRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {} {}", self.min, self.max, self.unit)
-    }
-}
-
 impl NumberRange {
     /// Returns the number, or [`ValueError::Number`] if it is out of range.
     pub fn check<T: TryFrom<i64>>(&self, number: i64) -> Result<T, ValueError> {
@@ -127,12 +106,6 @@ impl<T: TryFrom<i64> + Into<u32>> Word<T> for NumberRange {
 
     fn from_word(&self, word: u64) -> Result<T, ValueError> {
         self.check(i64::try_from(word).map_err(|_| ValueError::Number(*self))?)
-    }
-}
-
-impl fmt::Display for DurationRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a duration of {} to {}", duration::format(self.min), duration::format(self.max))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Key;
+use super::table::Key;
 
 /// An old name of a setting, which was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

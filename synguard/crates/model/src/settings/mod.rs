@@ -8,6 +8,7 @@ mod error;
 mod example;
 mod form;
 mod key;
+mod range;
 mod table;
 mod value;
 
@@ -19,8 +20,9 @@ pub use self::{
     choice::{AttachMode, Choice, ChoiceName, Cookies, DropFirstSyn},
     error::{SettingError, shown},
     example::example_file,
-    form::{DurationRange, NumberRange, SettingValue, Syntax},
+    form::{SettingValue, Syntax},
     key::RenamedKey,
+    range::{DurationRange, NumberRange},
     table::{AttachOptions, Key, Patch, Settings},
     value::{INTERFACE_SEPARATOR, ValueError, parse_confirm, parse_instance, parse_interface},
 };
@@ -65,8 +67,8 @@ impl Settings {
     /// Returns these settings with the patch's values in place of their own, or [`SettingError::Burst`].
     pub fn patched(&self, patch: &Patch) -> Result<Self, SettingError> {
         let mut patched = self.overlaid(patch);
-        if patch.syn_burst.is_none() && self.has_derived_burst() {
-            patched.syn_burst = derived_burst(patched.syn_rate);
+        if self.has_derived_burst() {
+            patched.syn_burst = patch.syn_burst.unwrap_or(derived_burst(patched.syn_rate));
         }
         patched.checked()
     }
@@ -78,9 +80,10 @@ impl Settings {
 
     /// Returns these settings if the burst suits the rate.
     fn checked(self) -> Result<Self, SettingError> {
-        let min = burst_min(self.syn_rate);
-        if self.syn_burst < min {
-            return Err(SettingError::Burst { burst: self.syn_burst, min, rate: self.syn_rate });
+        let (rate, burst) = (self.syn_rate, self.syn_burst);
+        let min = burst_min(rate);
+        if burst < min {
+            return Err(SettingError::Burst { burst, min, rate });
         }
         Ok(self)
     }

@@ -15,12 +15,14 @@ use synguard_common::{
 };
 
 use super::{
-    AttachMode, Cookies, DropFirstSyn, DurationRange, NumberRange, SettingError, SettingValue, Syntax,
-    ValueError,
-    abi::{StoredSettings, damaged, narrow},
-    declare::{Row, kebab_case, load, optional, respelled, row, settings, store, upper_case},
-    form::{Boolean, Form, InterfaceNames, OneOf, PortList, Word},
-    value::DAY,
+    choice::{AttachMode, Cookies, DropFirstSyn},
+    declare::{
+        KeyInfo, StoredSettings, kebab_case, load, narrow, optional, respelled, row, settings, store,
+        upper_case,
+    },
+    form::{Boolean, Form, InterfaceNames, OneOf, PortList, SettingValue, Syntax, Word},
+    range::{DurationRange, NumberRange},
+    value::{DAY, ValueError},
 };
 use crate::ports::{Ports, PortsError};
 

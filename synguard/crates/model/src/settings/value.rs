@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{ChoiceName, DurationRange, NumberRange};
+use super::{
+    choice::ChoiceName,
+    range::{DurationRange, NumberRange},
+};
 use crate::{duration::DurationError, ports::PortsError};
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
