@@ -2,7 +2,7 @@
 //! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
 
 use crate::{
-    addr::Halves,
+    addr::{Addr, HashSeed, Mask},
     admission::Admission,
     gcra::RateLimit,
     hold_cache::{self, HoldCache},
@@ -55,14 +55,14 @@ pub struct Config {
     pub hold_ns: u64,
     /// Time after which the program only monitors (an unconfirmed `attach --confirm`); 0: never.
     pub disarm_at_ns: u64,
-    /// Mask of the part of an IPv6 address that identifies the source, see [`crate::addr::mask`].
-    pub source_mask_v6: Halves,
+    /// Mask of the part of an IPv6 address that identifies the source, see [`Mask::of_length`].
+    pub source_mask_v6: Mask,
     /// [`RateLimit::interval_ns`] of a prefix; 0: prefixes are not limited.
     pub prefix_interval_ns: u64,
     /// [`RateLimit::tolerance_ns`] of a prefix.
     pub prefix_tolerance_ns: u64,
-    /// Secret that determines which addresses share cells and registers, see [`crate::hash::mix`].
-    pub hash_seed: Halves,
+    /// Secret that determines which addresses share cells and registers, see [`crate::hash`].
+    pub hash_seed: HashSeed,
     /// The rate as configured, in SYNs a second: for display, the datapath does not read it.
     pub syn_rate: u32,
     /// The burst as configured, in SYNs: for display.
@@ -191,6 +191,7 @@ pub struct CpuState {
 pub const EVENT_LIMIT: RateLimit = RateLimit::new(20, 40);
 
 const _: () = {
+    assert!(size_of::<Addr>() == 16);
     assert!(size_of::<Config>() == 120);
     assert!(size_of::<PortSet>() == 8192);
     assert!(size_of::<Counter>() == 16);
@@ -222,6 +223,7 @@ mod user {
     }
 
     pod!(
+        Addr,
         Config,
         PortSet,
         Counter,

@@ -86,10 +86,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{addr::v4_mapped, hash::mix};
+    use crate::{
+        addr::{Addr, HashSeed},
+        hash,
+    };
 
-    fn hash(source: u32) -> u64 {
-        mix(v4_mapped(source.to_be()), [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321])
+    fn hash_of(source: u32) -> u64 {
+        hash::address(Addr::from_v4(source.to_be()), HashSeed([0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321]))
     }
 
     fn empty() -> Box<CountMinSketch> {
@@ -121,11 +124,11 @@ mod tests {
             let mut lowest = u32::MAX;
             for i in 0..per_epoch {
                 next = next.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let estimate = sketch.add(hash(next & 0x00ff_ffff | 0x0a00_0000), epoch);
+                let estimate = sketch.add(hash_of(next & 0x00ff_ffff | 0x0a00_0000), epoch);
                 forged += 1;
                 promoted += u64::from(estimate >= PROMOTION_THRESHOLD);
                 if i % (per_epoch / 17) == 0 {
-                    lowest = lowest.min(sketch.add(hash(1), epoch));
+                    lowest = lowest.min(sketch.add(hash_of(1), epoch));
                 }
             }
             assert!(epoch < 8 || lowest >= PROMOTION_THRESHOLD, "epoch {epoch}: {lowest}");
@@ -140,7 +143,7 @@ mod tests {
             let mut truth = [0u32; 50];
             for source in sources {
                 truth[source as usize] += 1;
-                let estimate = sketch.add(hash(source), epoch);
+                let estimate = sketch.add(hash_of(source), epoch);
                 prop_assert!(estimate >= truth[source as usize]);
             }
         }

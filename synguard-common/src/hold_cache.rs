@@ -88,7 +88,7 @@ impl HoldSlot {
     }
 
     const fn is_of(&self, source: &SourceKey) -> bool {
-        self.source.address[0] == source.address[0] && self.source.address[1] == source.address[1]
+        self.source.address.equals(source.address)
     }
 }
 
@@ -100,9 +100,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::addr::Addr;
 
     fn source(number: u64) -> SourceKey {
-        SourceKey { address: [0, number] }
+        SourceKey { address: Addr([0, number]) }
     }
 
     #[test]

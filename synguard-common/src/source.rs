@@ -1,13 +1,13 @@
 //! Sources of SYNs: their keys, and the state of each.
 
-use crate::addr::Halves;
+use crate::addr::Addr;
 
 /// The key of a source: an IPv4 address in IPv4-mapped form, or an IPv6 address masked to the configured prefix. It is
 /// also the key of a prefix (/24 or /48).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceKey {
-    pub address: Halves,
+    pub address: Addr,
 }
 
 /// The state of one source. Several CPUs update a field at the same time: by a single atomic operation or, where a lost

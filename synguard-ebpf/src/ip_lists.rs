@@ -3,7 +3,7 @@
 //! one tick, see `synguard_common::ip_list::cache`.
 
 use synguard_common::{
-    addr::Halves,
+    addr::Addr,
     ip_list::{
         IpLists, LENGTHS_MAX, List, ListEntry, Prefix, PrefixLengths, bloom,
         cache::{ListCacheSlot, ListLookup},
@@ -56,7 +56,7 @@ fn find_list(packet: &Packet) -> Option<List> {
     if kind & (KIND_ALLOW | KIND_BLOCK) == 0 {
         return None;
     }
-    let [high, low] = packet.source;
+    let Addr([high, low]) = packet.source;
     match synguard_list_lookup(high, low, kind) {
         FOUND_ALLOW => Some(List::Allow),
         FOUND_BLOCK => Some(List::Block),
@@ -81,7 +81,7 @@ const FOUND_BLOCK: u32 = 2;
 /// Returns the list's bit of the kind if the list may have an entry for the address. A function and not a closure, as a
 /// closure cannot be forced inline, and a call here would double the cost of every packet.
 #[inline(always)]
-fn candidate(used: u32, list: List, source: Halves, kind: u32) -> u32 {
+fn candidate(used: u32, list: List, source: Addr, kind: u32) -> u32 {
     let is_candidate = used & list.bit() != 0 && may_contain(list as u32, source, kind);
     if is_candidate { list.bit() * KIND_ALLOW } else { 0 }
 }
@@ -93,7 +93,7 @@ fn candidate(used: u32, list: List, source: Halves, kind: u32) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn synguard_list_lookup(high: u64, low: u64, kind: u32) -> u32 {
-    let address = [high, low];
+    let address = Addr([high, low]);
     let Some(slot) = maps::list_cache_slot(address) else { return FOUND_NONE };
     let lists = maps::lists();
     let tick = clock::tick();
@@ -144,7 +144,7 @@ extern "C" fn synguard_list_search(list: u32, high: u64, low: u64, kind: u32) ->
         if index as u64 >= lengths.count {
             break;
         }
-        let key = lengths.prefix(index, [high, low]);
+        let key = lengths.prefix(index, Addr([high, low]));
         if !is_set(list & 1, bloom::bit_prefix(table::hash(&key, config.hash_seed))) {
             continue;
         }
@@ -173,7 +173,7 @@ fn table_mask(list: u32) -> Option<u64> {
 #[inline(always)]
 fn hit(list: u32, key: &Prefix, kind: u32, mask: u64, packets: u64) -> bool {
     let packed = key.length | u64::from(list & 1) << 8 | u64::from(kind) << 16;
-    synguard_list_hit(packed, key.address[0], key.address[1], mask, packets) != 0
+    synguard_list_hit(packed, key.address.0[0], key.address.0[1], mask, packets) != 0
 }
 
 /// The body of [`hit`], with its arguments packed into the five that BPF allows. A global function, see
@@ -181,7 +181,7 @@ fn hit(list: u32, key: &Prefix, kind: u32, mask: u64, packets: u64) -> bool {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn synguard_list_hit(packed: u64, high: u64, low: u64, mask: u64, packets: u64) -> u32 {
-    let key = Prefix { address: [high, low], length: packed & 0xff };
+    let key = Prefix { address: Addr([high, low]), length: packed & 0xff };
     let Some(table) = maps::list_table((packed >> 8 & 1) as u32) else { return 0 };
     let hash = table::hash(&key, maps::config().hash_seed);
     let [first, second] = table::buckets(hash, mask);
@@ -213,7 +213,7 @@ fn find(table: &ListTable, bucket: u32, key: &Prefix, hash: u64) -> Option<(List
         }
         // SAFETY: as above.
         let address = unsafe { (&raw const (*bucket).addresses[slot]).read_volatile() };
-        if address[0] == key.address[0] && address[1] == key.address[1] {
+        if address.equals(key.address) {
             // SAFETY: as above; hits are only ever accessed atomically.
             let (expires_at_ns, hits) = unsafe {
                 let expires = (&raw const (*bucket).expires_at_ns[slot]).read_volatile();
@@ -227,7 +227,7 @@ fn find(table: &ListTable, bucket: u32, key: &Prefix, hash: u64) -> Option<(List
 
 /// Reports whether a list's Bloom filter admits that the list has an entry for the address.
 #[inline(always)]
-fn may_contain(list: u32, address: Halves, kind: u32) -> bool {
+fn may_contain(list: u32, address: Addr, kind: u32) -> bool {
     if kind & KIND_V6 == 0 {
         return is_set(list, bloom::bit_v4(address));
     }

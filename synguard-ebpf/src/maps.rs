@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use synguard_common::{
     abi::{COUNTER_SLOTS, Config, Counter, CpuState, DatapathEvent, PortSet},
-    addr::Halves,
+    addr::Addr,
     count_min::CountMinSketch,
     hold_cache::{self, HoldCache, HoldSlot},
     hyperloglog::HyperLogLog,
@@ -92,7 +92,7 @@ static LIST_BLOOM: Array<u64, { 2 * bloom::WORDS }, { BPF_F_MMAPABLE as usize }>
 global!(SYN_COOKIES: SynCookieConfig);
 
 #[btf_map]
-static LOCAL_ADDRS: LpmTrie<Halves, u64, { LOCAL_ADDRS_MAX as usize }> = LpmTrie::new();
+static LOCAL_ADDRS: LpmTrie<Addr, u64, { LOCAL_ADDRS_MAX as usize }> = LpmTrie::new();
 
 #[btf_map]
 static LISTENER_CACHE: PerCpuArray<ListenerPair, { listener_cache::PAIRS }> = PerCpuArray::new();
@@ -198,7 +198,7 @@ pub fn lists() -> &'static IpLists {
 
 /// Returns this CPU's slot for list lookups of this address.
 #[inline(always)]
-pub fn list_cache_slot(address: Halves) -> Option<&'static mut ListCacheSlot> {
+pub fn list_cache_slot(address: Addr) -> Option<&'static mut ListCacheSlot> {
     // SAFETY: as for `counter`.
     let cache = unsafe { LIST_CACHE.get_ptr_mut(0)?.as_mut()? };
     Some(&mut cache.slots[cache::index(address)])
@@ -240,7 +240,7 @@ pub fn syn_cookies() -> &'static SynCookieConfig {
 
 /// Reports whether an address belongs to this host.
 #[inline(always)]
-pub fn is_local(address: Halves) -> bool {
+pub fn is_local(address: Addr) -> bool {
     LOCAL_ADDRS.get(&Key::new(128, address)).is_some()
 }
 

@@ -12,7 +12,7 @@ use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},
     tcp::TcpHdr,
 };
-use synguard_common::addr::{Halves, v4_mapped};
+use synguard_common::addr::Addr;
 
 use crate::frame::{Header, has_bytes, header, reload_header};
 
@@ -71,12 +71,12 @@ pub struct Packet {
     /// Offset of the TCP header; 0 unless the class is [`PacketClass::Tcp`].
     pub tcp_offset: u16,
     /// Source address, IPv4 in IPv4-mapped form; zeros without a family.
-    pub source: Halves,
+    pub source: Addr,
 }
 
 impl Packet {
     #[inline(always)]
-    const fn new(class: PacketClass, family: Family, source: Halves) -> Self {
+    const fn new(class: PacketClass, family: Family, source: Addr) -> Self {
         Self { class, family, flags: 0, port: 0, ip_offset: 0, tcp_offset: 0, source }
     }
 
@@ -157,7 +157,7 @@ fn parse_plain(ctx: &XdpContext) -> Option<Packet> {
         port: u16::from_be(frame.read(PLAIN_TCP + offset_of!(TcpHdr, dest))),
         ip_offset: PLAIN_IP as u16,
         tcp_offset: PLAIN_TCP as u16,
-        source: v4_mapped(frame.read(PLAIN_IP + offset_of!(Ipv4Hdr, src_addr))),
+        source: Addr::from_v4(frame.read(PLAIN_IP + offset_of!(Ipv4Hdr, src_addr))),
     })
 }
 
@@ -178,13 +178,13 @@ fn parse_any(ctx: &XdpContext) -> Packet {
         IPV4 => parse_ipv4(ctx, offset),
         IPV6 => parse_ipv6(ctx, offset),
         other if is_vlan(other) => MALFORMED,
-        _ => Packet::new(PacketClass::NotIp, Family::None, [0, 0]),
+        _ => Packet::new(PacketClass::NotIp, Family::None, Addr::UNSPECIFIED),
     }
 }
 
 const IPV4: u16 = 0x0800u16.to_be();
 const IPV6: u16 = 0x86ddu16.to_be();
-const MALFORMED: Packet = Packet::new(PacketClass::Malformed, Family::None, [0, 0]);
+const MALFORMED: Packet = Packet::new(PacketClass::Malformed, Family::None, Addr::UNSPECIFIED);
 /// A tag consists of two bytes of its own and the EtherType of the following header.
 const VLAN_TAG_LEN: usize = 4;
 const VLAN_TAG_NEXT: usize = 2;
@@ -205,7 +205,7 @@ fn parse_ipv4(ctx: &XdpContext, offset: usize) -> Packet {
     if vihl >> 4 != 4 || length < Ipv4Hdr::LEN || !has_bytes(ctx, offset + length) {
         return MALFORMED;
     }
-    let source = v4_mapped(ip.read(offset_of!(Ipv4Hdr, src_addr)));
+    let source = Addr::from_v4(ip.read(offset_of!(Ipv4Hdr, src_addr)));
     let packet = |class| Packet::new(class, Family::V4, source);
     const OFFSET: u16 = 0x1fffu16.to_be();
     const MORE: u16 = 0x2000u16.to_be();
@@ -231,7 +231,7 @@ fn parse_ipv6(ctx: &XdpContext, offset: usize) -> Packet {
         return MALFORMED;
     }
     const SOURCE: usize = offset_of!(Ipv6Hdr, src_addr);
-    let packet = Packet::new(PacketClass::Tcp, Family::V6, [ip.read(SOURCE), ip.read(SOURCE + 8)]);
+    let packet = Packet::new(PacketClass::Tcp, Family::V6, Addr([ip.read(SOURCE), ip.read(SOURCE + 8)]));
     let chain = skip_extensions(ctx, offset + Ipv6Hdr::LEN, ip.read(offset_of!(Ipv6Hdr, next_hdr)));
     match chain.end {
         ChainEnd::Tcp => parse_tcp(ctx, ip, chain.offset, chain.first_fragment, packet),

@@ -12,7 +12,12 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use synguard_common::{abi::Config, addr, map_names::SOURCES_DEFAULT, source::SourceKey};
+use synguard_common::{
+    abi::Config,
+    addr::{Addr, HashSeed},
+    map_names::SOURCES_DEFAULT,
+    source::SourceKey,
+};
 
 use crate::{
     flood::{Flood, FloodSpec, Generator, Offenders, Totals},
@@ -71,7 +76,7 @@ impl Hunt {
 
 /// The program on the server's device, with the default table and the limit. Another seed makes other sources
 /// collide.
-pub fn filter(lab: &Lab, seed: [u64; 2]) -> Filter {
+pub fn filter(lab: &Lab, seed: HashSeed) -> Filter {
     let mut filter = Filter::load_with_sources(SOURCES_DEFAULT);
     filter.set_config(Config { hash_seed: seed, ..config(RATE, 2 * RATE) });
     filter.attach(&lab.server, DEVICE);
@@ -144,5 +149,5 @@ fn watch(filter: &Filter, flood: &Flood, offenders: &[SourceKey], time: Duration
 }
 
 fn key(address: u32) -> SourceKey {
-    SourceKey { address: addr::v4_mapped(address.to_be()) }
+    SourceKey { address: Addr::from_v4(address.to_be()) }
 }

@@ -8,7 +8,8 @@ use std::{collections::HashMap, net::IpAddr};
 
 use synguard_common::{
     abi::{Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet},
-    addr, gcra,
+    addr::Addr,
+    gcra,
     reason::Reason,
     source::{SourceKey, SourceState},
 };
@@ -96,11 +97,11 @@ pub fn key(source: IpAddr, config: &Config) -> SourceKey {
     let bytes = match source {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => {
-            let mask = u128::from_be_bytes(addr::to_bytes(config.source_mask_v6));
+            let mask = u128::from_be_bytes(config.source_mask_v6.to_bytes());
             (u128::from(address) & mask).to_be_bytes()
         }
     };
-    SourceKey { address: addr::from_bytes(bytes) }
+    SourceKey { address: Addr::from_bytes(bytes) }
 }
 
 const FIN: u8 = 1;

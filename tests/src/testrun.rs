@@ -16,7 +16,7 @@ use aya::{
 };
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, DatapathEvent, FLAG_ALL_PORTS, PortSet},
-    addr,
+    addr::Mask,
     gcra::RateLimit,
     hold_cache::HoldCache,
     hyperloglog::HyperLogLog,
@@ -100,7 +100,7 @@ pub fn config(rate: u32, burst: u32) -> Config {
         syn_interval_ns: limit.interval_ns,
         syn_tolerance_ns: limit.tolerance_ns,
         hold_ns: HOLD_NS,
-        source_mask_v6: addr::mask(64),
+        source_mask_v6: Mask::of_length(64),
         syn_rate: rate,
         syn_burst: burst,
         source_prefix_v6: 64,

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, net::IpAddr, ptr};
 
 use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
-use synguard_common::addr;
+use synguard_common::addr::Addr;
 use synguard_ebpf::parse::{self, Family, Packet, PacketClass};
 use synguard_tests::{
     fuzz::{self, Frames},
@@ -106,7 +106,7 @@ fn expected(seen: &Seen) -> Packet {
     // Where the headers begin is said of TCP only.
     let whole = |offset: usize| if class == PacketClass::Tcp { offset as u16 } else { 0 };
     let [ip_offset, tcp_offset] = [seen.network, seen.transport].map(whole);
-    Packet { class, family, flags, port, ip_offset, tcp_offset, source: addr::from_bytes(bytes) }
+    Packet { class, family, flags, port, ip_offset, tcp_offset, source: Addr::from_bytes(bytes) }
 }
 
 fn hex(frame: &[u8]) -> String {
@@ -178,7 +178,7 @@ fn every_combination_of_flags_is_classed_as_the_model_does() {
             port: 1,
             ip_offset: 14,
             tcp_offset: 34,
-            source: [0, 0],
+            source: Addr::UNSPECIFIED,
         };
         assert_eq!(packet.is_syn(), model::is_syn(flags), "{flags:#04x}");
         assert_eq!(packet.has_bad_flags(), model::is_impossible(flags), "{flags:#04x}");

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use aya::maps::{Array, Map, MapData};
 use synguard_common::{
     abi::Config,
-    addr,
+    addr::{Addr, HashSeed},
     admission::{Admission, INSERT_LIMIT, PROMOTION_THRESHOLD},
     count_min,
     gcra::{CLOCK_STEP_NS, RateLimit},
@@ -37,7 +37,7 @@ impl Syn {
 }
 
 fn key(source: u32) -> SourceKey {
-    SourceKey { address: addr::v4_mapped(source.to_be()) }
+    SourceKey { address: Addr::from_v4(source.to_be()) }
 }
 
 /// Keeps the test on one CPU: each has an admission of its own.
@@ -57,7 +57,7 @@ fn admission(filter: &Filter) -> Admission {
 fn filter(config: Config) -> Filter {
     pin();
     let mut filter = Filter::load_with_sources(map_names::SOURCES_DEFAULT);
-    filter.set_config(Config { hash_seed: [11, 22], ..config });
+    filter.set_config(Config { hash_seed: HashSeed([11, 22]), ..config });
     filter
 }
 

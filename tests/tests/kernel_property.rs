@@ -6,7 +6,7 @@ use std::{collections::HashMap, env};
 
 use synguard_common::{
     abi::{ABI_VERSION, Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet},
-    addr,
+    addr::Mask,
     gcra::{BURST_MAX, RATE_MAX, RateLimit},
     reason::Reason,
 };
@@ -36,14 +36,14 @@ fn loose() -> Config {
         syn_interval_ns: limit.interval_ns,
         syn_tolerance_ns: limit.tolerance_ns,
         hold_ns: HOUR_NS,
-        source_mask_v6: addr::mask(128),
+        source_mask_v6: Mask::of_length(128),
         ..Config::default()
     }
 }
 
 /// The first SYN of a source conforms, the second exceeds, the others meet the hold, for an hour.
 fn strict() -> Config {
-    Config { syn_interval_ns: HOUR_NS, syn_tolerance_ns: 0, source_mask_v6: addr::mask(64), ..loose() }
+    Config { syn_interval_ns: HOUR_NS, syn_tolerance_ns: 0, source_mask_v6: Mask::of_length(64), ..loose() }
 }
 
 fn ports() -> PortSet {
@@ -85,7 +85,7 @@ fn check(config: Config, possible: &[Reason]) {
     assert!(should.len() < SOURCES as usize / 4, "{} sources may not fit", should.len());
     println!("{} sources", should.len());
     for (key, counts) in &should {
-        assert_eq!(known.get(key), Some(counts), "source {:02x?}", addr::to_bytes(key.address));
+        assert_eq!(known.get(key), Some(counts), "source {:02x?}", key.address.to_bytes());
     }
     assert_eq!(known.len(), should.len(), "the program knows sources that sent no SYN");
     for &reason in Reason::ALL {
@@ -169,7 +169,7 @@ fn a_strict_limit_is_exceeded_and_leads_to_a_hold() {
 
 #[test]
 fn without_a_hold_every_syn_over_a_strict_limit_exceeds_it() {
-    let config = Config { hold_ns: 0, source_mask_v6: addr::mask(48), ..strict() };
+    let config = Config { hold_ns: 0, source_mask_v6: Mask::of_length(48), ..strict() };
     check(config, &with_no_syn(&[Reason::UnguardedPort, Reason::SynPassed, Reason::RateExceeded]));
 }
 

@@ -40,7 +40,7 @@ fn table(sources: u32, capacity: u32) -> Table {
 }
 
 fn key(i: u32) -> SourceKey {
-    SourceKey { address: synguard_common::addr::v4_mapped((0x0a00_0000 + i).to_be()) }
+    SourceKey { address: synguard_common::addr::Addr::from_v4((0x0a00_0000 + i).to_be()) }
 }
 
 fn read(datapath: &Datapath, time: Duration, method: ScanMethod) -> (HashMap<SourceKey, u64>, u64, Coverage) {

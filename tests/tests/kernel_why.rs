@@ -12,7 +12,7 @@ use std::{
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
 use synguard_common::{
     abi::{Config, CpuState, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet},
-    addr::Halves,
+    addr::{Addr, HashSeed},
     admission::Admission,
     count_min::{self, CountMinSketch},
     gcra::RateLimit,
@@ -125,7 +125,7 @@ impl Maps {
         self.cpus.set(0, PerCpuValues::try_from(cpus).unwrap(), 0).unwrap();
         for ((map, key), cell) in self.sketches.iter_mut().zip([key, prefix_key]).zip(state.cells) {
             let mut cells = Box::new(Cells(CountMinSketch::EMPTY));
-            let hash = hash::mix(key.address, config.hash_seed);
+            let hash = hash::address(key.address, config.hash_seed);
             for (row, cell) in cell.into_iter().enumerate() {
                 cells.0.cells[row][count_min::index(hash, row)] = cell;
             }
@@ -137,13 +137,13 @@ impl Maps {
     }
 
     fn set_answers(&mut self, state: &State, key: SourceKey, prefix_key: SourceKey) {
-        let hash = hash::mix(key.address, state.config.hash_seed);
+        let hash = hash::address(key.address, state.config.hash_seed);
         let cell = match state.proven_until_ns {
             0 => 0,
             until_ns => validated_sources::cell(hash, until_ns),
         };
         self.proven.set(validated_sources::index(hash), cell, 0).unwrap();
-        let hash = hash::mix(prefix_key.address, state.config.hash_seed);
+        let hash = hash::address(prefix_key.address, state.config.hash_seed);
         let mut sketch = PrefixRateSketch { tats: [[0; prefix_limit::WIDTH]; prefix_limit::ROWS] };
         for (row, tat) in state.prefix_tats.into_iter().enumerate() {
             sketch.tats[row][prefix_limit::index(hash, row)] = tat;
@@ -156,7 +156,7 @@ impl Maps {
     fn set_held(&mut self, state: &State, key: SourceKey) {
         let mut held = HoldCache::default();
         if let Some((ago_ns, uncounted)) = state.held {
-            let slot = &mut held.slots[hold_cache::index(hash::mix(key.address, state.config.hash_seed))];
+            let slot = &mut held.slots[hold_cache::index(hash::address(key.address, state.config.hash_seed))];
             *slot = HoldSlot { source: key, at_ns: ticked_ns() - ago_ns, pending: uncounted };
         }
         let helds = vec![held; aya::util::nr_cpus().unwrap()];
@@ -167,7 +167,7 @@ impl Maps {
 /// What may lie in the maps when a SYN arrives.
 #[derive(Clone, Debug)]
 struct State {
-    address: Halves,
+    address: Addr,
     frame: Vec<u8>,
     config: Config,
     ports: PortSet,
@@ -232,7 +232,7 @@ impl States {
         }
     }
 
-    fn frame(&mut self) -> (Halves, Vec<u8>) {
+    fn frame(&mut self) -> (Addr, Vec<u8>) {
         let low = self.0.below(200) as u16;
         let (source, frame) = if self.one_in(3) {
             let source = format!("2001:db8:{low:x}:1::{low:x}");
@@ -267,7 +267,7 @@ impl States {
             prefix_tolerance_ns: prefix.tolerance_ns,
             hold_ns: [0, SECOND, 10 * SECOND][self.0.below(3)],
             disarm_at_ns: if self.one_in(10) { self.moment() } else { 0 },
-            hash_seed: [self.0.word(), self.0.word()],
+            hash_seed: HashSeed([self.0.word(), self.0.word()]),
             ..config(10, burst)
         }
     }
@@ -308,11 +308,11 @@ impl States {
     }
 
     /// Mostly nothing, and sometimes entries that cover the address, or its neighbours.
-    fn list(&mut self, address: Halves) -> Vec<PrefixEntry> {
+    fn list(&mut self, address: Addr) -> Vec<PrefixEntry> {
         let count = if self.one_in(3) { 1 + self.0.below(3) } else { 0 };
         (0..count)
             .map(|_| {
-                let length = if synguard_common::addr::is_v4_mapped(address) {
+                let length = if address.is_v4() {
                     96 + [32, 24, 17, 8][self.0.below(4)]
                 } else {
                     [128, 64, 48, 33][self.0.below(4)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use synguard_common::map_names::SOURCES_DEFAULT;
+use synguard_common::{addr::HashSeed, map_names::SOURCES_DEFAULT};
 use synguard_tests::{
     hunt::{self, DEADLINE, EXCESS, FORGED, Plan},
     lab::Lab,
@@ -18,7 +18,7 @@ const _: () = assert!(FORGED > 3 * SOURCES_DEFAULT, "the table would have room f
 #[test]
 fn offenders_among_a_million_forged_sources_are_caught_and_nobody_else() {
     let lab = Lab::new().unwrap();
-    let filter = hunt::filter(&lab, [7, 11]);
+    let filter = hunt::filter(&lab, HashSeed([7, 11]));
     let hunt = hunt::run(&lab, &filter, Plan { flood_pps: FLOOD_PPS, time: TIME }).unwrap();
     println!("{hunt:?}");
     assert!(

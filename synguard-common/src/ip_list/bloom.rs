@@ -1,7 +1,7 @@
 //! The Bloom filter in front of a list, see [`crate::ip_list`].
 
 use crate::{
-    addr::{self, Halves},
+    addr::{Addr, HashSeed, Mask},
     hash,
     ip_list::Prefix,
 };
@@ -23,14 +23,14 @@ pub const V6_LENGTHS: [u32; 2] = [32, 48];
 
 /// Returns the bit of an IPv4 address (in IPv4-mapped form).
 #[inline(always)]
-pub const fn bit_v4(address: Halves) -> usize {
-    (u64::from_be(address[1]) as u32 >> 8) as usize
+pub const fn bit_v4(address: Addr) -> usize {
+    (u64::from_be(address.0[1]) as u32 >> 8) as usize
 }
 
 /// Returns the bit of an IPv6 address for `length`, one of [`V6_LENGTHS`].
 #[inline(always)]
-pub const fn bit_v6(address: Halves, length: u32, seed: Halves) -> usize {
-    let masked = [address[0] & addr::mask(length)[0], length as u64];
+pub const fn bit_v6(address: Addr, length: u32, seed: HashSeed) -> usize {
+    let masked = [address.0[0] & Mask::of_length(length).0[0], length as u64];
     let bit = hash::mix(masked, seed) >> (64 - V6_SHIFT);
     V4_WORDS * 64 + bit as usize
 }
@@ -43,7 +43,7 @@ pub const fn bit_prefix(hash: u64) -> usize {
 
 /// Passes the bits of a prefix to `set`, except that of the whole prefix. Returns `false`, without calling
 /// `set`, if there are so many that the caller should set all bits of the family instead.
-pub fn prefix_bits(key: &Prefix, seed: Halves, mut set: impl FnMut(usize)) -> bool {
+pub fn prefix_bits(key: &Prefix, seed: HashSeed, mut set: impl FnMut(usize)) -> bool {
     /// Length below which an IPv6 prefix has too many bits: it would fill much of the filter anyway.
     const V6_LENGTH_MIN: u64 = 20;
     let [short, long] = V6_LENGTHS;
@@ -61,9 +61,9 @@ pub fn prefix_bits(key: &Prefix, seed: Halves, mut set: impl FnMut(usize)) -> bo
     } else if key.length >= u64::from(short) {
         set(bit_v6(key.address, short, seed));
     } else {
-        let first = u64::from_be(key.address[0]) >> 32;
+        let first = u64::from_be(key.address.0[0]) >> 32;
         for number in first..first + (1 << (u64::from(short) - key.length)) {
-            set(bit_v6([(number << 32).to_be(), 0], short, seed));
+            set(bit_v6(Addr([(number << 32).to_be(), 0]), short, seed));
         }
     }
     true
@@ -79,14 +79,10 @@ mod tests {
 
     use super::*;
 
-    const SEED: Halves = [3, 5];
-
-    fn halves(address: Ipv6Addr) -> Halves {
-        addr::from_bytes(address.octets())
-    }
+    const SEED: HashSeed = HashSeed([3, 5]);
 
     fn v4(address: u32, length: u32) -> Prefix {
-        Prefix::new(halves(Ipv4Addr::from(address).to_ipv6_mapped()), 96 + length)
+        Prefix::new(Ipv4Addr::from(address).into(), 96 + length)
     }
 
     fn bits(key: &Prefix) -> Option<HashSet<usize>> {
@@ -98,8 +94,8 @@ mod tests {
     }
 
     /// Reports whether a filter with these bits leads to a lookup of the address.
-    fn admits(set: &HashSet<usize>, address: Halves) -> bool {
-        if addr::is_v4_mapped(address) {
+    fn admits(set: &HashSet<usize>, address: Addr) -> bool {
+        if address.is_v4() {
             return set.contains(&bit_v4(address));
         }
         V6_LENGTHS.iter().any(|&length| set.contains(&bit_v6(address, length, SEED)))
@@ -126,13 +122,14 @@ mod tests {
             v4s in prop::collection::vec((any::<u32>(), 18u32..=32), 1..20),
         ) {
             let mut keys: Vec<Prefix> =
-                prefixes.iter().map(|&(a, n)| Prefix::new(halves(Ipv6Addr::from(a | 1 << 127)), n)).collect();
+                prefixes.iter().map(|&(a, n)| Prefix::new(Ipv6Addr::from(a | 1 << 127).into(), n)).collect();
             keys.extend(v4s.iter().map(|&(address, length)| v4(address, length)));
             let set: HashSet<usize> = keys.iter().flat_map(|key| bits(key).expect("long enough")).collect();
             for key in &keys {
-                let mask = addr::mask(key.length as u32);
-                let fill = halves(Ipv6Addr::from(below));
-                let inside = [key.address[0] | fill[0] & !mask[0], key.address[1] | fill[1] & !mask[1]];
+                let mask = Mask::of_length(key.length as u32);
+                let fill = Addr::from(Ipv6Addr::from(below));
+                let half = |i: usize| key.address.0[i] | fill.0[i] & !mask.0[i];
+                let inside = Addr([half(0), half(1)]);
                 prop_assert!(admits(&set, inside), "{key:?}");
                 prop_assert_eq!(Prefix::new(inside, key.length as u32), *key);
             }

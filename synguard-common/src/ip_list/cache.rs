@@ -6,7 +6,7 @@
 //! *pending* until another result takes the slot, and are then added to the entry's hits.
 
 use crate::{
-    addr::Halves,
+    addr::Addr,
     ip_list::{List, Prefix},
 };
 
@@ -32,7 +32,7 @@ pub struct ListCacheSlot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListLookup {
     /// Source address of the packet.
-    pub address: Halves,
+    pub address: Addr,
     /// Kind of the packet, as far as the lists distinguish kinds; never 0 in a slot with a result.
     pub kind: u64,
     /// [`crate::ip_list::IpLists::version`].
@@ -58,16 +58,15 @@ impl Default for ListCache {
 /// Returns the slot of an address. The hash has no seed: an attacker who chooses addresses that share a slot only causes
 /// their lookups.
 #[inline(always)]
-pub const fn index(address: Halves) -> usize {
-    let folded = address[0] ^ address[1];
+pub const fn index(address: Addr) -> usize {
+    let folded = address.0[0] ^ address.0[1];
     ((folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) & (SLOTS as u64 - 1)) as usize
 }
 
 impl ListLookup {
     #[inline(always)]
     const fn is(&self, other: &Self) -> bool {
-        self.address[0] == other.address[0]
-            && self.address[1] == other.address[1]
+        self.address.equals(other.address)
             && self.kind == other.kind
             && self.version == other.version
             && self.tick == other.tick
@@ -108,14 +107,14 @@ mod tests {
     use super::*;
 
     fn lookup(number: u64, version: u64, tick: u64) -> ListLookup {
-        ListLookup { address: [0, number], kind: 1, version, tick }
+        ListLookup { address: Addr([0, number]), kind: 1, version, tick }
     }
 
     #[test]
     fn hit_needs_an_equal_lookup() {
         let mut slot = ListCacheSlot::default();
         assert_eq!(slot.hit(&ListLookup::default()), None, "the slot is empty");
-        let (key, found) = (Prefix::new([0, 7], 128), lookup(7, 5, 9));
+        let (key, found) = (Prefix::new(Addr([0, 7]), 128), lookup(7, 5, 9));
         assert_eq!(slot.insert(&found, List::Block, &key), None);
         assert_eq!(slot.hit(&found), Some(List::Block));
         for other in [
@@ -123,7 +122,7 @@ mod tests {
             lookup(7, 6, 9),
             lookup(7, 5, 10),
             ListLookup { kind: 2, ..found },
-            ListLookup { address: [1, 7], ..found },
+            ListLookup { address: Addr([1, 7]), ..found },
         ] {
             assert_eq!(slot.hit(&other), None, "{other:?}");
         }
@@ -151,18 +150,18 @@ mod tests {
                     continue;
                 }
                 *entries.entry(number).or_default() += 1;
-                if let Some(before) = slot.insert(&lookup, list, &Prefix::new([0, number], 128)) {
-                    *entries.entry(before.key.address[1]).or_default() += before.pending;
+                if let Some(before) = slot.insert(&lookup, list, &Prefix::new(Addr([0, number]), 128)) {
+                    *entries.entry(before.key.address.0[1]).or_default() += before.pending;
                 }
             }
-            *entries.entry(slot.key.address[1]).or_default() += slot.pending;
+            *entries.entry(slot.key.address.0[1]).or_default() += slot.pending;
             entries.retain(|_, hits| *hits != 0);
             prop_assert_eq!(entries, truth);
         }
 
         #[test]
         fn every_address_has_a_slot(address: [u64; 2]) {
-            prop_assert!(index(address) < SLOTS);
+            prop_assert!(index(Addr(address)) < SLOTS);
         }
     }
 }

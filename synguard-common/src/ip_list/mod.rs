@@ -11,7 +11,7 @@ pub mod bloom;
 pub mod cache;
 pub mod table;
 
-use crate::addr::{self, Halves};
+use crate::addr::{Addr, Mask};
 
 /// One of the two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,7 +60,7 @@ impl List {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix {
     /// Address, IPv4 in IPv4-mapped form, with all bits beyond the length cleared.
-    pub address: Halves,
+    pub address: Addr,
     /// Length in bits, 0 to 128; that of an IPv4 /n is 96 + n.
     pub length: u64,
 }
@@ -68,13 +68,13 @@ pub struct Prefix {
 impl Prefix {
     /// Returns the prefix of an address with this length. A length above 128 counts as 128.
     #[inline(always)]
-    pub const fn new(address: Halves, length: u32) -> Self {
-        Self { address: addr::apply(address, addr::mask(length)), length: length as u64 }
+    pub const fn new(address: Addr, length: u32) -> Self {
+        Self { address: address.masked(Mask::of_length(length)), length: length as u64 }
     }
 
     /// Reports whether this is a prefix of IPv4 addresses.
     pub const fn is_v4(&self) -> bool {
-        self.length >= 96 && addr::is_v4_mapped(self.address)
+        self.length >= 96 && self.address.is_v4()
     }
 }
 
@@ -133,19 +133,23 @@ pub struct PrefixLengths {
     pub lengths: [u8; LENGTHS_MAX],
     /// The mask of each length. Computing it in the datapath would multiply the number of instructions that the verifier
     /// examines.
-    pub masks: [Halves; LENGTHS_MAX],
+    pub masks: [Mask; LENGTHS_MAX],
     /// Number of entries with each length: for userspace.
     pub entries: [u32; LENGTHS_MAX],
 }
 
 impl PrefixLengths {
-    const EMPTY: Self =
-        Self { count: 0, lengths: [0; LENGTHS_MAX], masks: [[0; 2]; LENGTHS_MAX], entries: [0; LENGTHS_MAX] };
+    const EMPTY: Self = Self {
+        count: 0,
+        lengths: [0; LENGTHS_MAX],
+        masks: [Mask([0; 2]); LENGTHS_MAX],
+        entries: [0; LENGTHS_MAX],
+    };
 
     /// Returns the prefix of an address with the length at `index`.
     #[inline(always)]
-    pub const fn prefix(&self, index: usize, address: Halves) -> Prefix {
-        Prefix { address: addr::apply(address, self.masks[index]), length: self.lengths[index] as u64 }
+    pub const fn prefix(&self, index: usize, address: Addr) -> Prefix {
+        Prefix { address: address.masked(self.masks[index]), length: self.lengths[index] as u64 }
     }
 
     /// Returns the number of entries of all lengths.
@@ -171,7 +175,7 @@ impl PrefixLengths {
             return false;
         }
         self.lengths[index] = length;
-        self.masks[index] = addr::mask(u32::from(length));
+        self.masks[index] = Mask::of_length(u32::from(length));
         self.entries[index] = self.entries[index].saturating_add(entries);
         self.count = self.count.max(index as u64 + 1);
         true

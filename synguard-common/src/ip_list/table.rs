@@ -11,7 +11,7 @@
 //! only from their first bucket to their second, copying before it clears: so no packet misses an existing entry.
 
 use crate::{
-    addr::Halves,
+    addr::{Addr, HashSeed},
     hash,
     ip_list::{ListEntry, Prefix},
 };
@@ -26,7 +26,7 @@ pub struct Bucket {
     /// Meta word of each entry, see [`meta`]; 0: the slot is empty.
     pub metas: [u64; SLOTS],
     /// [`Prefix::address`] of each entry.
-    pub addresses: [Halves; SLOTS],
+    pub addresses: [Addr; SLOTS],
     /// [`ListEntry::expires_at_ns`] of each entry.
     pub expires_at_ns: [u64; SLOTS],
     /// [`ListEntry::hits`] of each entry. Written by the datapath.
@@ -48,9 +48,9 @@ const TAG: u64 = !0xffff;
 
 /// Returns the hash of a prefix in a table with this seed.
 #[inline(always)]
-pub const fn hash(key: &Prefix, seed: Halves) -> u64 {
+pub const fn hash(key: &Prefix, seed: HashSeed) -> u64 {
     // Prefixes of different lengths may have the same address.
-    hash::mix([key.address[0], key.address[1] ^ key.length << 56 ^ key.length], seed)
+    hash::mix([key.address.0[0], key.address.0[1] ^ key.length << 56 ^ key.length], seed)
 }
 
 /// Returns the two possible buckets of a hash, in the order in which the datapath reads them.
@@ -105,8 +105,8 @@ mod tests {
             address: [u64; 2], length in 0u32..=128, expires_at_ns: u64, hits: u64, scope in 0u32..16,
             origin in 0u32..16, seed: [u64; 2], mask_bits in 0u32..32,
         ) {
-            let key = Prefix::new(address, length);
-            let (hash, listed) = (hash(&key, seed), ListEntry { expires_at_ns, hits, scope, origin });
+            let key = Prefix::new(Addr(address), length);
+            let (hash, listed) = (hash(&key, HashSeed(seed)), ListEntry { expires_at_ns, hits, scope, origin });
             let meta = meta(&key, hash, &listed);
             prop_assert!(meta != 0 && may_match(meta, &key, hash));
             prop_assert_eq!(super::length(meta), u64::from(length));
@@ -118,7 +118,7 @@ mod tests {
         /// Prefixes with the same address match only if their lengths are equal.
         #[test]
         fn prefixes_with_different_lengths_do_not_match(one in 0u64..=128, other in 0u64..=128, hash: u64) {
-            let key = |length| Prefix { address: [0, 0], length };
+            let key = |length| Prefix { address: Addr([0, 0]), length };
             let meta = meta(&key(one), hash, &ListEntry::default());
             prop_assert_eq!(may_match(meta, &key(other), hash), one == other);
         }

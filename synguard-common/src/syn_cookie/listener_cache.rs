@@ -4,7 +4,10 @@
 //! The cache holds only listeners that were found, never misses: forged SYNs to random ports and addresses add nothing to
 //! it, and cost the lookup that they would cost without it.
 
-use crate::{addr::Halves, hash};
+use crate::{
+    addr::{Addr, HashSeed},
+    hash,
+};
 
 /// Number of pairs of slots, a power of two.
 pub const PAIRS: usize = 512;
@@ -14,7 +17,7 @@ pub const PAIRS: usize = 512;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListenerKey {
     /// Destination address of the SYN, IPv4 in IPv4-mapped form.
-    pub address: Halves,
+    pub address: Addr,
     /// Destination port of the SYN.
     pub port: u32,
     /// Index of the ingress interface: a socket may be bound to an interface.
@@ -40,17 +43,14 @@ pub struct ListenerPair {
 impl ListenerKey {
     /// Returns the index of the listener's pair.
     #[inline(always)]
-    pub const fn index(&self, seed: Halves) -> usize {
+    pub const fn index(&self, seed: HashSeed) -> usize {
         let end = (self.port as u64) << 32 | self.interface as u64;
-        hash::mix([self.address[0], self.address[1] ^ end], seed) as usize & (PAIRS - 1)
+        hash::mix([self.address.0[0], self.address.0[1] ^ end], seed) as usize & (PAIRS - 1)
     }
 
     #[inline(always)]
     const fn is(&self, other: &Self) -> bool {
-        self.address[0] == other.address[0]
-            && self.address[1] == other.address[1]
-            && self.port == other.port
-            && self.interface == other.interface
+        self.address.equals(other.address) && self.port == other.port && self.interface == other.interface
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn listener(number: u32) -> ListenerKey {
-        ListenerKey { address: [0, u64::from(number % 3)], port: number, interface: 2 }
+        ListenerKey { address: Addr([0, u64::from(number % 3)]), port: number, interface: 2 }
     }
 
     #[test]
@@ -104,8 +104,8 @@ mod tests {
         for other in [
             ListenerKey { port: 2, ..listener(1) },
             ListenerKey { interface: 3, ..listener(1) },
-            ListenerKey { address: [0, 9], ..listener(1) },
-            ListenerKey { address: [9, 1], ..listener(1) },
+            ListenerKey { address: Addr([0, 9]), ..listener(1) },
+            ListenerKey { address: Addr([9, 1]), ..listener(1) },
         ] {
             assert!(!pair.hit(&other, 100, 1000), "{other:?}");
         }
@@ -147,8 +147,8 @@ mod tests {
 
         #[test]
         fn every_listener_has_a_pair(address: [u64; 2], port: u32, interface: u32, seed: [u64; 2]) {
-            let listener = ListenerKey { address, port, interface };
-            prop_assert!(listener.index(seed) < PAIRS);
+            let listener = ListenerKey { address: Addr(address), port, interface };
+            prop_assert!(listener.index(HashSeed(seed)) < PAIRS);
         }
     }
 }

@@ -71,6 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::addr::HashSeed;
 
     const SECOND_NS: u64 = 1_000_000_000;
 
@@ -90,7 +91,7 @@ mod tests {
     }
 
     fn hash(prefix: u64) -> u64 {
-        crate::hash::mix([prefix, 0], [1, 2])
+        crate::hash::mix([prefix, 0], HashSeed([1, 2]))
     }
 
     #[test]

@@ -6,7 +6,10 @@
 //! retransmitted. Hosts retransmit after a second (RFC 6298 section 2), which falls in the same window or the next. In a
 //! flood of forged SYNs that are all different, a SYN passes only where its bits happen to be set.
 
-use crate::{addr::Halves, hash};
+use crate::{
+    addr::{Addr, HashSeed},
+    hash,
+};
 
 /// Number of words in a window, a power of two: 2 MiB.
 pub const WORDS: usize = 1 << 18;
@@ -35,11 +38,11 @@ pub const fn window(now_ns: u64) -> u64 {
 
 /// Returns the hash that identifies a SYN.
 #[inline(always)]
-pub const fn syn_hash(source: Halves, destination: Halves, ports: u32, sequence: u32, seed: Halves) -> u64 {
-    let from = hash::mix(source, seed);
+pub const fn syn_hash(source: Addr, destination: Addr, ports: u32, sequence: u32, seed: HashSeed) -> u64 {
+    let from = hash::address(source, seed);
     hash::mix(
-        [from ^ destination[0], (ports as u64) << 32 | sequence as u64],
-        [seed[1], seed[0] ^ destination[1]],
+        [from ^ destination.0[0], (ports as u64) << 32 | sequence as u64],
+        HashSeed([seed.0[1], seed.0[0] ^ destination.0[1]]),
     )
 }
 
@@ -85,7 +88,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::addr::v4_mapped;
 
     const SECOND_NS: u64 = 1_000_000_000;
 
@@ -110,7 +112,13 @@ mod tests {
     }
 
     fn syn(number: u32) -> u64 {
-        syn_hash(v4_mapped(number.to_be()), v4_mapped(1), 0x1234_01bb, number.wrapping_mul(77), [1, 2])
+        syn_hash(
+            Addr::from_v4(number.to_be()),
+            Addr::from_v4(1),
+            0x1234_01bb,
+            number.wrapping_mul(77),
+            HashSeed([1, 2]),
+        )
     }
 
     #[test]
@@ -136,8 +144,9 @@ mod tests {
 
     #[test]
     fn hash_depends_on_every_field() {
-        let of =
-            |from, to, ports, sequence| syn_hash(v4_mapped(from), v4_mapped(to), ports, sequence, [1, 2]);
+        let of = |from, to, ports, sequence| {
+            syn_hash(Addr::from_v4(from), Addr::from_v4(to), ports, sequence, HashSeed([1, 2]))
+        };
         let hashes = [of(1, 2, 3, 4), of(9, 2, 3, 4), of(1, 9, 3, 4), of(1, 2, 9, 4), of(1, 2, 3, 9)];
         for (i, hash) in hashes.iter().enumerate() {
             assert!(!hashes[..i].contains(hash));

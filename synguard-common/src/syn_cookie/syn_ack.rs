@@ -2,7 +2,7 @@
 //! encoded in its timestamp. Pure.
 
 use crate::{
-    addr::Halves,
+    addr::Addr,
     syn_cookie::{
         config::{SYN_COOKIE_ECN, SYN_COOKIE_OPTIONS, SynCookieConfig},
         tcp_options::{NO_WINDOW_SCALE, TcpOptions},
@@ -107,11 +107,12 @@ pub const fn tcp_header(
 
 /// Returns the checksum of the first `words` words of a TCP header without data, between these addresses in either order.
 #[inline(always)]
-pub fn tcp_checksum(header: &[u32; TCP_WORDS], words: usize, addresses: [Halves; 2]) -> u16 {
+pub fn tcp_checksum(header: &[u32; TCP_WORDS], words: usize, addresses: [Addr; 2]) -> u16 {
     const PROTOCOL: u32 = 6;
     let mut sum = (PROTOCOL + 4 * words as u32).to_be() as u64;
     // The sum of an IPv4 address in IPv4-mapped form is that of the address alone: 0xffff counts as 0.
-    for half in [addresses[0][0], addresses[0][1], addresses[1][0], addresses[1][1]] {
+    let [a, b] = addresses;
+    for half in [a.0[0], a.0[1], b.0[0], b.0[1]] {
         sum += (half & 0xffff_ffff) + (half >> 32);
     }
     sum += sum_mss_only(header);
@@ -143,7 +144,7 @@ pub fn with_checksum(mut header: [u32; TCP_WORDS], checksum: u16) -> [u32; TCP_W
 /// Returns the first three words of an IPv4 header of 20 bytes, for `length` bytes of TCP between these addresses, with its
 /// checksum. Like the kernel's own SYN-ACK it forbids fragmentation.
 #[inline(always)]
-pub fn ipv4_header(length: u32, hop_limit: u8, addresses: [Halves; 2]) -> [u32; 3] {
+pub fn ipv4_header(length: u32, hop_limit: u8, addresses: [Addr; 2]) -> [u32; 3] {
     const DONT_FRAGMENT: u32 = 0x4000;
     const TCP: u32 = 6;
     let first = (0x4500_0000 | (20 + length)).to_be();
@@ -153,10 +154,10 @@ pub fn ipv4_header(length: u32, hop_limit: u8, addresses: [Halves; 2]) -> [u32; 
     let sum = first as u64
         + second as u64
         + third as u64
-        + (addresses[0][1] & 0xffff_ffff)
-        + (addresses[0][1] >> 32)
-        + (addresses[1][1] & 0xffff_ffff)
-        + (addresses[1][1] >> 32);
+        + (addresses[0].0[1] & 0xffff_ffff)
+        + (addresses[0].0[1] >> 32)
+        + (addresses[1].0[1] & 0xffff_ffff)
+        + (addresses[1].0[1] >> 32);
     let [a, b] = (!fold(sum)).to_ne_bytes();
     let [c, d, ..] = third.to_ne_bytes();
     [first, second, u32::from_ne_bytes([c, d, a, b])]

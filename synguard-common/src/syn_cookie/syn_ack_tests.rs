@@ -6,7 +6,6 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::addr::{is_v4_mapped, to_bytes, v4_mapped};
 
 /// Computes an RFC 1071 sum over bytes, in the straightforward way.
 fn sum(bytes: &[u8]) -> u16 {
@@ -23,9 +22,9 @@ fn bytes(words: &[u32]) -> Vec<u8> {
 }
 
 /// Returns the bytes of an address, without the prefix of IPv4-mapped form.
-fn address_bytes(address: Halves) -> Vec<u8> {
-    let bytes = to_bytes(address);
-    if is_v4_mapped(address) { bytes[12..].to_vec() } else { bytes.to_vec() }
+fn address_bytes(address: Addr) -> Vec<u8> {
+    let bytes = address.to_bytes();
+    if address.is_v4() { bytes[12..].to_vec() } else { bytes.to_vec() }
 }
 
 /// Decodes window scale, SACK and ECN like the kernel's `cookie_timestamp_decode`, from its documentation.
@@ -43,9 +42,9 @@ fn client_options() -> impl Strategy<Value = TcpOptions> {
     )
 }
 
-fn addresses() -> impl Strategy<Value = [Halves; 2]> {
-    let v4 = any::<[u32; 2]>().prop_map(|pair| pair.map(v4_mapped));
-    prop_oneof![v4, any::<[Halves; 2]>()]
+fn addresses() -> impl Strategy<Value = [Addr; 2]> {
+    let v4 = any::<[u32; 2]>().prop_map(|pair| pair.map(Addr::from_v4));
+    prop_oneof![v4, any::<[[u64; 2]; 2]>().prop_map(|pair| pair.map(Addr))]
 }
 
 proptest! {
@@ -101,7 +100,7 @@ proptest! {
 
     #[test]
     fn ip_headers_have_the_right_fields(pair: [u32; 2], length in 0u32..100, hop_limit: u8) {
-        let addresses = pair.map(v4_mapped);
+        let addresses = pair.map(Addr::from_v4);
         let header = [bytes(&ipv4_header(length, hop_limit, addresses)), address_bytes(addresses[0]), address_bytes(addresses[1])].concat();
         prop_assert_eq!(sum(&header), 0xffff);
         prop_assert_eq!(&header[..4], &[0x45, 0, 0, 20 + length as u8]);

@@ -5,7 +5,7 @@ pub mod table;
 
 use synguard_common::{
     abi::{Config, FLAG_DROP_BAD_FLAGS},
-    addr::{self, Halves},
+    addr::{Addr, Mask},
     hash,
     reason::Reason,
     source::SourceKey,
@@ -56,8 +56,8 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
     if config.syn_interval_ns == 0 {
         return Reason::Unconfigured;
     }
-    let key = SourceKey { address: masked(packet, V4_ALL, config.source_mask_v6) };
-    let hash = hash::mix(key.address, config.hash_seed);
+    let key = SourceKey { address: source_address(packet, config.source_mask_v6) };
+    let hash = hash::address(key.address, config.hash_seed);
     let slot = maps::hold_slot(hash);
     let mut pending = 0;
     if let Some(slot) = slot {
@@ -94,8 +94,12 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
 /// program drops only the SYNs over its rate, because its other sources have done nothing.
 #[inline(always)]
 fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
-    let key = SourceKey { address: masked(packet, addr::PREFIX_V4, addr::PREFIX_V6) };
-    let hash = hash::mix(key.address, config.hash_seed);
+    let address = match packet.family {
+        Family::V6 => packet.source.masked(Mask::PREFIX_V6),
+        Family::V4 | Family::None => packet.source.masked(Mask::PREFIX_V4),
+    };
+    let key = SourceKey { address };
+    let hash = hash::address(key.address, config.hash_seed);
     let params = ChargeParams { limit: config.prefix_limit(), hold_ns: 0, pending: 0 };
     matches!(
         table::charge::<Prefixes>(&key, hash, params, now_ns),
@@ -103,13 +107,11 @@ fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
     )
 }
 
-const V4_ALL: Halves = addr::mask(128);
-
-/// Returns the packet's source under the mask of its family.
+/// Returns the part of the packet's source address that identifies the source: all of an IPv4 address.
 #[inline(always)]
-fn masked(packet: &Packet, v4: Halves, v6: Halves) -> Halves {
+fn source_address(packet: &Packet, mask_v6: Mask) -> Addr {
     match packet.family {
-        Family::V6 => addr::apply(packet.source, v6),
-        Family::V4 | Family::None => addr::apply(packet.source, v4),
+        Family::V6 => packet.source.masked(mask_v6),
+        Family::V4 | Family::None => packet.source,
     }
 }

@@ -11,7 +11,7 @@ use network_types::{
 };
 use synguard_common::{
     abi::Config,
-    addr::{self, Halves, v4_mapped},
+    addr::{Addr, Mask},
     source::SourceKey,
     syn_cookie::syn_ack::SynFields,
 };
@@ -99,9 +99,9 @@ impl<const IS_V6: bool> PlainHeaders<IS_V6> {
 #[derive(Clone, Copy)]
 pub(super) struct SynHeaders {
     /// Source address, IPv4 in IPv4-mapped form.
-    pub(super) source: Halves,
+    pub(super) source: Addr,
     /// Destination address, IPv4 in IPv4-mapped form.
-    pub(super) destination: Halves,
+    pub(super) destination: Addr,
     pub(super) fields: SynFields,
 }
 
@@ -120,8 +120,7 @@ impl SynHeaders {
         let ip = headers.read(ctx)?;
         let syn = if V6 { read_v6(ip)? } else { read_v4(ip)? };
         // A host does not send itself packets through a device.
-        let to_itself = syn.source[0] == syn.destination[0] && syn.source[1] == syn.destination[1];
-        (!to_itself).then_some(syn)
+        (!syn.source.equals(syn.destination)).then_some(syn)
     }
 
     /// Returns the destination port.
@@ -133,8 +132,8 @@ impl SynHeaders {
     /// Returns the rate-limit key of the source address.
     #[inline(always)]
     pub(super) fn source_key<const V6: bool>(&self, config: &Config) -> SourceKey {
-        let mask = if V6 { config.source_mask_v6 } else { addr::mask(128) };
-        SourceKey { address: addr::apply(self.source, mask) }
+        let mask = if V6 { config.source_mask_v6 } else { Mask::ALL };
+        SourceKey { address: self.source.masked(mask) }
     }
 }
 
@@ -145,8 +144,8 @@ fn read_v4(ip: Header) -> Option<SynHeaders> {
     if fragment & FRAGMENT != 0 {
         return None;
     }
-    let source = v4_mapped(ip.read(offset_of!(Ipv4Hdr, src_addr)));
-    let destination = v4_mapped(ip.read(offset_of!(Ipv4Hdr, dst_addr)));
+    let source = Addr::from_v4(ip.read(offset_of!(Ipv4Hdr, src_addr)));
+    let destination = Addr::from_v4(ip.read(offset_of!(Ipv4Hdr, dst_addr)));
     let tos: u8 = ip.read(offset_of!(Ipv4Hdr, tos));
     if !is_host_v4(source) || !is_host_v4(destination) {
         return None;
@@ -156,14 +155,14 @@ fn read_v4(ip: Header) -> Option<SynHeaders> {
 
 /// Reports whether a host on a network may have the address: it is not of 0/8, 127/8, multicast or reserved.
 #[inline(always)]
-fn is_host_v4(address: Halves) -> bool {
-    let [first, ..] = addr::v4(address).to_ne_bytes();
+fn is_host_v4(address: Addr) -> bool {
+    let [first, ..] = address.v4().to_ne_bytes();
     first != 0 && first != 127 && first < 224
 }
 
 #[inline(always)]
 fn read_v6(ip: Header) -> Option<SynHeaders> {
-    let read = |at: usize| [ip.read(at), ip.read(at + 8)];
+    let read = |at: usize| Addr([ip.read(at), ip.read(at + 8)]);
     let source = read(offset_of!(Ipv6Hdr, src_addr));
     let destination = read(offset_of!(Ipv6Hdr, dst_addr));
     // The two lowest bits of the traffic class, which starts in the middle of the first byte.
@@ -177,13 +176,13 @@ fn read_v6(ip: Header) -> Option<SynHeaders> {
 /// Reports whether a host on a network may have the address: it is not multicast, unspecified, loopback, or a form of an
 /// IPv4 address; and not link-local, as several links may have the same such address.
 #[inline(always)]
-fn is_host_v6(address: Halves) -> bool {
-    let [first, second, ..] = address[0].to_ne_bytes();
-    first != 0xff && address[0] != 0 && !(first == 0xfe && second & 0xc0 == 0x80)
+fn is_host_v6(address: Addr) -> bool {
+    let [first, second, ..] = address.0[0].to_ne_bytes();
+    first != 0xff && address.0[0] != 0 && !(first == 0xfe && second & 0xc0 == 0x80)
 }
 
 #[inline(always)]
-fn read_tcp(ip: Header, at: usize, source: Halves, destination: Halves, marked: bool) -> Option<SynHeaders> {
+fn read_tcp(ip: Header, at: usize, source: Addr, destination: Addr, marked: bool) -> Option<SynHeaders> {
     const FLAGS: usize = 13;
     /// ECE and CWR.
     const ECN_SETUP: u8 = 0xc0;

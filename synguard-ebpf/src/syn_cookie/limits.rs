@@ -3,7 +3,8 @@
 
 use synguard_common::{
     abi::Config,
-    addr, gcra, hash,
+    addr::Mask,
+    gcra, hash,
     reason::Reason,
     syn_cookie::{
         config::{SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
@@ -49,8 +50,8 @@ fn take_from_prefix<const V6: bool>(
     now_ns: u64,
 ) -> bool {
     let Some(sketch) = maps::cookie_prefix_sketch() else { return true };
-    let mask = if V6 { addr::PREFIX_V6 } else { addr::PREFIX_V4 };
-    let hash = hash::mix(addr::apply(syn.source, mask), config.hash_seed);
+    let mask = if V6 { Mask::PREFIX_V6 } else { Mask::PREFIX_V4 };
+    let hash = hash::address(syn.source.masked(mask), config.hash_seed);
     let at: [usize; ROWS] = [prefix_limit::index(hash, 0), prefix_limit::index(hash, 1)];
     let before = [sketch.tats[0][at[0]], sketch.tats[1][at[1]]];
     match prefix_limit::take(before, cookies.prefix_rate, now_ns) {

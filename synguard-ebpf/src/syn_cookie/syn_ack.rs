@@ -11,7 +11,6 @@ use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},
 };
 use synguard_common::{
-    addr,
     reason::Reason,
     syn_cookie::syn_ack::{self, NegotiatedOptions, TCP_WORDS, TCP_WORDS_MSS_ONLY},
 };
@@ -101,8 +100,8 @@ fn write_ipv4(ip: Header, syn: &SynHeaders, length: u32, hop_limit: u8) {
     ip.write(0, first);
     ip.write(4, second);
     ip.write(8, third);
-    ip.write(offset_of!(Ipv4Hdr, src_addr), addr::v4(syn.destination));
-    ip.write(offset_of!(Ipv4Hdr, dst_addr), addr::v4(syn.source));
+    ip.write(offset_of!(Ipv4Hdr, src_addr), syn.destination.v4());
+    ip.write(offset_of!(Ipv4Hdr, dst_addr), syn.source.v4());
 }
 
 #[inline(always)]
@@ -112,10 +111,10 @@ fn write_ipv6(ip: Header, syn: &SynHeaders, length: u32, hop_limit: u8) {
     let [first, second] = syn_ack::ipv6_header(length, hop_limit);
     ip.write(0, first);
     ip.write(4, second);
-    ip.write(SOURCE, syn.destination[0]);
-    ip.write(SOURCE + 8, syn.destination[1]);
-    ip.write(DESTINATION, syn.source[0]);
-    ip.write(DESTINATION + 8, syn.source[1]);
+    ip.write(SOURCE, syn.destination.0[0]);
+    ip.write(SOURCE + 8, syn.destination.0[1]);
+    ip.write(DESTINATION, syn.source.0[0]);
+    ip.write(DESTINATION + 8, syn.source.0[1]);
 }
 
 /// Swaps the MAC addresses, so that the frame returns to its sender; VLAN tags stay unchanged.

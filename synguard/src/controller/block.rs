@@ -8,7 +8,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use synguard_common::{
-    addr::{self, to_bytes},
     ip_list::{List, Prefix},
     source::SourceKey,
 };
@@ -144,15 +143,15 @@ fn failure(blocks: &[PendingBlock], prefix_v6: u8, error: &anyhow::Error) -> Eve
 
 /// Returns the prefix that a source stands for.
 fn list_key(source: SourceKey, prefix_v6: u8) -> Prefix {
-    let is_v4 = addr::is_v4_mapped(source.address);
+    let is_v4 = source.address.is_v4();
     Prefix::new(source.address, if is_v4 { 128 } else { prefix_v6.into() })
 }
 
 fn is_connected(peers: &HashSet<Ipv6Addr>, key: &Prefix) -> bool {
-    let is_within = |peer: &Ipv6Addr| Prefix::new(addr::from_bytes(peer.octets()), key.length as u32) == *key;
+    let is_within = |peer: &Ipv6Addr| Prefix::new((*peer).into(), key.length as u32) == *key;
     // Most sources are single addresses.
     match key.length {
-        128 => peers.contains(&Ipv6Addr::from(to_bytes(key.address))),
+        128 => peers.contains(&key.address.into()),
         _ => peers.iter().any(is_within),
     }
 }
@@ -163,7 +162,7 @@ mod tests {
 
     fn source(text: &str) -> SourceKey {
         let address: Ipv6Addr = text.parse().expect("an address");
-        SourceKey { address: addr::from_bytes(address.octets()) }
+        SourceKey { address: address.into() }
     }
 
     #[test]

@@ -139,6 +139,8 @@ fn sweep(instance: &Instance) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use synguard_common::addr::Addr;
+
     use super::*;
 
     #[test]
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn exemptions_are_taken_once() {
-        let source = SourceKey { address: [1, 2] };
+        let source = SourceKey { address: Addr([1, 2]) };
         let mut jobs = Jobs::default();
         jobs.start(move || JobResult::Exemptions(BTreeMap::from([(source, None)]), Duration::ZERO));
         while !jobs.running.is_empty() {

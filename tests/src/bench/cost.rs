@@ -1,7 +1,7 @@
 //! Rows about what a SYN costs: one known source, and forged ones.
 
 use anyhow::Result;
-use synguard_common::{abi::Config, gcra::RateLimit, reason::Reason};
+use synguard_common::{abi::Config, addr::HashSeed, gcra::RateLimit, reason::Reason};
 
 use crate::{
     bench::{
@@ -26,7 +26,7 @@ const GENEROUS: RateLimit = RateLimit { interval_ns: 20, tolerance_ns: 20_000_00
 /// The default limit, in SYNs a second; its burst is twice that.
 const RATE: u32 = 100;
 /// Seed of the sketch.
-pub(super) const SEED: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
+pub(super) const SEED: HashSeed = HashSeed([0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03]);
 
 pub(super) fn settings(limit: RateLimit) -> Config {
     Config {

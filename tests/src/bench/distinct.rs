@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 use synguard_common::{
     abi::Config,
+    addr::HashSeed,
     gcra::RateLimit,
     hyperloglog::{HyperLogLog, WINDOW_SHIFT, window},
 };
@@ -56,7 +57,12 @@ fn one(bench: &Bench, row: &'static str, family: Family, sources: u32) -> Result
     let mut counts = Vec::new();
     for seed in 1..=bench.pace.seeds {
         interrupt::check()?;
-        counts.push(count(bench, family, sources, [seed, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)])?);
+        counts.push(count(
+            bench,
+            family,
+            sources,
+            HashSeed([seed, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)]),
+        )?);
     }
     let windows = counts.iter().map(|count| count.windows).max().unwrap_or(0);
     let how = if windows == 1 {
@@ -74,7 +80,7 @@ fn one(bench: &Bench, row: &'static str, family: Family, sources: u32) -> Result
 }
 
 /// Floods until every source has sent, within whole windows, and estimates how many they were.
-fn count(bench: &Bench, family: Family, sources: u32, seed: [u64; 2]) -> Result<Count> {
+fn count(bench: &Bench, family: Family, sources: u32, seed: HashSeed) -> Result<Count> {
     let limit = RateLimit::new(1, 2);
     let mut filter = Filter::load();
     // What the prefix limit drops goes no further, so that more of the flood gets here.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData};
 use synguard_common::{
-    addr, map_names,
+    addr::Addr,
+    map_names,
     source::{SourceKey, SourceState},
 };
 use synguard_datapath::{Budget, Datapath};
@@ -32,7 +33,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let mut filter = Filter::load_with_sources(CAPACITY);
     filter.set_config(config(100, 200));
     for i in 0..SOURCES {
-        let key = SourceKey { address: addr::v4_mapped(i.to_be()) };
+        let key = SourceKey { address: Addr::from_v4(i.to_be()) };
         filter.set_source(key, SourceState { passed: 1, ..SourceState::default() });
     }
     let dirs = Dirs::new()?;

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, path::Path as FilePath};
 
 use anyhow::{Context as _, Result};
 use synguard_common::{
-    addr,
+    addr::Addr,
     ip_list::{List, ListEntry, Prefix},
     reason::Reason,
 };
@@ -61,7 +61,7 @@ impl Blocklist {
 }
 
 fn item(address: u32, length: u32) -> PrefixEntry {
-    let mapped = addr::from_bytes(Ipv4Addr::from(address).to_ipv6_mapped().octets());
+    let mapped = Addr::from(Ipv4Addr::from(address));
     (Prefix::new(mapped, 96 + length), ListEntry::default())
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::maps::MapInfo;
-use synguard_common::map_names::SOURCES_DEFAULT;
+use synguard_common::{addr::HashSeed, map_names::SOURCES_DEFAULT};
 
 use crate::{
     bench::{
@@ -30,7 +30,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let mut memory = Memory::default();
     for round in 0..bench.pace.hunts {
         interrupt::check()?;
-        let filter = hunt::filter(&bench.lab, [u64::from(round) + 1, 0x9e37_79b9_7f4a_7c15]);
+        let filter = hunt::filter(&bench.lab, HashSeed([u64::from(round) + 1, 0x9e37_79b9_7f4a_7c15]));
         memory = Memory::of(&filter)?;
         hunts.push(hunt::run(&bench.lab, &filter, Plan { flood_pps: FLOOD_PPS, time: bench.pace.hunt })?);
     }

@@ -1,6 +1,6 @@
 //! The model itself, on frames whose meaning is plain.
 
-use synguard_common::{abi::ABI_VERSION, gcra::RateLimit};
+use synguard_common::{abi::ABI_VERSION, addr::Mask, gcra::RateLimit};
 
 use super::*;
 use crate::packet::{Packet, flags, protocol};
@@ -22,7 +22,7 @@ fn config() -> Config {
         syn_interval_ns: limit.interval_ns,
         syn_tolerance_ns: limit.tolerance_ns,
         hold_ns: 5_000_000_000,
-        source_mask_v6: addr::mask(64),
+        source_mask_v6: Mask::of_length(64),
         ..Config::default()
     }
 }
@@ -166,7 +166,7 @@ fn a_source_is_an_ipv4_address_or_an_ipv6_network() {
         assert_eq!(model.judge(&syn, NOW), Reason::SynPassed);
     }
     assert_eq!(model.judge(&v4().tcp(1, 443).syn().build(), NOW), Reason::SynPassed);
-    let mut keys: Vec<IpAddr> = model.sources.keys().map(|key| addr::to_bytes(key.address).into()).collect();
+    let mut keys: Vec<IpAddr> = model.sources.keys().map(|key| key.address.to_bytes().into()).collect();
     keys.sort();
     let expected = ["::ffff:192.0.2.1", "2001:db8::", "2001:db8:0:1::"];
     assert_eq!(keys, expected.map(|text| text.parse::<IpAddr>().unwrap()));

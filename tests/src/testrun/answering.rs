@@ -11,7 +11,7 @@ use aya::{
 };
 use synguard_common::{
     abi::{Counter, CpuState},
-    addr::{self, Halves},
+    addr::Addr,
     map_names,
     syn_cookie::{
         config::{SYN_COOKIE_ECN, SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SynCookieConfig},
@@ -90,13 +90,9 @@ impl Filter {
     /// When the map cannot be written.
     pub fn set_locals(&mut self, addresses: &[IpAddr]) {
         let map = self.ebpf.map_mut(map_names::LOCAL_ADDRS).expect(map_names::LOCAL_ADDRS);
-        let mut map = LpmTrie::<&mut MapData, Halves, u64>::try_from(map).expect(map_names::LOCAL_ADDRS);
-        for address in addresses {
-            let bytes = match address {
-                IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-                IpAddr::V6(v6) => v6.octets(),
-            };
-            map.insert(&Key::new(128, addr::from_bytes(bytes)), 0, 0).expect("write LOCAL_ADDRS");
+        let mut map = LpmTrie::<&mut MapData, Addr, u64>::try_from(map).expect(map_names::LOCAL_ADDRS);
+        for &address in addresses {
+            map.insert(&Key::new(128, address.into()), 0, 0).expect("write LOCAL_ADDRS");
         }
     }
 

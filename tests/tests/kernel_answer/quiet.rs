@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synguard_common::{
     abi::{Config, FLAG_ALL_PORTS, FLAG_MONITOR, PortSet},
-    addr,
     gcra::RateLimit,
     ip_list::{List, ListEntry, Prefix, SCOPE_ALL, SCOPE_SYN},
     reason::Reason,
@@ -113,8 +112,8 @@ fn sources_over_their_limit_are_not_answered() {
 
 fn listed(address: IpAddr) -> Prefix {
     match address {
-        IpAddr::V4(v4) => Prefix::new(addr::from_bytes(v4.to_ipv6_mapped().octets()), 128),
-        IpAddr::V6(v6) => Prefix::new(addr::from_bytes(v6.octets()), 128),
+        IpAddr::V4(v4) => Prefix::new(v4.into(), 128),
+        IpAddr::V6(v6) => Prefix::new(v6.into(), 128),
     }
 }
 

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use synguard_common::{
     abi::{Config, FLAG_MONITOR},
-    addr,
     ip_list::{List, ListEntry, ORIGIN_AUTO, SCOPE_SYN},
     reason::Reason,
     source::{SourceKey, SourceState},
@@ -99,7 +98,7 @@ fn the_allowlist_comes_first() {
         let in_hold = SourceState { hold_until_ns: now_ns() + 50 * SECOND, ..SourceState::default() };
         for address in [address, neighbour] {
             let IpAddr::V4(v4) = address.parse().unwrap() else { continue };
-            let source = SourceKey { address: addr::from_bytes(v4.to_ipv6_mapped().octets()) };
+            let source = SourceKey { address: v4.into() };
             listed.filter.set_source(source, in_hold);
         }
         let (wide, narrow) = if address.contains(':') {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synguard_common::{
-    addr,
+    addr::Addr,
     ip_list::{LENGTHS_MAX, List, ListEntry, Prefix},
     reason::Reason,
 };
@@ -19,7 +19,7 @@ fn mapped(address: IpAddr) -> u128 {
 }
 
 fn key(address: u128, length: u32) -> Prefix {
-    Prefix::new(addr::from_bytes(address.to_be_bytes()), length)
+    Prefix::new(Addr::from_bytes(address.to_be_bytes()), length)
 }
 
 fn address(bits: u128) -> IpAddr {

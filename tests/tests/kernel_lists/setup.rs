@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use synguard_common::{
     abi::Config,
-    addr,
+    addr::HashSeed,
     ip_list::{List, ListEntry, Prefix, SCOPE_ALL},
     reason::Reason,
 };
@@ -21,7 +21,7 @@ pub(crate) const V4_TO: &str = "198.51.100.1";
 pub(crate) const V6_TO: &str = "2001:db8:ffff::1";
 /// Entries that a list may have.
 pub(crate) const CAPACITY: u32 = 300_000;
-const SEED: [u64; 2] = [3, 5];
+const SEED: HashSeed = HashSeed([3, 5]);
 
 /// A filter whose lists can be changed. They are opened anew for each change, as every command does.
 pub(crate) struct Listed {
@@ -72,11 +72,8 @@ pub(crate) fn key(text: &str) -> Prefix {
     let address: IpAddr = address.parse().unwrap();
     let length: Option<u32> = length.map(|length| length.parse().unwrap());
     match address {
-        IpAddr::V4(v4) => {
-            let mapped = addr::from_bytes(v4.to_ipv6_mapped().octets());
-            Prefix::new(mapped, 96 + length.unwrap_or(32))
-        }
-        IpAddr::V6(v6) => Prefix::new(addr::from_bytes(v6.octets()), length.unwrap_or(128)),
+        IpAddr::V4(_) => Prefix::new(address.into(), 96 + length.unwrap_or(32)),
+        IpAddr::V6(_) => Prefix::new(address.into(), length.unwrap_or(128)),
     }
 }
 

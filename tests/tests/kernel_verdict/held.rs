@@ -2,6 +2,7 @@
 
 use synguard_common::{
     abi::Config,
+    addr::HashSeed,
     hash, hold_cache,
     reason::Reason,
     source::{SourceKey, SourceState},
@@ -13,7 +14,7 @@ use synguard_tests::{
 
 use crate::table::{PORT, SECOND, V4, V4_TO, exact, held as in_hold, idle, key, strict};
 
-const SEED: [u64; 2] = [7, 11];
+const SEED: HashSeed = HashSeed([7, 11]);
 
 fn seeded() -> Config {
     Config { hash_seed: SEED, ..strict() }
@@ -24,7 +25,7 @@ fn syn(source: &str) -> Vec<u8> {
 }
 
 fn slot(key: SourceKey) -> usize {
-    hold_cache::index(hash::mix(key.address, SEED))
+    hold_cache::index(hash::address(key.address, SEED))
 }
 
 /// What a source's own entry counts, without what is to be added to it.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use synguard_common::{
-    abi::Config, admission::PROMOTION_THRESHOLD, gcra::CLOCK_STEP_NS, hyperloglog::window,
+    abi::Config, addr::HashSeed, admission::PROMOTION_THRESHOLD, gcra::CLOCK_STEP_NS, hyperloglog::window,
     map_names::SOURCES_DEFAULT, reason::Reason,
 };
 use synguard_tests::{
@@ -137,7 +137,7 @@ fn an_offender_on_two_crowded_cpus_is_noticed() {
     const REPEAT: u32 = 200_000;
     const OFFENDER: &str = "192.0.2.1";
     let mut filter = Filter::load_with_sources(SOURCES_DEFAULT);
-    filter.set_config(Config { hash_seed: [11, 22], hold_ns: 1_000 * SECOND, ..burst(3) });
+    filter.set_config(Config { hash_seed: HashSeed([11, 22]), hold_ns: 1_000 * SECOND, ..burst(3) });
     let crowds: Vec<Crowd> = thread::scope(|scope| {
         let filter = &filter;
         let crowd = |cpu| {
@@ -170,7 +170,7 @@ fn an_offender_on_two_crowded_cpus_is_noticed() {
 fn sources_on_two_cpus_are_counted_once_each() {
     const SOURCES: u32 = 16_000;
     const TRIES: u32 = 30;
-    let filter = Filter::with_config(Config { hash_seed: [11, 22], ..burst(100) });
+    let filter = Filter::with_config(Config { hash_seed: HashSeed([11, 22]), ..burst(100) });
     let frames = |cpu: u32| -> Vec<Vec<u8>> {
         let mine = (0..SOURCES).filter(|source| source % 2 == cpu);
         let frame = |source: u32| {

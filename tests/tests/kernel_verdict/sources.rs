@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use synguard_common::{abi::Config, addr, map_names::SOURCES_PER_CPU_MIN, reason::Reason, source::SourceKey};
+use synguard_common::{
+    abi::Config, addr::Mask, map_names::SOURCES_PER_CPU_MIN, reason::Reason, source::SourceKey,
+};
 use synguard_tests::{
     packet::Packet,
     testrun::{Filter, Outcome, config},
@@ -15,7 +17,7 @@ fn v6(source: &str) -> Packet {
 }
 
 fn masked(length: u32) -> Config {
-    Config { source_mask_v6: addr::mask(length), source_prefix_v6: length, ..strict() }
+    Config { source_mask_v6: Mask::of_length(length), source_prefix_v6: length, ..strict() }
 }
 
 #[test]

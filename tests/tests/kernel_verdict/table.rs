@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use synguard_common::{
     abi::{Config, PortSet},
-    addr,
     reason::Reason,
     source::{SourceKey, SourceState},
 };
@@ -36,7 +35,7 @@ pub(crate) fn key(address: &str) -> SourceKey {
 
 /// The source that is exactly one address.
 pub(crate) fn exact(address: Ipv6Addr) -> SourceKey {
-    SourceKey { address: addr::from_bytes(address.octets()) }
+    SourceKey { address: address.into() }
 }
 
 /// A set of ports.

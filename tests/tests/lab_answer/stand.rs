@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard_common::{abi::Config, reason::Reason, syn_cookie::config::SynCookieConfig};
+use synguard_common::{abi::Config, addr::HashSeed, reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::{
     client::connect,
     lab::{DEVICE, Family, Lab},
@@ -38,7 +38,7 @@ impl Stand {
         // No source is ever over its limit: the flood's are many, and visitors are few.
         let mut filter = Filter::load_with_sources(1 << 18);
         let flags = config(1, 2).flags;
-        filter.set_config(Config { flags, hash_seed: [7, 11], ..config(1_000_000, 1_000_000) });
+        filter.set_config(Config { flags, hash_seed: HashSeed([7, 11]), ..config(1_000_000, 1_000_000) });
         filter.answer_for_lab(answering);
         filter.attach(&lab.server, DEVICE);
         Self { lab, filter, answering }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use aya::maps::{Map, PerCpuArray};
 use synguard_common::{
-    addr::Halves,
+    addr::{Addr, HashSeed},
     count_min::{self, CountMinSketch, ROWS},
     hash, hold_cache,
     ip_list::List,
@@ -24,15 +24,15 @@ use crate::{Datapath, bpf_syscall, pinned_map::open_required_map};
 impl Datapath {
     /// Reads the contents of all maps about one address. The maps are read one after the other, so a SYN that arrives
     /// during the call may be counted in some of them only.
-    pub fn inspect(&self, address: Halves) -> Result<Inspection> {
+    pub fn inspect(&self, address: Addr) -> Result<Inspection> {
         let (config, ports) = self.config()?;
         let source = source_key(address, &config);
         let prefix = prefix_key(address);
-        let hash = hash::mix(source.address, config.hash_seed);
+        let hash = hash::address(source.address, config.hash_seed);
         let cpus = self.cpu_states()?;
         let hold_caches = self.hold_caches()?;
         let syn_cookies = self.syn_cookie_config()?;
-        let prefix_hash = hash::mix(prefix.address, config.hash_seed);
+        let prefix_hash = hash::address(prefix.address, config.hash_seed);
         let tats = self.prefix_tats(prefix_hash, &syn_cookies)?;
         let cpus = cpus.iter().zip(&hold_caches).zip(tats).map(|((cpu, hold_cache), prefix_tats)| PerCpu {
             sources: cpu.sources,
@@ -89,10 +89,10 @@ impl Datapath {
 }
 
 /// Returns the cells of a key in a sketch. The kernel can copy a sketch only as a whole.
-fn cells(pins: &Path, name: &str, key: &SourceKey, seed: Halves) -> Result<[u16; ROWS]> {
+fn cells(pins: &Path, name: &str, key: &SourceKey, seed: HashSeed) -> Result<[u16; ROWS]> {
     let map = open_required_map(pins, name)?;
     let mut sketch = Box::new(CountMinSketch::EMPTY);
     bpf_syscall::lookup_into(map.fd(), &0u32, &mut *sketch).with_context(|| format!("read {name}"))?;
-    let hash = hash::mix(key.address, seed);
+    let hash = hash::address(key.address, seed);
     Ok(std::array::from_fn(|row| sketch.cells[row][count_min::index(hash, row)]))
 }

@@ -10,6 +10,7 @@ use aya::maps::{Array, Map, MapData, PerCpuArray};
 use rustix::rand::{GetRandomFlags, getrandom};
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, PortSet},
+    addr::HashSeed,
     admission::Admission,
     hold_cache::HoldCache,
     hyperloglog::HyperLogLog,
@@ -87,7 +88,8 @@ impl Datapath {
         let (config, ports): (Config, PortSet) = settings.to_abi();
         let (before, _) = self.config()?;
         // A new seed would invalidate the sketches and the count of distinct sources, so an existing one stays.
-        let hash_seed = if before.hash_seed == [0; 2] { random_seed()? } else { before.hash_seed };
+        let hash_seed =
+            if before.hash_seed == HashSeed::default() { random_seed()? } else { before.hash_seed };
         // The maps of the former build stay marked as such until `former::adopt` has renamed them.
         let abi = if before.abi == former::ABI { before.abi } else { config.abi };
         self.set_config(&Config { abi, disarm_at_ns, hash_seed, ..config }, &ports)
@@ -240,9 +242,9 @@ fn combine(sum: Admission, cpu: &Admission) -> Admission {
 }
 
 /// Returns a random secret from the kernel.
-fn random_seed() -> Result<[u64; 2]> {
+fn random_seed() -> Result<HashSeed> {
     let mut bytes = [0; 16];
     let length = getrandom(&mut bytes, GetRandomFlags::empty()).context("get random numbers")?;
     anyhow::ensure!(length == bytes.len(), "the kernel returned too few random numbers");
-    Ok([0, 8].map(|start| u64::from_ne_bytes(std::array::from_fn(|i| bytes[start + i]))))
+    Ok(HashSeed([0, 8].map(|start| u64::from_ne_bytes(std::array::from_fn(|i| bytes[start + i])))))
 }

@@ -8,12 +8,7 @@ use aya::maps::{
     lpm_trie::{Key, LpmTrie},
 };
 use ipnet::IpNet;
-use synguard_common::{
-    addr::{Halves, from_bytes},
-    ip_list::Prefix,
-    map_names,
-    syn_cookie::config::SynCookieConfig,
-};
+use synguard_common::{addr::Addr, ip_list::Prefix, map_names, syn_cookie::config::SynCookieConfig};
 use synguard_model::snapshot::Counters;
 
 use crate::{Datapath, pinned_map::open_required_map};
@@ -49,9 +44,9 @@ impl Datapath {
     /// If the map cannot be written, or has no room for so many prefixes.
     pub fn set_local_addrs(&mut self, locals: &[IpNet]) -> Result<()> {
         let map = open_required_map(&self.pins, map_names::LOCAL_ADDRS)?;
-        let mut map: LpmTrie<_, Halves, u64> =
+        let mut map: LpmTrie<_, Addr, u64> =
             LpmTrie::try_from(Map::LpmTrie(map)).context("open LOCAL_ADDRS")?;
-        let wanted: BTreeSet<(u32, Halves)> = locals.iter().map(trie_key).collect();
+        let wanted: BTreeSet<(u32, Addr)> = locals.iter().map(trie_key).collect();
         ensure!(
             wanted.len() <= map_names::LOCAL_ADDRS_MAX as usize,
             "this host has {} addresses, more than the {} there is room for",
@@ -79,10 +74,8 @@ impl Datapath {
 }
 
 /// Returns a prefix in the form of the map, with IPv4 in its IPv4-mapped form.
-fn trie_key(net: &IpNet) -> (u32, Halves) {
-    let (octets, length) = match net {
-        IpNet::V4(net) => (net.addr().to_ipv6_mapped().octets(), 96 + u32::from(net.prefix_len())),
-        IpNet::V6(net) => (net.addr().octets(), u32::from(net.prefix_len())),
-    };
-    (length, Prefix::new(from_bytes(octets), length).address)
+fn trie_key(net: &IpNet) -> (u32, Addr) {
+    let before = if net.addr().is_ipv4() { 96 } else { 0 };
+    let length = before + u32::from(net.prefix_len());
+    (length, Prefix::new(net.addr().into(), length).address)
 }

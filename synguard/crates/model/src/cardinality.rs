@@ -54,26 +54,29 @@ fn tau(mut x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use synguard_common::{addr, hash::mix};
+    use synguard_common::{
+        addr::{Addr, HashSeed},
+        hash,
+    };
 
     use super::*;
 
-    const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
+    const SEED: HashSeed = HashSeed([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
 
-    fn counted(sources: u32, address: impl Fn(u32) -> [u64; 2]) -> f64 {
+    fn counted(sources: u32, address: impl Fn(u32) -> Addr) -> f64 {
         let mut registers = Box::new(HyperLogLog::EMPTY);
         for i in 0..sources {
-            registers.add(mix(address(i), SEED), 7);
+            registers.add(hash::address(address(i), SEED), 7);
         }
         estimate(&registers, 7)
     }
 
-    fn v4(i: u32) -> [u64; 2] {
-        addr::v4_mapped(i.wrapping_add(0x0a00_0000).to_be())
+    fn v4(i: u32) -> Addr {
+        Addr::from_v4(i.wrapping_add(0x0a00_0000).to_be())
     }
 
-    fn v6(i: u32) -> [u64; 2] {
-        addr::from_bytes((0x2001_0db8_u128 << 96 | u128::from(i) << 64).to_be_bytes())
+    fn v6(i: u32) -> Addr {
+        Addr::from_bytes((0x2001_0db8_u128 << 96 | u128::from(i) << 64).to_be_bytes())
     }
 
     #[test]
@@ -95,7 +98,7 @@ mod tests {
         assert_eq!(estimate(&HyperLogLog::EMPTY, 7), 0.0);
         let mut registers = Box::new(HyperLogLog::EMPTY);
         for _ in 0..1000 {
-            registers.add(mix(v4(1), SEED), 7);
+            registers.add(hash::address(v4(1), SEED), 7);
         }
         assert!((estimate(&registers, 7) - 1.0).abs() < 0.01);
         assert_eq!(estimate(&registers, 9), 0.0, "another window");

@@ -2,7 +2,7 @@
 
 use synguard_common::{
     abi::{Config, PortSet},
-    addr::{self, Halves},
+    addr::{Addr, Mask},
     admission::Admission,
     count_min::ROWS,
     hold_cache::HoldSlot,
@@ -14,7 +14,7 @@ use synguard_common::{
 /// Contents of the maps about one address.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    pub address: Halves,
+    pub address: Addr,
     pub config: Config,
     /// The guarded ports.
     pub ports: PortSet,
@@ -53,13 +53,13 @@ pub struct PerCpu {
 }
 
 /// Returns the key of an address's source in the table of sources.
-pub const fn source_key(address: Halves, config: &Config) -> SourceKey {
-    let mask = if addr::is_v4_mapped(address) { addr::mask(128) } else { config.source_mask_v6 };
-    SourceKey { address: addr::apply(address, mask) }
+pub const fn source_key(address: Addr, config: &Config) -> SourceKey {
+    let mask = if address.is_v4() { Mask::ALL } else { config.source_mask_v6 };
+    SourceKey { address: address.masked(mask) }
 }
 
 /// Returns the key of an address's prefix in the table of prefixes.
-pub const fn prefix_key(address: Halves) -> SourceKey {
-    let mask = if addr::is_v4_mapped(address) { addr::PREFIX_V4 } else { addr::PREFIX_V6 };
-    SourceKey { address: addr::apply(address, mask) }
+pub const fn prefix_key(address: Addr) -> SourceKey {
+    let mask = if address.is_v4() { Mask::PREFIX_V4 } else { Mask::PREFIX_V6 };
+    SourceKey { address: address.masked(mask) }
 }

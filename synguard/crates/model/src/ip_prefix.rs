@@ -5,12 +5,12 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr},
     str::FromStr,
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use synguard_common::{addr, ip_list::Prefix};
+use synguard_common::ip_list::Prefix;
 
 /// Bits before the IPv4 address in an IPv4-mapped IPv6 address.
 const MAPPED_BITS: u8 = 96;
@@ -121,17 +121,14 @@ impl Target {
 
     /// Returns the target of a key of the filter's tables. A length above 128 counts as 128.
     pub fn from_key(key: &Prefix) -> Self {
-        let address = Ipv6Addr::from(addr::to_bytes(key.address));
-        ParsedTarget::new(IpAddr::V6(address), key.length.min(128) as u8).target
+        ParsedTarget::new(IpAddr::V6(key.address.into()), key.length.min(128) as u8).target
     }
 
     /// Returns the target's key in the filter's tables.
     pub fn key(self) -> Prefix {
-        let (address, before) = match self.0.network() {
-            IpAddr::V4(v4) => (v4.to_ipv6_mapped(), MAPPED_BITS),
-            IpAddr::V6(v6) => (v6, 0),
-        };
-        Prefix::new(addr::from_bytes(address.octets()), u32::from(before + self.0.prefix_len()))
+        let address = self.0.network();
+        let before = if address.is_ipv4() { MAPPED_BITS } else { 0 };
+        Prefix::new(address.into(), u32::from(before + self.0.prefix_len()))
     }
 
     /// Returns the address, or the first address of the prefix.

@@ -1,11 +1,8 @@
 //! Text forms of sources, and the status of a source.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use synguard_common::{
-    addr::{from_bytes, to_bytes},
-    source::{SourceKey, SourceState},
-};
+use synguard_common::source::{SourceKey, SourceState};
 
 /// The status of a source: the measure in force against it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,16 +37,12 @@ pub const fn total_syns(state: &SourceState) -> u64 {
 
 /// Returns the address of a key; an IPv4-mapped one as IPv4.
 pub fn address(key: &SourceKey) -> IpAddr {
-    Ipv6Addr::from(to_bytes(key.address)).to_canonical()
+    key.address.into()
 }
 
 /// Returns the key of a whole address, without a mask.
 pub fn key_of(address: IpAddr) -> SourceKey {
-    let bytes = match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    };
-    SourceKey { address: from_bytes(bytes) }
+    SourceKey { address: address.into() }
 }
 
 /// Formats a source: an IPv4 address, an IPv6 address, or an IPv6 prefix of `v6_length` bits.

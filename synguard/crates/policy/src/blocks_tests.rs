@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use synguard_common::addr;
+use synguard_common::addr::Addr;
 
 use super::*;
 
@@ -7,7 +7,7 @@ const SECOND: u64 = 1_000_000_000;
 const LIMIT: SourceLimit = SourceLimit { syn_rate: 100, hold: Duration::from_secs(10) };
 
 fn source(number: u32) -> SourceKey {
-    SourceKey { address: addr::v4_mapped((0x0a00_0000 + number).to_be()) }
+    SourceKey { address: Addr::from_v4((0x0a00_0000 + number).to_be()) }
 }
 
 /// Records a violation at `at` seconds with so many SYNs dropped by then, and decides about the source if it is a candidate.

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use synguard_common::addr;
+use synguard_common::addr::Addr;
 
 use super::*;
 use crate::tests::{CONCENTRATED, DISTRIBUTED, SECOND, TICK, Traffic, VISITORS, World};
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn exempt_sources_are_never_blocked(exempt in prop::collection::vec(0u8..4, 1..40)) {
         let mut world = World::new();
-        let key = |i: usize| SourceKey { address: addr::v4_mapped((0x0a00_0000 + i as u32).to_be()) };
+        let key = |i: usize| SourceKey { address: Addr::from_v4((0x0a00_0000 + i as u32).to_be()) };
         let exemptions: BTreeMap<_, _> = exempt.iter().enumerate().map(|(i, why)| (key(i), match why {
             0 => None,
             1 => Some(Exemption::Protected),

@@ -8,7 +8,6 @@ use std::{
 
 use anyhow::Result;
 use synguard_common::{
-    addr::is_v4_mapped,
     ip_list::{List, Prefix},
     source::{SourceKey, SourceState},
 };
@@ -177,7 +176,7 @@ impl Collector {
         let rows = found.rows.iter_mut().map(|row| (row, [128, v6_length.into()]));
         let prefixes = found.prefixes.iter_mut().map(|row| (row, PREFIX_LENGTHS));
         for (row, [v4, v6]) in rows.chain(prefixes) {
-            let length = if is_v4_mapped(row.key.address) { v4 } else { v6 };
+            let length = if row.key.address.is_v4() { v4 } else { v6 };
             let listed = states.of_prefix(&Prefix::new(row.key.address, length), now_ns)?;
             row.status = listed.unwrap_or(row.status);
         }

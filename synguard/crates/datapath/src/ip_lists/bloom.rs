@@ -8,7 +8,7 @@ use std::{
 
 use aya::maps::MapData;
 use synguard_common::{
-    addr::Halves,
+    addr::HashSeed,
     ip_list::{List, bloom, table},
 };
 
@@ -32,12 +32,12 @@ impl ListBloom {
     }
 
     /// Sets the bits of prefixes and leaves all others unchanged.
-    pub(super) fn add(&mut self, items: &[PrefixEntry], seed: Halves) {
+    pub(super) fn add(&mut self, items: &[PrefixEntry], seed: HashSeed) {
         set_bits(self.words(), items, seed);
     }
 
     /// Sets the bits of prefixes and clears all others.
-    pub(super) fn replace(&mut self, items: &[PrefixEntry], seed: Halves) {
+    pub(super) fn replace(&mut self, items: &[PrefixEntry], seed: HashSeed) {
         let wanted: Vec<AtomicU64> = (0..bloom::WORDS).map(|_| AtomicU64::new(0)).collect();
         set_bits(&wanted, items, seed);
         for (word, wanted) in self.words().iter().zip(wanted) {
@@ -51,7 +51,7 @@ impl ListBloom {
 }
 
 /// Sets the bits of prefixes in a Bloom filter.
-fn set_bits(words: &[AtomicU64], items: &[PrefixEntry], seed: Halves) {
+fn set_bits(words: &[AtomicU64], items: &[PrefixEntry], seed: HashSeed) {
     let mut bits = 0;
     let set = |bit: usize| words[bit >> 6].fetch_or(1 << (bit & 63), Ordering::Relaxed);
     for (key, _) in items {

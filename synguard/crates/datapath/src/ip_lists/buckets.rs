@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use synguard_common::{
-    addr::Halves,
+    addr::{Addr, HashSeed},
     ip_list::{
         ListEntry, Prefix,
         table::{self, Bucket, SLOTS},
@@ -28,7 +28,7 @@ const _: () = assert!(size_of::<SharedBucket>() == size_of::<Bucket>());
 #[derive(Clone, Copy)]
 pub(super) struct Buckets<'a> {
     all: &'a [SharedBucket],
-    seed: Halves,
+    seed: HashSeed,
 }
 
 /// A slot: number of the bucket, and place in the bucket.
@@ -45,7 +45,7 @@ impl<'a> Buckets<'a> {
     }
 
     /// Uses existing memory, whose number of buckets must be a power of two plus one.
-    pub(super) fn new(all: &'a [SharedBucket], seed: Halves) -> Self {
+    pub(super) fn new(all: &'a [SharedBucket], seed: HashSeed) -> Self {
         debug_assert!((all.len() - 1).is_power_of_two(), "{} buckets", all.len());
         Self { all, seed }
     }
@@ -155,7 +155,7 @@ impl<'a> Buckets<'a> {
 
     fn write(self, slot: Slot, key: &Prefix, entry: &ListEntry, meta: u64) {
         let Slot(bucket, place) = slot;
-        for (half, value) in self.all[bucket].addresses[place].iter().zip(key.address) {
+        for (half, value) in self.all[bucket].addresses[place].iter().zip(key.address.0) {
             half.store(value, Ordering::Relaxed);
         }
         self.expiry(slot).store(entry.expires_at_ns, Ordering::Relaxed);
@@ -175,9 +175,9 @@ impl<'a> Buckets<'a> {
         &self.all[bucket].expires_at_ns[place]
     }
 
-    fn address(self, Slot(bucket, place): Slot) -> Halves {
+    fn address(self, Slot(bucket, place): Slot) -> Addr {
         let [high, low] = &self.all[bucket].addresses[place];
-        [high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)]
+        Addr([high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)])
     }
 
     fn key(self, slot: Slot, meta: u64) -> Prefix {
@@ -199,14 +199,14 @@ mod tests {
 
     use super::*;
 
-    const SEED: Halves = [3, 5];
+    const SEED: HashSeed = HashSeed([3, 5]);
 
     fn memory(buckets: usize) -> Vec<SharedBucket> {
         (0..=buckets).map(|_| SharedBucket::default()).collect()
     }
 
     fn key(number: u64) -> Prefix {
-        Prefix::new([0, number], 128)
+        Prefix::new(Addr([0, number]), 128)
     }
 
     fn entry(hits: u64) -> ListEntry {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use synguard_common::{
-    addr::{self, Halves},
+    addr::Addr,
     ip_list::{LENGTHS_MAX, List, ListEntry, ListInfo, Prefix},
 };
 
@@ -20,7 +20,7 @@ impl PrefixLookup {
     /// Returns the entries that cover a prefix, in the order in which the program looks them up. The caller checks
     /// their expiry and scope.
     pub fn covering(&self, prefix: &Prefix) -> Vec<PrefixEntry> {
-        let lengths = if addr::is_v4_mapped(prefix.address) { &self.info.v4 } else { &self.info.v6 };
+        let lengths = if prefix.address.is_v4() { &self.info.v4 } else { &self.info.v6 };
         let mut items = Vec::new();
         for place in 0..(lengths.count as usize).min(LENGTHS_MAX) {
             let key = lengths.prefix(place, prefix.address);
@@ -59,7 +59,7 @@ impl ListMaps<'_> {
     }
 
     /// Returns the entries that cover an address, like [`PrefixLookup::covering`].
-    pub fn covering(&self, list: List, address: Halves) -> Result<Vec<PrefixEntry>> {
+    pub fn covering(&self, list: List, address: Addr) -> Result<Vec<PrefixEntry>> {
         let address = Prefix::new(address, 128);
         Ok(self.lookup(list)?.map_or_else(Vec::new, |lookup| lookup.covering(&address)))
     }

@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use synguard_common::{
-    addr::Halves,
+    addr::HashSeed,
     ip_list::{IpLists, LENGTHS_MAX, List, ListEntry, ListInfo, Prefix, cache::ListCache},
     map_names,
 };
@@ -48,14 +48,14 @@ pub struct ListMaps<'a> {
     list_cache: PerCpuArray<MapData, ListCache>,
     tables: MapData,
     bloom: MapData,
-    seed: Halves,
+    seed: HashSeed,
     /// Folder of the pins.
     pins: &'a Path,
 }
 
 impl<'a> ListMaps<'a> {
     /// Opens the maps pinned in `pins`. `seed` is the program's hash seed.
-    pub fn open(pins: &'a Path, seed: Halves) -> Result<Self> {
+    pub fn open(pins: &'a Path, seed: HashSeed) -> Result<Self> {
         let open = |name| open_required_map(pins, name);
         Ok(Self {
             lists: Array::try_from(Map::Array(open(map_names::LISTS)?)).context("open LISTS")?,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use aya::maps::MapData;
-use synguard_common::{addr::Halves, ip_list::table::Bucket};
+use synguard_common::{addr::HashSeed, ip_list::table::Bucket};
 
 use super::buckets::{Buckets, SharedBucket};
 use crate::{
@@ -20,12 +20,12 @@ pub(super) struct MappedTable {
     map: MapData,
     /// The buckets, the head included.
     buckets: MappedArray<SharedBucket>,
-    seed: Halves,
+    seed: HashSeed,
 }
 
 impl MappedTable {
     /// Creates an empty table for this many entries and an eighth more.
-    pub(super) fn create(entries: u64, seed: Halves) -> Result<Self> {
+    pub(super) fn create(entries: u64, seed: HashSeed) -> Result<Self> {
         let count = Buckets::count_for(entries + entries / 8);
         let make =
             || Self::map(MapData::from_fd(bpf_syscall::create_buckets::<Bucket>(count as u32 + 1)?)?, seed);
@@ -35,7 +35,7 @@ impl MappedTable {
     }
 
     /// Maps an existing table into memory.
-    pub(super) fn map(map: MapData, seed: Halves) -> Result<Self> {
+    pub(super) fn map(map: MapData, seed: HashSeed) -> Result<Self> {
         let count = map.info().context("ask about a list's table")?.max_entries() as usize;
         let buckets = MappedArray::map(map.fd(), count).context("map a list's table into memory")?;
         Ok(Self { map, buckets, seed })

@@ -2,7 +2,7 @@
 
 use synguard_common::{
     abi::{ABI_VERSION, Config, PortSet},
-    addr,
+    addr::Mask,
     gcra::RateLimit,
 };
 
@@ -33,7 +33,7 @@ impl Settings {
             abi: ABI_VERSION,
             syn_interval_ns: limit.interval_ns,
             syn_tolerance_ns: limit.tolerance_ns,
-            source_mask_v6: addr::mask(self.source_prefix_v6.into()),
+            source_mask_v6: Mask::of_length(self.source_prefix_v6.into()),
             prefix_interval_ns: prefix.interval_ns,
             prefix_tolerance_ns: prefix.tolerance_ns,
             ..Config::default()
@@ -98,7 +98,7 @@ mod tests {
             let (config, ports) = settings.to_abi();
             prop_assert_eq!(Settings::from_abi(&config, &ports), Ok(settings.clone()));
             prop_assert_eq!(config.syn_limit(), RateLimit::new(settings.syn_rate, settings.syn_burst));
-            prop_assert_eq!(config.source_mask_v6, addr::mask(settings.source_prefix_v6.into()));
+            prop_assert_eq!(config.source_mask_v6, Mask::of_length(settings.source_prefix_v6.into()));
             prop_assert_eq!(config.disarm_at_ns, 0);
             for port in 1..=u16::MAX {
                 let guarded = config.has(FLAG_ALL_PORTS) || ports.contains(port);

@@ -148,7 +148,7 @@ fn passing_syn_gets_a_cookie_while_xdp_sends_them() {
     let mut first = on.clone();
     first.syn_cookies.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);
-    let hash = hash::mix(inspection().address, first.config.hash_seed);
+    let hash = hash::address(inspection().address, first.config.hash_seed);
     let validated =
         Inspection { validated_cell: validated_sources::cell(hash, NOW + 3 * SECOND), ..first.clone() };
     assert_eq!(reasons(&validated), [(Reason::ValidatedSource, vec![0, 1])]);

@@ -19,7 +19,7 @@ pub(super) fn predict(inspection: &Inspection, cpu: &PerCpu, now_ns: u64) -> Rea
 /// Reports whether the source returned a cookie lately.
 pub(super) const fn is_validated(inspection: &Inspection, now_ns: u64) -> bool {
     let Inspection { address, config, syn_cookies, validated_cell, .. } = inspection;
-    let hash = hash::mix(source_key(*address, config).address, config.hash_seed);
+    let hash = hash::address(source_key(*address, config).address, config.hash_seed);
     syn_cookies.validated_ns != 0
         && validated_sources::is_valid(*validated_cell, hash, syn_cookies.validated_ns, now_ns)
 }

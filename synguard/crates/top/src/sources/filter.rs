@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use synguard_common::{
-    addr::{Halves, apply, mask},
+    addr::{Addr, Mask},
     source::SourceKey,
 };
 use synguard_model::source::{SourceStatus, display, key_of};
@@ -19,9 +19,9 @@ pub enum SourceFilter {
     /// Rows in a prefix.
     Prefix {
         /// First address of the prefix.
-        address: Halves,
+        address: Addr,
         /// Mask of the prefix.
-        mask: Halves,
+        mask: Mask,
     },
     /// Rows with a status.
     Status(SourceStatus),
@@ -47,7 +47,7 @@ impl SourceFilter {
     pub fn admits(&self, key: &SourceKey, v6_length: u8) -> bool {
         match self {
             Self::All | Self::Status(_) => true,
-            Self::Prefix { address, mask } => apply(key.address, *mask) == *address,
+            Self::Prefix { address, mask } => key.address.masked(*mask) == *address,
             Self::Part(part) => display(key, v6_length).contains(part.as_str()),
         }
     }
@@ -70,8 +70,8 @@ fn prefix(text: &str) -> Option<SourceFilter> {
         IpAddr::V6(_) if length <= 128 => length,
         _ => return None,
     };
-    let mask = mask(length);
-    Some(SourceFilter::Prefix { address: apply(key_of(address).address, mask), mask })
+    let mask = Mask::of_length(length);
+    Some(SourceFilter::Prefix { address: key_of(address).address.masked(mask), mask })
 }
 
 #[cfg(test)]

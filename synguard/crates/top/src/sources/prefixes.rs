@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use synguard_common::{
-    addr::{PREFIX_V4, PREFIX_V6, apply, is_v4_mapped},
-    source::SourceKey,
-};
+use synguard_common::{addr::Mask, source::SourceKey};
 use synguard_model::source::SourceStatus;
 
 use super::{Busiest, Row, Sort};
@@ -19,8 +16,8 @@ pub struct PrefixTotals {
 impl PrefixTotals {
     /// Adds a source to its prefix.
     pub fn add(&mut self, row: &Row) {
-        let mask = if is_v4_mapped(row.key.address) { PREFIX_V4 } else { PREFIX_V6 };
-        let key = SourceKey { address: apply(row.key.address, mask) };
+        let mask = if row.key.address.is_v4() { Mask::PREFIX_V4 } else { Mask::PREFIX_V6 };
+        let key = SourceKey { address: row.key.address.masked(mask) };
         let fresh = Row { key, first_seen_ns: u64::MAX, ..Row::default() };
         let sum = self.rows.entry(key).or_insert(fresh);
         sum.fresh += row.fresh;

@@ -123,12 +123,12 @@ impl Busiest {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use synguard_common::source::SourceKey;
+    use synguard_common::{addr::Addr, source::SourceKey};
 
     use super::*;
 
     fn row(key: u64, fresh: u64, syn_total: u64, dropped: u64) -> Row {
-        Row { key: SourceKey { address: [0, key] }, fresh, syn_total, dropped, ..Row::default() }
+        Row { key: SourceKey { address: Addr([0, key]) }, fresh, syn_total, dropped, ..Row::default() }
     }
 
     fn rows() -> impl Strategy<Value = Vec<Row>> {
@@ -166,7 +166,7 @@ mod tests {
         for (sort, first) in [(Sort::Rate, 1), (Sort::Total, 2), (Sort::Dropped, 3)] {
             let mut busiest = Busiest::new(sort, 1);
             all.iter().for_each(|row| busiest.offer(*row));
-            assert_eq!(busiest.finish()[0].key.address[1], first, "{sort:?}");
+            assert_eq!(busiest.finish()[0].key.address.0[1], first, "{sort:?}");
         }
     }
 }

@@ -75,13 +75,14 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use synguard_common::addr::Addr;
 
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
 
     fn key(number: u64) -> SourceKey {
-        SourceKey { address: [0, number] }
+        SourceKey { address: Addr([0, number]) }
     }
 
     fn state(passed: u64, dropped: u64, first: u64, last: u64) -> SourceState {
