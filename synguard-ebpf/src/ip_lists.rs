@@ -15,7 +15,7 @@ use synguard_common::{
 use crate::{
     atomic::SharedU64,
     clock,
-    maps::{self, ListTable},
+    maps::{self, ListBuckets},
     parse::{Family, Packet, PacketClass},
     settings,
 };
@@ -202,7 +202,7 @@ extern "C" fn synguard_list_hit(packed: u64, high: u64, low: u64, mask: u64, pac
 /// Returns the entry of a prefix, with 0 for its hits, and a handle to its hits, if it is in this bucket; see
 /// `synguard_common::ip_list::table`.
 #[inline(always)]
-fn find(table: &ListTable, bucket: u32, key: &Prefix, hash: u64) -> Option<(ListEntry, SharedU64)> {
+fn find(table: &ListBuckets, bucket: u32, key: &Prefix, hash: u64) -> Option<(ListEntry, SharedU64)> {
     let bucket = table.get_ptr_mut(bucket)?;
     for slot in 0..table::SLOTS {
         // SAFETY: the verifier has seen the null check, and a table's memory stays while the program runs. Words are

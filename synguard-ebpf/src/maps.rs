@@ -80,10 +80,10 @@ static LIST_CACHE: PerCpuArray<ListCache, 1> = PerCpuArray::new();
 global!(LISTS: IpLists);
 
 /// The buckets of one list. This is the inner map's template; the table of each list has its own number of buckets.
-pub type ListTable = Array<Bucket, 2, { (BPF_F_MMAPABLE | BPF_F_INNER_MAP) as usize }>;
+pub type ListBuckets = Array<Bucket, 2, { (BPF_F_MMAPABLE | BPF_F_INNER_MAP) as usize }>;
 
 #[btf_map]
-static LIST_TABLES: ArrayOfMaps<ListTable, 2> = ArrayOfMaps::new();
+static LIST_TABLES: ArrayOfMaps<ListBuckets, 2> = ArrayOfMaps::new();
 
 /// Mapped into the memory of userspace, which sets individual bits.
 #[btf_map]
@@ -213,7 +213,7 @@ pub fn list_bloom(word: u32) -> Option<u64> {
 /// Returns the table of a list. Userspace may meanwhile replace an entry by another: callers must read its fields one by
 /// one, see [`source`].
 #[inline(always)]
-pub fn list_table(list: u32) -> Option<&'static ListTable> {
+pub fn list_table(list: u32) -> Option<&'static ListBuckets> {
     LIST_TABLES.get(list)
 }
 
