@@ -1,5 +1,5 @@
 //! Keys and values of the BPF maps. Every type is plain bytes of a fixed size. All times are nanoseconds of
-//! CLOCK_MONOTONIC, the clock of `bpf_ktime_get_coarse_ns`.
+//! `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_coarse_ns`.
 
 use crate::{
     addr::{Addr, HashSeed, Mask},
@@ -211,7 +211,10 @@ const _: () = {
 
 #[cfg(feature = "user")]
 mod user {
-    use super::*;
+    use super::{
+        Addr, Config, Counter, CpuState, DatapathEvent, HoldCache, IpLists, ListCache, ListEntry,
+        ListenerPair, PortSet, Prefix, PrefixRateSketch, SourceKey, SynCookieConfig,
+    };
     use crate::{hyperloglog::HyperLogLog, source::SourceState};
 
     macro_rules! pod {

@@ -154,7 +154,7 @@ mod std_addresses {
 mod tests {
     extern crate std;
     use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    use std::string::ToString;
+    use std::string::ToString as _;
 
     use proptest::prelude::*;
 

@@ -9,7 +9,7 @@ pub const fn address(address: Addr, seed: HashSeed) -> u64 {
 }
 
 /// Mixes two words with a secret seed into 64 bits, each of which depends on the whole input. The multiply and xor-shift
-/// rounds are those of SplitMix64's finaliser (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+/// rounds are those of `SplitMix64`'s finaliser (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
 /// 2014), with a seed word added before each half. This is no cryptographic hash; it only has to prevent an attacker who
 /// sees none of its output from choosing addresses that collide.
 #[inline(always)]

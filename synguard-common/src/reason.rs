@@ -52,7 +52,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Neither IPv4 nor IPv6: ARP, LLDP, spanning tree, PPPoE and the like.
+    /// Neither IPv4 nor IPv6: ARP, LLDP, spanning tree, `PPPoE` and the like.
     NotIp = 0, "not_ip", Pass;
     /// Too short for its headers, inconsistent, or with more VLAN tags than the parser follows.
     Malformed = 1, "malformed", Pass;

@@ -1,10 +1,10 @@
-//! The datapath's clock: CLOCK_MONOTONIC in steps of one timer tick.
+//! The datapath's clock: `CLOCK_MONOTONIC` in steps of one timer tick.
 
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns};
 
 use crate::maps;
 
-/// Returns CLOCK_MONOTONIC in nanoseconds, as of the current timer tick.
+/// Returns `CLOCK_MONOTONIC` in nanoseconds, as of the current timer tick.
 ///
 /// The coarse clock advances once a tick, so each CPU reads it once a tick and keeps the reading in `CPU_STATE`. The
 /// verifier turns `bpf_jiffies64` into a load, whereas `bpf_ktime_get_coarse_ns` remains a call three functions deep and

@@ -185,7 +185,7 @@ fn parse_any(ctx: &XdpContext) -> Packet {
 const IPV4: u16 = 0x0800u16.to_be();
 const IPV6: u16 = 0x86ddu16.to_be();
 const MALFORMED: Packet = Packet::new(PacketClass::Malformed, Family::None, Addr::UNSPECIFIED);
-/// A tag consists of two bytes of its own and the EtherType of the following header.
+/// A tag consists of two bytes of its own and the type of the following header.
 const VLAN_TAG_LEN: usize = 4;
 const VLAN_TAG_NEXT: usize = 2;
 

@@ -106,9 +106,9 @@ pub struct ListEntry {
 
 impl ListEntry {
     /// Reports whether the entry has not expired.
+    #[expect(clippy::needless_bitwise_bool, reason = "the verifier would examine both sides of a branch")]
     #[inline(always)]
     pub const fn is_effective(&self, now_ns: u64) -> bool {
-        // Without a branch, for the same reason as `PrefixLengths::masks`.
         (self.expires_at_ns == 0) | (now_ns < self.expires_at_ns)
     }
 

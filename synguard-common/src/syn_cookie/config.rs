@@ -45,7 +45,7 @@ pub struct SynCookieConfig {
     pub tolerance_ns: u64,
     /// Time for which a returned valid cookie validates its source, in nanoseconds; 0 disables this. SYNs of a validated
     /// source are never dropped for a rate, nor as first SYNs. XDP sends cookies to them as to others, but only after a look
-    /// at the kernel's connections: only the kernel may replace a connection that lingers (TIME_WAIT). The time should
+    /// at the kernel's connections: only the kernel may replace a connection that lingers (`TIME_WAIT`). The time should
     /// therefore exceed the minute for which connections linger.
     pub validated_ns: u64,
     /// Time for which a listener stays in the cache before the next lookup, in nanoseconds.

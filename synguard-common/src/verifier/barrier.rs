@@ -10,7 +10,7 @@ pub fn barrier_var(value: u64) -> u64 {
         // kernel refuses.
         // SAFETY: moves a register to itself.
         unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
+            core::arch::asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
         };
         value
     };
