@@ -87,7 +87,7 @@ impl Wire {
         message.msg_iov = &raw mut part;
         message.msg_iovlen = 1;
         message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = size_of_val(&control) as _;
+        message.msg_controllen = size_of_val(&control);
         // SAFETY: the message points to buffers of the lengths it says, which outlive the call.
         let received = unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
         if received < 0 {

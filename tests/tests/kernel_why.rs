@@ -159,8 +159,8 @@ impl Maps {
             let slot = &mut held.slots[hold_cache::index(hash::address(key.address, state.config.hash_seed))];
             *slot = HoldSlot { source: key, at_ns: ticked_ns() - ago_ns, pending: uncounted };
         }
-        let helds = vec![held; aya::util::nr_cpus().unwrap()];
-        self.held.set(0, PerCpuValues::try_from(helds).unwrap(), 0).unwrap();
+        let caches = vec![held; aya::util::nr_cpus().unwrap()];
+        self.held.set(0, PerCpuValues::try_from(caches).unwrap(), 0).unwrap();
     }
 }
 

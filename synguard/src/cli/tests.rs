@@ -3,9 +3,8 @@ use std::path::Path;
 use clap::{CommandFactory as _, ValueEnum as _};
 use synguard_common::map_names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
 use synguard_model::{
-    duration,
     ports::Ports,
-    settings::{AttachMode, Cookies, DropFirstSyn, Key, Patch, Settings},
+    settings::{AttachMode, Cookies, DropFirstSyn, Patch, Settings},
 };
 
 use super::*;

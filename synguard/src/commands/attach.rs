@@ -39,6 +39,16 @@ fn load(args: &AttachArgs) -> Result<(Settings, AttachOptions)> {
         .map_err(|error| failure(ExitKind::Invalid, error.to_string()))
 }
 
+/// Reads the settings again, and warns of options that differ from those in use.
+fn reload_settings(args: &AttachArgs, used: &AttachOptions) -> Result<Settings> {
+    let (settings, options) = load(args)?;
+    if options != *used {
+        let keys: Vec<_> = Key::at_attach().map(Key::name).collect();
+        log::warn!("these keys take effect at the next attach only: {}", keys.join(", "));
+    }
+    Ok(settings)
+}
+
 async fn attach(
     instance: &Instance,
     args: &AttachArgs,
@@ -90,14 +100,7 @@ async fn attach(
         controller.remove_file();
         return Ok(());
     }
-    let reload = || {
-        let (settings, new) = load(args)?;
-        if new != *options {
-            let keys: Vec<_> = Key::at_attach().map(Key::name).collect();
-            log::warn!("these keys take effect at the next attach only: {}", keys.join(", "));
-        }
-        Ok(settings)
-    };
+    let reload = || reload_settings(args, options);
     let reattach = |name: &str| -> Result<()> {
         let _lock = Lock::change(instance)?;
         synguard_datapath::reattach(&instance.pins, name, options.mode)

@@ -1,11 +1,9 @@
 //! The reader against etherparse, which makes the answers here: right ones are accepted, and whatever is changed in one
 //! is found.
 
-use etherparse::{Ethernet2Header, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader};
-use synguard_common::syn_cookie::config::SYN_COOKIE_ON;
-
 use super::*;
 use crate::packet::Packet;
+use etherparse::{Ethernet2Header, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader};
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];

@@ -46,6 +46,7 @@ fn story(synguard: &Synguard) -> Vec<String> {
 
 /// The story of a forged flood that is answered in the driver.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_forged_flood_is_answered_at_once_and_all_is_put_back() {
     for (cookies, stamps) in [(0, 1), (1, 0)] {
         let (lab, synguard) = lab_with(cookies, stamps);

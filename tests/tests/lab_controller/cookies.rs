@@ -9,6 +9,7 @@ use super::{concentrated, event, event_names, forged, lab, start, status, syncoo
 const HOLD: Duration = Duration::from_secs(2);
 
 /// The story of a forged flood, from a setting to begin with.
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn forged_flood_from(original: u8) {
     let (lab, synguard) = lab(original);
     let _web = Web::start(&lab).unwrap();

@@ -5,7 +5,7 @@
 mod draw;
 mod event_loop;
 pub mod format;
-mod history;
+pub mod history;
 mod keys;
 pub mod list_edit;
 pub mod palette;

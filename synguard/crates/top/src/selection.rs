@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The selected row of each tab, where the user has moved the cursor.
-pub(super) struct Choice {
+pub(super) struct Selection {
     source: Option<SourceKey>,
     prefix: Option<SourceKey>,
     entry: Option<ListRow>,
@@ -101,10 +101,10 @@ impl AppState {
     }
 
     /// Returns the selected rows of the tabs whose cursor the user has moved; in the others the cursor stays at the top.
-    pub(super) fn choice(&self) -> Choice {
+    pub(super) fn choice(&self) -> Selection {
         let at = |tab: Tab| Some(self.chosen[tab as usize]).filter(|_| self.moved[tab as usize]);
         let key = |rows: Vec<&Row>, at: usize| rows.get(at).map(|row| row.key);
-        Choice {
+        Selection {
             source: at(Tab::Sources).and_then(|at| key(self.sources(), at)),
             prefix: at(Tab::Prefixes).and_then(|at| key(self.prefixes(), at)),
             entry: at(Tab::Lists).and_then(|at| self.list_rows().get(at).copied().cloned()),
@@ -113,8 +113,8 @@ impl AppState {
     }
 
     /// Moves the cursor to the previously selected row, wherever that row is now.
-    pub(super) fn choose(&mut self, choice: Choice) {
-        let Choice { source, prefix, entry, event } = choice;
+    pub(super) fn choose(&mut self, choice: Selection) {
+        let Selection { source, prefix, entry, event } = choice;
         let places = [
             (Tab::Sources, source.and_then(|key| self.sources().iter().position(|row| row.key == key))),
             (Tab::Prefixes, prefix.and_then(|key| self.prefixes().iter().position(|row| row.key == key))),

@@ -21,7 +21,7 @@ use synguard_top::{
 
 use super::{
     events::EventReader,
-    list_rows::{ListReader, ListStates},
+    list_rows::{ListMonitor, ListStates},
 };
 use crate::commands::{
     filter::{open, snapshot},
@@ -43,7 +43,7 @@ pub(super) struct Collector {
     instance: Instance,
     rates: Rates,
     prefix_rates: Rates,
-    lists: ListReader,
+    lists: ListMonitor,
     events: EventReader,
     budget: Budget,
     earlier: Option<Snapshot>,
@@ -62,7 +62,7 @@ impl Collector {
     pub(super) fn new(instance: Instance, is_live: bool) -> Self {
         Self {
             events: EventReader::new(&instance),
-            lists: ListReader::default(),
+            lists: ListMonitor::default(),
             budget: Budget::new(if is_live { READ_MAX } else { READ_MAX_ONCE }),
             instance,
             rates: Rates::default(),

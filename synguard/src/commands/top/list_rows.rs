@@ -40,7 +40,7 @@ pub(super) struct Shown {
 
 /// Both lists.
 #[derive(Default)]
-pub(super) struct ListReader {
+pub(super) struct ListMonitor {
     shown: Vec<Shown>,
     hits: HashMap<(List, Prefix), u64>,
     /// Times of the last two readings of the tables; 0 before the first.
@@ -59,7 +59,7 @@ struct Reasons {
     unread: bool,
 }
 
-impl ListReader {
+impl ListMonitor {
     /// Reads the tables, unless a long list was read too recently.
     pub(super) fn read(&mut self, datapath: &Datapath, now: Now) -> Result<()> {
         if now.monotonic_ns < self.next_ns {

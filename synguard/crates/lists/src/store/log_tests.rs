@@ -77,6 +77,11 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= by;
         let found = scan(&bytes, List::Block);
+        // The header has no checksum: with another digit it is the header of another generation, which no base file fits.
+        if found.generation.is_some_and(|generation| generation != 7) {
+            prop_assert!(at < ends[0]);
+            return Ok(());
+        }
         let before = ends.iter().filter(|&&end| end <= at).max();
         prop_assert_eq!(found.valid, before.copied().unwrap_or(0));
         prop_assert_eq!(found.generation.is_some(), before.is_some());

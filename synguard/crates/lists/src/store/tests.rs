@@ -1,7 +1,7 @@
-use std::{collections::BTreeMap, fs, num::NonZeroU64};
+use std::{fs, num::NonZeroU64};
 
 use proptest::prelude::*;
-use synguard_model::{ip_prefix::Target, strategies::any_entry};
+use synguard_model::strategies::any_entry;
 use tempfile::TempDir;
 
 use super::*;

@@ -64,8 +64,11 @@ macro_rules! events {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
                 match self {
                     $(
-                        #[allow(unused_variables, reason = "not every field is in the text")]
-                        Self::$variant { $($field),* } => f.write_str(&$text),
+                        Self::$variant { $($field),* } => {
+                            // Not every field is in the text.
+                            $(let _ = $field;)*
+                            f.write_str(&$text)
+                        }
                     )+
                     Self::Sysctl(event) => event.fmt(f),
                 }

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use synguard_common::{
     abi::FLAG_MONITOR,
     gcra::{self, RateLimit},
-    ip_list::{ListEntry, ORIGIN_AUTO, ORIGIN_FEED, Prefix, SCOPE_SYN},
+    ip_list::{ListEntry, Prefix, SCOPE_SYN},
     reason::Reason,
-    source::{SourceKey, SourceState},
+    source::SourceState,
     syn_cookie::config::{SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT},
 };
 use synguard_model::{
@@ -16,11 +16,13 @@ use synguard_model::{
     inspection::{Inspection, prefix_key, source_key},
     ports::Ports,
     settings::Settings,
-    source::{address, display, display_prefix, total_syns},
+    source::{display, display_prefix, total_syns},
 };
 
 use super::{
-    ChargeState, Decision, decide, syn_cookie,
+    ChargeState, Decision, decide,
+    labels::{origin, target},
+    syn_cookie,
     values::{
         ArmedValues, BucketValues, CookieValues, CoveringEntry, HoldValues, KernelCookieValues, PortValues,
         Rule, Rules, SketchValues,
@@ -147,25 +149,6 @@ fn entry_text(key: &Prefix, entry: &ListEntry, now_ns: u64) -> String {
     };
     let packets = if entry.scope == SCOPE_SYN { "its SYNs" } else { "everything" };
     format!("{}, {packets}, by {}, {time}, {} packets so far", target(key), origin(entry), entry.hits)
-}
-
-pub(super) fn target(key: &Prefix) -> String {
-    let address = address(&SourceKey { address: key.address });
-    let length = if key.is_v4() { key.length - 96 } else { key.length };
-    let whole = if address.is_ipv4() { 32 } else { 128 };
-    if length == whole { address.to_string() } else { format!("{address}/{length}") }
-}
-
-pub(super) const fn origin(entry: &ListEntry) -> &'static str {
-    match entry.origin {
-        ORIGIN_AUTO => "auto",
-        ORIGIN_FEED => "feed",
-        _ => "operator",
-    }
-}
-
-pub(super) const fn scope(entry: &ListEntry) -> &'static str {
-    if entry.scope == SCOPE_SYN { "syn" } else { "all" }
 }
 
 fn port_rule(inspection: &Inspection, settings: &Settings, port: Option<u16>) -> Rule<PortValues> {

@@ -4,6 +4,7 @@
 
 mod charge;
 mod explanation;
+mod labels;
 mod syn_cookie;
 mod values;
 

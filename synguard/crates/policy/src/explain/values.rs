@@ -126,16 +126,16 @@ impl Rules {
 impl CoveringEntry {
     /// Returns the target in the notation of the list files.
     pub fn target(&self) -> String {
-        super::explanation::target(&self.prefix)
+        super::labels::target(&self.prefix)
     }
 
     /// Returns the name of the entry's origin.
     pub const fn origin(&self) -> &'static str {
-        super::explanation::origin(&self.entry)
+        super::labels::origin(&self.entry)
     }
 
     /// Returns the name of the entry's scope.
     pub const fn scope(&self) -> &'static str {
-        super::explanation::scope(&self.entry)
+        super::labels::scope(&self.entry)
     }
 }
