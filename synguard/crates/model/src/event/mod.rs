@@ -1,6 +1,6 @@
 //! Events of the controller: one for each transition and each action, with the numbers that led to the decision.
 //!
-//! [`events!`] declares each event once: its name in the event log, its priority, its fields, and its text, which is the
+//! `events!` declares each event once: its name in the event log, its priority, its fields, and its text, which is the
 //! same on standard error, in the journal and in `synguard events`. Pure.
 
 mod exemption;
