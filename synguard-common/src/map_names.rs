@@ -39,7 +39,7 @@ pub const LISTS: &str = "LISTS";
 /// The tables of the lists, by [`List::index`](crate::ip_list::List::index): each an array of
 /// [`Bucket`](crate::ip_list::table::Bucket)s of the size that the list needs; none until the list has had entries.
 pub const LIST_TABLES: &str = "LIST_TABLES";
-/// The Bloom filters of both lists, [`BLOOM_WORDS`](crate::ip_list::bloom::BLOOM_WORDS) words each.
+/// The Bloom filters of both lists, `BLOOM_WORDS` words each.
 pub const LIST_BLOOM: &str = "LIST_BLOOM";
 
 /// One [`SynCookieConfig`](crate::syn_cookie::config::SynCookieConfig): whether and how XDP sends SYN cookies.
