@@ -88,7 +88,7 @@ impl HoldSlot {
     }
 
     const fn is_of(&self, source: &SourceKey) -> bool {
-        self.source.address.equals(source.address)
+        self.source.address.equals(&source.address)
     }
 }
 

@@ -213,7 +213,7 @@ fn find(table: &ListBuckets, bucket: u32, key: &Prefix, hash: u64) -> Option<(Li
         }
         // SAFETY: as above.
         let address = unsafe { (&raw const (*bucket).addresses[slot]).read_volatile() };
-        if address.equals(key.address) {
+        if address.equals(&key.address) {
             // SAFETY: as above; hits are only ever accessed atomically.
             let (expires_at_ns, hits) = unsafe {
                 let expires = (&raw const (*bucket).expires_at_ns[slot]).read_volatile();

@@ -66,7 +66,7 @@ pub const fn index(address: Addr) -> usize {
 impl ListLookup {
     #[inline(always)]
     const fn is(&self, other: &Self) -> bool {
-        self.address.equals(other.address)
+        self.address.equals(&other.address)
             && self.kind == other.kind
             && self.version == other.version
             && self.tick == other.tick

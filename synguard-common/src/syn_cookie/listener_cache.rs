@@ -50,7 +50,7 @@ impl ListenerKey {
 
     #[inline(always)]
     const fn is(&self, other: &Self) -> bool {
-        self.address.equals(other.address) && self.port == other.port && self.interface == other.interface
+        self.address.equals(&other.address) && self.port == other.port && self.interface == other.interface
     }
 }
 

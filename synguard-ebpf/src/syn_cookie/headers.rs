@@ -120,7 +120,7 @@ impl SynHeaders {
         let ip = headers.read(ctx)?;
         let syn = if V6 { read_v6(ip)? } else { read_v4(ip)? };
         // A host does not send itself packets through a device.
-        (!syn.source.equals(syn.destination)).then_some(syn)
+        (!syn.source.equals(&syn.destination)).then_some(syn)
     }
 
     /// Returns the destination port.
