@@ -17,10 +17,10 @@ use crate::command::is_alive;
 /// Directories are named `PREFIX PID - RANDOM`, so that those of a process that was killed can be told.
 const PREFIX: &str = "synguard-lab-";
 
-/// What the kernel itself puts into every bpffs.
+/// Entries that the kernel itself puts into every bpffs.
 const BUILT_IN: [&str; 2] = ["maps.debug", "progs.debug"];
 
-/// What processes left behind that were killed is removed once in a process.
+/// Guard of the sweep: leftovers of killed processes are removed once in a process.
 pub(crate) static SWEEP: Once = Once::new();
 
 /// The directories. Dropping it unmounts the bpffs – which releases everything pinned in it – and deletes
@@ -48,17 +48,17 @@ impl Dirs {
         Ok(dirs)
     }
 
-    /// For `--bpffs`.
+    /// Returns the folder for `--bpffs`.
     pub fn bpffs(&self) -> PathBuf {
         self.root.path().join("bpffs")
     }
 
-    /// For `--run-dir`.
+    /// Returns the folder for `--run-dir`.
     pub fn run_dir(&self) -> PathBuf {
         self.root.path().join("run")
     }
 
-    /// For `--state-dir`.
+    /// Returns the folder for `--state-dir`.
     pub fn state_dir(&self) -> PathBuf {
         self.root.path().join("state")
     }

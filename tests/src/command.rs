@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// What to run when a tool is missing.
+/// The remedy that errors name when a tool is missing.
 pub const REMEDY: &str = "run `cargo xtask setup`, which installs what the lab is built from";
 
 /// The lab makes namespaces, mounts and loads BPF programs.
@@ -53,7 +53,7 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Whether a process exists.
+/// Reports whether a process exists.
 pub fn is_alive(pid: u32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }

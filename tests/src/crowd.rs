@@ -7,14 +7,14 @@ use std::{
 
 use crate::testrun::{Filter, now_ns};
 
-/// Where a source address lies in an untagged IPv4 frame.
+/// Offsets of the source address in an untagged IPv4 frame.
 pub const SOURCE: Range<usize> = 26..30;
 /// SYNs a second that are far more than any CPU lets in: who sends so many makes a crowd.
 const FLOOD: f64 = 40_000.0;
-/// How long a machine has for it.
+/// Time in which a machine has to reach that rate.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How a CPU came to be crowded.
+/// The cause of the pressure on a CPU.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crowd {

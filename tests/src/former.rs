@@ -16,7 +16,7 @@ use crate::command::run;
 /// The last commit whose maps have the former names.
 pub const COMMIT: &str = "6ccd6c303bbb5d1df9e474f9ce7420a24db29c20";
 
-/// What cargo tells a test about itself, which is no business of another cargo.
+/// Prefixes of variables in which cargo describes a test to itself: another cargo must not inherit them.
 const OF_THIS_TEST: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
 
 /// Returns the former program; builds it first unless an earlier run did.
@@ -47,7 +47,7 @@ pub fn binary(temporary: &Path) -> Result<PathBuf> {
 /// The places and the user of the build: what root put into the target directory, its owner could not replace.
 struct Build {
     folder: PathBuf,
-    /// Where the program under test and its dependencies were compiled.
+    /// Folder in which the program under test and its dependencies were compiled.
     compiled: PathBuf,
     uid: u32,
     gid: u32,
@@ -152,7 +152,7 @@ impl Build {
     }
 }
 
-/// Where aya-build has the BPF program compiled, below the folder of a build script's output.
+/// Folder in which aya-build compiles the BPF program, below the folder of a build script's output.
 const BPF_TARGET: &str = "out/aya-build/target/synguard-ebpf";
 
 /// The target directories of the BPF program's compilations.
@@ -167,7 +167,7 @@ fn build_outputs(profile: &Path) -> Result<Vec<PathBuf>> {
     Ok(all.into_iter().filter(|path| !is_foreign(path) && path.join("out").is_dir()).collect())
 }
 
-/// What is in a folder, which may be missing.
+/// Lists a folder, which may be missing.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -176,7 +176,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.with_context(|| format!("list {}", folder.display()))
 }
 
-/// Whether something compiled is of a package from a registry, and no program.
+/// Reports whether a compiled file belongs to a package from a registry and is not a program.
 fn is_foreign(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let package = name.strip_prefix("lib").unwrap_or(&name);

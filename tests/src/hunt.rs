@@ -28,40 +28,40 @@ use crate::{
 
 /// The limit, in SYNs a second of a source. A forged source sends about one, or less.
 pub const RATE: u32 = 5;
-/// How many times the limit an offender sends.
+/// Rate of an offender, as a multiple of the limit.
 pub const EXCESS: u32 = 100;
-/// How many offenders there are.
+/// Number of offenders.
 pub const OFFENDERS: u32 = 100;
-/// How many forged sources there are.
+/// Number of forged sources.
 pub const FORGED: u32 = 1_000_000;
 /// An offender that is found later is missed.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
 const FIRST_OFFENDER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
-/// How often it is looked for offenders.
+/// Interval at which the test looks for offenders.
 const POLL: Duration = Duration::from_millis(10);
 /// Forged sources that come faster than the program lets them in have crowded it long before.
 const CROWD_MAX: Duration = Duration::from_secs(10);
 
-/// How fast is flooded, and for how long.
+/// Rate and length of the flood.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// SYNs a second of all together.
     pub flood_pps: u64,
-    /// How long, once the offenders have come. Innocent sources are looked for at its end.
+    /// Length of the flood from the arrival of the offenders. Innocent sources are looked for at its end.
     pub time: Duration,
 }
 
-/// What came of it.
+/// Outcome of a search for offenders.
 #[derive(Clone, Copy, Debug)]
 pub struct Hunt {
     /// Offenders that were not in hold in time.
     pub missed: u32,
-    /// When the last offender was found in hold; the whole time if one was missed.
+    /// Time at which the last offender was found in hold; the whole time if one was missed.
     pub slowest: Duration,
     /// Sources other than the offenders that were in hold, or of which a SYN was dropped.
     pub innocent: usize,
-    /// How many times its limit an offender sent.
+    /// Rate that an offender reached, as a multiple of its limit.
     pub excess: f64,
     /// Forged SYNs a second.
     pub forged_pps: f64,
@@ -133,7 +133,7 @@ fn crowd(lab: &Lab, filter: &Filter, forged: FloodSpec) -> Result<()> {
     flood.stop().map(drop)
 }
 
-/// How many offenders were not in hold in time, and when the last one was.
+/// Returns the number of offenders that were not in hold in time, and the time at which the last one was.
 fn watch(filter: &Filter, flood: &Flood, offenders: &[SourceKey], time: Duration) -> Result<(u32, Duration)> {
     let start = Instant::now();
     let mut at_large = offenders.to_vec();

@@ -77,11 +77,11 @@ impl Family {
 /// The three namespaces, connected. Dropping it removes them and all that is in them.
 #[derive(Debug)]
 pub struct Lab {
-    /// Where the server and the filter run.
+    /// The namespace of the server and the filter.
     pub server: Netns,
     /// Between the two; the flood is sent here.
     pub internet: Netns,
-    /// Where the visitors are.
+    /// The namespace of the visitors.
     pub client: Netns,
     // A veth device delivers what its peer's program sends by XDP_TX only if it has a program of its own.
     uplink: Attached,
@@ -211,8 +211,8 @@ fn statistic(netns: &Netns, device: &str, name: &str) -> Result<u64> {
         .with_context(|| format!("read {name} of {device} from:\n{all}"))
 }
 
-/// What the namespaces would otherwise send or refuse of their own accord. Set before there are devices,
-/// which take `default` over.
+/// Switches off the packets and checks that the namespaces would otherwise make on their own. Called before there are
+/// devices, which inherit `default`.
 fn quiet(namespaces: &[&Netns]) -> Result<()> {
     for netns in namespaces {
         for scope in ["all", "default"] {

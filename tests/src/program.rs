@@ -32,7 +32,7 @@ const ATTACH_MAX: Duration = Duration::from_secs(15);
 const EXIT_MAX: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
 
-/// How a command ended, and what it said.
+/// Exit code and output of a command.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// Its exit code; `None` if a signal ended it.
@@ -205,7 +205,7 @@ impl Running {
         self.process.id()
     }
 
-    /// What it has said on standard error so far.
+    /// Returns the standard error written so far.
     pub fn stderr(&self) -> String {
         fs::read(&self.stderr).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Which CPU receives what arrives at the server's device.
+//! Choice of the CPU that receives the packets arriving at the server's device.
 //!
 //! A veth device receives on whatever CPU something was last sent to it from. Then a visitor's packet takes the whole
 //! receiving to the visitor's CPU, while the flood goes on filling the ring from its own, faster than it could if it had
@@ -19,7 +19,7 @@ use crate::{
     lab::{DEVICE, Lab},
 };
 
-/// How long the kernel may take to start a thread.
+/// Time that the kernel has to start a thread.
 const START_MAX: Duration = Duration::from_secs(2);
 
 impl Lab {

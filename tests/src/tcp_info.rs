@@ -1,11 +1,11 @@
-//! What a connection's two ends have agreed on, as the kernel tells by `TCP_INFO`.
+//! Options that a connection's two ends have negotiated, as `TCP_INFO` gives them.
 
 use std::{
     io::{Error, Result},
     os::fd::AsRawFd,
 };
 
-/// What was agreed on when a connection was made.
+/// The options negotiated when a connection was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
     /// Timestamps.
@@ -19,7 +19,7 @@ pub struct Agreed {
 }
 
 impl Agreed {
-    /// What this end of a connection thinks.
+    /// Reads the options from this end of a connection.
     ///
     /// # Errors
     /// When it is none.
@@ -44,7 +44,7 @@ impl Agreed {
         })
     }
 
-    /// What the other end must think.
+    /// Returns the options as the other end must see them.
     #[must_use]
     pub fn mirrored(self) -> Self {
         Self { scales: self.scales.map(|(theirs, ours)| (ours, theirs)), ..self }

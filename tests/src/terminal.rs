@@ -69,7 +69,7 @@ impl Terminal {
         run(self.tmux().args(["resize-window", "-t", "0", "-x", &size[0], "-y", &size[1]])).map(drop)
     }
 
-    /// What the screen shows, a line for each row.
+    /// Returns the screen's text, a line for each row.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -103,7 +103,7 @@ impl Terminal {
         }
     }
 
-    /// Whether a program has the screen: the other one of the terminal's two, or a hidden cursor.
+    /// Reports whether a program has taken over the screen: the alternate screen is active, or the cursor is hidden.
     ///
     /// # Errors
     /// When the terminal is gone.

@@ -1,4 +1,4 @@
-//! What a program takes: time, and memory at its peak.
+//! Resource usage of a program: CPU time and peak memory.
 
 use std::{
     fs, io,
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// What a command took.
+/// Resource usage of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// From its start to its end.

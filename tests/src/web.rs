@@ -20,7 +20,7 @@ use crate::{
 
 /// The port it listens on, over IPv4 and IPv6.
 pub const PORT: u16 = 80;
-/// What it serves.
+/// The page that it serves.
 pub const BODY: &str = "served by the lab\n";
 
 const START_MAX: Duration = Duration::from_secs(10);

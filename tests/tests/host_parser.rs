@@ -88,7 +88,7 @@ impl Drop for Guarded {
     }
 }
 
-/// What the parser should return for what the model saw.
+/// Returns the packet that the parser should make of a frame that the model saw this way.
 fn expected(seen: &Seen) -> Packet {
     let (class, port, flags) = match seen.kind {
         Kind::NotIp => (PacketClass::NotIp, 0, 0),
@@ -113,7 +113,7 @@ fn hex(frame: &[u8]) -> String {
     frame.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a frame is, without the details.
+/// Names the class of a frame, without the details.
 fn label(kind: Kind) -> &'static str {
     match kind {
         Kind::NotIp => "not IP",

@@ -14,9 +14,9 @@ use synguard_common::map_names;
 use synguard_datapath::OBJECT;
 use synguard_tests::{bpffs::Dirs, command, testrun::Filter};
 
-/// What all maps may take at their default sizes on a machine with few CPUs, in bytes.
+/// Limit on the memory of all maps at their default sizes on a machine with few CPUs, in bytes.
 const MEMORY_MAX: u64 = 54 << 20;
-/// What the verifier may examine. Its own limit is a million.
+/// Limit on the instructions that the verifier examines. Its own limit is a million.
 const INSTRUCTIONS_MAX: u32 = 100_000;
 /// The same for kernels before 6.12, which recognise fewer states as ones that they have seen.
 const INSTRUCTIONS_MAX_OLD: u32 = 250_000;
@@ -88,7 +88,7 @@ fn the_maps_take_no_more_memory_than_stated() {
     assert!(total <= MEMORY_MAX, "the maps take {total} bytes, {MEMORY_MAX} allowed");
 }
 
-/// What the kernel charges for a map, which it says in the file descriptor's entry in /proc.
+/// Returns the bytes that the kernel charges for a map, read from the file descriptor's entry in /proc.
 fn memlock(fd: &impl std::os::fd::AsFd) -> u64 {
     use std::os::fd::AsRawFd as _;
     let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());

@@ -109,7 +109,7 @@ fn load(config: Config) -> Filter {
     filter
 }
 
-/// Whether the program finds this reason for all the frames.
+/// Reports whether the program finds this reason for all the frames.
 fn agree(filter: &Filter, frames: &[&Vec<u8>], reason: Reason) -> bool {
     let before = filter.counters();
     let bytes = frames.iter().map(|frame| frame.len() as u64).sum();

@@ -303,7 +303,8 @@ fn no_way_to_cut_a_syn_into_fragments_gets_an_answer_unseen() {
     assert!(bench.answered > rounds() / 20, "the stack puts too few together");
 }
 
-/// What is cut: a SYN, behind up to two extension headers if it is of IPv6, and the protocol it begins with.
+/// Makes the datagram to cut: a SYN, behind up to two extension headers if it is of IPv6, and the protocol it begins
+/// with.
 fn segment(is_v6: bool, random: &mut Random) -> (Vec<u8>, u8) {
     let packet = if is_v6 { v6(Packet::eth()) } else { v4(Packet::eth()) };
     let headers = packet.build().len();

@@ -57,7 +57,7 @@ struct Maps {
     proven: Array<MapData, u32>,
     answer_sketch: PerCpuArray<MapData, PrefixRateSketch>,
     sketches: [Array<MapData, Cells>; 2],
-    /// What is on the lists.
+    /// Prefixes on the lists.
     listed: [Vec<Prefix>; 2],
     _dirs: Dirs,
 }
@@ -164,7 +164,7 @@ impl Maps {
     }
 }
 
-/// What may lie in the maps when a SYN arrives.
+/// Contents of the maps when a SYN arrives.
 #[derive(Clone, Debug)]
 struct State {
     address: Addr,
@@ -176,8 +176,8 @@ struct State {
     network: Option<SourceState>,
     cells: [[u16; 2]; 2],
     cpu: CpuState,
-    /// How long ago a CPU last found the source in hold, in nanoseconds, and the SYNs that it dropped since without
-    /// counting them.
+    /// Nanoseconds since a CPU last found the source in hold, and the SYNs that it dropped since without counting
+    /// them.
     held: Option<(u64, u64)>,
     answering: SynCookieConfig,
     proven_until_ns: u64,

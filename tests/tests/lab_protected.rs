@@ -1,4 +1,4 @@
-//! Who is protected from being blocked, in a namespace with real addresses, routes and connections.
+//! Addresses protected from being blocked, in a namespace with real addresses, routes and connections.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::{
@@ -19,14 +19,14 @@ use synguard_tests::{
 const CLIENT: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0x5e, 0, 0, 0, 0, 0, 2))];
 
-/// What is protected in the server's namespace.
+/// Returns the protected addresses of the server's namespace.
 fn current(lab: &Lab) -> Protection {
     let current = lab.server.run(protected::current).unwrap();
     assert_eq!(current.warnings, Vec::<String>::new());
     current
 }
 
-/// What stands against blocking the target.
+/// Returns the reason against blocking the target, if there is one.
 fn refusal(current: &Protection, target: &str) -> Option<String> {
     let net =
         if target.contains('/') { target.parse() } else { format!("{target}/{}", length(target)).parse() };

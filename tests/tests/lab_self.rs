@@ -15,7 +15,7 @@ use synguard_tests::{
     xdp::Program,
 };
 
-/// How long frames that are under way may take to be received.
+/// Time that frames under way may take to be received.
 const ARRIVAL_MAX: Duration = Duration::from_secs(2);
 
 /// Floods share one CPU: they take turns, or they would slow each other.

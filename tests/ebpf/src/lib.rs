@@ -1,5 +1,5 @@
-//! What the flood generator and its driver in userspace must agree on: the frame to send, which parts of it
-//! change from frame to frame, and the arithmetic of those changes.
+//! Types shared by the flood generator and its driver in userspace: the frame to send, the parts of it that change
+//! from frame to frame, and the arithmetic of those changes.
 #![no_std]
 
 /// Most bytes of a frame, rounded up to whole words: Ethernet, one VLAN tag, IPv6, TCP with 20 bytes of
@@ -7,7 +7,7 @@
 pub const FRAME_WORDS_MAX: usize = 13;
 /// Bytes of Ethernet's header.
 pub const ETHERNET_LEN: usize = 14;
-/// Where the last byte of a frame's destination lies.
+/// Offset of the last byte of a frame's destination address.
 pub const MAC_END: usize = 5;
 /// The last byte of the gateway's hardware address, which nobody else in the lab has.
 pub const GATEWAY_MAC_END: u8 = 0xfe;
@@ -35,7 +35,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Where the IP header starts, in bytes from the start of the frame.
+    /// Returns the offset of the IP header, in bytes from the start of the frame.
     pub const fn ip_at(self) -> usize {
         match self {
             Self::V4 | Self::V6 => ETHERNET_LEN,
@@ -43,7 +43,7 @@ impl Layout {
         }
     }
 
-    /// Where the TCP header starts, in bytes from the start of the frame.
+    /// Returns the offset of the TCP header, in bytes from the start of the frame.
     pub const fn tcp_at(self) -> usize {
         match self {
             Self::V4 | Self::V4Vlan => self.ip_at() + IPV4_LEN,
@@ -51,7 +51,7 @@ impl Layout {
         }
     }
 
-    /// Where the source address starts, in bytes from the start of the frame.
+    /// Returns the offset of the source address, in bytes from the start of the frame.
     pub const fn source_at(self) -> usize {
         match self {
             Self::V4 | Self::V4Vlan => self.ip_at() + 12,
@@ -70,7 +70,7 @@ impl Layout {
         self.frame_len() / 8 + 1
     }
 
-    /// Whether the IP header is IPv4's, and so has a checksum.
+    /// Reports whether the IP header is that of IPv4, and so has a checksum.
     pub const fn is_v4(self) -> bool {
         matches!(self, Self::V4 | Self::V4Vlan)
     }
@@ -91,10 +91,10 @@ pub struct Template {
     pub tcp_sum: u32,
     /// The varying word of the first source address, in host order.
     pub source_base: u32,
-    /// Where that word starts, in bytes from the start of the address: 0 for IPv4; for IPv6 4 (each source
-    /// has a /64 of its own) or 12 (all share one).
+    /// Offset of that word, in bytes from the start of the address: 0 for IPv4; for IPv6 4 (each source has a /64 of
+    /// its own) or 12 (all share one).
     pub source_word: u32,
-    /// How many sources there are, counted up from `source_base`; each frame takes one.
+    /// Number of sources, counted up from `source_base`; each frame takes one.
     pub sources: u32,
     /// Source port in host order, or 0 for a random one from 1024 up.
     pub source_port: u32,
@@ -102,21 +102,22 @@ pub struct Template {
     pub in_turn: u32,
     /// The varying word of the first offender's address, in host order.
     pub offender_base: u32,
-    /// How many offenders there are, counted up from `offender_base`.
+    /// Number of offenders, counted up from `offender_base`.
     pub offenders: u32,
-    /// How many of [`SHARE_WHOLE`] frames come from an offender, at random, instead of from a source.
+    /// Number of frames, out of [`SHARE_WHOLE`], that come from an offender, chosen at random, instead of from a
+    /// source.
     pub offender_share: u32,
     /// Zero, to fill the last word.
     pub reserved: u32,
 }
 
-/// What [`Template::offender_share`] is a share of.
+/// The whole that [`Template::offender_share`] is a share of.
 pub const SHARE_WHOLE: u32 = 1 << 16;
 
 const _: () = assert!(size_of::<Template>() == FRAME_WORDS_MAX * 8 + 48);
 const _: () = assert!(Layout::V6Vlan.words() == FRAME_WORDS_MAX);
 
-/// What the program `plain_lru` knows of a source.
+/// A source's entry in the table of the program `plain_lru`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct PlainSource {

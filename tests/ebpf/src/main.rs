@@ -76,7 +76,7 @@ fn plain_lru(ctx: XdpContext) -> u32 {
     }
 }
 
-/// Whether a packet's source is over its limit; `None` for what is no SYN over IPv4.
+/// Reports whether a packet's source is over its limit; `None` if the packet is not a SYN over IPv4.
 #[inline(always)]
 fn plain_verdict(ctx: &XdpContext) -> Option<bool> {
     const TCP_AT: usize = ETHERNET_LEN + IPV4_LEN;

@@ -23,7 +23,7 @@ const ECN_BIT: u32 = 1 << 5;
 /// The greatest window scale (RFC 7323 section 2.3). A greater one counts as this one.
 pub const SCALE_MAX: u8 = 14;
 
-/// What an answer has to be like, besides what its SYN says.
+/// The conditions that a SYN-ACK must meet, besides those that its SYN sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// The settings it was made under.
@@ -37,7 +37,7 @@ pub struct Terms {
 /// An answer in which nothing is wrong.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// It.
+    /// The SYN-ACK, taken apart.
     pub segment: Segment,
     /// Its options, without padding.
     pub options: Vec<TcpOption>,
@@ -71,7 +71,7 @@ pub fn check(syn: &[u8], answer: &[u8], terms: &Terms) -> Result<Answer, String>
     if faults.is_empty() { Ok(Answer { segment, options }) } else { Err(faults.join("; ")) }
 }
 
-/// It goes back the way that the SYN came.
+/// Checks that the SYN-ACK goes back the way that the SYN came.
 fn addresses(syn: &Segment, answer: &Segment, faults: &mut Vec<String>) {
     let mut same = |what: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
         if format!("{found:?}") != format!("{wanted:?}") {
@@ -89,7 +89,7 @@ fn addresses(syn: &Segment, answer: &Segment, faults: &mut Vec<String>) {
     same("acknowledges", &answer.acknowledgement, &syn.sequence.wrapping_add(1));
 }
 
-/// What does not depend on the options.
+/// Checks the fields that do not depend on the options.
 fn header(syn: &Segment, answer: &Segment, terms: &Terms, faults: &mut Vec<String>) {
     let mut expect = |holds: bool, fault: String| faults.extend((!holds).then_some(fault));
     expect(terms.answering.has(SYN_COOKIE_ON), "nothing was to be answered".to_owned());
@@ -143,8 +143,8 @@ fn carried(syn: &Segment, answer: &Segment, options: &[TcpOption], terms: &Terms
     }
 }
 
-/// Whether the kernel would agree to ECN, and remember it: it asks for it by both flags (RFC 3168 section 6.1.1), no
-/// router has marked the SYN, and there is a timestamp to keep it in.
+/// Reports whether the kernel would agree to ECN and remember it: the SYN asks for ECN by both flags (RFC 3168
+/// section 6.1.1), no router has marked the SYN, and there is a timestamp to keep the bit in.
 fn agrees_to_ecn(syn: &Segment, terms: &Terms) -> bool {
     let asked = u16::from(flags::ECE | flags::CWR);
     terms.answering.has(SYN_COOKIE_ECN | SYN_COOKIE_OPTIONS)

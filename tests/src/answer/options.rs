@@ -77,8 +77,8 @@ impl TcpOption {
     }
 }
 
-/// What a SYN offers, as the kernel reads it: the last of several options of a kind counts, one of a wrong length does
-/// not, and what follows one that ends outside the header is not read.
+/// The options of a SYN as the kernel reads them: of several options of a kind the last counts, one of a wrong length
+/// is ignored, and reading stops at an option that ends outside the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     /// Maximum segment size, in bytes; zero is none.
@@ -121,8 +121,8 @@ impl Offer {
         offer
     }
 
-    /// How many options there are, up to the end, to what cannot be read or to the end option, which counts as one; each
-    /// no-operation is one, too.
+    /// Counts the options up to the end of the field, to an unreadable option or to the end option, which counts as
+    /// one; each no-operation counts as one, too.
     #[must_use]
     pub fn items(mut bytes: &[u8]) -> usize {
         let mut items = 0;

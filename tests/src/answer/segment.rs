@@ -25,7 +25,7 @@ pub struct Segment {
     pub destination_port: u16,
     /// Sequence number.
     pub sequence: u32,
-    /// What is expected next.
+    /// Acknowledgement number: the next sequence number that the sender expects.
     pub acknowledgement: u32,
     /// Flags, with the four reserved bits above them.
     pub flags: u16,
@@ -122,7 +122,8 @@ impl Segment {
         })
     }
 
-    /// What is wrong with the segment by itself: sums, lengths that disagree, and what no plain segment has.
+    /// Lists the faults of the segment by itself: checksums, lengths that disagree, and fields that a plain segment
+    /// does not have.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut expect = |holds: bool, fault: String| faults.extend((!holds).then_some(fault));

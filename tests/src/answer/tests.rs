@@ -11,7 +11,7 @@ const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const NOW_MS: u64 = 64_037;
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9: the options of a SYN from Linux.
 const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 9];
-/// What answers it: 0b01_1001 is SACK and window scale 9, at 64 000 ms.
+/// The SYN-ACK's options: 0b01_1001 is SACK and window scale 9, at 64 000 ms.
 const ANSWER: [u8; 20] = [2, 4, 5, 0xa0, 4, 2, 8, 10, 0, 0, 0xfa, 0x19, 1, 2, 3, 4, 1, 3, 3, 7];
 const TAGS: [u8; 8] = [0x88, 0xa8, 0x20, 7, 0x81, 0, 0, 9];
 

@@ -30,7 +30,7 @@ const SOURCES: u32 = 16_000_000;
 /// Least share of the SYNs that must have been answered.
 const ANSWERED_MIN: f64 = 0.97;
 
-/// What answers.
+/// One of the two that send SYN-ACKs, in a lab of its own.
 struct Side {
     name: &'static str,
     lab: Lab,
@@ -40,7 +40,7 @@ struct Side {
     _listener: TcpListener,
 }
 
-/// What one sample showed, each a second.
+/// Rates of one sample, per second.
 struct Sample {
     offered: f64,
     answered: f64,

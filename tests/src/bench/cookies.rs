@@ -24,7 +24,7 @@ use crate::{
 };
 
 const ROW: &str = "cookies";
-/// What is asked of the controller.
+/// Rate of the flood that the controller has to deal with, in SYNs a second.
 const RATE: u64 = 60_000;
 const SOURCES: u32 = 1 << 24;
 const HOLD: Duration = Duration::from_secs(2);
@@ -75,7 +75,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// What a controller takes that has nothing to do.
+/// Measures the CPU time and memory of a controller that has nothing to do.
 fn idle(pid: u32, duration: Duration) -> Result<Vec<Line>> {
     thread::sleep(duration / 4);
     let (before, begun) = (cpu_time(pid)?, Instant::now());

@@ -67,7 +67,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     }])
 }
 
-/// How many sources there are, and how many milliseconds it took to read them as `top` does.
+/// Returns the number of sources, and the milliseconds that reading them as `top` does took.
 fn batched(datapath: &Datapath) -> Result<(u64, f64)> {
     let begun = Instant::now();
     let mut passed = 0;

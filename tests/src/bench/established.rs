@@ -73,8 +73,8 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     }])
 }
 
-/// What each of the programs costs, in slices by turns: what the machine does besides then meets all alike, and what it
-/// does for a moment is left out by the median.
+/// Measures the cost of each program, in slices by turns: other work of the machine then affects all programs alike,
+/// and the median leaves brief disturbances out.
 fn round<const N: usize>(programs: [BorrowedFd<'_>; N], packet: &[u8], repeat: u32) -> Result<[Vec<f64>; N]> {
     let mut slices = [const { Vec::new() }; N];
     for _ in 0..SLICES {

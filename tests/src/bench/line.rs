@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::bench::spread::Spread;
 
-/// Whether less is better.
+/// The direction of a goal: less is better, or more is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sense {
     /// The figure should be at most the bar.
@@ -13,14 +13,14 @@ pub(super) enum Sense {
     AtLeast,
 }
 
-/// What a figure should be.
+/// The value that a figure should have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Goal {
     /// In which direction.
     pub(super) sense: Sense,
-    /// What must be reached.
+    /// The value that must be reached.
     pub(super) bar: f64,
-    /// What would be better still.
+    /// A value that would be better still.
     pub(super) stretch: Option<f64>,
 }
 
@@ -55,14 +55,14 @@ impl Goal {
     }
 }
 
-/// How a figure compares with its goal.
+/// The outcome of a comparison of a figure with its goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Better than the stretch.
     Stretch,
     /// The bar is reached.
     Pass,
-    /// It is not.
+    /// The bar is not reached.
     Missed,
     /// There is no bar.
     NoBar,
@@ -71,7 +71,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// For people.
+    /// Returns the verdict as the report prints it.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Stretch => "PASS, stretch",
@@ -88,19 +88,19 @@ impl Verdict {
 pub(super) struct Line {
     /// The row it belongs to, as `--only` names it.
     pub(super) row: &'static str,
-    /// What was measured.
+    /// The quantity that was measured.
     pub(super) what: String,
     /// Unit of `value` and `peer`.
     pub(super) unit: &'static str,
     /// The figure.
     pub(super) value: Option<Spread>,
-    /// What it is compared with, measured in the same run.
+    /// The competitor's name and figure, measured in the same run.
     pub(super) peer: Option<(String, Spread)>,
     /// The figure by that of the peer, round by round.
     pub(super) ratio: Option<Spread>,
-    /// What the ratio, or without one the figure, should be.
+    /// The goal for the ratio, or without one for the figure.
     pub(super) goal: Option<Goal>,
-    /// How it was measured, and what to know about it.
+    /// Method and caveats of the measurement.
     pub(super) notes: Vec<String>,
 }
 
@@ -119,17 +119,17 @@ impl Line {
         }
     }
 
-    /// What could not be measured, and why.
+    /// Returns a line for a figure that could not be measured, with the reason.
     pub(super) fn not_run(row: &'static str, what: impl Into<String>, why: impl Into<String>) -> Self {
         Self { notes: vec![why.into()], ..Self::new(row, what, "") }
     }
 
-    /// What the goal is about.
+    /// Returns the figure that the goal is about.
     pub(super) fn judged(&self) -> Option<Spread> {
         if self.peer.is_some() { self.ratio } else { self.value }
     }
 
-    /// How it compares with its goal.
+    /// Compares the figure with its goal.
     pub(super) fn verdict(&self) -> Verdict {
         let Some(judged) = self.judged() else { return Verdict::NotRun };
         let Some(goal) = self.goal else { return Verdict::NoBar };
@@ -142,7 +142,7 @@ impl Line {
         }
     }
 
-    /// For programs.
+    /// Returns the line as JSON.
     pub(super) fn json(&self) -> Value {
         json!({
             "row": self.row,

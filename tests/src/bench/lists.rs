@@ -29,14 +29,15 @@ const STRANGERS: u32 = 16_000_000;
 /// First source of the flood, as a number.
 const FIRST: u32 = 0x0a00_0001;
 
-/// What the blocklist holds.
+/// Contents of the blocklist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocklist {
     /// Nothing.
     Empty,
-    /// So many single addresses, from the flood's first source on.
+    /// This many single addresses, from the flood's first source on.
     Exact(u32),
-    /// So many prefixes all over the address space, of /16 to /32, of which none of /24 or shorter is the flood's.
+    /// This many prefixes all over the address space, of /16 to /32; no prefix of /24 or shorter contains a source of
+    /// the flood.
     Prefixes(u32),
 }
 

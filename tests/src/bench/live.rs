@@ -33,7 +33,7 @@ use crate::{
 /// Most of a flood that may be lost in the device's ring, as a share.
 pub(super) const LOSS_MAX: f64 = 0.02;
 
-/// What is measured.
+/// The program to measure.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Subject {
     /// One of the lab's programs.
@@ -46,25 +46,26 @@ pub(super) enum Subject {
     XdpFilter { features: &'static str, deny: Option<Ipv4Addr> },
 }
 
-/// How long a source that returned a cookie is known, in nanoseconds, as in the controller: longer than TIME_WAIT.
+/// Time for which a source that returned a cookie stays validated, in nanoseconds, as in the controller: longer than
+/// TIME_WAIT.
 const PROVEN_NS: u64 = 90_000_000_000;
 
 /// A subject under a flood.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    /// For people.
+    /// The name in reports.
     pub(super) name: String,
-    /// What is measured.
+    /// The program to measure.
     pub(super) subject: Subject,
-    /// What it is measured under.
+    /// The flood to measure it under.
     pub(super) flood: FloodSpec,
     /// The empty program with the same verdict.
     pub(super) floor: Program,
-    /// What must have happened.
+    /// The path that the packets must have taken.
     pub(super) path: Path,
 }
 
-/// What one sample showed.
+/// The figures of one sample.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     /// Mean nanoseconds a run; NaN without run statistics.
@@ -145,7 +146,7 @@ impl Running {
         Ok((info.run_count(), info.run_time().as_nanos() as f64))
     }
 
-    /// What was counted so far.
+    /// Returns the packets and inserts counted so far.
     pub(super) fn counters(&self) -> Counters {
         match self {
             Self::Lab(_) | Self::XdpFilter(_) => Counters::NONE,
@@ -271,7 +272,7 @@ pub(super) fn floor_of(case: &Case) -> Case {
     }
 }
 
-/// What makes a case's flood.
+/// Makes the generator of a case's flood.
 ///
 /// # Errors
 /// When the kernel refuses it.

@@ -1,4 +1,4 @@
-//! What the figures were measured on, in general terms.
+//! Describes the machine that the figures were measured on, in general terms.
 
 use std::fs;
 

@@ -37,7 +37,7 @@ use anyhow::{Context as _, Result, bail};
 use self::line::{Line, Verdict};
 use crate::{command::pin_to_cpu, interrupt, lab::Lab};
 
-/// What to measure, and where the results go.
+/// The rows to measure, and the folder for the results.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(
     name = "cargo xtask bench",
@@ -56,7 +56,7 @@ pub struct Options {
     /// Fail when a bar is missed or a row could not be measured
     #[arg(long)]
     strict: bool,
-    /// Where bench.json and bench.svg are written
+    /// Folder that bench.json and bench.svg are written to
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     output: PathBuf,
 }
@@ -93,7 +93,7 @@ const ROWS: [(&str, &str, Measure); 22] = [
     ("peers", "forged SYNs a second that the kernel's own means handle, end to end", peers::all),
 ];
 
-/// How long and how often is measured.
+/// Lengths and numbers of the measurements.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     /// Flood before a sample, for tables to fill.
@@ -108,7 +108,7 @@ struct Pace {
     repeat: u32,
     /// Runs of the row about offenders.
     hunts: u32,
-    /// How long each of them lasts.
+    /// Length of each of them.
     hunt: Duration,
     /// Seeds of the distinct count.
     seeds: u64,
@@ -146,7 +146,7 @@ impl Pace {
     }
 }
 
-/// What every row is given.
+/// The arguments that every row takes.
 #[derive(Debug)]
 struct Bench {
     lab: Lab,

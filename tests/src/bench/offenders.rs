@@ -77,7 +77,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
 /// Bytes of kernel memory.
 #[derive(Default)]
 struct Memory {
-    /// What stands in front of the tables.
+    /// The maps in front of the tables: sketches and distinct count.
     admission: u64,
     /// Every map.
     all: u64,
@@ -102,7 +102,7 @@ impl Memory {
     }
 }
 
-/// What the kernel charges for a map.
+/// Returns the bytes that the kernel charges for a map.
 fn locked(map: &MapInfo) -> Result<u64> {
     let fd = map.fd()?;
     let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());

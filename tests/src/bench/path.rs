@@ -1,4 +1,4 @@
-//! What is claimed to have run, proven by what was counted.
+//! Checks by the counters that the claimed path is the one that ran.
 
 use std::{
     array,
@@ -26,7 +26,7 @@ pub(super) enum Path {
     PlainFull,
 }
 
-/// What synguard counted; of others nothing is known.
+/// Counters of synguard; other programs have none.
 #[derive(Clone, Copy)]
 pub(super) struct Counters {
     /// Packets, by the reason's index.

@@ -23,7 +23,7 @@ const SOURCES: u32 = 16_000_000;
 /// Something that stands against the flood in the network stack.
 struct Peer {
     name: &'static str,
-    /// Whether somebody listens on the port.
+    /// Set if a socket listens on the port.
     listener: bool,
     set_up: fn(&Lab) -> Result<()>,
     /// Counts what it did.

@@ -6,7 +6,7 @@ use crate::{bench::spread::Spread, interrupt};
 
 /// Most that the floor may move within a round, as a share of it.
 pub(super) const FLOOR_TOLERANCE: f64 = 0.05;
-/// How many times as many rounds as are wanted are tried.
+/// Limit on the rounds tried, as a multiple of the rounds wanted.
 const ATTEMPTS: usize = 3;
 
 /// Two cases, or one and its floor, round by round.
@@ -18,7 +18,7 @@ pub(super) struct Comparison {
     pub(super) peer: Spread,
     /// First by second.
     pub(super) ratio: Spread,
-    /// What to know about it.
+    /// Caveats of the comparison.
     pub(super) notes: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl Rounds {
         self.done.iter().filter(|round| round.0 <= FLOOR_TOLERANCE).count()
     }
 
-    /// Whether another round is to be measured.
+    /// Reports whether to measure another round.
     pub(super) fn wants_more(&self) -> bool {
         self.steady() < self.wanted && self.done.len() + self.failed.len() < self.wanted * ATTEMPTS
     }

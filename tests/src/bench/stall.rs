@@ -26,7 +26,7 @@ use crate::{
 
 const ROW: &str = "list-stall";
 const ENTRIES: u32 = 1_000_000;
-/// How often each CPU is tried.
+/// Interval at which each CPU is tried.
 const STEP: Duration = Duration::from_millis(1);
 /// After a change: the kernel frees what was replaced a little later.
 const SETTLE: Duration = Duration::from_secs(1);

@@ -24,9 +24,10 @@ use crate::{
     xdp::Loaded,
 };
 
-/// How long a program has the link before it is measured: its caches are another's, and a sketch has to fill again.
+/// Time for which a program has the link before it is measured: the caches hold another program's data, and a sketch
+/// has to fill again.
 const SETTLE: Duration = Duration::from_millis(60);
-/// How long it is measured.
+/// Length of a measurement.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// Net nanoseconds a run of two cases, and their ratio.
@@ -56,7 +57,7 @@ pub(super) fn compare(bench: &Bench, a: &Case, b: &Case) -> Result<Comparison> {
     Ok(comparison)
 }
 
-/// What a round showed of a case, in nanoseconds a run.
+/// Figures of a case in a round, in nanoseconds a run.
 struct Figures {
     /// The empty program.
     floor: f64,
@@ -95,7 +96,7 @@ struct Side<'a> {
     generator: Arc<Generator>,
     floor: Loaded,
     program: Running,
-    /// What the program counted while it was measured.
+    /// The program's counters during its measurements.
     counted: Counters,
     seconds: f64,
     /// Nanoseconds a run: the floor's, and the program's right after it.

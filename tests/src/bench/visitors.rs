@@ -1,5 +1,5 @@
-//! What visitors notice of a flood; and the row about visitors while nearly as many SYNs come as can be answered at
-//! all.
+//! Effect of a flood on visitors; and the row about visitors while the SYN rate is close to the rate of SYN cookies
+//! that the program can send at most.
 
 use std::{
     sync::Arc,
@@ -58,12 +58,12 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
 /// Visits in turns, without a flood and under one.
 #[derive(Default)]
 pub(super) struct Visits {
-    /// Of those under a flood, the share that was served.
+    /// Served share of the visits under a flood.
     shares: Vec<f64>,
     /// 99th percentiles in milliseconds.
     calm: Vec<f64>,
     flooded: Vec<f64>,
-    /// Those under a flood by those before it.
+    /// 99th percentile under a flood divided by the one before it.
     ratios: Vec<f64>,
 }
 

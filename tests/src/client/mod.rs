@@ -29,13 +29,13 @@ pub struct ClientSpec {
     pub port: u16,
     /// New connections a second.
     pub rate: u32,
-    /// For how long new ones are made; the last ones get their timeout on top.
+    /// Period in which new connections are made; the last ones get their timeout on top.
     pub duration: Duration,
     /// A visit that is not served within this time has failed.
     pub timeout: Duration,
-    /// How many addresses the visits come from, in turn: see [`Family::visitor`].
+    /// Number of addresses that the visits come from, in turn: see [`Family::visitor`].
     pub visitors: u16,
-    /// How many threads make them.
+    /// Number of threads that make the visits.
     pub threads: u32,
     /// The CPU the threads are pinned to, if any.
     pub cpu: Option<usize>,
@@ -58,7 +58,7 @@ impl ClientSpec {
     }
 }
 
-/// What has become of one visit.
+/// The outcome of one visit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Visit {
     /// Served, after this time.
@@ -93,13 +93,13 @@ impl Clients {
         Ok(Self { visits, workers })
     }
 
-    /// What became of the visits that have ended so far, from the `skip`th on.
+    /// Summarizes the visits that have ended so far, from the `skip`th on.
     pub fn ended(&self, skip: usize) -> Summary {
         let visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
         Summary::of(visits.get(skip..).unwrap_or_default())
     }
 
-    /// Whether all visits have been made and have ended.
+    /// Reports whether all visits have been made and have ended.
     pub fn is_finished(&self) -> bool {
         self.workers.iter().all(JoinHandle::is_finished)
     }

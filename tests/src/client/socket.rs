@@ -59,7 +59,7 @@ fn bound(from: SocketAddr, kind: libc::c_int) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// What an application waits with for many sockets.
+/// An epoll instance: waits for many sockets, as an application does.
 pub(super) struct Epoll(OwnedFd);
 
 impl Epoll {

@@ -1,4 +1,4 @@
-//! What became of visits, in numbers.
+//! Outcomes of visits, in numbers.
 
 use std::time::Duration;
 

@@ -46,11 +46,11 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Measurements before the floods, under one source's flood, under the forged one, and after both: as many without a
 /// flood as under the first, and around it in time.
 const WINDOWS: [usize; 4] = [6, 9, 6, 3];
-/// For how long visits are made without synguard.
+/// Period in which visits are made without synguard.
 const WINDOW_BARE: Duration = Duration::from_secs(3);
-/// How long a visitor waits for the page.
+/// Time that a visitor waits for the page.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// For how long a flood runs before visits are measured.
+/// Time that a flood runs before visits are measured.
 const LEAD: Duration = Duration::from_secs(1);
 /// The same of the forged flood: synguard measures for a moment to tell it from many visitors.
 const LEAD_FORGED: Duration = Duration::from_secs(2);

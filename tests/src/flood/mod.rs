@@ -29,7 +29,7 @@ pub const SYN: u8 = 0x02;
 /// TCP's ACK flag.
 pub const ACK: u8 = 0x10;
 
-/// Which source a frame takes.
+/// The rule by which a frame takes its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Any, at random.
@@ -44,13 +44,13 @@ pub struct Offenders {
     /// The first one; the others follow. It differs from [`FloodSpec::first_source`] only in the part that is
     /// counted up.
     pub first: IpAddr,
-    /// How many.
+    /// Number of offenders.
     pub count: u32,
     /// The share of all frames, 0 to 1, that they send together; each frame is one of them at random.
     pub share: f64,
 }
 
-/// What to send, how fast, and for how long at most.
+/// The frames to send, their rate, and the limits on their number and on the time.
 #[derive(Clone, Debug)]
 pub struct FloodSpec {
     /// Frames a second; `None` for as many as go.
@@ -61,9 +61,9 @@ pub struct FloodSpec {
     pub max_frames: u64,
     /// IPv4 or IPv6.
     pub family: Family,
-    /// How many sources.
+    /// Number of sources.
     pub sources: u32,
-    /// Which of them a frame takes.
+    /// The rule by which a frame takes one of them.
     pub order: Order,
     /// The first source; the others follow.
     pub first_source: IpAddr,
@@ -117,7 +117,7 @@ impl FloodSpec {
     }
 }
 
-/// What a flood sent.
+/// Frames that a flood sent, and the time it took.
 #[derive(Clone, Copy, Debug)]
 pub struct Totals {
     /// Frames offered to the server's device, counted by the program that made them. Those that found its
@@ -173,7 +173,7 @@ impl Flood {
         Ok(self.generator.generated()? - self.before)
     }
 
-    /// Whether the flood has reached its bounds.
+    /// Reports whether the flood has reached its bounds.
     pub fn is_finished(&self) -> bool {
         self.sender.as_ref().is_none_or(JoinHandle::is_finished)
     }

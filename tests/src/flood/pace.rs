@@ -1,4 +1,4 @@
-//! How much of a flood is due.
+//! Pacing: computes the number of frames of a flood that are due.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) fn tick(rate_pps: u64, burst: u32) -> Duration {
     TICK_MAX.min(Duration::from_nanos(nanos))
 }
 
-/// How many frames to send now.
+/// Returns the number of frames to send now.
 pub(super) fn due(rate_pps: Option<u64>, tick: Duration, elapsed: Duration, sent: u64) -> u64 {
     let Some(rate) = rate_pps else { return CALL_MAX };
     let target = u128::from(rate) * elapsed.as_nanos() / 1_000_000_000;

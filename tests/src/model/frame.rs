@@ -1,4 +1,4 @@
-//! What can be seen of a frame.
+//! Classifies a frame by its bytes alone.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use etherparse::{
     SingleVlanHeaderSlice,
 };
 
-/// What a frame is.
+/// The class of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Neither IPv4 nor IPv6.
@@ -25,14 +25,14 @@ pub enum Kind {
         /// The header's 14th byte.
         flags: u8,
     },
-    /// What may become a SYN that cannot be seen here.
+    /// A packet whose TCP flags are not visible but which the stack may reassemble into a SYN.
     PossibleSyn,
 }
 
-/// What a frame is, and who sent it.
+/// The class of a frame, and its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
-    /// What it is.
+    /// The class.
     pub kind: Kind,
     /// Its source, as soon as there is a sound IP header.
     pub source: Option<IpAddr>,
@@ -79,7 +79,8 @@ pub fn see(frame: &[u8]) -> Seen {
     }
 }
 
-/// What was seen of a frame, `ip` being its end from the IP header on, and `last` that from where one got to.
+/// Makes the result. `ip` is the rest of the frame from the IP header on, `last` the rest from the place that the
+/// reader reached.
 fn seen(frame: &[u8], ip: &[u8], last: &[u8], kind: Kind, source: IpAddr) -> Seen {
     let before = |rest: &[u8]| frame.len() - rest.len();
     let transport = if matches!(kind, Kind::Tcp { .. }) { before(last) } else { 0 };

@@ -1,6 +1,6 @@
-//! What the filter should say about a frame, written down a second time, from the specification and without a
-//! look at the program: etherparse reads what it reads alike, plain slices the rest. The tests hold the
-//! program against it, frame by frame.
+//! Model of the filter: computes the expected reason for a frame. It is written a second time, from the specification
+//! and without a look at the program: etherparse reads the headers that it reads in the same way, plain slices the
+//! rest. The tests compare the program with it, frame by frame.
 
 mod frame;
 
@@ -23,8 +23,7 @@ pub struct Model {
     pub config: Config,
     /// The guarded ports.
     pub ports: PortSet,
-    /// What is known of each source. Where `now_ns` is not the program's clock its times differ from the
-    /// program's.
+    /// State of each source. If `now_ns` is not the program's clock, its times differ from the program's.
     pub sources: HashMap<SourceKey, SourceState>,
 }
 
@@ -109,13 +108,13 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
-/// Whether TCP flags are those of a SYN: set, and neither an answer nor a reset.
+/// Reports whether TCP flags are those of a SYN: SYN is set, ACK and RST are not.
 #[must_use]
 pub fn is_syn(flags: u8) -> bool {
     flags & SYN != 0 && flags & ACK == 0 && flags & RST == 0
 }
 
-/// Of the sixteen combinations of SYN, ACK, RST and FIN, those that no host sends.
+/// Reports whether no host sends this combination of SYN, ACK, RST and FIN, one of sixteen.
 #[must_use]
 pub fn is_impossible(flags: u8) -> bool {
     const FIN_ACK: u8 = FIN | ACK;

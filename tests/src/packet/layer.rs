@@ -50,12 +50,12 @@ pub(super) enum Layer {
     Payload(Vec<u8>),
 }
 
-/// For local experiments (IEEE 802, RFC 3692): what bytes are called that nothing was said of.
+/// Type for local experiments (IEEE 802, RFC 3692), for a payload whose type the test does not set.
 const ETHERTYPE_NONE: u16 = 0x88b5;
 const PROTOCOL_NONE: u8 = 253;
 const TTL: u8 = 64;
 const MACS: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-/// Who asks for 192.0.2.1 by ARP: 192.0.2.2.
+/// An ARP request for 192.0.2.1, from 192.0.2.2.
 const ARP: [u8; 28] =
     [0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2, 192, 0, 2, 2, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1];
 
@@ -91,7 +91,7 @@ pub(super) fn decisive_offsets(layers: &[Layer]) -> Vec<usize> {
     offsets
 }
 
-/// What the addresses add to the checksum of a TCP, UDP or ICMPv6 header (RFC 9293 section 3.1, RFC 8200
+/// Sums the pseudo-header's addresses for the checksum of a TCP, UDP or ICMPv6 header (RFC 9293 section 3.1, RFC 8200
 /// section 8.1): those of the innermost IP header.
 fn pseudo_header(outer: &[Layer]) -> Sum16BitWords {
     let mut sum = Sum16BitWords::new();
@@ -131,7 +131,7 @@ impl Layer {
         Self::Extension { kind, bytes }
     }
 
-    /// What the header before calls this one, if that is a link header.
+    /// Returns this layer's EtherType, which a link header before it carries.
     fn ethertype(&self) -> u16 {
         match self {
             Self::Vlan { tpid, .. } => *tpid,
@@ -143,7 +143,7 @@ impl Layer {
         }
     }
 
-    /// What the header before calls this one, if that is of IP.
+    /// Returns this layer's protocol number, which an IP header before it carries.
     fn protocol(&self) -> u8 {
         match self {
             Self::Protocol(protocol) => *protocol,

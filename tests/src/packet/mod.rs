@@ -228,7 +228,7 @@ impl Packet {
         frame
     }
 
-    /// Where in the frame the bytes lie that say what it is and whose: types, lengths, fragment offsets,
+    /// Lists the offsets of the bytes that decide on the frame's class and sender: types, lengths, fragment offsets,
     /// the ends of source addresses, destination ports and flags.
     #[must_use]
     pub fn decisive_offsets(&self) -> Vec<usize> {

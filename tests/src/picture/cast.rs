@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::film::Scene;
 
-/// How long the last scene stays.
+/// Time that the last scene stays.
 const END: Duration = Duration::from_secs(2);
 
 /// The recording: each scene repeats only those lines that are not as before.

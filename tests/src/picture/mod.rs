@@ -36,7 +36,7 @@ const LONGER: Duration = Duration::from_secs(60);
 const FLOOD_PPS: u64 = 200_000;
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Where the picture and the session are written.
+/// The files to write: the picture and the session.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "cargo xtask picture", about = "Make the picture of top and a recorded session (root)")]
 pub struct Options {
@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
     write(&options.output.join("top.cast"), &cast::recording(&scenes, COLUMNS, ROWS, title)?)
 }
 
-/// What a user would do: see who it is, block one, look around, and undo it.
+/// Acts as a user would: looks at a source, blocks one, looks around, and undoes it.
 fn session(film: &mut Film<'_>) -> Result<()> {
     film.wait("ATTACK")?;
     film.watch(Duration::from_secs(4))?;

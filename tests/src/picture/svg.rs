@@ -71,7 +71,7 @@ impl Rgb {
     }
 }
 
-/// How a cell looks.
+/// Colours and weight of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Look {
     ink: Rgb,
@@ -148,7 +148,7 @@ pub(super) fn picture(grid: &Grid, title: &str) -> String {
     svg + "</svg>\n"
 }
 
-/// What is drawn of a row: first the paper, then what stands on it, each in runs of one look.
+/// Draws a row: first the background, then the characters, each in runs of one look.
 fn draw_row(svg: &mut String, y: f64, cells: &[(char, Look)]) {
     for (at, run) in runs(cells, |a, b| a.1.paper == b.1.paper) {
         if run[0].1.paper != PAPER {
@@ -209,7 +209,7 @@ fn is_drawn(sign: char) -> bool {
     eighths(sign).is_some() || matches!(sign, '─' | '│' | '┌' | '┐' | '└' | '┘')
 }
 
-/// How many eighths of the cell a block fills, from below.
+/// Returns the eighths of the cell that a block fills, from below.
 fn eighths(sign: char) -> Option<u32> {
     (sign as u32).checked_sub(0x2580).filter(|eighths| (1..=8).contains(eighths))
 }

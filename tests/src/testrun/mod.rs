@@ -32,7 +32,7 @@ mod answering;
 pub use self::answering::{answering, answering_in};
 use crate::{command::require_root, netns::Netns};
 
-/// What the program may answer.
+/// The actions that the program may return.
 pub mod action {
     /// Discard the packet.
     pub const DROP: u32 = 1;
@@ -49,7 +49,7 @@ pub const PACKET_MIN: usize = 14;
 /// Hold time of [`config`].
 pub const HOLD_NS: u64 = 10_000_000_000;
 
-/// What the program did with a packet.
+/// The program's action on a packet, and the change of the counters.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -80,7 +80,7 @@ impl Outcome {
         (other.is_none() && self.delta[reason.index() as usize].packets == 1).then_some(reason)
     }
 
-    /// What was counted, with the reasons' names: for messages.
+    /// Lists the counted packets with the reasons' names, for messages.
     pub fn describe(&self) -> String {
         let counted = Reason::ALL.iter().filter_map(|reason| {
             let delta = self.delta[reason.index() as usize];
@@ -287,7 +287,7 @@ impl Filter {
         self.held.set(0, empty, 0).expect("write HOLD_CACHE");
     }
 
-    /// What is known of a source.
+    /// Returns the state of a source.
     ///
     /// # Panics
     /// When the map cannot be read.
@@ -332,7 +332,7 @@ impl Filter {
         })
     }
 
-    /// What each CPU keeps besides the counters.
+    /// Returns each CPU's state besides the counters.
     ///
     /// # Panics
     /// When the map cannot be read.

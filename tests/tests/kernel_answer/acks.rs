@@ -1,5 +1,4 @@
-//! What comes back: ACKs with a valid cookie, forged ones, and those that are none of our business; and sources that
-//! have proved themselves by one.
+//! ACKs that come back: with a valid cookie, forged, and unrelated to a cookie; and sources validated by one.
 
 use std::{
     io::{Read as _, Write as _},

@@ -27,13 +27,13 @@ const FRAMES: usize = 1_000_000;
 const FRAMES_VARIABLE: &str = "SYNGUARD_TEST_FRAMES";
 /// SYNs between two looks at the counters; each batch has settings of its own.
 const BATCH: usize = 4096;
-/// Of so many answers, one is acknowledged.
+/// One of this many SYN-ACKs is acknowledged.
 const ACKNOWLEDGED: usize = 61;
 
 /// More options, no-operations and the end among them, are not read.
 const ITEMS_MAX: usize = 20;
 
-/// What each SYN option looks like, well-formed, with the bytes it has at random.
+/// The well-formed shape of each SYN option: kind and length. The data bytes are random.
 const FORMS: [(u8, usize); 12] = [
     (0, 1),
     (1, 1),
@@ -133,7 +133,7 @@ fn settings(random: &mut Random, usual: SynCookieConfig) -> SynCookieConfig {
     }
 }
 
-/// What must become of a SYN with these options.
+/// Returns the reason that a SYN with these options must get.
 fn expected(options: &[u8]) -> Reason {
     let offer = Offer::of(options);
     let odd = offer.broken || offer.signed || Offer::items(options) > ITEMS_MAX;

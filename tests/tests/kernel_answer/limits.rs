@@ -1,4 +1,4 @@
-//! How many are answered: what is over a budget is dropped, and the last one within it is answered.
+//! Rate limits of SYN cookies: a SYN over a limit is dropped, and the last one within it gets a cookie.
 
 use synguard_common::{gcra::RateLimit, reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::packet::Packet;

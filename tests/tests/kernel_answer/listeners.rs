@@ -1,4 +1,5 @@
-//! For whom is answered: only while somebody listens, and not where the kernel would go another way.
+//! Listeners: the program sends a cookie only while a socket listens, and not where the kernel would take another
+//! path.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,5 +1,6 @@
-//! What the real program answers, in the kernel: rows of SYN, settings and sockets against reason, counters and, where
-//! it answers, the frame, which an independent reader takes apart. One module for each topic. Needs root.
+//! SYN cookies of the real program, in the kernel: each row compares a SYN, settings and sockets with the reason, the
+//! counters and, where the program replies, the frame, which an independent reader takes apart. One module for each
+//! topic. Needs root.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! When nothing is answered: what the lists, the limits, the ports and the operator have said before.
+//! SYNs that get no cookie, because of the lists, the limits, the ports or the operator's settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

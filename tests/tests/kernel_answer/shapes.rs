@@ -1,4 +1,4 @@
-//! Which SYNs are answered: of every shape, with all the options there are.
+//! Shapes of SYNs that get a cookie: every header layout, with all the options there are.
 
 use synguard_common::{
     reason::Reason,

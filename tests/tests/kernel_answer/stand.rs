@@ -1,4 +1,4 @@
-//! Where rows are run: a network namespace with addresses and listeners of its own, and the program.
+//! The testbed for rows: a network namespace with addresses and listeners of its own, and the program.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, TcpListener},
@@ -222,7 +222,7 @@ impl Stand {
         })
     }
 
-    /// Whether a row has failed.
+    /// Reports whether a row has failed.
     pub(crate) fn has_failed(&self) -> bool {
         !self.failures.is_empty()
     }

@@ -97,7 +97,7 @@ fn growing_and_shrinking_a_list_lets_nothing_slip_through() {
     assert_eq!(found, left);
 }
 
-/// What was found in this tick is remembered, but not beyond a change: most of these come within one tick.
+/// A CPU caches list lookups for the current tick, but not beyond a change: most of these come within one tick.
 #[test]
 fn a_change_holds_for_the_next_packet() {
     let listed = Listed::new();
@@ -176,7 +176,7 @@ fn an_emptied_list_is_no_list() {
     }
 }
 
-/// Of several entries of one prefix the last counts, wherever it stands.
+/// The last of several entries of one prefix counts, wherever it stands.
 #[test]
 fn the_last_of_several_entries_counts() {
     let listed = Listed::new();

@@ -1,4 +1,4 @@
-//! What being listed means: for which packets, for how long, and which list comes first.
+//! Effect of a list entry: the packets that it applies to, its expiry, and the precedence of the lists.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Which addresses a prefix holds: every length, and random lists against a model that compares bit by bit.
+//! Addresses within a prefix: every length, and random lists against a model that compares bit by bit.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

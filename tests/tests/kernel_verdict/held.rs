@@ -28,7 +28,7 @@ fn slot(key: SourceKey) -> usize {
     hold_cache::index(hash::address(key.address, SEED))
 }
 
-/// What a source's own entry counts, without what is to be added to it.
+/// Returns the drops that a source's own entry counts, without the pending ones of the hold cache.
 fn counted(filter: &Filter, key: SourceKey) -> u64 {
     filter.source(key).unwrap().dropped - filter.uncounted(key)
 }

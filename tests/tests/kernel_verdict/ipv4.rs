@@ -5,7 +5,7 @@ use synguard_tests::packet::Packet;
 
 use crate::table::{PORT, Table, V4, V4_TO, key};
 
-/// Where the IPv4 header begins, its fragment field lies, and the TCP header begins.
+/// Offset of the IPv4 header; those of its fragment field and of the TCP header follow.
 const IP: usize = 14;
 const FRAGMENT_FIELD: usize = IP + 6;
 const TCP: usize = IP + 20;

@@ -5,7 +5,7 @@ use synguard_tests::packet::{Packet, protocol};
 
 use crate::table::{PORT, Table, V6, V6_TO, key};
 
-/// Where the IPv6 header begins, and where what follows it does.
+/// Offset of the IPv6 header; that of the header behind it follows.
 const IP: usize = 14;
 const NEXT: usize = IP + 40;
 

@@ -1,5 +1,5 @@
-//! What the real program does with a packet, in the kernel: tables of packet and set-up against action, every
-//! counter and the source's entry. One module for each topic.
+//! Verdicts of the real program, in the kernel: tables of packet and set-up against action, every counter and the
+//! source's entry. One module for each topic.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

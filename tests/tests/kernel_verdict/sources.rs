@@ -1,4 +1,4 @@
-//! Who counts as one source, and what happens when there are more than the table has room for.
+//! Addresses that count as one source, and the behaviour with more sources than the table has room for.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -65,7 +65,7 @@ pub(crate) fn idle() -> SourceState {
     SourceState { passed: 7, dropped: 3, first_seen_ns: 1, last_seen_ns: 2, ..SourceState::default() }
 }
 
-/// What is there before the packet comes.
+/// Settings and state before the packet comes.
 #[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) config: Config,
@@ -215,7 +215,7 @@ impl Table {
     }
 }
 
-/// What a SYN at `now` makes of its source's entry.
+/// Returns the source's entry after a SYN at `now`.
 fn charged(state: SourceState, config: &Config, reason: Reason, now: u64) -> SourceState {
     let state = SourceState { last_seen_ns: now, ..state };
     match reason {

@@ -5,10 +5,10 @@ use synguard_tests::packet::{Packet, flags};
 
 use crate::table::{PORT, Setup, Table, V4, V4_TO, V6, V6_TO, key, strict};
 
-/// Where the TCP header begins in a frame with plain IPv4.
+/// Offset of the TCP header in a frame with plain IPv4.
 const TCP: usize = 14 + 20;
 
-/// What makes a segment of a TCP header without flags.
+/// A name, and a function that makes a segment of a TCP header without flags.
 type Shape = (&'static str, fn(Packet) -> Packet);
 
 fn tcp() -> Packet {
@@ -91,7 +91,7 @@ fn no_other_segment_is_a_syn() {
     });
 }
 
-/// Whether a host sends such flags (RFC 9293 section 3.10): a handshake, a reset, or anything with ACK, but no
+/// Reports whether hosts send such flags (RFC 9293 section 3.10): a handshake, a reset, or anything with ACK, but no
 /// two of SYN, FIN and RST at a time.
 fn is_sent_by_hosts(bits: u8) -> bool {
     match bits & (flags::SYN | flags::FIN | flags::RST) {

@@ -1,5 +1,5 @@
-//! What a connection is like whose SYN the program answered: as one that the kernel answered, where the client offers
-//! timestamps, and without options where it does not.
+//! Options of connections whose SYN-ACK the program sent: the same as with the kernel's SYN-ACK if the client offers
+//! timestamps, and none if it does not.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -33,7 +33,7 @@ fn visit(stand: &mut Stand, listener: &TcpListener, family: Family, visitor: u16
     agreed(&client, &server)
 }
 
-/// What the kernel agrees on by itself, without cookies.
+/// Returns the options that the kernel negotiates by itself, without cookies.
 fn usual(stand: &mut Stand, listener: &TcpListener, family: Family, visitor: u16) -> Agreed {
     stand.lab.set_syncookies(1).unwrap();
     let usual = visit(stand, listener, family, visitor, false);

@@ -20,7 +20,7 @@ use synguard_tests::{
 pub(crate) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 /// Port of a listener of the tests' own; nginx has another.
 pub(crate) const PORT: u16 = 8080;
-/// What takes longer has failed.
+/// Limit on every wait: a step that takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The lab and the program.
@@ -124,7 +124,7 @@ fn one_way(from: &mut TcpStream, to: &mut TcpStream, data: &[u8]) {
     assert!(received == data, "what arrived is not what was sent");
 }
 
-/// What both ends of a connection have agreed on: the server's view.
+/// Returns the options that both ends of a connection have negotiated, from the server's view.
 pub(crate) fn agreed(client: &TcpStream, server: &TcpStream) -> Agreed {
     let (theirs, ours) = (Agreed::of(client).unwrap(), Agreed::of(server).unwrap());
     assert_eq!(theirs.mirrored(), ours, "the client thinks otherwise: {theirs:?}");

@@ -1,4 +1,4 @@
-//! Who is blocked for a while, and who never is.
+//! Automatic blocks: sources that are blocked for a while, and sources that never are.
 
 use std::time::Duration;
 

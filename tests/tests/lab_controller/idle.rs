@@ -1,4 +1,4 @@
-//! What an idle controller costs: measured and printed; only the memory is held to a limit here.
+//! Cost of an idle controller: measured and printed; only the memory is held to a limit here.
 
 use std::{fs, thread, time::Duration};
 

@@ -1,4 +1,5 @@
-//! What else may be: others who change the setting, a read-only /proc/sys, namespaces out of reach, damaged files.
+//! Unusual conditions: other programs that change the setting, a read-only /proc/sys, unreachable namespaces, damaged
+//! files.
 
 use std::{
     fs,
@@ -50,7 +51,7 @@ fn and_so_it_is_after_a_crash() {
     assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
 }
 
-/// What a controller leaves behind that is killed while it has raised the setting from 1 to 2.
+/// Returns the journal that a controller leaves behind if it is killed while it has raised the setting from 1 to 2.
 fn journal(lab: &Lab) -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let netns = lab.server.run(|| {

@@ -1,4 +1,4 @@
-//! What systemd is told, and what its unit leaves the controller.
+//! Notifications to systemd, and the rights that its unit leaves the controller.
 
 use std::{os::unix::net::UnixDatagram, time::Duration};
 
@@ -9,7 +9,7 @@ use synguard_tests::{
 
 use super::{concentrated, event_names, forged, lab, start, status, sysctls, until};
 
-/// What comes next, each message being one or more lines.
+/// Receives the next notification, which has one or more lines.
 fn next(socket: &UnixDatagram) -> Vec<String> {
     let mut buffer = [0; 4096];
     let length = socket.recv(&mut buffer).unwrap();

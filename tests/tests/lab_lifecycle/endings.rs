@@ -1,4 +1,4 @@
-//! How a controller ends, and what is left then.
+//! Ends of a controller, and the state that each leaves behind.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ use super::{assert_nothing_left, dropped, flood, lab, reason, runs_xdp, until};
 const OTHER: u32 = ABI_VERSION + 998;
 const BURST: u64 = 100;
 
-/// Where the maps are pinned.
+/// Returns the folder of the pinned maps.
 fn pins(synguard: &Synguard) -> PathBuf {
     synguard.dirs().bpffs().join("synguard/default")
 }

@@ -38,7 +38,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// What `ip link` says of a device in the server's namespace.
+/// Returns the output of `ip link` for a device in the server's namespace.
 fn link(lab: &Lab, device: &str) -> String {
     lab.server.ip(&format!("link show dev {device}")).unwrap()
 }

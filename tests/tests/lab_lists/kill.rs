@@ -77,7 +77,7 @@ fn set(targets: Vec<String>) -> Targets {
     targets.into_iter().collect()
 }
 
-/// How long the fastest of some commands took.
+/// Returns the time of the fastest of some commands.
 fn fastest(synguard: &Synguard) -> Duration {
     let time = |i: u32| {
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Who must not be locked out is blocked by force only.
+//! Protected addresses, which are blocked only by force.
 
 use std::{
     fs,

@@ -77,7 +77,7 @@ fn fails(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
-/// What a command prints as JSON.
+/// Runs a command and returns the JSON that it prints.
 #[track_caller]
 fn json(synguard: &Synguard, args: &[&str]) -> Value {
     let value = synguard.run_json(args).unwrap();

@@ -1,4 +1,4 @@
-//! How much a list holds, and what is said when that is not enough.
+//! Capacity of a list, and the messages when it does not suffice.
 
 use synguard_tests::{
     lab::{DEVICE, Lab},

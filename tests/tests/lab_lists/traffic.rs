@@ -1,4 +1,4 @@
-//! What becomes of real packets.
+//! Effect of the lists on real packets.
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,7 +16,8 @@ use synguard_tests::{
 use super::{attach, attached, entries, run, run_with};
 
 const PORT: u16 = 8080;
-/// What is dropped is not answered: a short while is enough to see that.
+/// Wait after which a packet counts as dropped: a dropped packet gets no reply, and a short while is enough to see
+/// that.
 const SILENCE: Duration = Duration::from_millis(700);
 
 const fn client(family: Family) -> IpAddr {
@@ -37,7 +38,7 @@ fn connect(lab: &Lab, family: Family) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Whether a byte arrives at the other end.
+/// Reports whether a byte arrives at the other end.
 fn carries(from: &mut TcpStream, to: &mut TcpStream) -> bool {
     to.set_read_timeout(Some(SILENCE)).unwrap();
     from.write_all(b"x").unwrap();
@@ -115,7 +116,7 @@ fn send(socket: &UdpSocket, to: SocketAddr, stop: &AtomicBool) -> u64 {
     sent
 }
 
-/// How many datagrams have arrived.
+/// Returns the number of datagrams that have arrived.
 fn arrived(socket: &UdpSocket) -> u64 {
     socket.set_nonblocking(true).unwrap();
     (0..).take_while(|_| socket.recv(&mut [0]).is_ok()).count() as u64

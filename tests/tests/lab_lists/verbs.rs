@@ -1,4 +1,4 @@
-//! What each verb does when all is well.
+//! Each verb without errors.
 
 use serde_json::json;
 

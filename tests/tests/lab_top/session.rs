@@ -7,7 +7,7 @@ use synguard_tests::{program::Synguard, terminal::Terminal};
 /// Whatever a user waits for comes sooner.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What is on the screen.
+/// Text of the screen.
 pub(super) struct Screen {
     pub(super) text: String,
 }
@@ -23,7 +23,7 @@ impl Screen {
         below.map(cells).take_while(|row| row.len() == 6).collect()
     }
 
-    /// Whether the first five rows, which have sent something in the last second, are as wanted.
+    /// Reports whether the first five rows, which have sent packets in the last second, are as wanted.
     pub(super) fn is_led_by(&self, wanted: impl Fn(&str) -> bool) -> bool {
         let rows = self.rows();
         rows.len() >= 5 && rows.iter().take(5).all(|row| wanted(&row[0]) && row[1] != "0")

@@ -20,7 +20,7 @@ fn sysctls(lab: &Lab) -> [String; 2] {
     ["tcp_syncookies", "tcp_timestamps"].map(|name| lab.server.sysctl(&format!("net.ipv4.{name}")).unwrap())
 }
 
-/// What the program does about cookies, as its map says under the name that it has now.
+/// Reads the program's cookie configuration from its map, under the name that the map has now.
 fn orders(synguard: &Synguard) -> SynCookieConfig {
     let map = MapData::from_pin(pins(synguard).join(map_names::SYN_COOKIES)).unwrap();
     Array::try_from(Map::Array(map)).unwrap().get(&0, 0).unwrap()

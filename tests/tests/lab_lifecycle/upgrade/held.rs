@@ -42,7 +42,7 @@ fn count_arrivals(lab: &Lab) {
     .unwrap();
 }
 
-/// What has come through from the source in hold, and from the blocked one.
+/// Returns the packets that have come through from the source in hold, and from the blocked one.
 fn arrivals(lab: &Lab) -> (u64, u64) {
     let output = lab.server.command("nft").args(["-j", "list", "counters"]).output().unwrap();
     let all: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -65,7 +65,7 @@ fn flood(lab: &Lab) -> Flood {
     Flood::start(lab, spec).unwrap()
 }
 
-/// What `top` knows of a source.
+/// Returns the entry of a source in the output of `top`.
 fn source(synguard: &Synguard, address: [u8; 4]) -> Value {
     let text = run(synguard, &["top", "--once", "--json", "--interval", "100ms"]);
     let top: Value = serde_json::from_str(&text).unwrap();
@@ -155,7 +155,7 @@ fn former_filter_is_taken_over_under_flood() {
     assert_nothing_left(&lab, &new);
 }
 
-/// When the source in hold was first seen, the blocklist and the allowlist.
+/// Returns the time at which the source in hold was first seen, the blocklist and the allowlist.
 fn facts(synguard: &Synguard) -> [Value; 3] {
     let source = source(synguard, HELD);
     [source["first_seen"].clone(), list(synguard, "block"), list(synguard, "allow")]

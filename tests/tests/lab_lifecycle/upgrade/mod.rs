@@ -41,7 +41,7 @@ fn run(synguard: &Synguard, args: &[&str]) -> String {
     output.stdout
 }
 
-/// Where the maps are pinned.
+/// Returns the folder of the pinned maps.
 fn pins(synguard: &Synguard) -> PathBuf {
     synguard.dirs().bpffs().join("synguard/default")
 }
