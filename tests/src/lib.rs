@@ -4,27 +4,27 @@
 //! Everything here needs root, and is undone when its guard is dropped. Floods stay inside the namespaces of
 //! the [`lab::Lab`] that they run in.
 
-pub mod answer;
 pub mod bench;
 pub mod bpffs;
 pub mod client;
 pub mod command;
-pub mod crowd;
 pub mod demo;
-pub mod feed;
+pub mod find_offenders;
 pub mod flood;
 pub mod former;
 pub mod fuzz;
-pub mod hunt;
 mod interrupt;
 pub mod json_schema;
 pub mod lab;
+pub mod list_fixture;
 pub mod model;
 pub mod netns;
 pub mod packet;
 pub mod picture;
+pub mod pressure;
 pub mod program;
 mod receiver;
+pub mod syn_cookie;
 pub mod tcp_info;
 pub mod terminal;
 pub mod testrun;

@@ -7,7 +7,7 @@ use std::{
 
 /// The options negotiated when a connection was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Agreed {
+pub struct Negotiated {
     /// Timestamps.
     pub timestamps: bool,
     /// Selective acknowledgements.
@@ -18,7 +18,7 @@ pub struct Agreed {
     pub ecn: bool,
 }
 
-impl Agreed {
+impl Negotiated {
     /// Reads the options from this end of a connection.
     ///
     /// # Errors

@@ -17,8 +17,8 @@ use synguard_common::{
     source::{SourceKey, SourceState},
 };
 use synguard_tests::{
-    crowd::{self, Crowd, SOURCE, forge},
     packet::Packet,
+    pressure::{self, Pressure, SOURCE, forge},
     testrun::{Filter, config, now_ns, ticked_ns},
 };
 
@@ -62,10 +62,10 @@ fn filter(config: Config) -> Filter {
 }
 
 /// More new sources than are let in freely.
-fn crowd(filter: &mut Filter, syn: &mut Syn) -> Crowd {
-    let crowd = crowd::crowd(filter, &mut syn.0, 0x0b00_0000, 0);
-    crowd.keep(filter);
-    crowd
+fn build_pressure(filter: &mut Filter, syn: &mut Syn) -> Pressure {
+    let pressure = pressure::flood_until_pressure(filter, &mut syn.0, 0x0b00_0000, 0);
+    pressure.keep(filter);
+    pressure
 }
 
 /// A source in hold for longer than any machine takes, and the setting that allows it.
@@ -104,13 +104,13 @@ fn a_flood_of_new_sources_leaves_the_table_alone() {
     let mut filter = filter(config(50, 100));
     let mut syn = Syn::new();
     let begun = now_ns();
-    let crowd = crowd(&mut filter, &mut syn);
+    let pressure = build_pressure(&mut filter, &mut syn);
     let before = admission(&filter);
     let allowed = 20_000 + (now_ns() - begun) / INSERT_LIMIT.interval_ns;
     assert!(before.inserts <= allowed, "{} inserts, {allowed} allowed", before.inserts);
     // From here on nobody new gets in, however many come.
     for next in (0x0c00_0000..0x0c00_0000 + 50_000).step_by(1_000) {
-        crowd.keep(&mut filter);
+        pressure.keep(&mut filter);
         forge(&filter, &mut syn.0, next..next + 1_000);
     }
     let after = admission(&filter);
@@ -130,7 +130,7 @@ fn a_flood_of_new_sources_leaves_the_table_alone() {
 fn an_offender_in_a_crowd_is_promoted_and_held() {
     let mut filter = filter(config(1, 3));
     let mut syn = Syn::new();
-    let _ = crowd(&mut filter, &mut syn);
+    let _ = build_pressure(&mut filter, &mut syn);
     let offender = 0x0d00_0001;
     // A slow machine needs more than one epoch for this, and each halves the estimate.
     let reasons: Vec<_> = (0..8 * PROMOTION_THRESHOLD)
@@ -153,7 +153,7 @@ fn a_known_offender_stays_held_when_the_crowd_comes() {
     let mut syn = Syn::new();
     let offender = 0x0d00_0002;
     filter.set_source(key(offender), held());
-    let _ = crowd(&mut filter, &mut syn);
+    let _ = build_pressure(&mut filter, &mut syn);
     // In one call, so that it is fast on every machine: each epoch halves an estimate.
     let outcome = filter.run_repeat(syn.from(offender), 1000);
     let passed = 1000 - outcome.delta[Reason::Hold.index() as usize].packets;
@@ -172,7 +172,7 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
     let mut syn = Syn::new();
     let offender = 0x0d00_0003;
     filter.set_source(key(offender), held());
-    let crowd = crowd(&mut filter, &mut syn);
+    let pressure = build_pressure(&mut filter, &mut syn);
     let (mut hold, mut tick, mut next) = (0, ticked_ns(), 0x0f00_0000);
     // Epochs without a SYN of the offender's, in which the machine stood still: who sends nothing is forgotten.
     let (mut latest, mut stalls) = (count_min::epoch(tick), 0);
@@ -189,13 +189,13 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
         latest = epoch;
         // The newcomers go on, however late this machine is, or the crowd would be over. One that cannot send so many
         // would be later each time.
-        let newcomers = match crowd {
-            Crowd::Real => ((tick - since) / (INSERT_LIMIT.interval_ns / 2)) as u32,
-            Crowd::ByHand => 100,
+        let new_sources = match pressure {
+            Pressure::Flood => ((tick - since) / (INSERT_LIMIT.interval_ns / 2)) as u32,
+            Pressure::Forced => 100,
         };
-        crowd.keep(&mut filter);
-        forge(&filter, &mut syn.0, next..next + newcomers);
-        next += newcomers;
+        pressure.keep(&mut filter);
+        forge(&filter, &mut syn.0, next..next + new_sources);
+        next += new_sources;
     }
     let passed = u64::from(TICKS * SYNS) - hold;
     let unseen = u64::from(PROMOTION_THRESHOLD) * (1 + stalls);

@@ -40,7 +40,7 @@ use synguard_tests::{
     fuzz::{Random, seed},
     netns::Netns,
     packet::Packet,
-    testrun::{Filter, answering, config, now_ns, ticked_ns},
+    testrun::{Filter, config, cookie_config, now_ns, ticked_ns},
 };
 
 const STATES: usize = 1000;
@@ -150,7 +150,7 @@ impl Maps {
         }
         let sketches = vec![sketch; aya::util::nr_cpus().unwrap()];
         self.answer_sketch.set(0, PerCpuValues::try_from(sketches).unwrap(), 0).unwrap();
-        self.filter.set_answering(state.answering);
+        self.filter.set_cookies(state.cookies);
     }
 
     fn set_held(&mut self, state: &State, key: SourceKey) {
@@ -179,7 +179,7 @@ struct State {
     /// Nanoseconds since a CPU last found the source in hold, and the SYNs that it dropped since without counting
     /// them.
     held: Option<(u64, u64)>,
-    answering: SynCookieConfig,
+    cookies: SynCookieConfig,
     proven_until_ns: u64,
     prefix_tats: [u32; prefix_limit::ROWS],
 }
@@ -221,7 +221,7 @@ impl States {
                 cookie_tat_ns: self.moment(),
                 ..CpuState::default()
             },
-            answering: self.answering(),
+            cookies: self.cookies(),
             proven_until_ns: if self.one_in(3) { self.moment() } else { 0 },
             prefix_tats: self.prefix_tats(),
             held: self.held(),
@@ -279,7 +279,7 @@ impl States {
         if self.one_in(4) { [first, second] } else { [first; prefix_limit::ROWS] }
     }
 
-    fn answering(&mut self) -> SynCookieConfig {
+    fn cookies(&mut self) -> SynCookieConfig {
         if self.one_in(3) {
             return SynCookieConfig::default();
         }
@@ -297,7 +297,7 @@ impl States {
             tolerance_ns: limit.tolerance_ns,
             validated_ns: if self.one_in(4) { 0 } else { 90 * SECOND },
             lease_until_ns: if self.one_in(5) { self.moment() } else { u64::MAX },
-            ..answering()
+            ..cookie_config()
         }
     }
 

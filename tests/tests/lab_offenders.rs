@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use synguard_common::{addr::HashSeed, map_names::SOURCES_DEFAULT};
 use synguard_tests::{
-    hunt::{self, DEADLINE, EXCESS, FORGED, Plan},
+    find_offenders::{self, DEADLINE, EXCESS, FORGED, Plan},
     lab::Lab,
 };
 
@@ -18,17 +18,17 @@ const _: () = assert!(FORGED > 3 * SOURCES_DEFAULT, "the table would have room f
 #[test]
 fn offenders_among_a_million_forged_sources_are_caught_and_nobody_else() {
     let lab = Lab::new().unwrap();
-    let filter = hunt::filter(&lab, HashSeed([7, 11]));
-    let hunt = hunt::run(&lab, &filter, Plan { flood_pps: FLOOD_PPS, time: TIME }).unwrap();
-    println!("{hunt:?}");
+    let filter = find_offenders::filter(&lab, HashSeed([7, 11]));
+    let search = find_offenders::run(&lab, &filter, Plan { flood_pps: FLOOD_PPS, time: TIME }).unwrap();
+    println!("{search:?}");
     assert!(
-        hunt.excess > f64::from(EXCESS) / 2.0 && hunt.forged_pps > FLOOD_PPS as f64 / 3.0,
-        "the machine is too slow for this flood: {hunt:?}"
+        search.excess > f64::from(EXCESS) / 2.0 && search.forged_pps > FLOOD_PPS as f64 / 3.0,
+        "the machine is too slow for this flood: {search:?}"
     );
-    assert!(hunt.recall() >= 0.99, "{hunt:?}");
-    assert_eq!(hunt.innocent, 0, "{hunt:?}");
+    assert!(search.recall() >= 0.99, "{search:?}");
+    assert_eq!(search.innocent, 0, "{search:?}");
     // One may be missed, and then this is the whole time.
-    assert!(hunt.missed > 0 || hunt.slowest <= DEADLINE, "{hunt:?}");
+    assert!(search.missed > 0 || search.slowest <= DEADLINE, "{search:?}");
     // The forged sources did not fill the table.
     let inserts: u64 = filter.cpu_states().iter().map(|cpu| cpu.sources.inserts).sum();
     assert!(inserts < u64::from(SOURCES_DEFAULT) / 2, "{inserts} entries were made");

@@ -44,17 +44,17 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let spec = FloodSpec {
         rate_pps: Some(RATE),
         sources: SOURCES,
-        max_duration: BACK_MAX + pace.hunt * 2,
+        max_duration: BACK_MAX + pace.long_window * 2,
         ..FloodSpec::new(Family::V4)
     };
     let mut lines = idle(running.pid(), pace.window * IDLE_WINDOWS)?;
     let (mut visits, mut raised, mut back) = (Visits::default(), vec![], vec![]);
     for _ in 0..pace.rounds {
         interrupt::check()?;
-        let calm = visit(&lab, pace.hunt)?;
+        let calm = visit(&lab, pace.long_window)?;
         let flood = Flood::start(&lab, spec.clone())?;
         raised.push(until(&lab, "2", Duration::from_secs(5))?.as_secs_f64());
-        visits.push(&calm, &visit(&lab, pace.hunt)?)?;
+        visits.push(&calm, &visit(&lab, pace.long_window)?)?;
         flood.stop()?;
         back.push(until(&lab, "0", HOLD + BACK_MAX)?.as_secs_f64());
     }

@@ -68,7 +68,7 @@ impl Side {
     /// Visits that are served a second, under a flood of so many frames a second, 0 for none; and how many were sent.
     fn goodput(&self, bench: &Bench, rate: f64) -> Result<(f64, f64)> {
         interrupt::check()?;
-        let duration = bench.pace.hunt / 3;
+        let duration = bench.pace.long_window / 3;
         let spec = ClientSpec {
             rate: VISITS,
             timeout: TIMEOUT,
@@ -111,7 +111,7 @@ impl Side {
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let ours = Side::new("synguard", bench, Subject::SynCookieConfig)?;
     let kernel = Side::new("kernel cookies (2)", bench, Subject::Lab(Program::Pass))?;
-    let mut rounds = Rounds::new(bench.pace.hunts as usize);
+    let mut rounds = Rounds::new(bench.pace.offender_runs as usize);
     while rounds.wants_more() {
         let halved = ours.halved(bench).and_then(|mine| Ok((mine, kernel.halved(bench)?)));
         match halved {

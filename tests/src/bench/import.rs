@@ -10,8 +10,9 @@ use crate::{
         line::{Goal, Line},
         spread::Spread,
     },
-    feed, interrupt,
+    interrupt,
     lab::{DEVICE, Lab},
+    list_fixture,
     program::Synguard,
     usage::measure,
 };
@@ -26,7 +27,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let synguard = Synguard::new(&lab)?;
     let root = synguard.dirs().root();
     let (list, said) = (root.join("list"), root.join("said"));
-    feed::write(&list, TARGETS)?;
+    list_fixture::write(&list, TARGETS)?;
     let list = list.to_str().context("the folder for temporary files has no name in UTF-8")?;
     let (mut seconds, mut again, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     let run = |args: &[&str]| {

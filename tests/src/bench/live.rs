@@ -26,7 +26,7 @@ use crate::{
     flood::{Flood, FloodSpec, Generator},
     interrupt,
     lab::{DEVICE, Lab},
-    testrun::{Filter, answering_in},
+    testrun::{Filter, cookie_config_for},
     xdp::{Loaded, Program},
 };
 
@@ -48,7 +48,7 @@ pub(super) enum Subject {
 
 /// Time for which a source that returned a cookie stays validated, in nanoseconds, as in the controller: longer than
 /// TIME_WAIT.
-const PROVEN_NS: u64 = 90_000_000_000;
+const VALIDATED_NS: u64 = 90_000_000_000;
 
 /// A subject under a flood.
 #[derive(Clone, Debug)]
@@ -96,7 +96,10 @@ impl Running {
             Subject::SynCookieConfig => {
                 let mut filter = Filter::load_with_sources(synguard_common::map_names::SOURCES_DEFAULT);
                 filter.set_config(cost::settings(cost::DEFAULT_LIMIT));
-                filter.answer_for_lab(SynCookieConfig { validated_ns: PROVEN_NS, ..answering_in(lab) });
+                filter.send_cookies_for_lab(SynCookieConfig {
+                    validated_ns: VALIDATED_NS,
+                    ..cookie_config_for(lab)
+                });
                 filter.attach(&lab.server, DEVICE);
                 Ok(Self::Synguard(Box::new(filter)))
             }

@@ -107,9 +107,9 @@ struct Pace {
     /// Runs in a sample of a single packet.
     repeat: u32,
     /// Runs of the row about offenders.
-    hunts: u32,
+    offender_runs: u32,
     /// Length of each of them.
-    hunt: Duration,
+    long_window: Duration,
     /// Seeds of the distinct count.
     seeds: u64,
     /// Most sources of the distinct count.
@@ -123,8 +123,8 @@ impl Pace {
         rounds: 7,
         turns: 16,
         repeat: 5_000_000,
-        hunts: 3,
-        hunt: Duration::from_secs(6),
+        offender_runs: 3,
+        long_window: Duration::from_secs(6),
         seeds: 3,
         distinct_max: u32::MAX,
     };
@@ -134,8 +134,8 @@ impl Pace {
         rounds: 2,
         turns: 4,
         repeat: 500_000,
-        hunts: 1,
-        hunt: Duration::from_secs(2),
+        offender_runs: 1,
+        long_window: Duration::from_secs(2),
         seeds: 1,
         distinct_max: 100_000,
     };

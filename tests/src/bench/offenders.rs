@@ -15,7 +15,7 @@ use crate::{
         line::{Goal, Line},
         spread::Spread,
     },
-    hunt::{self, DEADLINE, FORGED, Hunt, OFFENDERS, Plan, RATE},
+    find_offenders::{self, DEADLINE, FORGED, OFFENDERS, OffenderSearch, Plan, RATE},
     interrupt,
     testrun::Filter,
 };
@@ -26,23 +26,28 @@ const FLOOD_PPS: u64 = 800_000;
 
 /// 100 offenders among 1 M forged sources.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
-    let mut hunts = Vec::new();
+    let mut searches = Vec::new();
     let mut memory = Memory::default();
-    for round in 0..bench.pace.hunts {
+    for round in 0..bench.pace.offender_runs {
         interrupt::check()?;
-        let filter = hunt::filter(&bench.lab, HashSeed([u64::from(round) + 1, 0x9e37_79b9_7f4a_7c15]));
+        let filter =
+            find_offenders::filter(&bench.lab, HashSeed([u64::from(round) + 1, 0x9e37_79b9_7f4a_7c15]));
         memory = Memory::of(&filter)?;
-        hunts.push(hunt::run(&bench.lab, &filter, Plan { flood_pps: FLOOD_PPS, time: bench.pace.hunt })?);
+        searches.push(find_offenders::run(
+            &bench.lab,
+            &filter,
+            Plan { flood_pps: FLOOD_PPS, time: bench.pace.long_window },
+        )?);
     }
-    let spread = |figure: fn(&Hunt) -> f64| Spread::of(hunts.iter().map(figure));
-    let excess = spread(|hunt| hunt.excess).context("nothing was measured")?;
-    let forged = spread(|hunt| hunt.forged_pps).context("nothing was measured")?;
+    let spread = |figure: fn(&OffenderSearch) -> f64| Spread::of(searches.iter().map(figure));
+    let excess = spread(|search| search.excess).context("nothing was measured")?;
+    let forged = spread(|search| search.forged_pps).context("nothing was measured")?;
     let how = format!(
         "{OFFENDERS} offenders at {:.0} x the limit of {RATE}/s, {:.2} M forged SYN/s from {FORGED} sources, table of \
          {SOURCES_DEFAULT}, {} seeds",
         excess.median,
         forged.median / 1e6,
-        hunts.len()
+        searches.len()
     );
     // The worst of the runs counts, not the median.
     let worst = |spread: Option<Spread>, pick: fn(Spread) -> f64| {
@@ -50,18 +55,18 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     };
     Ok(vec![
         Line {
-            value: worst(spread(Hunt::recall), |spread| spread.min),
+            value: worst(spread(OffenderSearch::recall), |spread| spread.min),
             goal: Some(Goal::at_least(0.99, 1.0)),
             notes: vec![how],
             ..Line::new(ROW, "offenders found within 5 s, worst run", "share")
         },
         Line {
-            value: worst(spread(|hunt| hunt.innocent as f64), |spread| spread.max),
+            value: worst(spread(|search| search.innocent as f64), |spread| spread.max),
             goal: Some(Goal::at_most(0.0, 0.0).without_stretch()),
             ..Line::new(ROW, "innocent sources dropped, worst run", "sources")
         },
         Line {
-            value: worst(spread(|hunt| hunt.slowest.as_secs_f64()), |spread| spread.max),
+            value: worst(spread(|search| search.slowest.as_secs_f64()), |spread| spread.max),
             goal: Some(Goal::at_most(DEADLINE.as_secs_f64(), 1.0)),
             ..Line::new(ROW, "until the last offender is in hold, worst run", "s")
         },

@@ -35,18 +35,18 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let lab = Lab::with_uplink(Program::Sink)?;
     let _web = Web::start(&lab)?;
     let _running = Running::start(&lab, Subject::SynCookieConfig)?;
-    let flood = answer::flood(pace.sample_max() + pace.hunt);
+    let flood = answer::flood(pace.sample_max() + pace.long_window);
     lab.receive_on(flood.cpu)?;
     let generator = Arc::new(Generator::new(&lab, &flood)?);
     let sent = lab.tcp_ext("SyncookiesSent")?;
     let (mut visits, mut rates) = (Visits::default(), vec![]);
     for _ in 0..pace.rounds {
-        let calm = visit(&lab, pace.hunt)?;
+        let calm = visit(&lab, pace.long_window)?;
         let capacity = capacity(bench, &lab, &flood, &generator)?;
         let rate_pps = Some((capacity * LOAD) as u64);
         let paced = Flood::start_with(&lab, Arc::clone(&generator), FloodSpec { rate_pps, ..flood.clone() })?;
         thread::sleep(pace.warm_up);
-        visits.push(&calm, &visit(&lab, pace.hunt)?)?;
+        visits.push(&calm, &visit(&lab, pace.long_window)?)?;
         rates.push(paced.stop()?.rate() / capacity);
     }
     ensure!(lab.tcp_ext("SyncookiesSent")? == sent, "the kernel answered SYNs");

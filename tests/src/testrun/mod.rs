@@ -27,9 +27,9 @@ use synguard_common::{
 use synguard_datapath::OBJECT;
 use synguard_kernel::clock;
 
-mod answering;
+mod syn_cookie;
 
-pub use self::answering::{answering, answering_in};
+pub use self::syn_cookie::{cookie_config, cookie_config_for};
 use crate::{command::require_root, netns::Netns};
 
 /// The actions that the program may return.
@@ -344,7 +344,7 @@ impl Filter {
     ///
     /// # Panics
     /// When the map cannot be read or written.
-    pub fn set_crowded(&mut self, until_ns: u64) {
+    pub fn set_pressure(&mut self, until_ns: u64) {
         let mut cpus = self.cpu_states();
         cpus.iter_mut().for_each(|cpu| cpu.sources.pressure_until_ns = until_ns);
         let cpus = PerCpuValues::try_from(cpus).expect("a value for each CPU");

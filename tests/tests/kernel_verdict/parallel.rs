@@ -12,8 +12,8 @@ use synguard_common::{
 };
 use synguard_tests::{
     command::pin_to_cpu,
-    crowd::{Crowd, SOURCE, crowd},
     packet::Packet,
+    pressure::{Pressure, SOURCE, flood_until_pressure},
     testrun::{Filter, config, now_ns},
 };
 
@@ -138,20 +138,20 @@ fn an_offender_on_two_crowded_cpus_is_noticed() {
     const OFFENDER: &str = "192.0.2.1";
     let mut filter = Filter::load_with_sources(SOURCES_DEFAULT);
     filter.set_config(Config { hash_seed: HashSeed([11, 22]), hold_ns: 1_000 * SECOND, ..burst(3) });
-    let crowds: Vec<Crowd> = thread::scope(|scope| {
+    let pressures: Vec<Pressure> = thread::scope(|scope| {
         let filter = &filter;
-        let crowd = |cpu| {
+        let flood = |cpu| {
             scope.spawn(move || {
                 pin_to_cpu(cpu).unwrap();
                 // Each CPU in a network of its own.
-                crowd(filter, &mut syn("10.0.0.0"), (10 + cpu as u32) << 24, cpu)
+                flood_until_pressure(filter, &mut syn("10.0.0.0"), (10 + cpu as u32) << 24, cpu)
             })
         };
-        let threads: Vec<_> = (0..cpus()).map(crowd).collect();
+        let threads: Vec<_> = (0..cpus()).map(flood).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    for crowd in crowds {
-        crowd.keep(&mut filter);
+    for pressure in pressures {
+        pressure.keep(&mut filter);
     }
     let skipped = packets(&filter, Reason::Untracked);
     run_at_once(&filter, &vec![syn(OFFENDER); 2], 1, REPEAT);

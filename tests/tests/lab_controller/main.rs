@@ -9,8 +9,8 @@ mod crash;
 mod idle;
 mod interfaces;
 mod lost;
-mod odd;
 mod systemd;
+mod unusual;
 
 use std::{
     net::IpAddr,

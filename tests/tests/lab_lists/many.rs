@@ -11,8 +11,8 @@ use std::{
 };
 
 use synguard_tests::{
-    feed,
     lab::DEVICE,
+    list_fixture,
     program::Synguard,
     usage::{Usage, measure},
 };
@@ -60,7 +60,7 @@ fn a_million_targets_are_imported() {
     let (_lab, synguard) = attached();
     let root = synguard.dirs().root();
     let (list, output) = (root.join("list"), root.join("output"));
-    feed::write(&list, MILLION).unwrap();
+    list_fixture::write(&list, MILLION).unwrap();
     let file = list.to_str().unwrap();
     report(&synguard, &["block", "import", file], &output, MILLION);
     let entries = &synguard.status_json().unwrap()["blocklist"]["entries"];
@@ -74,7 +74,7 @@ fn every_verb_with_many() {
     let (_lab, synguard) = attached();
     let root = synguard.dirs().root();
     let (list, first, second) = (root.join("list"), root.join("first"), root.join("second"));
-    feed::write(&list, targets).unwrap();
+    list_fixture::write(&list, targets).unwrap();
     let file = list.to_str().unwrap();
     for args in [
         &["block", "import", file][..],

@@ -17,22 +17,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The cause of the pressure on a CPU.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crowd {
+pub enum Pressure {
     /// By a flood.
-    Real,
+    Flood,
     /// The machine, an emulated one perhaps, is too slow for one: [`Crowd::keep`] makes it so.
-    ByHand,
+    Forced,
 }
 
-impl Crowd {
+impl Pressure {
     /// Lets a crowd by hand last for the next minute; a real one lasts by itself while newcomers come. Only while no
     /// packet is run.
     ///
     /// # Panics
     /// When the map cannot be written.
     pub fn keep(self, filter: &mut Filter) {
-        if self == Self::ByHand {
-            filter.set_crowded(now_ns() + 60_000_000_000);
+        if self == Self::Forced {
+            filter.set_pressure(now_ns() + 60_000_000_000);
         }
     }
 }
@@ -53,7 +53,7 @@ pub fn forge(filter: &Filter, frame: &mut [u8], sources: Range<u32>) {
 ///
 /// # Panics
 /// When they come fast enough, and the CPU does not get crowded.
-pub fn crowd(filter: &Filter, frame: &mut [u8], first: u32, cpu: usize) -> Crowd {
+pub fn flood_until_pressure(filter: &Filter, frame: &mut [u8], first: u32, cpu: usize) -> Pressure {
     const STEP: u32 = 5_000;
     let (mut next, begun) = (first, Instant::now());
     loop {
@@ -62,11 +62,11 @@ pub fn crowd(filter: &Filter, frame: &mut [u8], first: u32, cpu: usize) -> Crowd
         let rate = f64::from(next - first) / begun.elapsed().as_secs_f64();
         let is_under_pressure = filter.cpu_states()[cpu].sources.is_under_pressure(now_ns());
         if is_under_pressure && rate >= FLOOD {
-            return Crowd::Real;
+            return Pressure::Flood;
         }
         if begun.elapsed() >= PATIENCE {
             assert!(rate < FLOOD, "{rate:.0} new sources a second did not crowd the CPU");
-            return Crowd::ByHand;
+            return Pressure::Forced;
         }
     }
 }

@@ -11,7 +11,9 @@ use std::{
 use synguard_common::{reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::{client::connect, packet::Packet};
 
-use crate::stand::{CLOSED, FAMILIES, FROM, Family, LINUX, PORT, Stand, V4_OTHER, V4_TO, V6_OTHER, V6_TO};
+use crate::testbed::{
+    CLOSED, FAMILIES, FROM, Family, LINUX, PORT, Testbed, V4_OTHER, V4_TO, V6_OTHER, V6_TO,
+};
 
 /// A listener that takes IPv6 only.
 fn v6_only(port: u16) -> TcpListener {
@@ -51,13 +53,13 @@ fn to(family: Family, address: &str, port: u16, last: u8) -> Packet {
 }
 
 #[test]
-fn a_listener_is_answered_for_at_its_address_and_port() {
-    Stand::check("addresses of listeners", |stand| {
+fn cookie_needs_a_listener_at_address_and_port() {
+    Testbed::check("addresses of listeners", |testbed| {
         let _v4 = TcpListener::bind((V4_TO, 1000)).unwrap();
         let _v6 = TcpListener::bind((V6_TO, 1001)).unwrap();
         let _any_v4 = TcpListener::bind("0.0.0.0:1002").unwrap();
         let _any_v6 = v6_only(1003);
-        // Twice, for the first one has the listener remembered.
+        // Twice, because the first SYN puts the listener into the cache.
         for last in [1, 2] {
             let rows = [
                 (1000, [true, false, false, false]),
@@ -74,9 +76,9 @@ fn a_listener_is_answered_for_at_its_address_and_port() {
                     let name = format!("{address} port {port}, time {last}");
                     let syn = to(family, address, port, last);
                     if listening {
-                        stand.answered(&name, &syn);
+                        testbed.cookie_row(&name, &syn);
                     } else {
-                        stand.row(&name, &syn, Reason::NoListener);
+                        testbed.row(&name, &syn, Reason::NoListener);
                     }
                 }
             }
@@ -85,77 +87,77 @@ fn a_listener_is_answered_for_at_its_address_and_port() {
 }
 
 #[test]
-fn a_listener_that_comes_or_goes_is_noticed() {
-    Stand::check("comings and goings", |stand| {
+fn opened_and_closed_listeners_are_noticed() {
+    Testbed::check("comings and goings", |testbed| {
         for family in FAMILIES {
-            stand.soon(&format!("{family:?}, open"), family, Reason::SynCookieSent);
-            stand.close();
-            stand.soon(&format!("{family:?}, closed"), family, Reason::NoListener);
-            stand.listen(PORT);
-            stand.soon(&format!("{family:?}, opened again"), family, Reason::SynCookieSent);
+            testbed.soon(&format!("{family:?}, open"), family, Reason::SynCookieSent);
+            testbed.close();
+            testbed.soon(&format!("{family:?}, closed"), family, Reason::NoListener);
+            testbed.listen(PORT);
+            testbed.soon(&format!("{family:?}, opened again"), family, Reason::SynCookieSent);
         }
     });
 }
 
 #[test]
-fn a_listener_is_asked_for_each_time_if_it_is_not_to_be_remembered() {
-    Stand::check("not remembered", |stand| {
-        stand.set(SynCookieConfig { listener_ns: 0, ..stand.answering });
+fn listener_cache_can_be_off() {
+    Testbed::check("not cached", |testbed| {
+        testbed.set(SynCookieConfig { listener_ns: 0, ..testbed.cookies });
         for family in FAMILIES {
             for number in 0..3 {
-                let syn = stand.syn(family, &LINUX);
-                stand.answered(&format!("{family:?}, {number}"), &syn);
-                stand.close();
-                let syn = stand.syn(family, &LINUX);
-                stand.row(&format!("{family:?}, closed, {number}"), &syn, Reason::NoListener);
-                stand.listen(PORT);
+                let syn = testbed.syn(family, &LINUX);
+                testbed.cookie_row(&format!("{family:?}, {number}"), &syn);
+                testbed.close();
+                let syn = testbed.syn(family, &LINUX);
+                testbed.row(&format!("{family:?}, closed, {number}"), &syn, Reason::NoListener);
+                testbed.listen(PORT);
             }
         }
     });
 }
 
 #[test]
-fn the_kernel_must_be_ready_to_take_the_connection() {
-    Stand::check("refusals", |stand| {
-        stand.set(SynCookieConfig { listener_ns: 0, ..stand.answering });
+fn cookie_needs_tcp_syncookies_2() {
+    Testbed::check("refusals", |testbed| {
+        testbed.set(SynCookieConfig { listener_ns: 0, ..testbed.cookies });
         for (cookies, reason) in [("1", Reason::CookieUnavailable), ("0", Reason::CookieUnavailable)] {
-            stand.sysctl("net.ipv4.tcp_syncookies", cookies);
+            testbed.sysctl("net.ipv4.tcp_syncookies", cookies);
             for family in FAMILIES {
-                let syn = stand.syn(family, &LINUX);
-                stand.row(&format!("tcp_syncookies {cookies}, {family:?}"), &syn, reason);
+                let syn = testbed.syn(family, &LINUX);
+                testbed.row(&format!("tcp_syncookies {cookies}, {family:?}"), &syn, reason);
             }
         }
-        stand.sysctl("net.ipv4.tcp_syncookies", "2");
+        testbed.sysctl("net.ipv4.tcp_syncookies", "2");
         for family in FAMILIES {
-            let syn = stand.syn(family, &LINUX);
-            stand.answered(&format!("tcp_syncookies 2, {family:?}"), &syn);
+            let syn = testbed.syn(family, &LINUX);
+            testbed.cookie_row(&format!("tcp_syncookies 2, {family:?}"), &syn);
         }
     });
 }
 
 #[test]
-fn what_is_only_to_be_forwarded_is_not_answered() {
-    Stand::check("forwarding", |stand| {
-        stand.ip("link add out type veth peer name out1");
-        stand.ip("link set out up");
-        stand.ip("link set out1 up");
-        stand.ip("addr add 203.0.113.1/24 dev out");
-        stand.ip("addr add 2001:db8:aaaa::1/64 dev out nodad");
+fn forwarded_syn_gets_no_cookie() {
+    Testbed::check("forwarding", |testbed| {
+        testbed.ip("link add out type veth peer name out1");
+        testbed.ip("link set out up");
+        testbed.ip("link set out1 up");
+        testbed.ip("addr add 203.0.113.1/24 dev out");
+        testbed.ip("addr add 2001:db8:aaaa::1/64 dev out nodad");
         let locals = [V4_TO, "203.0.113.1", V6_TO, "2001:db8:aaaa::1"];
-        stand.filter.set_locals(&locals.map(|address| address.parse().unwrap()));
+        testbed.filter.set_locals(&locals.map(|address| address.parse().unwrap()));
         for forwarding in ["0", "1"] {
-            stand.sysctl("net.ipv4.conf.all.forwarding", forwarding);
-            stand.sysctl("net.ipv6.conf.all.forwarding", forwarding);
+            testbed.sysctl("net.ipv4.conf.all.forwarding", forwarding);
+            testbed.sysctl("net.ipv6.conf.all.forwarding", forwarding);
             for (family, own, others) in [
                 (Family::V4, V4_TO, "203.0.113.77"),
                 (Family::V4, "203.0.113.1", "192.0.2.99"),
                 (Family::V6, V6_TO, "2001:db8:aaaa::77"),
                 (Family::V6, "2001:db8:aaaa::1", "2001:db8:bbbb::99"),
             ] {
-                // Somebody listens here on every address.
-                stand.answered(&format!("{own}, forwarding {forwarding}"), &to(family, own, PORT, 1));
+                // The listener is bound to every address.
+                testbed.cookie_row(&format!("{own}, forwarding {forwarding}"), &to(family, own, PORT, 1));
                 let other = to(family, others, PORT, 1);
-                stand.row(&format!("{others}, forwarding {forwarding}"), &other, Reason::NoListener);
+                testbed.row(&format!("{others}, forwarding {forwarding}"), &other, Reason::NoListener);
             }
         }
     });
@@ -182,27 +184,27 @@ pub(crate) fn from_client(client: &TcpStream) -> Packet {
 }
 
 #[test]
-fn a_syn_of_a_connection_that_there_is_goes_to_the_kernel() {
-    Stand::check("connections", |stand| {
-        // Whether the listener is remembered or not: these sources are known.
+fn syn_of_existing_connection_passes() {
+    Testbed::check("connections", |testbed| {
+        // With and without the listener cache: these sources are known.
         for listener_ns in [0, 1_000_000_000] {
-            stand.set(SynCookieConfig { listener_ns, ..stand.answering });
+            testbed.set(SynCookieConfig { listener_ns, ..testbed.cookies });
             for address in [V4_TO, V6_TO] {
-                let name = format!("{address}, remembered for {listener_ns} ns");
+                let name = format!("{address}, cached for {listener_ns} ns");
                 let listener = TcpListener::bind((address, 1000)).unwrap();
                 let (mut client, mut server) = connected(&listener);
                 client.write_all(b"?").unwrap();
                 server.read_exact(&mut [0]).unwrap();
                 let syn = from_client(&client).syn().tcp_options(&LINUX);
                 let family = if address == V4_TO { Family::V4 } else { Family::V6 };
-                stand.answered(&format!("another source, {name}"), &to(family, address, 1000, 77));
-                stand.row(&format!("established, {name}"), &syn, Reason::SynUnsupported);
-                // The server closes first, so it is the one that waits.
+                testbed.cookie_row(&format!("another source, {name}"), &to(family, address, 1000, 77));
+                testbed.row(&format!("established, {name}"), &syn, Reason::SynUnsupported);
+                // The server closes first, so it is the end in TIME_WAIT.
                 server.shutdown(Shutdown::Both).unwrap();
                 drop(server);
                 assert_eq!(client.read(&mut [0]).unwrap(), 0);
                 drop(client);
-                stand.row(&format!("in time-wait, {name}"), &syn, Reason::SynUnsupported);
+                testbed.row(&format!("in time-wait, {name}"), &syn, Reason::SynUnsupported);
             }
         }
     });

@@ -1,4 +1,4 @@
-//! A client made of frames: it says what no kernel would, and looks at each frame that comes back.
+//! A client made of frames: it sends segments that no kernel would send, and looks at each frame that comes back.
 
 use std::{
     io::{Read as _, Write as _},
@@ -8,28 +8,28 @@ use std::{
 
 use synguard_common::{reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::{
-    answer::{self, Answer, Segment, Terms},
     command::run,
     lab::{CLIENT_MAC, DEVICE, Family, Lab, SERVER_MAC, UPLINK},
     packet::Packet,
+    syn_cookie::{self, CookieContext, Segment, SynAck},
     testrun::{now_ns, ticked_ns},
     wire::Wire,
 };
 
-use crate::stand::{FAMILIES, PATIENCE, PORT, Stand, accepted};
+use crate::testbed::{FAMILIES, PATIENCE, PORT, Testbed, accepted};
 
-/// Port of the client's.
+/// Port of the client.
 const FROM: u16 = 40_000;
-/// Sequence number of a packet of which nothing is said.
+/// Sequence number of a packet for which the test sets none.
 const SEQUENCE: u32 = 0x1122_3344;
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9.
 const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 1, 3, 3, 9];
 /// Bytes after the IP packet, as Ethernet may have them.
 const TRAILER: usize = 8;
-/// As far as a clock's reading may lag behind.
+/// The lag that a reading of the clock may have.
 const TICKS_MS: u64 = 21;
 
-/// An address that the client's kernel does not have, so that it leaves its packets alone.
+/// An address that the client's kernel does not have, so that this kernel leaves its packets alone.
 fn stranger(family: Family) -> &'static str {
     match family {
         Family::V4 => "198.18.0.50",
@@ -44,13 +44,13 @@ struct Crafted {
 }
 
 impl Crafted {
-    /// A client at the client's device whose packets bear tags.
+    /// Opens a client at the client's device whose packets bear tags.
     fn new(lab: &Lab, family: Family, tags: &[u16]) -> Self {
         let mac = CLIENT_MAC.map(|byte| format!("{byte:02x}")).join(":");
         lab.server
             .ip(&format!("neigh replace {} lladdr {mac} dev {DEVICE} nud permanent", stranger(family)))
             .unwrap();
-        // Devices that pass a tag beside the frame would hide it from the program.
+        // Devices that pass a tag outside the frame would hide it from the program.
         for (netns, device) in [
             (&lab.internet, UPLINK),
             (&lab.internet, "to-client"),
@@ -74,36 +74,36 @@ impl Crafted {
         .tcp(FROM, PORT)
     }
 
-    fn receive(&self, stand: &Stand, what: &str, wanted: impl Fn(&Segment) -> bool) -> Vec<u8> {
+    fn receive(&self, testbed: &Testbed, what: &str, wanted: impl Fn(&Segment) -> bool) -> Vec<u8> {
         let wanted = |frame: &[u8]| {
             Segment::read(frame).is_ok_and(|segment| segment.destination_port == FROM && wanted(&segment))
         };
         let frame = self.wire.receive(PATIENCE, wanted).unwrap();
         frame.unwrap_or_else(|| {
-            panic!("no {what} came, {:?} in tags {:?}: {}", self.family, self.tags, stand.counted())
+            panic!("no {what} came, {:?} in tags {:?}: {}", self.family, self.tags, testbed.counted())
         })
     }
 
-    /// Sends a SYN with these options and checks the answer.
-    fn open(&self, stand: &Stand, answering: SynCookieConfig, options: &[u8]) -> Answer {
+    /// Sends a SYN with these options and checks the SYN-ACK.
+    fn open(&self, testbed: &Testbed, cookies: SynCookieConfig, options: &[u8]) -> SynAck {
         let mut syn = self.to_server(&self.tags).syn().tcp_options(options).build();
-        // Room for the answer to be longer: a frame that comes from a socket may have none behind it, and then it is
-        // the kernel that answers.
+        // Room for the SYN-ACK to be longer: a frame from a socket may have no room behind it, and then the kernel
+        // replies instead.
         syn.extend([0; TRAILER]);
         let earliest_ms = ticked_ns() / 1_000_000 - TICKS_MS;
         self.wire.send(&syn).unwrap();
-        let frame = self.receive(stand, "answer", |_| true);
-        let terms = Terms { answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
-        answer::check(&syn, &frame, &terms).unwrap_or_else(|fault| panic!("{fault}: {frame:02x?}"))
+        let frame = self.receive(testbed, "SYN-ACK", |_| true);
+        let context = CookieContext { cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        syn_cookie::check(&syn, &frame, &context).unwrap_or_else(|fault| panic!("{fault}: {frame:02x?}"))
     }
 
-    /// Acknowledges an answer, sends data, and returns what was answered to that.
-    fn talk(&self, stand: &Stand, answer: &Answer, listener: &TcpListener) {
+    /// Acknowledges a SYN-ACK, sends data, and checks the reply to that.
+    fn talk(&self, testbed: &Testbed, syn_ack: &SynAck, listener: &TcpListener) {
         let timestamp = |moment: u32| -> Vec<u8> {
-            let Some(echo) = answer.timestamp() else { return Vec::new() };
+            let Some(echo) = syn_ack.timestamp() else { return Vec::new() };
             [&[1, 1, 8, 10][..], &moment.to_be_bytes(), &echo.to_be_bytes()].concat()
         };
-        let next = answer.segment.sequence.wrapping_add(1);
+        let next = syn_ack.segment.sequence.wrapping_add(1);
         let ack = self.to_server(&self.tags).ack().numbers(SEQUENCE + 1, next);
         self.wire.send(&ack.clone().tcp_options(&timestamp(0x1234_5679)).build()).unwrap();
         let (mut server, peer) = accepted(listener);
@@ -114,16 +114,16 @@ impl Crafted {
         let mut read = [0; 8];
         server.read_exact(&mut read).unwrap();
         assert_eq!(&read, b"question");
-        server.write_all(b"answer").unwrap();
-        let reply = self.receive(stand, "reply", |segment| !segment.payload.is_empty());
-        assert!(Segment::read(&reply).unwrap().payload.starts_with(b"answer"));
-        // It has no more to say, nor a kernel that would say so.
+        server.write_all(b"reply!").unwrap();
+        let reply = self.receive(testbed, "reply", |segment| !segment.payload.is_empty());
+        assert!(Segment::read(&reply).unwrap().payload.starts_with(b"reply!"));
+        // The client sends nothing more, and has no kernel that would close the connection.
         let reset = self.to_server(&self.tags).rst().numbers(SEQUENCE + 9, 0);
         self.wire.send(&reset.build()).unwrap();
     }
 }
 
-const OFFERS: [(&str, &[u8]); 8] = [
+const SYN_CASES: [(&str, &[u8]); 8] = [
     ("no options", &[]),
     ("MSS", &[2, 4, 2, 0]),
     ("Linux", &LINUX),
@@ -135,90 +135,90 @@ const OFFERS: [(&str, &[u8]); 8] = [
 ];
 
 #[test]
-fn the_kernels_own_cookies_are_what_the_reader_expects() {
-    // Nothing of ours answers here: this is about the reader, which must find in the program's answers what the kernel
-    // would have put there.
-    let mut stand = Stand::new();
-    let _listener = stand.listen();
-    let expected = stand.answering;
-    stand.set(SynCookieConfig::default());
+fn reader_accepts_the_kernels_own_cookies() {
+    // The program sends no cookies here. This test is about the reader, which must expect in the program's cookies
+    // what the kernel would have put there.
+    let mut testbed = Testbed::new();
+    let _listener = testbed.listen();
+    let expected = testbed.cookies;
+    testbed.set(SynCookieConfig::default());
     for family in FAMILIES {
-        for (name, options) in OFFERS {
+        for (name, options) in SYN_CASES {
             println!("{name}, {family:?}");
-            Crafted::new(&stand.lab, family, &[]).open(&stand, expected, options);
+            Crafted::new(&testbed.lab, family, &[]).open(&testbed, expected, options);
         }
     }
-    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2 * OFFERS.len() as u64);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 2 * SYN_CASES.len() as u64);
 }
 
 #[test]
-fn clients_of_every_make_are_connected() {
-    let stand = Stand::new();
-    let listener = stand.listen();
+fn clients_with_any_options_connect() {
+    let testbed = Testbed::new();
+    let listener = testbed.listen();
     for family in FAMILIES {
-        for (name, options) in OFFERS {
+        for (name, options) in SYN_CASES {
             println!("{name}, {family:?}");
-            let client = Crafted::new(&stand.lab, family, &[]);
-            let answer = client.open(&stand, stand.answering, options);
-            client.talk(&stand, &answer, &listener);
+            let client = Crafted::new(&testbed.lab, family, &[]);
+            let syn_ack = client.open(&testbed, testbed.cookies, options);
+            client.talk(&testbed, &syn_ack, &listener);
         }
     }
-    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
-    assert_eq!(stand.lab.tcp_ext("SyncookiesRecv").unwrap(), 2 * OFFERS.len() as u64);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesRecv").unwrap(), 2 * SYN_CASES.len() as u64);
 }
 
 #[test]
-fn odd_options_are_answered_by_the_kernel() {
-    let stand = Stand::new();
-    let listener = stand.listen();
+fn kernel_replies_to_unsupported_options() {
+    let testbed = Testbed::new();
+    let listener = testbed.listen();
     for family in FAMILIES {
-        let client = Crafted::new(&stand.lab, family, &[]);
+        let client = Crafted::new(&testbed.lab, family, &[]);
         let syn = client.to_server(&[]).syn().tcp_options(&[2, 4, 5, 0xb4, 3, 9, 1, 1]).build();
-        let before = stand.count(Reason::SynUnsupported);
+        let before = testbed.count(Reason::SynUnsupported);
         client.wire.send(&syn).unwrap();
-        let frame = client.receive(&stand, "answer", |_| true);
-        assert_eq!(stand.count(Reason::SynUnsupported), before + 1);
+        let frame = client.receive(&testbed, "SYN-ACK", |_| true);
+        assert_eq!(testbed.count(Reason::SynUnsupported), before + 1);
         let segment = Segment::read(&frame).unwrap();
         assert_eq!(segment.acknowledgement, SEQUENCE + 1);
-        client.talk(&stand, &Answer { segment, options: Vec::new() }, &listener);
+        client.talk(&testbed, &SynAck { segment, options: Vec::new() }, &listener);
     }
-    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 2);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 2);
 }
 
 #[test]
-fn tagged_clients_are_answered_in_their_tags() {
-    // Without VLAN devices the server's kernel takes nothing that is for a VLAN; what is only marked with a priority,
-    // in the tag with number 0, it does take: a whole connection.
-    let stand = Stand::new();
-    let listener = stand.listen();
+fn tagged_clients_get_cookies_in_their_tags() {
+    // Without VLAN devices, the server's kernel accepts no packet for a VLAN. It does accept packets with a priority
+    // tag, whose number is 0: a whole connection.
+    let testbed = Testbed::new();
+    let listener = testbed.listen();
     for family in FAMILIES {
         for tags in [&[7][..], &[7, 9], &[1, 2, 3, 4], &[0x6000]] {
             println!("{tags:?}, {family:?}");
-            let client = Crafted::new(&stand.lab, family, tags);
+            let client = Crafted::new(&testbed.lab, family, tags);
             for options in [&[][..], &LINUX] {
-                let answer = client.open(&stand, stand.answering, options);
-                assert_eq!(answer.segment.tags.len(), tags.len());
+                let syn_ack = client.open(&testbed, testbed.cookies, options);
+                assert_eq!(syn_ack.segment.tags.len(), tags.len());
                 if tags == [0x6000] {
-                    client.talk(&stand, &answer, &listener);
+                    client.talk(&testbed, &syn_ack, &listener);
                 }
             }
         }
     }
-    assert_eq!(stand.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
-    assert_eq!(stand.lab.tcp_ext("SyncookiesRecv").unwrap(), 4);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesRecv").unwrap(), 4);
 }
 
 #[test]
-fn the_tools_own_view_shows_the_options() {
-    let stand = Stand::new();
-    let listener = stand.listen();
+fn ss_shows_the_options() {
+    let testbed = Testbed::new();
+    let listener = testbed.listen();
     for family in FAMILIES {
-        let (client, server) = stand.connected(&listener, family.visitor(9));
-        let mut ss = stand.lab.server.command("ss");
+        let (client, server) = testbed.connected(&listener, family.visitor(9));
+        let mut ss = testbed.lab.server.command("ss");
         let shown = run(ss.args(["-Htino", "sport", "=", &format!(":{PORT}")]));
         let Ok(shown) = shown else { panic!("{:?}", Command::new("ss")) };
         println!("{shown}");
-        let scale = stand.answering.window_scale;
+        let scale = testbed.cookies.window_scale;
         for wanted in ["ts", "sack", &format!("wscale:{scale},{scale}")] {
             assert!(shown.split_whitespace().any(|word| word == wanted), "{wanted}: {shown}");
         }

@@ -11,26 +11,26 @@ use synguard_common::{
     syn_cookie::config::SynCookieConfig,
 };
 use synguard_tests::{
-    answer::{self, Answer, Terms},
     command::pin_to_cpu,
     netns::Netns,
     packet::Packet,
-    testrun::{Filter, Outcome, action, answering, config, now_ns, ticked_ns},
+    syn_cookie::{self, CookieContext, SynAck},
+    testrun::{Filter, Outcome, action, config, cookie_config, now_ns, ticked_ns},
 };
 
-/// The server.
+/// The server's IPv4 address.
 pub(crate) const V4_TO: &str = "198.51.100.1";
 /// The server.
 pub(crate) const V6_TO: &str = "2001:db8:ffff::1";
-/// An address of the server's that no listener is bound to alone.
+/// An IPv4 address of the server that no listener is bound to alone.
 pub(crate) const V4_OTHER: &str = "198.51.100.2";
 /// An address of the server's that no listener is bound to alone.
 pub(crate) const V6_OTHER: &str = "2001:db8:ffff::2";
-/// A port that somebody listens on, over both.
+/// A port with a listener, over IPv4 and IPv6.
 pub(crate) const PORT: u16 = 443;
-/// A port that nobody listens on.
+/// A port without a listener.
 pub(crate) const CLOSED: u16 = 444;
-/// Port of the client's.
+/// Port of the client.
 pub(crate) const FROM: u16 = 40_000;
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9: the options of a SYN from Linux.
 pub(crate) const LINUX: [u8; 20] =
@@ -51,10 +51,10 @@ pub(crate) enum Family {
 }
 
 /// The program in its namespace, and the rows that failed.
-pub(crate) struct Stand {
+pub(crate) struct Testbed {
     pub(crate) filter: Filter,
     pub(crate) config: Config,
-    pub(crate) answering: SynCookieConfig,
+    pub(crate) cookies: SynCookieConfig,
     netns: Netns,
     listeners: Vec<TcpListener>,
     clients: u32,
@@ -62,10 +62,10 @@ pub(crate) struct Stand {
     failures: Vec<String>,
 }
 
-impl Stand {
-    /// Runs rows on a stand of their own, with a listener on [`PORT`]. Fails with all rows that failed.
+impl Testbed {
+    /// Runs rows on a testbed of their own, with a listener on [`PORT`]. Fails with all rows that failed.
     pub(crate) fn check(topic: &str, rows: impl FnOnce(&mut Self) + Send) {
-        let netns = Netns::new("answer").unwrap();
+        let netns = Netns::new("syn-cookie").unwrap();
         for address in [V4_TO, V4_OTHER, V6_TO, V6_OTHER] {
             let nodad = if address.contains(':') { "nodad" } else { "" };
             netns.ip(&format!("addr add {address} dev lo {nodad}")).unwrap();
@@ -74,13 +74,13 @@ impl Stand {
         netns.set_sysctl("net.ipv4.tcp_timestamps", "2").unwrap();
         let inside = netns.clone();
         let failed = netns.run(move || {
-            // Budgets are kept for each CPU.
+            // Rate limits are kept for each CPU.
             pin_to_cpu(0).unwrap();
-            let mut stand = Self::new(inside);
-            stand.listen(PORT);
-            rows(&mut stand);
-            println!("{topic}: {} rows", stand.rows);
-            (stand.rows, stand.failures)
+            let mut testbed = Self::new(inside);
+            testbed.listen(PORT);
+            rows(&mut testbed);
+            println!("{topic}: {} rows", testbed.rows);
+            (testbed.rows, testbed.failures)
         });
         let (rows, failures) = failed.expect("rows are run");
         assert!(failures.is_empty(), "{} of {rows} rows failed:\n{}", failures.len(), failures.join("\n"));
@@ -89,15 +89,15 @@ impl Stand {
 
     fn new(netns: Netns) -> Self {
         // A rate that nobody exceeds.
-        let (config, answering) = (config(1_000_000, 1_000_000), answering());
+        let (config, cookies) = (config(1_000_000, 1_000_000), cookie_config());
         let mut filter = Filter::load_with_sources(1 << 16);
         filter.set_locals(&[V4_TO, V4_OTHER, V6_TO, V6_OTHER].map(|address| address.parse().unwrap()));
         filter.set_config(config);
-        filter.set_answering(answering);
+        filter.set_cookies(cookies);
         Self {
             filter,
             config,
-            answering,
+            cookies,
             netns,
             listeners: Vec::new(),
             clients: 0,
@@ -126,19 +126,19 @@ impl Stand {
         self.listeners.clear();
     }
 
-    /// Puts other settings of answers into force.
-    pub(crate) fn set(&mut self, answering: SynCookieConfig) {
-        self.answering = answering;
-        self.filter.set_answering(answering);
+    /// Applies other SYN cookie settings.
+    pub(crate) fn set(&mut self, cookies: SynCookieConfig) {
+        self.cookies = cookies;
+        self.filter.set_cookies(cookies);
     }
 
-    /// Puts other settings into force.
+    /// Applies other settings.
     pub(crate) fn set_config(&mut self, config: Config) {
         self.config = config;
         self.filter.set_config(config);
     }
 
-    /// The headers up to IP under others, from an address that nothing came from before, in a network of its own.
+    /// Returns headers up to IP behind `outer`, from a new address in a prefix of its own.
     pub(crate) fn client_under(&mut self, outer: Packet, family: Family) -> Packet {
         self.clients += 1;
         let number = self.clients;
@@ -155,26 +155,26 @@ impl Stand {
         self.client_under(Packet::eth(), family).tcp(FROM, PORT).syn().tcp_options(options)
     }
 
-    /// A row: a SYN that must be answered, rightly. Returns the answer unless it was wrong.
-    pub(crate) fn answered(&mut self, name: &str, packet: &Packet) -> Option<Answer> {
-        self.answered_frame(name, &packet.build())
+    /// Runs a row: a SYN that must get a correct cookie. Returns the SYN-ACK unless it was wrong.
+    pub(crate) fn cookie_row(&mut self, name: &str, packet: &Packet) -> Option<SynAck> {
+        self.cookie_row_frame(name, &packet.build())
     }
 
     /// The same with the bytes of the SYN.
-    pub(crate) fn answered_frame(&mut self, name: &str, syn: &[u8]) -> Option<Answer> {
+    pub(crate) fn cookie_row_frame(&mut self, name: &str, syn: &[u8]) -> Option<SynAck> {
         self.rows += 1;
         let earliest_ms = (ticked_ns() / 1_000_000).saturating_sub(TICKS_MS);
         let (outcome, frame) = self.filter.run_to_frame(syn);
-        let terms = Terms { answering: self.answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        let context = CookieContext { cookies: self.cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
         let result = if outcome == Outcome::of(Reason::SynCookieSent, 1, syn.len()) {
-            answer::check(syn, &frame, &terms)
+            syn_cookie::check(syn, &frame, &context)
         } else {
-            Err(format!("not answered: {}", outcome.describe()))
+            Err(format!("no cookie: {}", outcome.describe()))
         };
         result.map_err(|fault| self.failures.push(format!("  {name}: {fault}"))).ok()
     }
 
-    /// A row: a frame that must be counted under `reason`, and must not be changed.
+    /// Runs a row: a frame that must be counted under `reason`, and must not be changed.
     pub(crate) fn row(&mut self, name: &str, packet: &Packet, reason: Reason) {
         self.row_frame(name, &packet.build(), reason);
     }
@@ -192,7 +192,7 @@ impl Stand {
         }
     }
 
-    /// A row: a SYN that must pass as it came, for a reason that does not say it was answered or dropped.
+    /// Runs a row: a SYN that must pass unchanged, under a reason whose verdict is to pass.
     pub(crate) fn passed(&mut self, name: &str, packet: &Packet) {
         self.rows += 1;
         let syn = packet.build();
@@ -205,19 +205,19 @@ impl Stand {
         }
     }
 
-    /// A row, of which nobody looks at the counters: a SYN that is answered, or passes. Returns its answer.
-    pub(crate) fn uncounted(&mut self, name: &str, syn: &[u8], reason: Reason) -> Option<Answer> {
+    /// Runs a row without a look at the counters: a SYN that gets a cookie, or passes. Returns the SYN-ACK.
+    pub(crate) fn uncounted(&mut self, name: &str, syn: &[u8], reason: Reason) -> Option<SynAck> {
         self.rows += 1;
         let earliest_ms = (ticked_ns() / 1_000_000).saturating_sub(TICKS_MS);
         let (action, frame) = self.filter.run_to_frame_uncounted(syn);
-        let terms = Terms { answering: self.answering, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        let context = CookieContext { cookies: self.cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
         let result = match reason.verdict() {
-            Verdict::Transmit if action == action::TX => answer::check(syn, &frame, &terms).map(Some),
+            Verdict::Transmit if action == action::TX => syn_cookie::check(syn, &frame, &context).map(Some),
             Verdict::Pass if action == action::PASS && frame == syn => Ok(None),
             _ => Err(format!("action {action}, and not {}", reason.label())),
         };
         result.unwrap_or_else(|fault| {
-            self.failures.push(format!("  {name}: {fault}, {:?}\n    {syn:02x?}", self.answering));
+            self.failures.push(format!("  {name}: {fault}, {:?}\n    {syn:02x?}", self.cookies));
             None
         })
     }
@@ -227,7 +227,7 @@ impl Stand {
         !self.failures.is_empty()
     }
 
-    /// A row: SYNs from new clients have this reason before [`NOTICED`] has passed since a change.
+    /// Runs a row: SYNs from new clients have this reason within [`NOTICED`] of a change.
     pub(crate) fn soon(&mut self, name: &str, family: Family, reason: Reason) {
         self.rows += 1;
         let begun = Instant::now();
@@ -246,20 +246,20 @@ impl Stand {
         }
     }
 
-    /// Says that a row failed.
+    /// Records that a row failed.
     pub(crate) fn fail(&mut self, name: &str, why: &str) {
         self.failures.push(format!("  {name}: {why}"));
     }
 }
 
-/// The ACK that a client sends on an answer, without data.
-pub(crate) fn ack_of(syn: &Packet, answer: &Answer) -> Packet {
-    reply(syn, answer.segment.sequence.wrapping_add(1), answer.timestamp())
+/// Returns the ACK that a client sends to a SYN-ACK, without data.
+pub(crate) fn ack_of(syn: &Packet, syn_ack: &SynAck) -> Packet {
+    reply(syn, syn_ack.segment.sequence.wrapping_add(1), syn_ack.timestamp())
 }
 
-/// An ACK that acknowledges `next`, from where a SYN came from.
+/// Returns an ACK of `next`, from the sender of a SYN.
 pub(crate) fn reply(syn: &Packet, next: u32, echo: Option<u32>) -> Packet {
-    let segment = answer::Segment::read(&syn.build()).unwrap();
+    let segment = syn_cookie::Segment::read(&syn.build()).unwrap();
     let mut packet =
         segment.tags.iter().fold(Packet::eth(), |packet, &(tpid, tci)| packet.vlan_tpid(tpid, tci));
     packet = match segment.source.is_ipv4() {

@@ -41,7 +41,7 @@ const FIRST_OFFENDER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 /// Interval at which the test looks for offenders.
 const POLL: Duration = Duration::from_millis(10);
 /// Forged sources that come faster than the program lets them in have crowded it long before.
-const CROWD_MAX: Duration = Duration::from_secs(10);
+const PRESSURE_MAX: Duration = Duration::from_secs(10);
 
 /// Rate and length of the flood.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub struct Plan {
 
 /// Outcome of a search for offenders.
 #[derive(Clone, Copy, Debug)]
-pub struct Hunt {
+pub struct OffenderSearch {
     /// Offenders that were not in hold in time.
     pub missed: u32,
     /// Time at which the last offender was found in hold; the whole time if one was missed.
@@ -67,7 +67,7 @@ pub struct Hunt {
     pub forged_pps: f64,
 }
 
-impl Hunt {
+impl OffenderSearch {
     /// The share of the offenders that were found in time.
     pub fn recall(&self) -> f64 {
         1.0 - f64::from(self.missed) / f64::from(OFFENDERS)
@@ -87,11 +87,11 @@ pub fn filter(lab: &Lab, seed: HashSeed) -> Filter {
 ///
 /// # Errors
 /// When the kernel refuses the flood, it does not crowd the program, or the run is interrupted.
-pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<Hunt> {
+pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<OffenderSearch> {
     let share = f64::from(OFFENDERS * EXCESS * RATE) / plan.flood_pps as f64;
     let forged = FloodSpec {
         rate_pps: Some(plan.flood_pps),
-        max_duration: CROWD_MAX,
+        max_duration: PRESSURE_MAX,
         sources: FORGED,
         destination_mac: GATEWAY_MAC,
         ..FloodSpec::new(Family::V4)
@@ -103,7 +103,7 @@ pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<Hunt> {
     };
     // Made before: that takes a while, and the crowd does not last.
     let generator = Arc::new(Generator::new(lab, &mixed)?);
-    crowd(lab, filter, forged)?;
+    build_pressure(lab, filter, forged)?;
     let flood = Flood::start_with(lab, generator, mixed)?;
     let offenders: Vec<SourceKey> = (0..OFFENDERS).map(|i| key(u32::from(FIRST_OFFENDER) + i)).collect();
     let (missed, slowest) = watch(filter, &flood, &offenders, plan.time)?;
@@ -111,7 +111,7 @@ pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<Hunt> {
     let offenders: HashSet<SourceKey> = offenders.into_iter().collect();
     let punished =
         filter.sources().into_iter().filter(|(_, state)| state.dropped > 0 || state.hold_until_ns > 0);
-    Ok(Hunt {
+    Ok(OffenderSearch {
         missed,
         slowest,
         innocent: punished.filter(|(key, _)| !offenders.contains(key)).count(),
@@ -121,12 +121,12 @@ pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<Hunt> {
 }
 
 /// Forged sources alone, until no new one is given an entry.
-fn crowd(lab: &Lab, filter: &Filter, forged: FloodSpec) -> Result<()> {
+fn build_pressure(lab: &Lab, filter: &Filter, forged: FloodSpec) -> Result<()> {
     let flood = Flood::start(lab, forged)?;
     while !filter.cpu_states().iter().any(|cpu| cpu.sources.is_under_pressure(now_ns())) {
         interrupt::check()?;
         if flood.is_finished() {
-            bail!("{:?} of forged sources did not crowd the program: {:?}", CROWD_MAX, flood.wait()?);
+            bail!("{:?} of forged sources did not crowd the program: {:?}", PRESSURE_MAX, flood.wait()?);
         }
         thread::sleep(POLL);
     }

@@ -26,7 +26,7 @@ use crate::lab::{Lab, SERVER_V4, SERVER_V6};
 const ROOM: usize = 64;
 
 /// Settings that answer every SYN to a listener, with options kept and without any limit.
-pub const fn answering() -> SynCookieConfig {
+pub const fn cookie_config() -> SynCookieConfig {
     SynCookieConfig {
         flags: SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN,
         window_scale: 7,
@@ -47,10 +47,10 @@ pub const fn answering() -> SynCookieConfig {
 ///
 /// # Panics
 /// When a sysctl is missing.
-pub fn answering_in(lab: &Lab) -> SynCookieConfig {
+pub fn cookie_config_for(lab: &Lab) -> SynCookieConfig {
     lab.set_syncookies(2).expect("SYN cookies");
     lab.server.set_sysctl("net.ipv4.tcp_timestamps", "2").expect("timestamps");
-    SynCookieConfig { window_scale: window_scale(lab), ..answering() }
+    SynCookieConfig { window_scale: window_scale(lab), ..cookie_config() }
 }
 
 /// The greatest window scale that the server's kernel would announce.
@@ -68,20 +68,20 @@ impl Filter {
     ///
     /// # Panics
     /// When a map cannot be written.
-    pub fn answer_for_lab(&mut self, answering: SynCookieConfig) {
+    pub fn send_cookies_for_lab(&mut self, cookies: SynCookieConfig) {
         self.set_locals(&[SERVER_V4.into(), SERVER_V6.into()]);
-        self.set_answering(answering);
+        self.set_cookies(cookies);
     }
 
     /// Says how SYNs are answered.
     ///
     /// # Panics
     /// When the map cannot be written.
-    pub fn set_answering(&mut self, answering: SynCookieConfig) {
+    pub fn set_cookies(&mut self, cookies: SynCookieConfig) {
         let map =
             self.ebpf.map_mut(map_names::in_object(map_names::SYN_COOKIES)).expect(map_names::SYN_COOKIES);
         let mut map = Array::<&mut MapData, SynCookieConfig>::try_from(map).expect(map_names::SYN_COOKIES);
-        map.set(0, answering, 0).expect("write SYN_COOKIES");
+        map.set(0, cookies, 0).expect("write SYN_COOKIES");
     }
 
     /// Says which addresses are this host's.
@@ -100,7 +100,7 @@ impl Filter {
     ///
     /// # Panics
     /// When a map cannot be written.
-    pub fn reset_answers(&mut self) {
+    pub fn reset_cookie_limits(&mut self) {
         let states: Vec<CpuState> =
             self.cpu_states().iter().map(|&state| CpuState { cookie_tat_ns: 0, ..state }).collect();
         let cpus = states.len();

@@ -1,5 +1,5 @@
-//! A million SYNs with random options: each is answered or left to the kernel, by rules that are written down here a
-//! second time, and each answer is taken apart by the independent reader.
+//! A million SYNs with random options: the program sends a cookie or leaves the SYN to the kernel, by rules that are
+//! written down here a second time, and the independent reader takes each SYN-ACK apart.
 
 use std::{
     env,
@@ -13,17 +13,17 @@ use synguard_common::{
     },
 };
 use synguard_tests::{
-    answer::Offer,
     fuzz::{self, Random},
     packet::{Packet, flags},
+    syn_cookie::SynOptions,
     testrun::{REASONS, action},
 };
 
-use crate::stand::{PORT, Stand, V4_TO, V6_TO, ack_of};
+use crate::testbed::{PORT, Testbed, V4_TO, V6_TO, ack_of};
 
 /// SYNs, unless [`FRAMES_VARIABLE`] says otherwise.
 const FRAMES: usize = 1_000_000;
-/// The environment variable that sets how many, for machines that are slow.
+/// The environment variable that sets the number of SYNs, for slow machines.
 const FRAMES_VARIABLE: &str = "SYNGUARD_TEST_FRAMES";
 /// SYNs between two looks at the counters; each batch has settings of its own.
 const BATCH: usize = 4096;
@@ -62,7 +62,7 @@ fn options(random: &mut Random) -> Vec<u8> {
     } else {
         let most = if random.below(16) == 0 { 40 } else { 9 };
         for _ in 0..random.below(most) {
-            // The end and signatures are rarer, or hardly a SYN would be answered with options.
+            // The end and signatures are rarer: otherwise hardly any SYN would get a cookie with options.
             let most = if random.below(8) == 0 { FORMS.len() } else { FORMS.len() - 2 };
             let (kind, length) = FORMS[random.below(most)];
             if kind == 0 && random.below(4) != 0 || bytes.len() + length > 40 {
@@ -84,7 +84,7 @@ fn options(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// A SYN of any shape that may be answered, from an address that a host may have.
+/// A SYN of any shape that may get a cookie, from an address that a host may have.
 fn syn(random: &mut Random) -> Packet {
     let mut packet = Packet::eth();
     for _ in 0..random.below(8).saturating_sub(3) {
@@ -100,7 +100,7 @@ fn syn(random: &mut Random) -> Packet {
     } else {
         packet.ipv6(Ipv6Addr::from(0x2001_0db9 << 96 | u128::from(address)), V6_TO)
     };
-    // Not port 0, which nobody has.
+    // Not port 0, which no host uses.
     let port = 1 + random.below(0xffff) as u16;
     let more = random.word() as u8 & (flags::PSH | flags::URG | flags::ECE | flags::CWR);
     let packet = packet
@@ -114,7 +114,7 @@ fn syn(random: &mut Random) -> Packet {
     }
 }
 
-/// Settings at random, of those that answer.
+/// Random settings under which the program sends cookies.
 fn settings(random: &mut Random, usual: SynCookieConfig) -> SynCookieConfig {
     let flags = [
         SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN,
@@ -135,9 +135,9 @@ fn settings(random: &mut Random, usual: SynCookieConfig) -> SynCookieConfig {
 
 /// Returns the reason that a SYN with these options must get.
 fn expected(options: &[u8]) -> Reason {
-    let offer = Offer::of(options);
-    let odd = offer.broken || offer.signed || Offer::items(options) > ITEMS_MAX;
-    if odd { Reason::SynUnsupported } else { Reason::SynCookieSent }
+    let offered = SynOptions::of(options);
+    let unsupported = offered.broken || offered.signed || SynOptions::items(options) > ITEMS_MAX;
+    if unsupported { Reason::SynUnsupported } else { Reason::SynCookieSent }
 }
 
 fn frame_count() -> usize {
@@ -148,20 +148,20 @@ fn frame_count() -> usize {
 }
 
 /// The counters' packets.
-fn packets(stand: &Stand) -> [u64; REASONS] {
-    stand.filter.counters().map(|counter| counter.packets)
+fn packets(testbed: &Testbed) -> [u64; REASONS] {
+    testbed.filter.counters().map(|counter| counter.packets)
 }
 
 #[test]
-fn a_million_random_syns_are_answered_rightly_or_left_alone() {
-    Stand::check("fuzz", |stand| {
+fn random_syns_get_correct_cookies_or_pass() {
+    Testbed::check("fuzz", |testbed| {
         let mut random = Random::new(fuzz::seed());
-        let (count, usual) = (frame_count(), stand.answering);
+        let (count, usual) = (frame_count(), testbed.cookies);
         let mut totals = [0; REASONS];
         let (mut done, mut grown) = (0, 0);
-        while done < count && !stand.has_failed() {
-            stand.set(settings(&mut random, usual));
-            let before = packets(stand);
+        while done < count && !testbed.has_failed() {
+            testbed.set(settings(&mut random, usual));
+            let before = packets(testbed);
             let mut wanted = [0; REASONS];
             for number in 0..BATCH.min(count - done) {
                 let packet = syn(&mut random);
@@ -169,22 +169,22 @@ fn a_million_random_syns_are_answered_rightly_or_left_alone() {
                 let reason = expected(&options_of(&frame));
                 wanted[reason.index() as usize] += 1;
                 let name = format!("SYN {}", done + number);
-                let Some(answer) = stand.uncounted(&name, &frame, reason) else { continue };
-                grown += usize::from(answer.segment.options.len() > options_of(&frame).len());
+                let Some(syn_ack) = testbed.uncounted(&name, &frame, reason) else { continue };
+                grown += usize::from(syn_ack.segment.options.len() > options_of(&frame).len());
                 if (done + number) % ACKNOWLEDGED == 0 {
-                    let ack = ack_of(&packet, &answer).build();
-                    let (taken, _) = stand.filter.run_to_frame_uncounted(&ack);
+                    let ack = ack_of(&packet, &syn_ack).build();
+                    let (taken, _) = testbed.filter.run_to_frame_uncounted(&ack);
                     wanted[Reason::CookieAck.index() as usize] += 1;
                     assert_eq!(taken, action::PASS);
                 }
             }
-            let after = packets(stand);
+            let after = packets(testbed);
             for &reason in Reason::ALL {
                 let index = reason.index() as usize;
                 let counted = after[index] - before[index];
                 if counted != wanted[index] {
                     let why = format!("{} counted {counted} times, not {}", reason.label(), wanted[index]);
-                    stand.fail(&format!("SYNs {done} on"), &why);
+                    testbed.fail(&format!("SYNs {done} on"), &why);
                 }
                 totals[index] += counted;
             }
@@ -195,12 +195,12 @@ fn a_million_random_syns_are_answered_rightly_or_left_alone() {
             println!("{:>12} {total}", reason.label());
             assert!(total > 0, "{} never occurred", reason.label());
         }
-        println!("{grown} answers were longer than their SYN");
+        println!("{grown} SYN-ACKs were longer than their SYN");
         assert!(grown > 0);
     });
 }
 
 /// The bytes of the options of a frame that the reader can read.
 fn options_of(frame: &[u8]) -> Vec<u8> {
-    synguard_tests::answer::Segment::read(frame).expect("a SYN of ours").options
+    synguard_tests::syn_cookie::Segment::read(frame).expect("a SYN of ours").options
 }

@@ -1,15 +1,15 @@
-//! TCP options, read in two ways: as the kernel reads a stranger's, and as strictly as one's own must bear.
+//! TCP options, read in two ways: as the kernel reads those of a stranger, and strictly, as its own must be.
 
-/// An option of an answer.
+/// An option of a SYN-ACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TcpOption {
     /// Maximum segment size, in bytes.
     Mss(u16),
     /// Window scale, in bits.
     WindowScale(u8),
-    /// Selective acknowledgements are welcome.
+    /// SACK permitted.
     SackPermitted,
-    /// A timestamp, and the one it answers.
+    /// A timestamp, and the one that it echoes.
     Timestamp {
         /// The sender's own.
         value: u32,
@@ -28,11 +28,10 @@ const MD5: u8 = 19;
 const AUTHENTICATION: u8 = 29;
 
 impl TcpOption {
-    /// Reads all options of an answer: each kind that an answer may have, once at most, of its right length; padding
-    /// by no-operation, or by zeros at the end.
+    /// Reads all options of a SYN-ACK: only the kinds that it may have, each once at most and of its right length;
+    /// padding by no-operation, or by zeros at the end.
     ///
-    /// # Errors
-    /// What is wrong with them.
+    /// The first fault.
     pub fn read_all(mut bytes: &[u8]) -> Result<Vec<Self>, String> {
         let mut options: Vec<Self> = Vec::new();
         while let Some((&kind, rest)) = bytes.split_first() {
@@ -80,7 +79,7 @@ impl TcpOption {
 /// The options of a SYN as the kernel reads them: of several options of a kind the last counts, one of a wrong length
 /// is ignored, and reading stops at an option that ends outside the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offer {
+pub struct SynOptions {
     /// Maximum segment size, in bytes; zero is none.
     pub mss: Option<u16>,
     /// Window scale, 14 at most.
@@ -89,17 +88,17 @@ pub struct Offer {
     pub sack: bool,
     /// The client's timestamp.
     pub timestamp: Option<u32>,
-    /// The options are not well-formed: one has a length below two, or ends outside the header.
+    /// Set if the options are not well-formed: one has a length below two, or ends outside the header.
     pub broken: bool,
-    /// There is a signature among them (RFC 2385, RFC 5925), which an answer would have to bear as well.
+    /// Set if there is a signature among them (RFC 2385, RFC 5925), which the SYN-ACK would have to bear as well.
     pub signed: bool,
 }
 
-impl Offer {
+impl SynOptions {
     /// Reads the options of a SYN.
     #[must_use]
     pub fn of(mut bytes: &[u8]) -> Self {
-        let mut offer = Self::default();
+        let mut offered = Self::default();
         while let Some((&kind, rest)) = bytes.split_first() {
             match kind {
                 END => break,
@@ -111,14 +110,14 @@ impl Offer {
             }
             let length = usize::from(rest.first().copied().unwrap_or(0));
             if length < 2 || length > bytes.len() {
-                offer.broken = true;
+                offered.broken = true;
                 break;
             }
             let (whole, after) = bytes.split_at(length);
-            offer.take(whole);
+            offered.take(whole);
             bytes = after;
         }
-        offer
+        offered
     }
 
     /// Counts the options up to the end of the field, to an unreadable option or to the end option, which counts as

@@ -1,4 +1,4 @@
-//! The lab with the program on the server's device, told to answer.
+//! The lab with the program on the server's device, sending SYN cookies.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,42 +12,42 @@ use synguard_common::{abi::Config, addr::HashSeed, reason::Reason, syn_cookie::c
 use synguard_tests::{
     client::connect,
     lab::{DEVICE, Family, Lab},
-    tcp_info::Agreed,
-    testrun::{Filter, answering_in, config},
+    tcp_info::Negotiated,
+    testrun::{Filter, config, cookie_config_for},
 };
 
 /// Both families.
 pub(crate) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
-/// Port of a listener of the tests' own; nginx has another.
+/// Port of the tests' own listener; nginx has another.
 pub(crate) const PORT: u16 = 8080;
 /// Limit on every wait: a step that takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The lab and the program.
-pub(crate) struct Stand {
+pub(crate) struct Testbed {
     pub(crate) lab: Lab,
     pub(crate) filter: Filter,
-    pub(crate) answering: SynCookieConfig,
+    pub(crate) cookies: SynCookieConfig,
 }
 
-impl Stand {
-    /// A lab whose server answers from its driver, and whose kernel accepts that.
+impl Testbed {
+    /// Makes a lab whose server sends SYN cookies from XDP, and whose kernel accepts them.
     pub(crate) fn new() -> Self {
         let lab = Lab::new().unwrap();
-        let answering = answering_in(&lab);
-        // No source is ever over its limit: the flood's are many, and visitors are few.
+        let cookies = cookie_config_for(&lab);
+        // No source is ever over its limit: the flood has many, and visitors are few.
         let mut filter = Filter::load_with_sources(1 << 18);
         let flags = config(1, 2).flags;
         filter.set_config(Config { flags, hash_seed: HashSeed([7, 11]), ..config(1_000_000, 1_000_000) });
-        filter.answer_for_lab(answering);
+        filter.send_cookies_for_lab(cookies);
         filter.attach(&lab.server, DEVICE);
-        Self { lab, filter, answering }
+        Self { lab, filter, cookies }
     }
 
-    /// Puts other settings of answers into force.
-    pub(crate) fn set(&mut self, answering: SynCookieConfig) {
-        self.answering = answering;
-        self.filter.set_answering(answering);
+    /// Applies other SYN cookie settings.
+    pub(crate) fn set(&mut self, cookies: SynCookieConfig) {
+        self.cookies = cookies;
+        self.filter.set_cookies(cookies);
     }
 
     /// A listener in the server's namespace, over IPv6 and IPv4.
@@ -69,12 +69,12 @@ impl Stand {
         (client, server)
     }
 
-    /// Packets that were counted under a reason.
+    /// Returns the packets counted under a reason.
     pub(crate) fn count(&self, reason: Reason) -> u64 {
         self.filter.counters()[reason.index() as usize].packets
     }
 
-    /// All that was counted, for messages.
+    /// Lists the counters that are not zero, for messages.
     pub(crate) fn counted(&self) -> String {
         let counted = Reason::ALL.iter().map(|&reason| (reason.label(), self.count(reason)));
         format!("{:?}", counted.filter(|(_, packets)| *packets > 0).collect::<Vec<_>>())
@@ -125,8 +125,8 @@ fn one_way(from: &mut TcpStream, to: &mut TcpStream, data: &[u8]) {
 }
 
 /// Returns the options that both ends of a connection have negotiated, from the server's view.
-pub(crate) fn agreed(client: &TcpStream, server: &TcpStream) -> Agreed {
-    let (theirs, ours) = (Agreed::of(client).unwrap(), Agreed::of(server).unwrap());
+pub(crate) fn negotiated(client: &TcpStream, server: &TcpStream) -> Negotiated {
+    let (theirs, ours) = (Negotiated::of(client).unwrap(), Negotiated::of(server).unwrap());
     assert_eq!(theirs.mirrored(), ours, "the client thinks otherwise: {theirs:?}");
     ours
 }
