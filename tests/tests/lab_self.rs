@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests are tests too")]
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -58,29 +58,54 @@ fn a_flood_at_full_rate_stops_at_its_bound() {
     assert_eq!(account(spec).offered, 1_000_000);
 }
 
+/// Frames that two floods sent at once, and how many of them the driver has counted.
+#[derive(Debug)]
+struct Overrun {
+    offered: u64,
+    arrived: u64,
+    lost: u64,
+}
+
+/// Floods a receive ring from two CPUs: while one is busy with the ring and the network stack behind it, the other fills
+/// it. Returns when every frame is accounted for, or no more frames can be under way.
+fn overrun() -> Overrun {
+    let lab = Lab::new().unwrap();
+    let _pass = lab.attach_pass().unwrap();
+    let spec = |cpu| FloodSpec { rate_pps: None, max_frames: 500_000, cpu, ..FloodSpec::new(Family::V4) };
+    // A fast machine sends one flood in less time than it takes to load the generator of the other.
+    let generators = [0, 1].map(|cpu| Arc::new(Generator::new(&lab, &spec(cpu)).unwrap()));
+    let floods = [0, 1].map(|cpu| Flood::start_with(&lab, Arc::clone(&generators[cpu]), spec(cpu)).unwrap());
+    let offered = floods.map(|flood| flood.wait().unwrap().offered).iter().sum();
+    let ended = Instant::now();
+    loop {
+        let overrun =
+            Overrun { offered, arrived: lab.ring_arrivals().unwrap(), lost: lab.ring_losses().unwrap() };
+        let counted = overrun.arrived + overrun.lost;
+        assert!(counted <= offered, "more counted than sent: {overrun:?}");
+        if counted == offered || ended.elapsed() > ARRIVAL_MAX {
+            assert!(overrun.lost > 0, "the ring was never full: {overrun:?}");
+            return overrun;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The driver may lose one of two increments of the loss counter that happen at once. `veth_xdp_xmit` takes the queue
+/// whose number is the CPU's, modulo the queues, so that both CPUs share the only queue of the lab's device. It adds to
+/// `peer_tq_xdp_xmit_err` after it has released the lock of the ring's producers, and `u64_stats_update_begin` locks
+/// nothing on 64-bit machines. Each lost increment hides a bulk of at most 16 frames (`DEV_MAP_BULK_SIZE`). Arrivals are
+/// exact: only the queue's NAPI instance counts them. A single generator is the only writer, and all its runs are exact.
 #[test]
 fn what_finds_the_ring_full_is_counted_as_lost() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = Lab::new().unwrap();
-    let _pass = lab.attach_pass().unwrap();
-    // While one CPU is busy with the ring and the network stack behind it, the other fills it.
-    let flood = |cpu| {
-        let spec = FloodSpec { rate_pps: None, max_frames: 200_000, cpu, ..FloodSpec::new(Family::V4) };
-        Flood::start(&lab, spec).unwrap()
-    };
-    let floods = [flood(0), flood(1)];
-    let offered: u64 = floods.map(|flood| flood.wait().unwrap().offered).iter().sum();
-    let ended = Instant::now();
-    loop {
-        let (arrived, lost) = (lab.ring_arrivals().unwrap(), lab.ring_losses().unwrap());
-        if arrived + lost == offered {
-            println!("{lost} of {offered} lost in the ring");
-            assert!(lost > 0, "all {arrived} arrived");
+    for _ in 0..3 {
+        let overrun = overrun();
+        println!("{overrun:?}");
+        if overrun.arrived + overrun.lost == overrun.offered {
             return;
         }
-        assert!(ended.elapsed() < ARRIVAL_MAX, "{arrived} arrived and {lost} were lost of {offered}");
-        thread::sleep(Duration::from_millis(10));
     }
+    panic!("no run of three was exact");
 }
 
 #[test]
