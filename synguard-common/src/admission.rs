@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_promotions_raise_the_threshold_for_a_second() {
+    fn many_promotions_raise_threshold_for_a_second() {
         let mut state = Admission::default();
         let promoted = (0..20_000u64).filter(|i| state.promote(SECOND + i)).count();
         assert_eq!(promoted as u64, 10_000);

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_prefix_gets_one_second_at_once_then_the_rate() {
+    fn silent_prefix_gets_one_second_then_the_rate() {
         for rate in [1, 7, 1000, 50_000] {
             let mut sketch = empty();
             let start = 5 * SECOND_NS;

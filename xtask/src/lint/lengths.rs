@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_too_many_is_a_breach() {
+    fn line_beyond_the_limit_is_a_breach() {
         let file = |lines: usize| SourceFile::new("a.rs", &"\n".repeat(lines));
         assert_eq!(too_long(&[file(LINES_MAX)]), []);
         assert_eq!(too_long(&[file(LINES_MAX + 1)]).len(), 1);

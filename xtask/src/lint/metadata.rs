@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn this_workspace_is_read() {
+    fn workspace_is_read() {
         let members = read_members().expect("cargo lists the members");
         assert!(members.iter().any(|member| member.name == "xtask" && member.folder == "xtask"));
     }

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_twenty_is_accepted_and_two_are_not() {
+    fn share_at_the_limit_is_accepted_and_above_is_not() {
         let text = |bad: usize| {
             let line = |at: usize| if at < bad { "/// What.\n\n" } else { "/// Fine.\n\n" };
             (0..20).map(line).collect::<String>()

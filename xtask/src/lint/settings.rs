@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_too_many_is_a_breach() {
+    fn line_beyond_the_limit_is_a_breach() {
         let rows = [row("CookieRate", "cookie_rate"), row("Mode", "mode")];
         let file = |lines: usize| {
             let keys = "f(Key::CookieRate, \"cookie-rate\");\n".repeat(lines);

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn this_workspace_is_read() {
+    fn workspace_is_read() {
         let files = read_all().expect("git lists the files");
         assert!(files.iter().any(|file| file.path == "xtask/src/lint/source_file.rs"));
     }

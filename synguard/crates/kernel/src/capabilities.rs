@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_can_read_its_capabilities() {
+    fn process_can_read_its_own_capabilities() {
         missing().expect("the capabilities");
     }
 }

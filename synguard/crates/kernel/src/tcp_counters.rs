@@ -96,7 +96,7 @@ Tcp: 1 -1 10 8
     }
 
     #[test]
-    fn this_kernel_has_all_counters() {
+    fn running_kernel_has_all_counters() {
         read_counters().expect("the counters");
     }
 

@@ -115,7 +115,7 @@ fn settings_take_effect_at_once() {
 }
 
 #[test]
-fn returning_flood_gets_cookies_and_flash_crowd_does_not() {
+fn returning_flood_gets_cookies_flash_crowd_none() {
     let mut world = world("xdp");
     world.run(60, WITH_COOKIES);
     world.run(10, VISITORS);

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_is_at_the_right_and_a_column_shows_its_highest() {
+    fn latest_value_is_rightmost_and_columns_show_maxima() {
         let mut history = History::default();
         for (at, value) in [(100, 1), (101, 5), (102, 2), (105, 9)] {
             history.push(offered(at, value));

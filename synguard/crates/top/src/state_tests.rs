@@ -79,7 +79,7 @@ fn chosen(state: &AppState) -> String {
 }
 
 #[test]
-fn a_source_is_blocked_after_it_was_confirmed_and_never_before() {
+fn source_is_blocked_only_after_confirmation() {
     let mut state = state();
     assert_eq!(press(&mut state, "Down Down b"), Effect::Draw);
     assert_eq!(press(&mut state, "Esc"), Effect::Draw);
@@ -96,7 +96,7 @@ fn a_source_is_blocked_after_it_was_confirmed_and_never_before() {
 }
 
 #[test]
-fn what_was_done_can_be_undone_and_that_as_well() {
+fn edit_and_its_undo_can_be_undone() {
     let mut state = state();
     press(&mut state, "b Enter");
     state.done(made("blocked", Some(remove("192.0.2.1"))));
@@ -125,7 +125,7 @@ fn what_was_done_can_be_undone_and_that_as_well() {
 }
 
 #[test]
-fn unlisting_takes_the_entry_of_that_name_or_asks_for_it_where_the_row_is_listed() {
+fn unlisting_removes_exact_entry_or_asks() {
     let mut state = state();
     press(&mut state, "u");
     assert!(state.message.as_ref().is_some_and(|text| text.contains("on no list")), "{:?}", state.message);
@@ -142,7 +142,7 @@ fn unlisting_takes_the_entry_of_that_name_or_asks_for_it_where_the_row_is_listed
 }
 
 #[test]
-fn of_two_entries_with_one_target_the_one_under_the_cursor_is_meant() {
+fn cursor_decides_between_entries_with_one_target() {
     let mut both = view();
     let allowed = ListRow { status: SourceStatus::Allowed, ..both.list_rows[0].clone() };
     both.list_rows.insert(1, ListRow { hits: 7, ..allowed });
@@ -200,7 +200,7 @@ fn a_filter_works_as_it_is_typed() {
 }
 
 #[test]
-fn the_choice_stays_with_its_source_when_the_order_changes() {
+fn selection_stays_with_its_source_when_order_changes() {
     let mut state = state();
     press(&mut state, "Down");
     assert_eq!(chosen(&state), "192.0.2.2");

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn circle_of_two_files_is_found_and_one_direction_is_fine() {
+    fn cycle_of_two_files_is_found_and_one_way_is_fine() {
         let root = ("c/src/lib.rs", "mod a; mod b;");
         let a = ("c/src/a.rs", "use std::fmt;\nuse crate::b::B;\nuse crate::b;");
         let circle = circles(&[root, a, ("c/src/b.rs", "fn f() { super::a::g(); }")]);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_and_inline_modules_of_the_same_file_do_not_count() {
+    fn tests_and_inline_modules_do_not_count() {
         let files = [
             ("c/src/lib.rs", "mod a; mod b;"),
             ("c/src/a.rs", "use crate::b; mod inner { use super::X; use crate::b::Y; } use inner::Z;"),

@@ -49,7 +49,7 @@ fn damaged_base_file_is_quarantined_and_the_log_kept() {
 }
 
 #[test]
-fn damaged_log_is_quarantined_and_its_intact_part_kept() {
+fn damaged_log_is_quarantined_and_rest_is_kept() {
     let lists = Fixture::new(LOG_MAX);
     lists.store.replace(&[entry("::1")]).expect("written").commit();
     for target in ["::2", "::3", "::4"] {

@@ -130,7 +130,7 @@ fn every_tab_fits_every_screen_whatever_is_in_it() {
 }
 
 #[test]
-fn no_line_of_the_header_is_wider_than_the_smallest_screen() {
+fn header_lines_fit_the_smallest_screen() {
     for large in [false, true] {
         for line in header::lines(&state(3, large), 60, Palette::default()) {
             assert!(line.width() <= 60, "{}: {line}", line.width());
@@ -280,7 +280,7 @@ fn dialogs_say_what_will_be_done() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn errors_are_shown() {
     let mut state = AppState::default();
     assert!(text(&state, (60, 15)).contains("looking"));
     state.fail("not attached: run `synguard attach IFACE` first".to_owned());

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_says_so_and_what_is_hostile_is_shown() {
+    fn long_text_is_cut_and_hostile_text_is_replaced() {
         assert_eq!(fit("198.51.100.1", 12), "198.51.100.1");
         assert_eq!(fit("198.51.100.1", 8), "198.51.…");
         assert_eq!(left("日本語", 5), "日本…");

@@ -107,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_typed_is_a_filter_and_an_address_matches_itself(text: String, bits: u32) {
+        fn any_text_is_a_filter_and_an_address_matches_itself(text: String, bits: u32) {
             let _ = SourceFilter::parse(&text);
             let address = std::net::Ipv4Addr::from(bits).to_string();
             prop_assert!(matches(&address, &address));

@@ -153,7 +153,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_offered_twice_is_listed_once(rows in rows()) {
+        fn duplicate_candidate_is_listed_once(rows in rows()) {
             let mut busiest = Busiest::new(Sort::Rate, rows.len() * 2);
             rows.iter().chain(&rows).for_each(|row| busiest.offer(*row));
             prop_assert_eq!(busiest.finish().len(), rows.len());

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_was_evicted_and_came_back_counts_from_zero() {
+    fn evicted_entry_that_returns_counts_from_zero() {
         let mut rates = Rates::default();
         rates.begin(10 * SECOND);
         rates.fresh(&key(1), &state(1000, 0, SECOND, 9 * SECOND));
@@ -143,7 +143,7 @@ mod tests {
 
         /// Sources that appear once and vanish do not accumulate.
         #[test]
-        fn what_is_gone_is_forgotten(rounds in 5u64..10) {
+        fn vanished_source_is_forgotten(rounds in 5u64..10) {
             let mut rates = Rates::default();
             for round in 1..=rounds {
                 rates.begin(round * SECOND);
