@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::command::is_alive;
 
-/// Directories are named `PREFIX PID - RANDOM`, so that those of a process that was killed can be told.
+/// Prefix of the directories' names, `PREFIX PID - RANDOM`: the process id shows which ones belong to a killed
+/// process.
 const PREFIX: &str = "synguard-lab-";
 
 /// Entries that the kernel itself puts into every bpffs.
@@ -23,7 +24,7 @@ const BUILT_IN: [&str; 2] = ["maps.debug", "progs.debug"];
 /// Guard of the sweep: leftovers of killed processes are removed once in a process.
 pub(crate) static SWEEP: Once = Once::new();
 
-/// The directories. Dropping it unmounts the bpffs – which releases everything pinned in it – and deletes
+/// The directories. Dropping the guard unmounts the bpffs – which releases everything pinned in it – and deletes
 /// them.
 #[derive(Debug)]
 pub struct Dirs {

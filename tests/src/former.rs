@@ -111,7 +111,8 @@ impl Build {
 
     fn compile(&self) -> Result<()> {
         self.copy_dependencies(&self.compiled, &self.profile())?;
-        // Without the BPF program this fails, but tells by the folder it makes where that is to be compiled.
+        // Without the BPF program this build fails, but it makes the folder in which the BPF program is to be
+        // compiled.
         let _ = run(self.cargo().env("AYA_BUILD_SKIP", "1"));
         if let Some(compiled) = bpf_targets(&self.compiled)?.first() {
             for target in build_outputs(&self.profile())? {

@@ -154,7 +154,7 @@ pub fn shapes() -> Vec<Packet> {
     let mut shapes = vec![Packet::eth().arp(), Packet::eth().vlan(9).arp(), Packet::eth().ethertype(0x8864)];
     for (i, link) in links().into_iter().enumerate() {
         for (j, net) in nets(&link).into_iter().enumerate() {
-            // A few sources, of which two of IPv6 share a network.
+            // A few sources; two of the IPv6 ones share a prefix.
             shapes.extend(transports(&net, [443, 80, 22, 8080][(i + j) % 4]));
         }
     }

@@ -1,4 +1,4 @@
-//! The lab's network: a server, a client, and an internet between them where the flood comes from.
+//! The lab's topology: a server, a client, and an internet between them where the flood comes from.
 //!
 //! ```text
 //!  namespace server        namespace internet                namespace client
@@ -41,7 +41,7 @@ pub const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x5e, 0, 0, 0, 0, 0, 1);
 pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// The client's hardware address.
 pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
-/// The hardware address of the server's gateway: the sender of the flood, and where answers to it go.
+/// The hardware address of the server's gateway: the sender of the flood, and the receiver of replies to it.
 pub const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xfe];
 
 /// IPv4 or IPv6.
@@ -62,8 +62,8 @@ impl Family {
         }
     }
 
-    /// The address of a visitor, counted from 0. The first 64 each have a /24 (or /48) of their own, as people
-    /// from different networks do; a filter must not take them for one source.
+    /// Returns the address of a visitor, counted from 0. The first 64 each have a /24 (or /48) of their own, like
+    /// people in different places; a filter must not take them for one source.
     pub const fn visitor(self, number: u16) -> IpAddr {
         match self {
             Self::V4 => {
@@ -270,8 +270,8 @@ fn client_addresses() -> String {
     )
 }
 
-/// The bridge learns nothing and floods nothing, so it has to be told who is where. The gateway is said to be
-/// where its packets come from, and a bridge never sends a frame back out of the port it came in by.
+/// Fills the bridge's table: it learns no addresses and floods no frames. The gateway is listed at the port that its
+/// packets come from, because a bridge never sends a frame back out of the port it came in by.
 fn bridge_table(internet: &Netns) -> Result<()> {
     for (mac, port) in [(SERVER_MAC, UPLINK), (GATEWAY_MAC, UPLINK), (CLIENT_MAC, DOWNLINK)] {
         let mac = format_mac(mac);

@@ -24,6 +24,7 @@ pub mod picture;
 pub mod pressure;
 pub mod program;
 mod receiver;
+pub mod steps;
 pub mod syn_cookie;
 pub mod tcp_info;
 pub mod terminal;
@@ -32,3 +33,6 @@ pub mod usage;
 pub mod web;
 pub mod wire;
 pub mod xdp;
+
+/// Nanoseconds of a second.
+pub const SECOND_NS: u64 = 1_000_000_000;

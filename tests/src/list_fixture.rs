@@ -1,4 +1,4 @@
-//! A list file such as feeds are, as long as is wanted.
+//! A list file like those of public feeds, of any length.
 
 use std::{
     fs::File,
@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// Writes so many different targets, in no order: of ten, seven IPv4 addresses, one /24, one IPv6 address, one /64.
-/// At most 16 million.
+/// Writes this many different targets, in no order: out of ten, seven IPv4 addresses, one /24, one IPv6 address, one
+/// /64. At most 16 million.
 ///
 /// # Errors
 /// When the file cannot be written.

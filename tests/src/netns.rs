@@ -20,7 +20,7 @@ use crate::{
     command::{is_alive, run},
 };
 
-/// Names are `PREFIX-PID-COUNTER-LABEL`, so that those of a process that was killed can be told.
+/// Prefix of the names, `PREFIX-PID-COUNTER-LABEL`: the process id shows which ones belong to a killed process.
 const PREFIX: &str = "sglab";
 const DIR: &str = "/run/netns";
 

@@ -1,4 +1,4 @@
-//! Floods of new sources packet by packet, for tests of what the program does in a crowd.
+//! Floods of new sources packet by packet, for tests of the program under pressure.
 
 use std::{
     ops::Range,
@@ -9,7 +9,7 @@ use crate::testrun::{Filter, now_ns};
 
 /// Offsets of the source address in an untagged IPv4 frame.
 pub const SOURCE: Range<usize> = 26..30;
-/// SYNs a second that are far more than any CPU lets in: who sends so many makes a crowd.
+/// SYN rate far beyond the rate of new sources that any CPU admits: it puts the CPU under pressure.
 const FLOOD: f64 = 40_000.0;
 /// Time in which a machine has to reach that rate.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -18,15 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressure {
-    /// By a flood.
+    /// A flood.
     Flood,
-    /// The machine, an emulated one perhaps, is too slow for one: [`Crowd::keep`] makes it so.
+    /// The test: the machine, an emulated one perhaps, is too slow for a flood, and [`Pressure::keep`] sets the
+    /// state.
     Forced,
 }
 
 impl Pressure {
-    /// Lets a crowd by hand last for the next minute; a real one lasts by itself while newcomers come. Only while no
-    /// packet is run.
+    /// Prolongs forced pressure by a minute; real pressure lasts as long as new sources come. Only while no packet is
+    /// run.
     ///
     /// # Panics
     /// When the map cannot be written.
@@ -37,7 +38,7 @@ impl Pressure {
     }
 }
 
-/// Sends a SYN from each of so many consecutive sources, made of an untagged IPv4 frame.
+/// Sends a SYN from each of these consecutive sources, made from an untagged IPv4 frame.
 ///
 /// # Panics
 /// When the kernel does not run it.
@@ -48,11 +49,10 @@ pub fn forge(filter: &Filter, frame: &mut [u8], sources: Range<u32>) {
     }
 }
 
-/// Sends SYNs from ever new sources, from `first` on, until this CPU, which the thread keeps to, lets none of them in
+/// Sends SYNs from new sources, from `first` on, until this CPU, to which the thread is pinned, admits none of them
 /// any more.
 ///
-/// # Panics
-/// When they come fast enough, and the CPU does not get crowded.
+/// When the rate is sufficient and the CPU does not get under pressure.
 pub fn flood_until_pressure(filter: &Filter, frame: &mut [u8], first: u32, cpu: usize) -> Pressure {
     const STEP: u32 = 5_000;
     let (mut next, begun) = (first, Instant::now());
@@ -65,7 +65,7 @@ pub fn flood_until_pressure(filter: &Filter, frame: &mut [u8], first: u32, cpu: 
             return Pressure::Flood;
         }
         if begun.elapsed() >= PATIENCE {
-            assert!(rate < FLOOD, "{rate:.0} new sources a second did not crowd the CPU");
+            assert!(rate < FLOOD, "{rate:.0} new sources a second put the CPU under no pressure");
             return Pressure::Forced;
         }
     }

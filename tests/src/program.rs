@@ -159,7 +159,7 @@ impl Synguard {
         }
     }
 
-    /// Starts a command that runs until it is told to end. It also ends with the calling thread.
+    /// Starts a command that runs until it is ended. It also ends with the calling thread.
     ///
     /// # Errors
     /// When it cannot be started.

@@ -1,8 +1,8 @@
 //! Choice of the CPU that receives the packets arriving at the server's device.
 //!
-//! A veth device receives on whatever CPU something was last sent to it from. Then a visitor's packet takes the whole
-//! receiving to the visitor's CPU, while the flood goes on filling the ring from its own, faster than it could if it had
-//! to wait for the receiver, and what is lost in the ring is lost of the visitors too. A network card's queue has one CPU.
+//! A veth device receives on the CPU that last sent to it. A visitor's packet therefore moves all receiving to the
+//! visitor's CPU, while the flood goes on filling the ring from its own CPU, faster than if it had to wait for the
+//! receiver; losses in the ring then hit the visitors too. A network card's queue has one CPU.
 
 use std::{
     collections::BTreeSet,
@@ -23,8 +23,8 @@ use crate::{
 const START_MAX: Duration = Duration::from_secs(2);
 
 impl Lab {
-    /// Has one CPU receive all that arrives at the server's device, in a thread that goes before everything else there,
-    /// as an interrupt would. To be called when a program is attached; it lasts as long as that.
+    /// Makes one CPU receive all packets for the server's device, in a thread that precedes everything else there, as
+    /// an interrupt would. To be called when a program is attached; the effect lasts as long as the program.
     ///
     /// # Errors
     /// When the kernel knows no threaded NAPI, or another thread of that name was started meanwhile.
@@ -53,14 +53,14 @@ impl Lab {
     }
 }
 
-/// The kernel's threads that receive for devices of that name, in whatever namespace.
+/// Lists the kernel's threads that receive for devices of that name, in any namespace.
 fn receivers() -> Result<BTreeSet<i32>> {
     let prefix = format!("napi/{DEVICE}-");
     let mut found = BTreeSet::new();
     for entry in fs::read_dir("/proc").context("list the processes")? {
         let Ok(entry) = entry else { continue };
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // It may have ended meanwhile.
+        // The process may have ended meanwhile.
         if fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.starts_with(&prefix)) {
             found.insert(id);
         }

@@ -1,4 +1,4 @@
-//! Frames sent and received by hand, tags and all, for clients that no kernel would be.
+//! Frames sent and received through a packet socket, with tags, for clients that no kernel would emulate.
 
 use std::{
     io::{Error, Result},
@@ -10,7 +10,7 @@ use crate::netns::Netns;
 
 /// Longest frame that is received.
 const FRAME_MAX: usize = 16_384;
-/// From `linux/if_packet.h`: not to be told what one sent oneself.
+/// From `linux/if_packet.h`: do not receive the socket's own frames.
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 /// From `linux/if_packet.h`: the tag's fields are valid; its type is, too.
 const VLAN_VALID: u32 = 1 << 4;

@@ -133,7 +133,7 @@ fn assert_all_kinds(counts: &HashMap<&str, usize>, at_least: usize) {
 }
 
 #[test]
-fn runts_are_malformed_until_the_ethernet_header_is_whole() {
+fn runts_without_whole_ethernet_header_are_malformed() {
     let mut memory = Guarded::new();
     for byte in [0, 0x08, 0xff] {
         for length in 0..=14 {
@@ -144,7 +144,7 @@ fn runts_are_malformed_until_the_ethernet_header_is_whole() {
 }
 
 #[test]
-fn every_shape_cut_at_every_length_is_parsed_as_the_model_says() {
+fn every_cut_shape_is_parsed_as_in_the_model() {
     let mut memory = Guarded::new();
     let mut counts = HashMap::new();
     for shape in fuzz::shapes() {
@@ -169,7 +169,7 @@ fn random_frames_are_parsed_as_the_model_says() {
 }
 
 #[test]
-fn every_combination_of_flags_is_classed_as_the_model_does() {
+fn every_flag_combination_is_classed_as_in_the_model() {
     for flags in 0..=u8::MAX {
         let packet = Packet {
             class: PacketClass::Tcp,

@@ -1,5 +1,5 @@
-//! The admission in the kernel: calm is exact, a flood of new sources leaves the table alone, and those who
-//! deserve an entry get one all the same. Prefix limits and the distinct count, too.
+//! Admission in the kernel: without pressure counts are exact, a flood of new sources leaves the table alone, and
+//! offenders still get an entry. Prefix limits and the distinct count, too.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
 
 use std::net::Ipv4Addr;
@@ -22,7 +22,7 @@ use synguard_tests::{
     testrun::{Filter, config, now_ns, ticked_ns},
 };
 
-/// A SYN whose source can be changed in place: building one takes longer than judging it.
+/// A SYN whose source can be changed in place: building one takes longer than running the program on it.
 struct Syn(Vec<u8>);
 
 impl Syn {
@@ -40,7 +40,7 @@ fn key(source: u32) -> SourceKey {
     SourceKey { address: Addr::from_v4(source.to_be()) }
 }
 
-/// Keeps the test on one CPU: each has an admission of its own.
+/// Pins the test to one CPU: each has an admission state of its own.
 fn pin() {
     // SAFETY: an all-zero set is a valid one, and both calls only use this set.
     unsafe {
@@ -61,7 +61,7 @@ fn filter(config: Config) -> Filter {
     filter
 }
 
-/// More new sources than are let in freely.
+/// Sends more new sources than are admitted freely.
 fn build_pressure(filter: &mut Filter, syn: &mut Syn) -> Pressure {
     let pressure = pressure::flood_until_pressure(filter, &mut syn.0, 0x0b00_0000, 0);
     pressure.keep(filter);
@@ -77,7 +77,7 @@ fn held() -> SourceState {
 }
 
 #[test]
-fn in_calm_every_source_is_counted_exactly() {
+fn every_source_is_counted_exactly_without_pressure() {
     // No bucket refills while the test runs.
     let (interval, burst) = (1_000_000_000_000, 3);
     let limit =
@@ -108,7 +108,7 @@ fn a_flood_of_new_sources_leaves_the_table_alone() {
     let before = admission(&filter);
     let allowed = 20_000 + (now_ns() - begun) / INSERT_LIMIT.interval_ns;
     assert!(before.inserts <= allowed, "{} inserts, {allowed} allowed", before.inserts);
-    // From here on nobody new gets in, however many come.
+    // From here on no new source is admitted, however many come.
     for next in (0x0c00_0000..0x0c00_0000 + 50_000).step_by(1_000) {
         pressure.keep(&mut filter);
         forge(&filter, &mut syn.0, next..next + 1_000);
@@ -127,19 +127,19 @@ fn a_flood_of_new_sources_leaves_the_table_alone() {
 }
 
 #[test]
-fn an_offender_in_a_crowd_is_promoted_and_held() {
+fn offender_under_pressure_is_promoted_and_held() {
     let mut filter = filter(config(1, 3));
     let mut syn = Syn::new();
     let _ = build_pressure(&mut filter, &mut syn);
     let offender = 0x0d00_0001;
-    // A slow machine needs more than one epoch for this, and each halves the estimate.
+    // A slow machine needs more than one epoch for this, and each epoch halves the estimate.
     let reasons: Vec<_> = (0..8 * PROMOTION_THRESHOLD)
         .map(|_| filter.run(syn.from(offender)).reason())
         .scan(false, |held, reason| {
             (!std::mem::replace(held, reason == Some(Reason::Hold))).then_some(reason)
         })
         .collect();
-    // Collisions may promote it a little earlier.
+    // Collisions may promote the offender a little earlier.
     assert!(reasons.iter().take(10).all(|&reason| reason == Some(Reason::Untracked)), "{reasons:?}");
     assert_eq!(reasons.last(), Some(&Some(Reason::Hold)), "{reasons:?}");
     let passed = filter.source(key(offender)).expect("an entry").passed;
@@ -148,7 +148,7 @@ fn an_offender_in_a_crowd_is_promoted_and_held() {
 }
 
 #[test]
-fn a_known_offender_stays_held_when_the_crowd_comes() {
+fn known_offender_stays_held_under_pressure() {
     let mut filter = filter(Config { hold_ns: HOLD_NS, ..config(50, 100) });
     let mut syn = Syn::new();
     let offender = 0x0d00_0002;
@@ -157,15 +157,15 @@ fn a_known_offender_stays_held_when_the_crowd_comes() {
     // In one call, so that it is fast on every machine: each epoch halves an estimate.
     let outcome = filter.run_repeat(syn.from(offender), 1000);
     let passed = 1000 - outcome.delta[Reason::Hold.index() as usize].packets;
-    // At most the first few SYNs after the crowd began go unseen.
+    // At most the first few SYNs after the pressure began pass.
     assert!(passed < u64::from(PROMOTION_THRESHOLD), "{passed} SYNs of a held source passed");
     assert!(filter.source(key(offender)).is_some(), "the flood evicted an offender");
 }
 
-/// Between two ticks a source in hold is dropped from memory, and the sketch sees it once a tick only. It must not
-/// come to look like one that sends so little, nor may what was dropped go uncounted.
+/// Between two ticks a source in hold is dropped from the hold cache, and the sketch sees it only once a tick. Its
+/// estimate must not fall to that of a source that sends so little, nor may a dropped SYN go uncounted.
 #[test]
-fn a_held_source_stays_conspicuous_in_a_crowd() {
+fn held_source_keeps_its_estimate_under_pressure() {
     const TICKS: u32 = 60;
     const SYNS: u32 = 30;
     let mut filter = filter(Config { hold_ns: HOLD_NS, ..config(50, 100) });
@@ -174,11 +174,11 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
     filter.set_source(key(offender), held());
     let pressure = build_pressure(&mut filter, &mut syn);
     let (mut hold, mut tick, mut next) = (0, ticked_ns(), 0x0f00_0000);
-    // Epochs without a SYN of the offender's, in which the machine stood still: who sends nothing is forgotten.
+    // Epochs without a SYN of the offender, in which the machine stood still: a silent source is forgotten.
     let (mut latest, mut stalls) = (count_min::epoch(tick), 0);
     for _ in 0..TICKS {
         let since = tick;
-        // So far apart that one SYN for each is too few for the mark.
+        // The ticks are so far apart that one SYN each stays below the promotion threshold.
         while ticked_ns() < since + 20_000_000 {
             std::hint::spin_loop();
         }
@@ -187,8 +187,8 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
         let epoch = count_min::epoch(ticked_ns());
         stalls += u64::from(epoch - latest > 1);
         latest = epoch;
-        // The newcomers go on, however late this machine is, or the crowd would be over. One that cannot send so many
-        // would be later each time.
+        // New sources keep coming, however late this machine is, or the pressure would end. A machine too slow for
+        // that number would fall further behind each time.
         let new_sources = match pressure {
             Pressure::Flood => ((tick - since) / (INSERT_LIMIT.interval_ns / 2)) as u32,
             Pressure::Forced => 100,
@@ -201,11 +201,11 @@ fn a_held_source_stays_conspicuous_in_a_crowd() {
     let unseen = u64::from(PROMOTION_THRESHOLD) * (1 + stalls);
     assert!(passed < unseen, "{passed} SYNs of a held source passed, {stalls} stalls");
     assert_eq!(filter.source(key(offender)).expect("an entry").dropped, hold);
-    assert!(admission(&filter).is_under_pressure(now_ns()), "the crowd was over");
+    assert!(admission(&filter).is_under_pressure(now_ns()), "the pressure had ended");
 }
 
 #[test]
-fn a_prefix_is_limited_as_a_whole_and_its_neighbour_is_not() {
+fn prefix_is_limited_as_a_whole() {
     let prefix = RateLimit::new(1, 20);
     let with_prefix = Config {
         prefix_interval_ns: prefix.interval_ns,
@@ -215,9 +215,9 @@ fn a_prefix_is_limited_as_a_whole_and_its_neighbour_is_not() {
     };
     let filter = filter(with_prefix);
     let mut syn = Syn::new();
-    let network = u32::from(Ipv4Addr::new(203, 0, 113, 0));
+    let prefix_start = u32::from(Ipv4Addr::new(203, 0, 113, 0));
     let began = now_ns();
-    let reasons: Vec<_> = (0..200).map(|host| filter.run(syn.from(network + host)).reason()).collect();
+    let reasons: Vec<_> = (0..200).map(|host| filter.run(syn.from(prefix_start + host)).reason()).collect();
     assert!(reasons[..20].iter().all(|&reason| reason == Some(Reason::SynPassed)), "{reasons:?}");
     // One more for each second that this machine took, and a tick of the clock at either end.
     let later = 2 + (now_ns() - began).div_ceil(1_000_000_000);
@@ -225,7 +225,7 @@ fn a_prefix_is_limited_as_a_whole_and_its_neighbour_is_not() {
     assert!(passed as u64 <= later, "{passed} of at most {later}: {reasons:?}");
     let others = |reason| !matches!(reason, Some(Reason::SynPassed | Reason::PrefixExceeded));
     assert!(!reasons.iter().any(|&reason| others(reason)), "{reasons:?}");
-    assert_eq!(filter.run(syn.from(network + 256)).reason(), Some(Reason::SynPassed));
+    assert_eq!(filter.run(syn.from(prefix_start + 256)).reason(), Some(Reason::SynPassed));
     // IPv6: many /64 of one /48.
     let v6 = |subnet: u16, site: u16| {
         let source = format!("2001:db8:{site:x}:{subnet:x}::1");

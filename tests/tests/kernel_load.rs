@@ -27,7 +27,7 @@ fn load() -> Ebpf {
 }
 
 #[test]
-fn the_verifier_accepts_the_program_with_effort_to_spare() {
+fn verifier_accepts_program_with_effort_to_spare() {
     let filter = Filter::load();
     let info = filter.xdp().info().unwrap();
     let examined = info.verified_instruction_count().expect("the kernel says how much it verified");
@@ -42,7 +42,7 @@ fn the_verifier_accepts_the_program_with_effort_to_spare() {
 }
 
 #[test]
-fn the_object_holds_exactly_the_program_and_maps_that_are_named() {
+fn object_holds_exactly_the_named_program_and_maps() {
     let mut ebpf = load();
     let programs: Vec<_> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(programs, [map_names::PROGRAM]);

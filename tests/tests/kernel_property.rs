@@ -168,13 +168,13 @@ fn a_strict_limit_is_exceeded_and_leads_to_a_hold() {
 }
 
 #[test]
-fn without_a_hold_every_syn_over_a_strict_limit_exceeds_it() {
+fn every_syn_over_the_limit_exceeds_it_without_hold() {
     let config = Config { hold_ns: 0, source_mask_v6: Mask::of_length(48), ..strict() };
     check(config, &with_no_syn(&[Reason::UnguardedPort, Reason::SynPassed, Reason::RateExceeded]));
 }
 
 #[test]
-fn watching_finds_the_same_reasons_and_drops_nothing() {
+fn monitor_mode_finds_same_reasons_and_drops_nothing() {
     let would = [
         Reason::UnguardedPort,
         Reason::SynPassed,

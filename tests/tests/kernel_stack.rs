@@ -182,7 +182,7 @@ fn shapes() -> Vec<Packet> {
 }
 
 #[test]
-fn every_shape_of_syn_that_the_stack_answers_is_taken_for_one() {
+fn every_syn_shape_the_stack_accepts_is_seen() {
     let mut bench = Bench::new();
     for packet in shapes() {
         assert!(bench.judge("a SYN", &[packet.build()]), "the stack did not answer {packet:?}");
@@ -200,7 +200,7 @@ fn every_shape_of_syn_that_the_stack_answers_is_taken_for_one() {
 /// off, so only a neighbour on the same link can send such frames. Once the program sees through it, this test
 /// fails and its frames belong to [`shapes`].
 #[test]
-fn a_syn_under_more_priority_tags_than_are_followed_passes_unseen() {
+fn syn_under_too_many_priority_tags_passes_unseen() {
     let mut bench = Bench::new();
     for tpid in [0x8100, 0x88a8] {
         for depth in 5..12 {
@@ -240,7 +240,7 @@ impl Random {
 }
 
 #[test]
-fn no_mutation_of_a_syn_gets_an_answer_unseen() {
+fn mutated_syns_get_no_syn_ack_unseen() {
     let mut bench = Bench::new();
     let mut random = Random::seeded();
     let shapes = shapes();
@@ -276,7 +276,7 @@ fn no_mutation_of_a_syn_gets_an_answer_unseen() {
 }
 
 #[test]
-fn no_way_to_cut_a_syn_into_fragments_gets_an_answer_unseen() {
+fn fragmented_syns_get_no_syn_ack_unseen() {
     let mut bench = Bench::new();
     let mut random = Random::seeded();
     for round in 0..rounds() as u32 {
@@ -345,7 +345,7 @@ fn fix_ipv4_checksum(frame: &mut [u8]) {
 }
 
 #[test]
-fn the_judge_agrees_with_the_program_about_plain_packets() {
+fn stack_and_program_agree_about_plain_packets() {
     let mut bench = Bench::new();
     assert!(bench.judge("a SYN", &[syn(v4(Packet::eth())).build()]));
     assert_eq!(bench.filter.run(&syn(v4(Packet::eth())).build()).reason(), Some(Reason::SynPassed));

@@ -1,5 +1,5 @@
-//! Reading the table of sources while the program changes it: every way ends within its budget, says how much it
-//! read, and misses nothing that was there all the time.
+//! Reads of the table of sources while the program changes it: every method ends within its time budget, reports the
+//! share it read, and misses no entry that was there all the time.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
 
 use std::{
@@ -68,7 +68,7 @@ fn at_rest_both_ways_read_everything_once() {
 }
 
 #[test]
-fn without_time_a_part_is_read_and_the_share_says_which() {
+fn timeout_reads_a_part_and_reports_the_share() {
     let table = table(30_000, 32_768);
     let (_, visits, coverage) = read(&table.datapath, Duration::ZERO, ScanMethod::Batched);
     assert!((1..30_000).contains(&visits), "{visits}");

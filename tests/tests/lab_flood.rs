@@ -78,7 +78,7 @@ fn spec(family: Family) -> FloodSpec {
 }
 
 #[test]
-fn one_source_is_dropped_and_every_visitor_served() {
+fn single_source_is_dropped_and_visitors_are_served() {
     for family in [Family::V4, Family::V6] {
         let (lab, _web, synguard) = lab();
         let running = synguard.attach(&["--syn-rate", "50"]).unwrap();
@@ -150,7 +150,7 @@ fn other_ports_are_left_alone() {
 }
 
 #[test]
-fn an_offender_that_stops_is_served_again_after_its_hold() {
+fn offender_that_stops_is_served_after_its_hold() {
     let (lab, _web, synguard) = lab();
     let _running = synguard.attach(&["--syn-rate", "20", "--hold", "2s"]).unwrap();
     let one = |rate, millis| ClientSpec {

@@ -16,7 +16,7 @@ const TIME: Duration = Duration::from_secs(6);
 const _: () = assert!(FORGED > 3 * SOURCES_DEFAULT, "the table would have room for everybody");
 
 #[test]
-fn offenders_among_a_million_forged_sources_are_caught_and_nobody_else() {
+fn only_offenders_among_forged_sources_are_held() {
     let lab = Lab::new().unwrap();
     let filter = find_offenders::filter(&lab, HashSeed([7, 11]));
     let search = find_offenders::run(&lab, &filter, Plan { flood_pps: FLOOD_PPS, time: TIME }).unwrap();

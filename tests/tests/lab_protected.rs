@@ -69,7 +69,7 @@ fn own_addresses_and_loopback_are_protected() {
         "198.18.0.0/31",
         "198.18.0.0/31 covers 198.18.0.1, an address of this host (eth0)",
     );
-    // The neighbours are not: not even one that is the gateway to some network.
+    // The neighbours are not protected: not even one that is the gateway to some prefix.
     for neighbour in ["198.18.0.3", "198.18.0.2", "192.0.2.3", "fd00:5e::3"] {
         assert_eq!(refusal(&current, neighbour), None);
     }
@@ -79,7 +79,7 @@ fn own_addresses_and_loopback_are_protected() {
 }
 
 #[test]
-fn gateways_are_found_whichever_way_the_route_is_written() {
+fn gateways_are_found_in_every_form_of_route() {
     let lab = Lab::new().unwrap();
     let before = current(&lab);
     for gateway in ["198.18.0.254", "fd00:5e::fe"] {
@@ -116,7 +116,7 @@ fn gateways_are_found_whichever_way_the_route_is_written() {
 }
 
 #[test]
-fn peers_of_ssh_sessions_are_protected_while_they_are_connected() {
+fn ssh_peers_are_protected_while_connected() {
     let lab = Lab::new().unwrap();
     let (ssh, web) = (listen(&lab.server, 22), listen(&lab.server, 80));
     let families = [Family::V4, Family::V6];

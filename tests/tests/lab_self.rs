@@ -43,7 +43,7 @@ fn account(spec: FloodSpec) -> Totals {
 }
 
 #[test]
-fn a_paced_flood_keeps_its_rate_and_every_frame_is_accounted_for() {
+fn paced_flood_keeps_its_rate() {
     for family in [Family::V4, Family::V6] {
         let spec = FloodSpec { max_duration: Duration::from_secs(1), ..FloodSpec::new(family) };
         // A busy machine may take the CPU away for longer than can be caught up; not three times in a row.
@@ -96,7 +96,7 @@ fn overrun() -> Overrun {
 /// nothing on 64-bit machines. Each lost increment hides a bulk of at most 16 frames (`DEV_MAP_BULK_SIZE`). Arrivals are
 /// exact: only the queue's NAPI instance counts them. A single generator is the only writer, and all its runs are exact.
 #[test]
-fn what_finds_the_ring_full_is_counted_as_lost() {
+fn frames_at_a_full_ring_are_counted_as_lost() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..3 {
         let overrun = overrun();
@@ -130,7 +130,7 @@ fn a_stopped_flood_says_what_it_sent() {
 }
 
 #[test]
-fn visitors_reach_the_web_server_and_a_timeout_counts_as_failed() {
+fn visitors_are_served_and_timeouts_count_as_failed() {
     let lab = Lab::new().unwrap();
     let web = Web::start(&lab).unwrap();
     for family in [Family::V4, Family::V6] {
@@ -163,8 +163,8 @@ fn frames_have_right_checksums_and_different_sources() {
     let lab = Lab::new().unwrap();
     for family in [Family::V4, Family::V6] {
         for vlan in [None, Some(7)] {
-            for one_network in [false, true] {
-                let spec = FloodSpec { vlan, one_network, sources: 1 << 24, ..FloodSpec::new(family) };
+            for one_prefix in [false, true] {
+                let spec = FloodSpec { vlan, one_prefix, sources: 1 << 24, ..FloodSpec::new(family) };
                 let generator = Generator::new(&lab, &spec).unwrap();
                 let mut sources = std::collections::HashSet::new();
                 for _ in 0..100 {
@@ -184,7 +184,7 @@ fn frames_have_right_checksums_and_different_sources() {
                     assert_eq!(checksum(&[addresses, &[0, 6, 0, 40], tcp]), 0, "TCP of {frame:02x?}");
                     sources.insert(addresses[..addresses.len() / 2].to_vec());
                 }
-                assert!(sources.len() > 95, "{family:?} {one_network}: {} sources in 100", sources.len());
+                assert!(sources.len() > 95, "{family:?} {one_prefix}: {} sources in 100", sources.len());
             }
         }
     }

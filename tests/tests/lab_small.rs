@@ -18,6 +18,7 @@ use synguard_tests::{
     client::{self, ClientSpec, Summary},
     lab::{Family, Lab},
     program::Synguard,
+    steps::run,
 };
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -82,11 +83,6 @@ fn served(summary: &Summary) -> (usize, usize) {
     (summary.served, summary.failed)
 }
 
-fn run(synguard: &Synguard, args: &[&str]) {
-    let output = synguard.run(args).unwrap();
-    assert_eq!(output.code, Some(0), "{args:?}: {}", output.stderr);
-}
-
 fn reason(status: &Value, label: &str) -> u64 {
     status["counters"]["reasons"][label].as_u64().unwrap_or(0)
 }
@@ -98,7 +94,7 @@ fn assert_that_nothing_is_left(synguard: &Synguard, lab: &Lab) {
 }
 
 #[test]
-fn it_limits_one_source_and_no_other_and_lets_go() {
+fn single_source_is_limited_and_released() {
     let lab = Lab::new().unwrap();
     let _server = Server::start(&lab);
     let synguard = Synguard::new(&lab).unwrap();
@@ -133,7 +129,7 @@ fn it_limits_one_source_and_no_other_and_lets_go() {
 }
 
 #[test]
-fn it_filters_without_a_controller_until_it_is_detached() {
+fn filter_works_without_a_controller_until_detached() {
     let lab = Lab::new().unwrap();
     let _server = Server::start(&lab);
     let synguard = Synguard::new(&lab).unwrap();

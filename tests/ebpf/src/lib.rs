@@ -9,7 +9,7 @@ pub const FRAME_WORDS_MAX: usize = 13;
 pub const ETHERNET_LEN: usize = 14;
 /// Offset of the last byte of a frame's destination address.
 pub const MAC_END: usize = 5;
-/// The last byte of the gateway's hardware address, which nobody else in the lab has.
+/// The last byte of the gateway's hardware address, which no other device of the lab has.
 pub const GATEWAY_MAC_END: u8 = 0xfe;
 /// Bytes of a VLAN tag.
 pub const VLAN_LEN: usize = 4;

@@ -30,8 +30,8 @@ static DROPPED: PerCpuArray<u64, 1> = PerCpuArray::new();
 #[btf_map]
 static PLAIN_SOURCES: LruHashMap<u32, PlainSource, 1024> = LruHashMap::new();
 
-/// Hands every packet to the network stack. A veth device delivers XDP_TX frames only to a peer that has a
-/// program, and this is the one with no effect.
+/// Hands every packet to the network stack. A veth device delivers `XDP_TX` frames only to a peer that has a program,
+/// and this is the one with no effect.
 #[xdp(frags)]
 fn pass(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_PASS
@@ -50,8 +50,8 @@ fn drop_empty(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
-/// Drops and counts what is for the gateway, and passes the rest: answers to forged sources end here, at no more cost to
-/// the CPU that sent them than if they had left the machine.
+/// Drops and counts packets for the gateway, and passes the rest: replies to forged sources end here, at no more cost
+/// to the CPU that sent them than if they had left the machine.
 #[xdp(frags)]
 fn sink(ctx: XdpContext) -> u32 {
     let frame = ctx.data();
@@ -66,8 +66,8 @@ fn sink(ctx: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
-/// The limiter that others are: every source of a SYN has an entry in an LRU table and a count of SYNs in a
-/// fixed window. It knows IPv4 without options only, which makes it faster than it would be in earnest.
+/// The limiter that other products use: every source of a SYN has an entry in an LRU table and a count of SYNs in a
+/// fixed window. It parses only IPv4 without options, which makes it faster than a real one.
 #[xdp(frags)]
 fn plain_lru(ctx: XdpContext) -> u32 {
     match plain_verdict(&ctx) {
@@ -114,8 +114,8 @@ fn plain_verdict(ctx: &XdpContext) -> Option<bool> {
     Some(false)
 }
 
-/// Writes one frame of the flood over whatever the buffer holds, and sends it. Run by BPF_PROG_TEST_RUN with
-/// live frames, which come back with the bytes and the length their last receiver gave them.
+/// Writes one frame of the flood over the buffer's contents, and sends it. Run by `BPF_PROG_TEST_RUN` with live
+/// frames, which come back with the bytes and the length that their last receiver gave them.
 #[xdp]
 fn generate(ctx: XdpContext) -> u32 {
     let Some(template) = TEMPLATE.get(0) else { return xdp_action::XDP_ABORTED };
@@ -157,7 +157,7 @@ fn write<const LAYOUT: u32>(ctx: &XdpContext, template: &Template) -> Option<()>
     let (random, sequence) = unsafe { (bpf_get_prandom_u32(), bpf_get_prandom_u32()) };
     let source = source(template, random, sequence);
     let port = if template.source_port == 0 {
-        // Mixed, so that the port does not give the sequence number away, nor the other way round.
+        // Mixed, so that neither the port nor the sequence number reveals the other.
         (sequence.wrapping_mul(0x9e37_79b1) >> 16) | 1024
     } else {
         template.source_port
@@ -186,7 +186,7 @@ fn write<const LAYOUT: u32>(ctx: &XdpContext, template: &Template) -> Option<()>
 /// The varying word of the frame's source address.
 #[inline(always)]
 fn source(template: &Template, random: u32, sequence: u32) -> u32 {
-    // An offender by the bits of `sequence` that leave which one to `random`.
+    // The bits of `sequence` decide whether the frame is an offender's; `random` decides which offender.
     if sequence % SHARE_WHOLE < template.offender_share {
         return template.offender_base.wrapping_add(scale(random, template.offenders));
     }
@@ -194,7 +194,7 @@ fn source(template: &Template, random: u32, sequence: u32) -> u32 {
         return template.source_base.wrapping_add(scale(random, template.sources));
     }
     let sent = GENERATED.get(0).copied().unwrap_or(0);
-    // At least 1, or the compiler would put a panic here, which cannot be loaded.
+    // At least 1: otherwise the compiler emits a panic here, which cannot be loaded.
     template.source_base.wrapping_add((sent % u64::from(template.sources.max(1))) as u32)
 }
 

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn on_an_unsteady_machine_the_steadiest_rounds_are_kept_and_marked() {
+    fn steadiest_rounds_are_kept_and_marked() {
         let mut rounds = Rounds::new(1);
         rounds.push(0.3, 3.0, 1.0);
         rounds.push(0.1, 2.0, 1.0);

@@ -1,4 +1,4 @@
-//! Non-blocking connections and waiting for many of them, which the standard library does not offer.
+//! Non-blocking connections and waiting for many of them, which the standard library does not provide.
 
 use std::{
     io::{Error, Result},

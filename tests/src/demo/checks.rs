@@ -50,7 +50,7 @@ pub(super) fn check_one_source(
         tried,
         format!("  synguard drops at least {:.1} % of the SYNs in XDP", DROPPED_MIN * 100.0),
         format!("{:.3} % ({} of {})", share * 100.0, thousands(guarded.dropped), thousands(totals.offered)),
-        // More than was offered would be somebody else's packets.
+        // A greater share would count packets that the flood did not send.
         (DROPPED_MIN..=1.0).contains(&share),
     );
     check_served(claims, tried, guarded);
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_slow_row_leaves_a_flood_untried() {
+    fn slow_row_leaves_a_flood_untried() {
         let full = FLOOD_PPS as f64;
         for (rows, tried) in
             [(&[full, 0.95 * full][..], true), (&[full, 0.13 * full, 1.8 * full], false), (&[], false)]

@@ -52,7 +52,7 @@ const WINDOW_BARE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Time that a flood runs before visits are measured.
 const LEAD: Duration = Duration::from_secs(1);
-/// The same of the forged flood: synguard measures for a moment to tell it from many visitors.
+/// The same for the forged flood: synguard measures for a moment to distinguish it from many visitors.
 const LEAD_FORGED: Duration = Duration::from_secs(2);
 /// The settings are to be back by then.
 const CALM_MAX: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ pub fn run() -> Result<bool> {
     lab.set_syncookies(SYNCOOKIES)?;
     let mut claims = Claims::default();
 
-    println!("A web server (nginx), and 200 visitors a second from 64 networks, each with a new connection.");
+    println!("A web server (nginx), and 200 visitors a second from 64 prefixes, each with a new connection.");
     println!("Everything runs in network namespaces of this machine: no packet leaves it. The server has");
     println!("tcp_syncookies={SYNCOOKIES}, so it has no defence of its own against a SYN flood.");
     println!(

@@ -22,7 +22,7 @@ const PROTOCOL_TCP: u8 = 6;
 pub(super) fn template(spec: &FloodSpec) -> Result<Template> {
     ensure!(spec.sources > 0, "a flood needs at least one source");
     let layout = layout(spec);
-    let source_word = match (spec.family, spec.one_network) {
+    let source_word = match (spec.family, spec.one_prefix) {
         (Family::V4, _) => 0,
         (Family::V6, false) => 4,
         (Family::V6, true) => 12,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_of_the_wrong_family_or_past_the_end_are_refused() {
+    fn sources_of_wrong_family_or_past_end_are_refused() {
         let other = FloodSpec { first_source: Family::V6.server(), ..FloodSpec::new(Family::V4) };
         assert!(template(&other).is_err());
         let last = "255.255.255.255".parse().unwrap();

@@ -70,8 +70,8 @@ pub struct FloodSpec {
     /// Others that are mixed in.
     pub offenders: Option<Offenders>,
     /// IPv6 only: all sources share one /64. Otherwise each has its own.
-    pub one_network: bool,
-    /// Destination hardware address. What is not for the server, its network stack drops at once.
+    pub one_prefix: bool,
+    /// Destination hardware address. The server's network stack drops frames for another address at once.
     pub destination_mac: [u8; 6],
     /// Destination port.
     pub port: u16,
@@ -105,7 +105,7 @@ impl FloodSpec {
             order: Order::Random,
             first_source,
             offenders: None,
-            one_network: false,
+            one_prefix: false,
             destination_mac: SERVER_MAC,
             port: 80,
             source_port: None,
@@ -120,8 +120,8 @@ impl FloodSpec {
 /// Frames that a flood sent, and the time it took.
 #[derive(Clone, Copy, Debug)]
 pub struct Totals {
-    /// Frames offered to the server's device, counted by the program that made them. Those that found its
-    /// ring full are among them: see [`Lab::ring_losses`].
+    /// Frames offered to the server's device, counted by the program that made them, including those that found its
+    /// ring full: see [`Lab::ring_losses`].
     pub offered: u64,
     /// From the first frame to the last.
     pub elapsed: Duration,
@@ -165,7 +165,7 @@ impl Flood {
         Ok(Self { generator, before, stop, sender: Some(sender) })
     }
 
-    /// Frames offered so far.
+    /// Returns the frames offered so far.
     ///
     /// # Errors
     /// When the kernel does not give the counter out.
@@ -213,8 +213,8 @@ impl Drop for Flood {
     }
 }
 
-/// Has the calling thread, in the right namespace, send what is due until it is told to stop or a bound is
-/// reached. Returns the time from the first frame to the last.
+/// Sends due frames from the calling thread, in the right namespace, until it is stopped or reaches a bound. Returns
+/// the time from the first frame to the last.
 fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Duration> {
     pin_to_cpu(spec.cpu).with_context(|| format!("pin the flood to CPU {}", spec.cpu))?;
     take_precedence().context("raise the flood's priority")?;

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_follows_the_clock_and_catches_up_in_steps() {
+    fn due_frames_follow_the_clock_and_catch_up_in_steps() {
         let (second, tick) = (Duration::from_secs(1), TICK_MAX);
         assert_eq!(due(Some(100_000), tick, tick, 0), 100);
         assert_eq!(due(Some(100_000), tick, tick, 100), 0);

@@ -40,7 +40,7 @@ fn kind(packet: &Packet) -> Kind {
 const SYN_443: Kind = Kind::Tcp { port: 443, flags: flags::SYN };
 
 #[test]
-fn a_syn_is_seen_behind_everything_that_may_stand_before_it() {
+fn syn_is_seen_behind_all_headers() {
     for packet in [
         v4(),
         v4().ip_options(&[1; 40]),
@@ -64,7 +64,7 @@ fn a_syn_is_seen_behind_everything_that_may_stand_before_it() {
 }
 
 #[test]
-fn what_cannot_be_read_is_malformed() {
+fn unreadable_headers_are_malformed() {
     let tags = (0..5).fold(Packet::eth(), |packet, id| packet.vlan(id)).ipv4("192.0.2.1", "192.0.2.2");
     let tcp = v4().tcp(1, 443).syn();
     for packet in [
@@ -87,7 +87,7 @@ fn what_cannot_be_read_is_malformed() {
 }
 
 #[test]
-fn fragments_are_told_apart_and_may_hide_a_syn() {
+fn fragments_are_classed_and_may_hide_a_syn() {
     let cases = [
         (v4().fragment(1, true).tcp(1, 443).syn(), Kind::Fragment),
         (v4().fragment(1, false).udp(1, 443), Kind::Fragment),
@@ -108,7 +108,7 @@ fn fragments_are_told_apart_and_may_hide_a_syn() {
 }
 
 #[test]
-fn impossible_flags_are_those_that_the_documentation_lists() {
+fn impossible_flags_are_as_documented() {
     for bits in 0..=u8::MAX {
         let [fin, syn, rst, ack] = [FIN, SYN, RST, ACK].map(|flag| bits & flag != 0);
         let listed = syn && (fin || rst) || fin && rst || fin && !ack || !(syn || ack || rst || fin);
@@ -143,7 +143,7 @@ fn only_syns_to_guarded_ports_are_limited() {
 }
 
 #[test]
-fn a_hold_ends_and_one_from_a_longer_setting_does_not_count() {
+fn hold_ends_and_overlong_hold_is_ignored() {
     let mut model = model();
     let syn = v4().tcp(1, 443).syn().build();
     let reasons: Vec<Reason> = [0, 0, 0, 4, 5, 6].map(|s| model.judge(&syn, NOW + s * 1_000_000_000)).into();
@@ -159,7 +159,7 @@ fn a_hold_ends_and_one_from_a_longer_setting_does_not_count() {
 }
 
 #[test]
-fn a_source_is_an_ipv4_address_or_an_ipv6_network() {
+fn source_is_an_ipv4_address_or_an_ipv6_prefix() {
     let mut model = model();
     for source in ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"] {
         let syn = Packet::eth().ipv6(source, "2001:db8::9").tcp(1, 443).syn().build();

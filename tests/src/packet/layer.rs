@@ -6,7 +6,7 @@ use etherparse::checksum::Sum16BitWords;
 
 use super::protocol;
 
-/// One header, or a mark that says what the next bytes shall be called.
+/// One header, or a type number for the bytes that follow.
 #[derive(Clone, Debug)]
 pub(super) enum Layer {
     Ethernet,

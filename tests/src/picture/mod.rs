@@ -94,7 +94,7 @@ fn session(film: &mut Film<'_>) -> Result<()> {
     for tab in ["2", "3", "5"] {
         film.press(&[tab], Duration::from_millis(2500))?;
     }
-    // Only what is about them: events may also tell of the machine that this is made on.
+    // Only events about the offenders: others may describe the machine on which this is recorded.
     film.press(&["1"], Duration::from_millis(700))?;
     film.press(&["/"], Duration::from_millis(400))?;
     film.press(&["172.16"], Duration::from_millis(800))?;

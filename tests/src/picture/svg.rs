@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_colours_and_blocks_are_drawn_where_they_stand() {
+    fn letters_colours_and_blocks_are_drawn_in_place() {
         let screen = "a<b  \u{1b}[1;33mhold\u{1b}[0m\n\u{1b}[7m>x\u{1b}[0m ▄█┌─\n";
         let svg = picture(&Grid::read(screen, 12, 2), "a & b");
         for part in [

@@ -171,7 +171,7 @@ fn wrong_header_with_right_checksums_is_found() {
 }
 
 #[test]
-fn options_must_be_those_that_were_offered() {
+fn options_must_be_among_the_offered_ones() {
     let syn_ack = |options: &[u8]| frame(&[], ip(), tcp(options));
     let timestamp = |bits: u8| vec![2, 4, 5, 0xa0, 8, 10, 0, 0, 0xfa, bits, 1, 2, 3, 4];
     let offered = |more: &[u8]| syn(&[&[8, 10, 1, 2, 3, 4, 0, 0, 0, 0], more].concat());
@@ -206,7 +206,7 @@ fn options_must_be_those_that_were_offered() {
 }
 
 #[test]
-fn ecn_takes_both_flags_a_timestamp_and_an_unmarked_syn() {
+fn ecn_needs_flags_timestamp_and_unmarked_syn() {
     let syn_ack = |bits: u8, ece: bool| {
         let mut tcp = tcp(&[&SYN_ACK[..11], &[bits], &SYN_ACK[12..]].concat());
         tcp.ece = ece;

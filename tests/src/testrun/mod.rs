@@ -340,7 +340,7 @@ impl Filter {
         self.cpu_state.get(&0, 0).expect("read CPU_STATE").to_vec()
     }
 
-    /// Makes every CPU crowded until then, as a flood of new sources does. Only while no packet is run.
+    /// Puts every CPU under pressure until then, as a flood of new sources does. Only while no packet is run.
     ///
     /// # Panics
     /// When the map cannot be read or written.

@@ -1,4 +1,4 @@
-//! A filter that answers SYNs: its settings, and the frames it sends.
+//! A filter that sends SYN cookies: its settings, and the frames it sends.
 
 use std::{fs, net::IpAddr};
 
@@ -22,10 +22,10 @@ use synguard_common::{
 use super::{Filter, Outcome, PACKET_MIN};
 use crate::lab::{Lab, SERVER_V4, SERVER_V6};
 
-/// Room for a frame that has become longer: it had no options, and its answer has.
+/// Room for a longer frame: a SYN without options gets a SYN-ACK with options.
 const ROOM: usize = 64;
 
-/// Settings that answer every SYN to a listener, with options kept and without any limit.
+/// Returns settings that send a cookie for every SYN to a listener, with options and without any rate limit.
 pub const fn cookie_config() -> SynCookieConfig {
     SynCookieConfig {
         flags: SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN,
@@ -43,7 +43,7 @@ pub const fn cookie_config() -> SynCookieConfig {
     }
 }
 
-/// Settings for the lab's server, whose kernel is told to accept what is answered.
+/// Returns settings for the lab's server, and sets its kernel to accept XDP cookies.
 ///
 /// # Panics
 /// When a sysctl is missing.
@@ -53,10 +53,10 @@ pub fn cookie_config_for(lab: &Lab) -> SynCookieConfig {
     SynCookieConfig { window_scale: window_scale(lab), ..cookie_config() }
 }
 
-/// The greatest window scale that the server's kernel would announce.
+/// Returns the greatest window scale that the server's kernel would announce.
 fn window_scale(lab: &Lab) -> u32 {
     let buffers = lab.server.sysctl("net.ipv4.tcp_rmem").expect("tcp_rmem");
-    // Of the machine as a whole; another namespace need not show it.
+    // The limit of the whole machine; another namespace need not show it.
     let most = fs::read_to_string("/proc/sys/net/core/rmem_max").expect("rmem_max");
     let number = |text: &str| text.trim().parse::<u32>().expect("a number of bytes");
     let space = number(buffers.split_whitespace().last().expect("three numbers")).max(number(&most));
@@ -64,7 +64,7 @@ fn window_scale(lab: &Lab) -> u32 {
 }
 
 impl Filter {
-    /// Has the program answer for the lab's server.
+    /// Makes the program send SYN cookies for the lab's server.
     ///
     /// # Panics
     /// When a map cannot be written.
@@ -73,7 +73,7 @@ impl Filter {
         self.set_cookies(cookies);
     }
 
-    /// Says how SYNs are answered.
+    /// Writes the SYN cookie configuration.
     ///
     /// # Panics
     /// When the map cannot be written.
@@ -84,7 +84,7 @@ impl Filter {
         map.set(0, cookies, 0).expect("write SYN_COOKIES");
     }
 
-    /// Says which addresses are this host's.
+    /// Writes this host's addresses.
     ///
     /// # Panics
     /// When the map cannot be written.
@@ -96,7 +96,7 @@ impl Filter {
         }
     }
 
-    /// Has every budget of answers begin anew. Only while no packet is run.
+    /// Resets every rate limit of SYN cookies. Only while no packet is run.
     ///
     /// # Panics
     /// When a map cannot be written.
@@ -114,8 +114,8 @@ impl Filter {
         map.set(0, sketches, 0).expect("write COOKIE_PREFIX_SKETCH");
     }
 
-    /// As [`Filter::run`], with the frame as the program left it. Listeners are those of the calling thread's network
-    /// namespace.
+    /// Runs the program as [`Filter::run`] does, and also returns the frame as the program left it. Listeners are
+    /// those of the calling thread's network namespace.
     ///
     /// # Panics
     /// As [`Filter::run`].
@@ -130,7 +130,7 @@ impl Filter {
         (Outcome { action, delta }, frame)
     }
 
-    /// The same without looking at the counters: the action, and the frame.
+    /// Runs the program without looking at the counters; returns the action and the frame.
     ///
     /// # Panics
     /// As [`Filter::run`].

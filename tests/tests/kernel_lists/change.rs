@@ -76,7 +76,7 @@ fn replacing_a_list_lets_nothing_slip_through() {
 }
 
 #[test]
-fn growing_and_shrinking_a_list_lets_nothing_slip_through() {
+fn resizing_a_list_lets_nothing_slip_through() {
     let listed = Listed::new();
     listed.add(List::Block, &stays());
     let runs = while_dropping(&listed, &STAYS, || {

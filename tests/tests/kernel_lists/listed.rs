@@ -9,13 +9,12 @@ use synguard_common::{
     source::{SourceKey, SourceState},
 };
 use synguard_tests::{
+    SECOND_NS,
     packet::Packet,
     testrun::{config, now_ns},
 };
 
 use crate::setup::{Listed, datagram, ip, item, key, syn, under};
-
-const SECOND: u64 = 1_000_000_000;
 /// An address that is listed, and its neighbour that is not, of each family.
 const PAIRS: [(&str, &str); 2] =
     [("192.0.2.1", "192.0.2.2"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:7")];
@@ -52,7 +51,7 @@ fn packets(from: &str) -> Vec<(&'static str, Packet, Reason, bool)> {
 }
 
 #[test]
-fn a_blocked_address_gets_nothing_through_and_its_neighbour_everything() {
+fn blocked_address_drops_and_its_neighbour_passes() {
     for (blocked, neighbour) in PAIRS {
         let listed = Listed::new();
         listed.add(List::Block, &[item(blocked)]);
@@ -82,7 +81,7 @@ fn a_block_of_syns_leaves_connections_alone() {
 }
 
 #[test]
-fn a_shorter_prefix_of_wider_scope_decides_where_a_longer_one_does_not_speak() {
+fn shorter_prefix_of_wider_scope_decides() {
     let listed = Listed::new();
     let syns = ListEntry { scope: SCOPE_SYN, ..ListEntry::default() };
     listed.add(List::Block, &[(key("192.0.2.1"), syns), item("192.0.0.0/16")]);
@@ -94,8 +93,8 @@ fn a_shorter_prefix_of_wider_scope_decides_where_a_longer_one_does_not_speak() {
 #[test]
 fn the_allowlist_comes_first() {
     for (address, neighbour) in PAIRS {
-        let mut listed = Listed::with(Config { hold_ns: 100 * SECOND, ..config(1, 2) });
-        let in_hold = SourceState { hold_until_ns: now_ns() + 50 * SECOND, ..SourceState::default() };
+        let mut listed = Listed::with(Config { hold_ns: 100 * SECOND_NS, ..config(1, 2) });
+        let in_hold = SourceState { hold_until_ns: now_ns() + 50 * SECOND_NS, ..SourceState::default() };
         for address in [address, neighbour] {
             let IpAddr::V4(v4) = address.parse().unwrap() else { continue };
             let source = SourceKey { address: v4.into() };
@@ -126,9 +125,9 @@ fn an_entry_ends_when_it_says() {
     listed.add(
         List::Block,
         &[
-            (key("192.0.2.1"), until(now_ns() - SECOND)),
-            (key("192.0.2.2"), until(now_ns() + 100 * SECOND)),
-            (key("192.0.2.3"), until(now_ns() + SECOND / 5)),
+            (key("192.0.2.1"), until(now_ns() - SECOND_NS)),
+            (key("192.0.2.2"), until(now_ns() + 100 * SECOND_NS)),
+            (key("192.0.2.3"), until(now_ns() + SECOND_NS / 5)),
             (key("192.0.2.0/28"), until(1)),
         ],
     );
@@ -136,16 +135,16 @@ fn an_entry_ends_when_it_says() {
     assert_eq!(listed.reason(&syn("192.0.2.2")), Reason::Blocked);
     let start = now_ns();
     while listed.reason(&syn("192.0.2.3")) == Reason::Blocked {
-        assert!(now_ns() - start < 10 * SECOND, "it does not end");
+        assert!(now_ns() - start < 10 * SECOND_NS, "it does not end");
     }
-    assert!(now_ns() - start > SECOND / 10, "it ended before its time");
+    assert!(now_ns() - start > SECOND_NS / 10, "it ended before its time");
     // An expired entry does not hide a shorter prefix that holds.
     listed.add(List::Block, &[item("192.0.2.0/24")]);
     assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::Blocked);
 }
 
 #[test]
-fn while_only_watching_a_blocked_packet_passes() {
+fn blocked_packet_passes_in_monitor_mode() {
     for change in
         [Config { flags: FLAG_MONITOR, ..Config::default() }, Config { disarm_at_ns: 1, ..Config::default() }]
     {

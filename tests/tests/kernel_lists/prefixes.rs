@@ -35,7 +35,7 @@ fn edges(address: u128, length: u32) -> ([u128; 2], Vec<u128>) {
 }
 
 #[test]
-fn a_prefix_of_every_length_holds_its_first_and_last_address_and_none_beyond() {
+fn prefixes_hold_their_first_and_last_address() {
     let v4 = mapped("203.0.113.77".parse().unwrap());
     let v6 = mapped("2a07:5a3c:9001:8421:1234:5678:9abc:def1".parse().unwrap());
     let v4s = (0..=32).map(|length| (v4, 96 + length));
@@ -72,7 +72,7 @@ fn an_ipv6_prefix_holds_no_ipv4_address() {
     assert_eq!(listed.reason(&datagram(IpAddr::V6(Ipv6Addr::LOCALHOST))), Reason::NotTcp);
 }
 
-/// Addresses that crowd in few networks, so that prefixes overlap and are hit.
+/// Addresses concentrated in few prefixes, so that list entries overlap and are hit.
 fn crowded(random: &mut Random) -> (u128, u32) {
     let (number, choice) = (random.next(), random.next());
     if choice & 1 == 0 {

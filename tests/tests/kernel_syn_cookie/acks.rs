@@ -12,14 +12,17 @@ use synguard_common::{
     reason::Reason,
     syn_cookie::config::{SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
 };
-use synguard_tests::packet::{Packet, flags};
+use synguard_tests::{
+    SECOND_NS,
+    packet::{Packet, flags},
+};
 
 use crate::{
     listeners::{connected, from_client},
     testbed::{CLOSED, FAMILIES, FROM, Family, LINUX, PORT, Testbed, V4_TO, V6_TO, ack_of, reply},
 };
 
-const MINUTE_NS: u64 = 60_000_000_000;
+const MINUTE_NS: u64 = 60 * SECOND_NS;
 
 fn checking(testbed: &mut Testbed) {
     testbed.set(SynCookieConfig { flags: testbed.cookies.flags | SYN_COOKIE_CHECK_ACKS, ..testbed.cookies });

@@ -8,11 +8,12 @@ use synguard_common::{
     source::{SourceKey, SourceState},
 };
 use synguard_tests::{
+    SECOND_NS,
     packet::Packet,
     testrun::{Filter, now_ns},
 };
 
-use crate::table::{PORT, SECOND, V4, V4_TO, exact, held as in_hold, idle, key, strict};
+use crate::table::{PORT, V4, V4_TO, exact, held as in_hold, idle, key, strict};
 
 const SEED: HashSeed = HashSeed([7, 11]);
 
@@ -34,7 +35,7 @@ fn counted(filter: &Filter, key: SourceKey) -> u64 {
 }
 
 #[test]
-fn most_of_a_flood_in_hold_is_dropped_without_asking_the_table() {
+fn flood_in_hold_is_dropped_from_the_hold_cache() {
     const REPEAT: u32 = 200_000;
     let mut filter = Filter::with_config(seeded());
     filter.set_source(key(V4), in_hold());
@@ -47,7 +48,7 @@ fn most_of_a_flood_in_hold_is_dropped_without_asking_the_table() {
 #[test]
 fn a_hold_that_ends_ends_for_the_memory_too() {
     let mut filter = Filter::with_config(seeded());
-    filter.set_source(key(V4), SourceState { hold_until_ns: now_ns() + SECOND / 10, ..idle() });
+    filter.set_source(key(V4), SourceState { hold_until_ns: now_ns() + SECOND_NS / 10, ..idle() });
     let (frame, mut held) = (syn(V4), 0);
     let passed = loop {
         let outcome = filter.run_repeat(&frame, 1000);
@@ -64,7 +65,7 @@ fn a_hold_that_ends_ends_for_the_memory_too() {
 }
 
 #[test]
-fn sources_that_share_a_slot_are_both_dropped_and_counted() {
+fn sources_sharing_a_slot_are_dropped_and_counted() {
     const ROUNDS: u32 = 50;
     const REPEAT: u32 = 500;
     let first = key(V4);

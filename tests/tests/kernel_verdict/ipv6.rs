@@ -53,13 +53,14 @@ fn a_syn_behind_any_extension_headers_is_limited() {
         table.syn("one of each, as RFC 8200 orders them", &syn(mixed.clone()), key(V6));
         let eight = mixed.ext(protocol::MOBILITY, 1).ext(protocol::HIP, 2);
         table.syn("eight different ones", &syn(eight), key(V6));
-        let odd = ip().auth_header().ipv6_fragment(0, false).hop_by_hop().ext(protocol::AUTHENTICATION, 1);
-        table.syn("an odd order", &syn(odd), key(V6));
+        let unusual =
+            ip().auth_header().ipv6_fragment(0, false).hop_by_hop().ext(protocol::AUTHENTICATION, 1);
+        table.syn("an unusual order", &syn(unusual), key(V6));
     });
 }
 
 #[test]
-fn what_may_hide_a_syn_is_limited() {
+fn possible_syns_are_limited() {
     Table::check("hidden IPv6 SYNs", |table| {
         for length in [9, 10, 20] {
             table.syn(&format!("{length} headers before TCP"), &syn(chain(length)), key(V6));

@@ -59,7 +59,7 @@ impl Random {
 }
 
 #[test]
-fn random_bytes_are_counted_once_and_only_syns_are_dropped() {
+fn random_bytes_count_once_and_only_syns_are_dropped() {
     const FRAMES: usize = 3_000;
     let filter = Filter::with_config(strict());
     let mut random = Random(0x5eed);

@@ -11,13 +11,14 @@ use synguard_common::{
     map_names::SOURCES_DEFAULT, reason::Reason,
 };
 use synguard_tests::{
+    SECOND_NS,
     command::pin_to_cpu,
     packet::Packet,
     pressure::{Pressure, SOURCE, flood_until_pressure},
     testrun::{Filter, config, now_ns},
 };
 
-use crate::table::{PORT, SECOND, V4, V4_TO, key};
+use crate::table::{PORT, V4, V4_TO, key};
 
 /// CPUs that take part. On a machine with one the threads take turns, and the sums are the same.
 fn cpus() -> usize {
@@ -26,7 +27,7 @@ fn cpus() -> usize {
 
 /// Settings for one burst and no more while a test runs, without hold, so that every SYN is judged.
 fn burst(burst: u64) -> Config {
-    let interval = SECOND;
+    let interval = SECOND_NS;
     Config { syn_interval_ns: interval, syn_tolerance_ns: interval * (burst - 1), hold_ns: 0, ..config(1, 1) }
 }
 
@@ -64,7 +65,7 @@ fn total(filter: &Filter) -> u64 {
 }
 
 #[test]
-fn one_source_on_two_cpus_gets_one_burst() {
+fn source_on_two_cpus_gets_one_burst() {
     // Long enough for the threads to overlap: they start milliseconds apart.
     const BURST: u64 = 2_000_000;
     const REPEAT: u32 = 3_000_000;
@@ -95,7 +96,7 @@ fn a_hold_begun_on_one_cpu_holds_on_the_other() {
     const BURST: u64 = 500_000;
     const REPEAT: u32 = 1_000_000;
     const SLACK: u64 = BURST / 1000;
-    let filter = Filter::with_config(Config { hold_ns: 1_000 * SECOND, ..burst(BURST) });
+    let filter = Filter::with_config(Config { hold_ns: 1_000 * SECOND_NS, ..burst(BURST) });
     let elapsed = run_at_once(&filter, &vec![syn(V4); 2], 1, REPEAT);
     let sent = 2 * u64::from(REPEAT);
     let [passed, exceeded, held] =
@@ -109,16 +110,16 @@ fn a_hold_begun_on_one_cpu_holds_on_the_other() {
     assert_eq!((state.passed, state.dropped), (passed, exceeded + held));
 }
 
-/// Sources of one network share its bucket, whichever CPU they come in on.
+/// Sources of one prefix share its limit, whichever CPU they come in on.
 #[test]
-fn one_prefix_on_two_cpus_gets_one_burst() {
+fn prefix_on_two_cpus_gets_one_burst() {
     const BURST: u64 = 500_000;
     const REPEAT: u32 = 750_000;
     const SLACK: u64 = BURST / 1000;
-    let unlimited = Config { syn_interval_ns: 1, syn_tolerance_ns: SECOND, ..burst(1) };
+    let unlimited = Config { syn_interval_ns: 1, syn_tolerance_ns: SECOND_NS, ..burst(1) };
     let config = Config {
-        prefix_interval_ns: SECOND,
-        prefix_tolerance_ns: SECOND * (BURST - 1),
+        prefix_interval_ns: SECOND_NS,
+        prefix_tolerance_ns: SECOND_NS * (BURST - 1),
         prefix_rate: 1,
         ..unlimited
     };
@@ -130,20 +131,20 @@ fn one_prefix_on_two_cpus_gets_one_burst() {
     assert!((BURST..=BURST + elapsed.as_secs() + 1 + SLACK).contains(&passed), "{passed} passed");
 }
 
-/// CPUs write the sketch without atomics and may lose updates to each other. An offender whose SYNs come on both,
-/// while both are crowded, is noticed all the same, and every SYN of it that was dropped is counted.
+/// CPUs write the sketch without atomics and may lose each other's updates. An offender whose SYNs come on both,
+/// while both are under pressure, is noticed all the same, and each of its dropped SYNs is counted.
 #[test]
-fn an_offender_on_two_crowded_cpus_is_noticed() {
+fn offender_on_two_cpus_under_pressure_is_noticed() {
     const REPEAT: u32 = 200_000;
     const OFFENDER: &str = "192.0.2.1";
     let mut filter = Filter::load_with_sources(SOURCES_DEFAULT);
-    filter.set_config(Config { hash_seed: HashSeed([11, 22]), hold_ns: 1_000 * SECOND, ..burst(3) });
+    filter.set_config(Config { hash_seed: HashSeed([11, 22]), hold_ns: 1_000 * SECOND_NS, ..burst(3) });
     let pressures: Vec<Pressure> = thread::scope(|scope| {
         let filter = &filter;
         let flood = |cpu| {
             scope.spawn(move || {
                 pin_to_cpu(cpu).unwrap();
-                // Each CPU in a network of its own.
+                // Each CPU floods from a prefix of its own.
                 flood_until_pressure(filter, &mut syn("10.0.0.0"), (10 + cpu as u32) << 24, cpu)
             })
         };
@@ -157,8 +158,8 @@ fn an_offender_on_two_crowded_cpus_is_noticed() {
     run_at_once(&filter, &vec![syn(OFFENDER); 2], 1, REPEAT);
     let unseen = packets(&filter, Reason::Untracked) - skipped;
     println!("{unseen} SYNs of {} were not charged", 2 * REPEAT);
-    // Each that both count at once raises its estimate by one at least, so it reaches the mark soon; that happens
-    // once for each CPU if the crowd of one ends meanwhile.
+    // Each SYN that both count at once raises the estimate by one at least, so it reaches the promotion threshold
+    // soon; that happens once for each CPU if the pressure on one ends meanwhile.
     assert!(unseen <= 4 * u64::from(PROMOTION_THRESHOLD), "{unseen} SYNs were not charged");
     let state = filter.source(key(OFFENDER)).expect("an entry");
     assert_eq!(state.passed + state.dropped + unseen, 2 * u64::from(REPEAT), "{state:?}");
@@ -212,8 +213,11 @@ fn sources_on_two_cpus_are_counted_once_each() {
 fn two_sources_on_two_cpus_get_a_burst_each() {
     const BURST: u64 = 10_000;
     const REPEAT: u32 = 50_000;
-    let config =
-        Config { syn_interval_ns: 100 * SECOND, syn_tolerance_ns: 100 * SECOND * (BURST - 1), ..burst(1) };
+    let config = Config {
+        syn_interval_ns: 100 * SECOND_NS,
+        syn_tolerance_ns: 100 * SECOND_NS * (BURST - 1),
+        ..burst(1)
+    };
     let filter = Filter::with_config(config);
     let sources = ["192.0.2.1", "192.0.2.2"];
     run_at_once(&filter, &sources.map(syn), 1, REPEAT);

@@ -1,4 +1,4 @@
-//! Sequences: a burst, then drops, then hold; and the events that tell of it.
+//! Sequences: a burst, then drops, then hold; and the events about it.
 
 use synguard_common::{
     abi::{Config, Counter, EVENT_LIMIT, FLAG_MONITOR},
@@ -6,12 +6,13 @@ use synguard_common::{
     source::{SourceKey, SourceState},
 };
 use synguard_tests::{
+    SECOND_NS,
     command::pin_to_cpu,
     packet::Packet,
     testrun::{Filter, HOLD_NS, Outcome, REASONS, action, now_ns, ticked_ns},
 };
 
-use crate::table::{PORT, SECOND, V4, V4_TO, V6, V6_TO, key, strict};
+use crate::table::{PORT, V4, V4_TO, V6, V6_TO, key, strict};
 
 fn syn() -> Vec<u8> {
     Packet::eth().ipv4(V4, V4_TO).tcp(40_000, PORT).syn().build()
@@ -23,7 +24,7 @@ fn syn6() -> Vec<u8> {
 
 /// Settings for bursts of `burst` and no more while a test runs.
 fn bursts(burst: u64) -> Config {
-    let interval = 100 * SECOND;
+    let interval = 100 * SECOND_NS;
     Config {
         syn_interval_ns: interval,
         syn_tolerance_ns: interval * (burst - 1),
@@ -43,7 +44,7 @@ fn outcome(frame: &[u8], action: u32, counts: [(Reason, u64); 3]) -> Outcome {
 }
 
 #[test]
-fn exactly_the_burst_passes_then_one_exceeds_then_all_are_in_hold() {
+fn burst_passes_then_one_exceeds_then_hold_begins() {
     for (frame, source) in [(syn(), key(V4)), (syn6(), key(V6))] {
         for burst in [1, 2, 3, 10, 100, 1000] {
             let filter = Filter::with_config(bursts(burst));
@@ -84,7 +85,7 @@ fn exactly_the_burst_passes_then_one_exceeds_then_all_are_in_hold() {
 }
 
 #[test]
-fn one_call_with_many_packets_counts_each() {
+fn call_with_many_packets_counts_each() {
     let frame = syn();
     let filter = Filter::with_config(bursts(100));
     let counts = [(Reason::SynPassed, 100), (Reason::RateExceeded, 1), (Reason::Hold, 9_899)];
@@ -95,7 +96,7 @@ fn one_call_with_many_packets_counts_each() {
     let monitor = bursts(100);
     let filter = Filter::with_config(Config { flags: monitor.flags | FLAG_MONITOR, ..monitor });
     let counts = [(Reason::SynPassed, 100), (Reason::WouldRateExceeded, 1), (Reason::WouldHold, 9_899)];
-    assert_eq!(filter.run_repeat(&frame, 10_000), outcome(&frame, action::PASS, counts), "watching");
+    assert_eq!(filter.run_repeat(&frame, 10_000), outcome(&frame, action::PASS, counts), "monitor mode");
 }
 
 #[test]

@@ -6,11 +6,12 @@ use synguard_common::{
     source::SourceState,
 };
 use synguard_tests::{
+    SECOND_NS,
     packet::Packet,
     testrun::{config, now_ns},
 };
 
-use crate::table::{PORT, SECOND, Setup, Table, V4, V4_TO, V6, V6_TO, held, idle, key, over, ports, strict};
+use crate::table::{PORT, Setup, Table, V4, V4_TO, V6, V6_TO, held, idle, key, over, ports, strict};
 
 fn to(port: u16) -> Packet {
     Packet::eth().ipv4(V4, V4_TO).tcp(40_000, port)
@@ -46,15 +47,15 @@ fn dangers(table: &mut Table, name: &str, config: Config, drops: bool) {
 }
 
 #[test]
-fn watching_counts_what_it_would_drop_and_passes_it() {
+fn monitor_mode_counts_would_be_drops_and_passes_them() {
     Table::check("monitor mode and disarming", |table| {
         let plain = strict();
         dangers(table, "armed", plain, true);
         dangers(table, "monitor", Config { flags: plain.flags | FLAG_MONITOR, ..plain }, false);
         let at = |disarm_at_ns| Config { disarm_at_ns, ..plain };
         dangers(table, "disarmed long ago", at(1), false);
-        dangers(table, "disarmed a second ago", at(now_ns() - SECOND), false);
-        dangers(table, "to be disarmed", at(now_ns() + 1000 * SECOND), true);
+        dangers(table, "disarmed a second ago", at(now_ns() - SECOND_NS), false);
+        dangers(table, "to be disarmed", at(now_ns() + 1000 * SECOND_NS), true);
         dangers(table, "to be disarmed at the end of time", at(u64::MAX), true);
         let both = Config { flags: plain.flags | FLAG_MONITOR, ..at(1) };
         dangers(table, "monitor and disarmed", both, false);
@@ -70,18 +71,24 @@ fn a_hold_lasts_as_long_as_the_setting_says() {
             table.row(name, &setup.source(key(V4), state), &syn(), key(V4), reason);
         };
         let now = now_ns();
-        row(table, "within the setting", rows(100 * SECOND), until(now + 90 * SECOND), Reason::Hold);
-        row(table, "over", rows(100 * SECOND), until(now - SECOND), Reason::SynPassed);
-        row(table, "never", rows(100 * SECOND), until(0), Reason::SynPassed);
-        row(table, "longer than the setting", rows(60 * SECOND), until(now + 90 * SECOND), Reason::SynPassed);
-        row(table, "for ever", rows(100 * SECOND), until(u64::MAX), Reason::SynPassed);
-        row(table, "switched off since", rows(0), until(now + 90 * SECOND), Reason::SynPassed);
-        let both = SourceState { hold_until_ns: now + 90 * SECOND, ..over() };
-        row(table, "in hold and over its rate", rows(100 * SECOND), both, Reason::Hold);
+        row(table, "within the setting", rows(100 * SECOND_NS), until(now + 90 * SECOND_NS), Reason::Hold);
+        row(table, "over", rows(100 * SECOND_NS), until(now - SECOND_NS), Reason::SynPassed);
+        row(table, "never", rows(100 * SECOND_NS), until(0), Reason::SynPassed);
+        row(
+            table,
+            "longer than the setting",
+            rows(60 * SECOND_NS),
+            until(now + 90 * SECOND_NS),
+            Reason::SynPassed,
+        );
+        row(table, "for ever", rows(100 * SECOND_NS), until(u64::MAX), Reason::SynPassed);
+        row(table, "switched off since", rows(0), until(now + 90 * SECOND_NS), Reason::SynPassed);
+        let both = SourceState { hold_until_ns: now + 90 * SECOND_NS, ..over() };
+        row(table, "in hold and over its rate", rows(100 * SECOND_NS), both, Reason::Hold);
         row(
             table,
             "longer than the setting and over its rate",
-            rows(60 * SECOND),
+            rows(60 * SECOND_NS),
             both,
             Reason::RateExceeded,
         );
@@ -117,7 +124,7 @@ fn only_guarded_ports_are_limited() {
     Table::check("ports", |table| {
         let some = [0, 22, 63, 64, 443, 8080, 65_535];
         let config = Config { flags: 0, ..config(50, 100) };
-        let base = Setup { ports: ports(&some), ..Setup::new(Config { hold_ns: 100 * SECOND, ..config }) };
+        let base = Setup { ports: ports(&some), ..Setup::new(Config { hold_ns: 100 * SECOND_NS, ..config }) };
         let held = base.clone().source(key(V4), held());
         for port in some {
             table.row(&format!("guarded {port}"), &base, &to(port).syn(), key(V4), Reason::SynPassed);

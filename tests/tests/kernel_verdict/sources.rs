@@ -71,7 +71,7 @@ fn ipv4_sources_are_single_addresses() {
             let back = Packet::eth().ipv4(V4_TO, "192.0.2.1").tcp(40_000, PORT).syn();
             table.row("to the source in hold", &setup, &back, key(V4_TO), Reason::SynPassed);
         }
-        // The network stack refuses IPv6 packets from mapped addresses, so nobody real shares the entry.
+        // The network stack refuses IPv6 packets from mapped addresses, so no real host shares the entry.
         let setup = Setup::new(masked(128)).source(key("192.0.2.1"), held());
         table.row(
             "IPv6 from the mapped address",

@@ -8,12 +8,12 @@ use synguard_common::{
     source::{SourceKey, SourceState},
 };
 use synguard_tests::{
+    SECOND_NS,
     packet::Packet,
     testrun::{Filter, Outcome, config, now_ns, ticked_ns},
 };
 
 /// A second, in the unit of all times here.
-pub(crate) const SECOND: u64 = 1_000_000_000;
 /// The address that packets come from, and what they are for.
 pub(crate) const V4: &str = "192.0.2.1";
 /// The server.
@@ -47,17 +47,17 @@ pub(crate) fn ports(list: &[u16]) -> PortSet {
 
 /// Settings under which a source may send one SYN and then none for longer than any test takes.
 pub(crate) fn strict() -> Config {
-    Config { syn_interval_ns: 100 * SECOND, syn_tolerance_ns: 0, hold_ns: 100 * SECOND, ..config(1, 1) }
+    Config { syn_interval_ns: 100 * SECOND_NS, syn_tolerance_ns: 0, hold_ns: 100 * SECOND_NS, ..config(1, 1) }
 }
 
 /// A source that has used its rate up under [`strict`].
 pub(crate) fn over() -> SourceState {
-    SourceState { tat_ns: now_ns() + 50 * SECOND, ..idle() }
+    SourceState { tat_ns: now_ns() + 50 * SECOND_NS, ..idle() }
 }
 
 /// A source in hold under [`strict`], whose bucket is full: only the hold keeps it out.
 pub(crate) fn held() -> SourceState {
-    SourceState { hold_until_ns: now_ns() + 50 * SECOND, ..idle() }
+    SourceState { hold_until_ns: now_ns() + 50 * SECOND_NS, ..idle() }
 }
 
 /// A source that was seen a while ago and may send again.

@@ -44,7 +44,7 @@ fn a_syn_behind_any_tags_is_limited() {
 }
 
 #[test]
-fn what_else_is_behind_tags_passes() {
+fn other_packets_behind_tags_pass() {
     Table::check("no SYNs behind VLAN tags", |table| {
         for tpid in TPIDS {
             for depth in [1, 4] {

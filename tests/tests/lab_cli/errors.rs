@@ -7,7 +7,7 @@ use synguard_tests::{
     program::{Output, Synguard},
 };
 
-use super::{fails, lab};
+use super::{assert_fails, lab};
 
 /// Asserts that nothing is attached and nothing was left behind by a failure.
 fn untouched(synguard: &Synguard) {
@@ -37,12 +37,12 @@ fn a_bad_flag_or_value_is_named_with_its_range() {
         (&["--monitor=perhaps"], &["--monitor", "true or false"]),
     ] {
         let output = synguard.run(&[&["attach", DEVICE], args].concat()).unwrap();
-        fails(&output, 2, words);
+        assert_fails(&output, 2, words);
     }
-    fails(&synguard.run(&["attach"]).unwrap(), 2, &["interface"]);
-    fails(&synguard.run(&["attach", "a-name-that-is-too-long"]).unwrap(), 2, &["interface name"]);
-    fails(&synguard.run(&["--name", "../x", "status"]).unwrap(), 2, &["--name"]);
-    fails(&synguard.run(&["no-such-command"]).unwrap(), 2, &["no-such-command"]);
+    assert_fails(&synguard.run(&["attach"]).unwrap(), 2, &["interface"]);
+    assert_fails(&synguard.run(&["attach", "a-name-that-is-too-long"]).unwrap(), 2, &["interface name"]);
+    assert_fails(&synguard.run(&["--name", "../x", "status"]).unwrap(), 2, &["--name"]);
+    assert_fails(&synguard.run(&["no-such-command"]).unwrap(), 2, &["no-such-command"]);
     untouched(&synguard);
 }
 
@@ -61,20 +61,20 @@ fn a_bad_file_is_named_with_line_and_key() {
     ] {
         fs::write(&path, text).unwrap();
         let output = synguard.run(&["attach", DEVICE, "--config", file]).unwrap();
-        fails(&output, 2, &[&[file], words].concat());
+        assert_fails(&output, 2, &[&[file], words].concat());
     }
     fs::remove_file(&path).unwrap();
-    fails(&synguard.run(&["attach", DEVICE, "--config", file]).unwrap(), 2, &[file, "No such file"]);
+    assert_fails(&synguard.run(&["attach", DEVICE, "--config", file]).unwrap(), 2, &[file, "No such file"]);
     untouched(&synguard);
 }
 
 #[test]
-fn what_is_not_attached_exits_3_and_says_what_to_do() {
+fn commands_without_a_filter_exit_3_with_a_remedy() {
     let (_lab, synguard) = lab();
     for args in
         [&["status"][..], &["status", "--json"], &["show"], &["set", "syn-rate=5"], &["confirm"], &["detach"]]
     {
-        fails(&synguard.run(args).unwrap(), 3, &["not attached", "synguard attach"]);
+        assert_fails(&synguard.run(args).unwrap(), 3, &["not attached", "synguard attach"]);
     }
     untouched(&synguard);
 }
@@ -82,7 +82,7 @@ fn what_is_not_attached_exits_3_and_says_what_to_do() {
 #[test]
 fn a_missing_interface_is_named() {
     let (_lab, synguard) = lab();
-    fails(&synguard.run(&["attach", "eth9"]).unwrap(), 1, &["eth9", "ip link"]);
+    assert_fails(&synguard.run(&["attach", "eth9"]).unwrap(), 1, &["eth9", "ip link"]);
     untouched(&synguard);
 }
 
@@ -102,7 +102,7 @@ fn without_privilege_it_says_so() {
     ] {
         let mut command = without_privilege(&synguard.command(args));
         let output = run(&mut command);
-        fails(&output, 4, &["root"]);
+        assert_fails(&output, 4, &["root"]);
     }
     untouched(&synguard);
 }
@@ -119,18 +119,18 @@ fn an_instance_without_a_bpffs_says_how_to_mount_one() {
     for (i, arg) in args.iter().enumerate() {
         plain.arg(if i == bpffs + 1 { elsewhere.as_ref() } else { arg.as_os_str() });
     }
-    fails(&run(&mut plain), 1, &["BPF file system", "mount -t bpf"]);
+    assert_fails(&run(&mut plain), 1, &["BPF file system", "mount -t bpf"]);
     untouched(&synguard);
 }
 
 #[test]
-fn an_old_kernel_is_named_with_the_oldest_that_will_do() {
+fn old_kernel_error_names_the_oldest_supported() {
     let (_lab, synguard) = lab();
     // The kernel then calls itself 2.6.something.
     let inner = synguard.command(["attach", DEVICE]);
     let mut command = Command::new("setarch");
     command.arg("--uname-2.6").arg(inner.get_program()).args(inner.get_args());
-    fails(&run(&mut command), 1, &["Linux 2.6", "too old", "6.1"]);
+    assert_fails(&run(&mut command), 1, &["Linux 2.6", "too old", "6.1"]);
     untouched(&synguard);
 }
 
@@ -145,7 +145,7 @@ fn a_lock_that_is_held_is_named() {
     let _ = Command::new("pkill").args(["-P", &holder.id().to_string()]).status();
     let _ = holder.kill();
     let _ = holder.wait();
-    fails(&output, 5, &["lock", "another synguard"]);
+    assert_fails(&output, 5, &["lock", "another synguard"]);
     assert_eq!(synguard.dirs().pins(), Vec::<std::path::PathBuf>::new());
 }
 

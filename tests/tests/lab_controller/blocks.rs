@@ -7,7 +7,7 @@ use synguard_tests::{client::ClientSpec, lab::Family, web::Web};
 use super::{concentrated, event, event_names, lab, start, status, until, visit, visits};
 
 #[test]
-fn one_that_keeps_on_is_blocked() {
+fn persistent_offender_is_blocked() {
     let (lab, synguard) = lab(1);
     let _web = Web::start(&lab).unwrap();
     let running = synguard.attach(&["--hold", "1s"]).unwrap();
@@ -33,7 +33,7 @@ fn one_that_keeps_on_is_blocked() {
 }
 
 #[test]
-fn a_crowd_is_no_attack() {
+fn flash_crowd_is_not_an_attack() {
     let (lab, synguard) = lab(1);
     let _web = Web::start(&lab).unwrap();
     let _running = synguard.attach(&["--hold", "1s", "--distinct-limit", "300"]).unwrap();
@@ -46,7 +46,7 @@ fn a_crowd_is_no_attack() {
 }
 
 #[test]
-fn many_people_behind_one_address_are_limited_but_never_blocked() {
+fn shared_address_is_limited_but_never_blocked() {
     let (lab, synguard) = lab(1);
     let _web = Web::start(&lab).unwrap();
     let _running = synguard.attach(&["--hold", "1s", "--syn-rate", "20"]).unwrap();

@@ -42,7 +42,7 @@ fn forged_flood_from(original: u8) {
         serde_json::json!({ "mode": "kernel", "sysctl": 2, "original": original }),
         "{during}"
     );
-    // `top` and the text tell the same story.
+    // `top` and the text agree with the JSON.
     let top = synguard.run_json(&["top", "--once", "--json", "--interval", "200ms"]).unwrap();
     for key in ["phase", "attack_kind", "cookies"] {
         assert_eq!(top[key], during[key], "{top}");
@@ -72,10 +72,10 @@ fn forged_flood_from(original: u8) {
         expected.push("cookies_restored");
         let raised = event(&synguard, "cookies_raised");
         assert_eq!((&raised["from"], &raised["to"]), (&original.into(), &2.into()));
-        // With the numbers that made it decide.
+        // The event has the numbers that led to the decision.
         assert!(raised["distinct_sources"].as_u64() > raised["distinct_limit"].as_u64(), "{raised}");
     }
-    // Whether the machine has listeners of its own elsewhere is another matter.
+    // Listeners in other namespaces of the machine are another matter.
     let mut names = event_names(&synguard);
     names.retain(|name| name != "listeners_elsewhere");
     assert_eq!(names, expected);
@@ -133,7 +133,7 @@ fn a_mixed_flood_is_met_with_both() {
 }
 
 #[test]
-fn with_cookies_off_or_when_only_watching_nothing_is_touched() {
+fn cookies_off_and_monitor_mode_touch_nothing() {
     for args in [["--cookies", "off"], ["--monitor", "--hold=1s"]] {
         let (lab, synguard) = lab(1);
         let running = synguard.attach(&args).unwrap();

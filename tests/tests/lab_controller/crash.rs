@@ -79,7 +79,7 @@ fn kill_many(number: u64) -> [u64; 2] {
 }
 
 #[test]
-fn killed_at_200_moments_the_original_is_back_each_time() {
+fn original_value_is_back_after_each_of_200_kills() {
     let labs: Vec<_> = (0..LABS).map(|number| thread::spawn(move || kill_many(number))).collect();
     let mut raised = [0; 2];
     for lab in labs {

@@ -18,7 +18,7 @@ fn count(synguard: &Synguard, name: &str) -> usize {
 }
 
 #[test]
-fn one_that_goes_and_comes_back_is_attached_again_each_time() {
+fn returning_interface_is_attached_again_each_time() {
     let (lab, synguard) = lab(1);
     let add = "link add vanishing type veth peer name other";
     lab.server.ip(add).unwrap();
@@ -36,7 +36,7 @@ fn one_that_goes_and_comes_back_is_attached_again_each_time() {
 }
 
 #[test]
-fn one_that_is_renamed_keeps_the_filter_and_is_found_by_its_new_name() {
+fn renamed_interface_keeps_the_filter() {
     let (lab, synguard) = lab(1);
     lab.server.ip("link add before.1 type veth peer name other").unwrap();
     let running = synguard.attach(&["before.1"]).unwrap();
@@ -55,7 +55,7 @@ fn one_that_is_renamed_keeps_the_filter_and_is_found_by_its_new_name() {
 }
 
 #[test]
-fn one_that_comes_back_with_a_foreign_program_is_left_to_it() {
+fn interface_with_a_foreign_program_is_left_alone() {
     let (lab, synguard) = lab(1);
     let add = "link add taken type veth peer name other";
     lab.server.ip(add).unwrap();

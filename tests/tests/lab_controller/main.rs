@@ -2,21 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![expect(clippy::print_stdout, reason = "what was measured is for people to read")]
 
-mod answers;
 mod blocks;
+mod cookie_acks_lost;
 mod cookies;
 mod crash;
 mod idle;
 mod interfaces;
-mod lost;
 mod systemd;
 mod unusual;
+mod xdp_cookies;
 
-use std::{
-    net::IpAddr,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, time::Duration};
 
 use serde_json::Value;
 use synguard_tests::{
@@ -24,6 +20,7 @@ use synguard_tests::{
     flood::{Flood, FloodSpec},
     lab::{Family, Lab},
     program::Synguard,
+    steps::until,
 };
 
 const SYNCOOKIES: &str = "net.ipv4.tcp_syncookies";
@@ -73,16 +70,6 @@ fn concentrated() -> FloodSpec {
 
 fn start(lab: &Lab, spec: FloodSpec) -> Flood {
     Flood::start(lab, spec).unwrap()
-}
-
-/// Polls until the condition holds; returns how long that took.
-fn until(what: &str, within: Duration, mut condition: impl FnMut() -> bool) -> Duration {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < within, "{what} did not come about within {within:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-    begun.elapsed()
 }
 
 fn status(synguard: &Synguard) -> Value {

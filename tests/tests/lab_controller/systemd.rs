@@ -17,7 +17,7 @@ fn next(socket: &UnixDatagram) -> Vec<String> {
 }
 
 #[test]
-fn systemd_is_told_when_it_is_ready_what_it_does_and_that_it_lives() {
+fn systemd_gets_readiness_status_and_watchdog() {
     let (lab, synguard) = lab(1);
     let path = synguard.dirs().root().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -26,18 +26,18 @@ fn systemd_is_told_when_it_is_ready_what_it_does_and_that_it_lives() {
     let mut running =
         synguard.start_through(&["env", &variable], &["attach", DEVICE, "--hold", "1s"]).unwrap();
     assert_eq!(next(&socket), ["READY=1"]);
-    // What is said to be ready is ready.
+    // The controller runs once it has reported that it is ready.
     assert_eq!(synguard.status_json().unwrap()["controller"]["running"], true);
     let wait_for = |line: &str| {
         let mut alive = 0;
         for _ in 0..200 {
             let lines = next(&socket);
             alive += lines.iter().filter(|line| *line == "WATCHDOG=1").count();
-            if lines.iter().any(|told| told == line) {
+            if lines.iter().any(|sent| sent == line) {
                 return alive;
             }
         }
-        panic!("{line} was not told");
+        panic!("{line} was not sent");
     };
     wait_for("STATUS=calm");
     let flood = start(&lab, concentrated());
@@ -62,7 +62,7 @@ fn unit(key: &str) -> String {
 /// As systemd starts it, but for the system calls it may make: with its capabilities, and all of /proc/sys and /sys
 /// read-only but for the paths that the unit names.
 #[test]
-fn what_the_unit_leaves_it_is_enough() {
+fn controller_runs_with_the_rights_of_its_unit() {
     let (lab, synguard) = lab(0);
     let capabilities: String = unit("CapabilityBoundingSet")
         .to_lowercase()
@@ -112,7 +112,7 @@ fn the_unit_starts_what_there_is() {
 }
 
 #[test]
-fn the_journal_is_told_priorities_and_nobody_else() {
+fn only_the_journal_gets_priorities() {
     let (_lab, synguard) = lab(1);
     // Standard error is a file here, whose numbers only the shell knows.
     for (variable, begins_with) in [("$(stat -L -c %d:%i /dev/stderr)", "<4>"), ("1:1", "[")] {

@@ -15,7 +15,7 @@ use super::{SYNCOOKIES, event, event_names, forged, lab, start, status, syncooki
 const SOON: Duration = Duration::from_secs(3);
 
 #[test]
-fn what_somebody_else_has_changed_is_left_alone() {
+fn value_changed_by_another_program_is_left_alone() {
     let (lab, synguard) = lab(0);
     let running = synguard.attach(&["--hold", "1s"]).unwrap();
     let flood = start(&lab, forged());
@@ -69,7 +69,7 @@ fn journal(lab: &Lab) -> String {
 }
 
 #[test]
-fn what_another_instance_puts_back_is_raised_again_while_it_is_needed() {
+fn value_restored_by_another_instance_is_raised_again() {
     let (lab, synguard) = lab(2);
     let other = synguard.dirs().run_dir().join("other");
     fs::create_dir_all(&other).unwrap();
@@ -113,9 +113,9 @@ fn a_read_only_proc_is_a_warning() {
 }
 
 #[test]
-fn without_a_journal_nothing_is_raised() {
+fn unwritable_journal_prevents_raising() {
     let (lab, synguard) = lab(0);
-    // What is in its way cannot be written, nor removed by accident.
+    // A full directory in the place of the journal's temporary file: it cannot be written, nor removed by accident.
     let in_the_way = synguard.dirs().run_dir().join("default/syncookies.json.new");
     fs::create_dir_all(in_the_way.join("full")).unwrap();
     let running = synguard.attach(&["--hold", "1s"]).unwrap();

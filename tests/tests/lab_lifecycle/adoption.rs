@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use synguard_tests::lab::DEVICE;
 
-use super::{assert_nothing_left, dropped, flood, lab, link, reason, runs_xdp, until};
+use super::{assert_nothing_left, dropped, eventually, flood, lab, link, reason, runs_xdp};
 
 #[test]
 fn a_killed_controller_leaves_it_filtering() {
@@ -25,7 +25,7 @@ fn a_killed_controller_leaves_it_filtering() {
 }
 
 #[test]
-fn a_new_controller_takes_over_counters_and_sources_without_a_gap() {
+fn new_controller_takes_over_without_a_gap() {
     let (lab, synguard) = lab();
     let running = synguard.attach(&["--syn-rate", "50", "--hold", "1h"]).unwrap();
     let flood = flood(&lab);
@@ -34,8 +34,8 @@ fn a_new_controller_takes_over_counters_and_sources_without_a_gap() {
     let before = synguard.status_json().unwrap();
     assert_eq!(before["sources"]["in_hold"], 1);
     let again = synguard.attach(&["--syn-rate", "50", "--hold", "1h"]).unwrap();
-    // The pins were attached all the time: only the log tells when the new controller has them.
-    until("the takeover", || again.stderr().contains("took over"));
+    // The pins were attached all the time: only the log shows when the new controller has taken them over.
+    eventually("the takeover", || again.stderr().contains("took over"));
     let totals = flood.stop().unwrap();
     thread::sleep(Duration::from_millis(100));
     let after = synguard.status_json().unwrap();
@@ -54,7 +54,7 @@ fn a_new_controller_takes_over_counters_and_sources_without_a_gap() {
 }
 
 #[test]
-fn no_control_attaches_and_returns_and_can_be_taken_over() {
+fn no_control_attaches_and_can_be_taken_over() {
     let (lab, synguard) = lab();
     let output = synguard.run(&["attach", DEVICE, "--no-control"]).unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
@@ -63,7 +63,7 @@ fn no_control_attaches_and_returns_and_can_be_taken_over() {
     assert_eq!(synguard.run(&["attach", DEVICE, "--no-control", "--syn-rate", "7"]).unwrap().code, Some(0));
     assert_eq!(synguard.status_json().unwrap()["settings"]["syn-rate"], 7);
     let running = synguard.attach(&["--syn-rate", "8"]).unwrap();
-    until("the takeover", || synguard.status_json().unwrap()["settings"]["syn-rate"] == 8);
+    eventually("the takeover", || synguard.status_json().unwrap()["settings"]["syn-rate"] == 8);
     running.terminate().unwrap();
     assert_nothing_left(&lab, &synguard);
 }

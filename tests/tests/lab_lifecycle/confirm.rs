@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use super::{assert_nothing_left, flood, lab, reason, until};
+use super::{assert_nothing_left, eventually, flood, lab, reason};
 
 #[test]
 fn an_unconfirmed_filter_undoes_itself() {
@@ -22,7 +22,7 @@ fn a_confirmed_filter_stays() {
     let confirmed = synguard.run(&["confirm"]).unwrap();
     assert_eq!(confirmed.code, Some(0), "{}", confirmed.stderr);
     assert!(synguard.status_json().unwrap()["confirm_seconds_left"].is_null());
-    until("the log about it", || running.stderr().contains("confirmed: the filter stays"));
+    eventually("the log about it", || running.stderr().contains("confirmed: the filter stays"));
     // Confirming twice does no harm.
     assert_eq!(synguard.run(&["confirm"]).unwrap().code, Some(0));
     running.terminate().unwrap();
@@ -30,15 +30,15 @@ fn a_confirmed_filter_stays() {
 }
 
 #[test]
-fn without_a_controller_an_unconfirmed_filter_still_stops_dropping() {
+fn unconfirmed_filter_disarms_without_a_controller() {
     let (lab, synguard) = lab();
     let running = synguard.attach(&["--confirm", "3s", "--syn-rate", "50"]).unwrap();
     running.kill().unwrap();
     let flood = flood(&lab);
-    until("the end of the time", || synguard.status_json().unwrap()["confirm_seconds_left"] == 0.0);
+    eventually("the end of the time", || synguard.status_json().unwrap()["confirm_seconds_left"] == 0.0);
     thread::sleep(Duration::from_millis(100));
     let before = synguard.status_json().unwrap();
-    until("SYNs that are only watched", || {
+    eventually("SYNs in monitor mode", || {
         reason(&synguard.status_json().unwrap(), "would_hold") > reason(&before, "would_hold") + 100
     });
     let after = synguard.status_json().unwrap();

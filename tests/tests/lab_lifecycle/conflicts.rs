@@ -2,7 +2,7 @@
 
 use synguard_tests::{lab::DEVICE, program::Output};
 
-use super::{assert_nothing_left, lab, link, runs_xdp, until};
+use super::{assert_nothing_left, eventually, lab, link, runs_xdp};
 
 fn refused(output: &Output, code: i32, words: &[&str]) {
     assert_eq!(output.code, Some(code), "{}", output.stderr);
@@ -41,7 +41,7 @@ fn a_foreign_program_is_left_untouched() {
     assert_eq!(link(&lab, DEVICE), before);
     drop(foreign);
     // The last step of that may be left to a worker of the kernel.
-    until("the end of the foreign program", || !runs_xdp(&lab, DEVICE));
+    eventually("the end of the foreign program", || !runs_xdp(&lab, DEVICE));
     assert_nothing_left(&lab, &synguard);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use synguard_tests::lab::DEVICE;
 
-use super::{assert_nothing_left, lab, runs_xdp, until};
+use super::{assert_nothing_left, eventually, lab, runs_xdp};
 
 #[test]
 fn sigterm_and_sigint_leave_nothing() {
@@ -40,7 +40,7 @@ fn detach_ends_the_controller() {
 }
 
 #[test]
-fn one_interface_of_two_can_be_detached() {
+fn single_interface_of_two_can_be_detached() {
     let (lab, synguard) = lab();
     lab.server.ip("link add v.100 type veth peer name other").unwrap();
     let running = synguard.attach(&["v.100"]).unwrap();
@@ -67,11 +67,11 @@ fn an_interface_that_comes_back_is_attached_again() {
     lab.server.ip(add).unwrap();
     let running = synguard.attach(&["back"]).unwrap();
     lab.server.ip("link del back").unwrap();
-    until("the log about it", || running.stderr().contains("back is gone"));
+    eventually("the log about it", || running.stderr().contains("back is gone"));
     let status = synguard.run(&["status"]).unwrap();
     assert!(status.stdout.contains("back: gone"), "{}", status.stdout);
     lab.server.ip(add).unwrap();
-    until("attaching again", || runs_xdp(&lab, "back"));
+    eventually("attaching again", || runs_xdp(&lab, "back"));
     running.terminate().unwrap();
     assert_nothing_left(&lab, &synguard);
     assert!(!runs_xdp(&lab, "back"));

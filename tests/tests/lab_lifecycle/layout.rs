@@ -14,7 +14,7 @@ use synguard_common::{
 };
 use synguard_tests::{lab::DEVICE, program::Synguard};
 
-use super::{assert_nothing_left, dropped, flood, lab, reason, runs_xdp, until};
+use super::{assert_nothing_left, dropped, eventually, flood, lab, reason, runs_xdp};
 
 const OTHER: u32 = ABI_VERSION + 998;
 const BURST: u64 = 100;
@@ -76,7 +76,7 @@ impl Counters {
 }
 
 #[test]
-fn a_filter_of_another_layout_is_taken_over_without_a_gap() {
+fn filter_of_another_layout_is_taken_over() {
     let (lab, synguard) = lab();
     let args = ["--syn-rate", "50", "--syn-burst", "100", "--hold", "1h"];
     let running = synguard.attach(&args).unwrap();
@@ -98,9 +98,9 @@ fn a_filter_of_another_layout_is_taken_over_without_a_gap() {
     }
 
     let again = synguard.attach(&args).unwrap();
-    until("the takeover", || again.stderr().contains("took over"));
+    eventually("the takeover", || again.stderr().contains("took over"));
     assert!(again.stderr().contains(&format!("layout {OTHER}")), "{}", again.stderr());
-    until("the new hold", || synguard.status_json().unwrap()["sources"]["in_hold"] == 1);
+    eventually("the new hold", || synguard.status_json().unwrap()["sources"]["in_hold"] == 1);
     let totals = flood.stop().unwrap();
     thread::sleep(Duration::from_millis(100));
     let after = synguard.status_json().unwrap();
@@ -124,7 +124,7 @@ fn a_filter_of_another_layout_is_taken_over_without_a_gap() {
 }
 
 #[test]
-fn a_failed_takeover_leaves_a_filter_of_another_layout_as_it_was() {
+fn failed_takeover_leaves_the_old_layout_unchanged() {
     let (lab, synguard) = lab();
     let attach = ["attach", DEVICE, "--no-control", "--syn-rate", "50", "--hold", "1h"];
     assert_eq!(synguard.run(&attach).unwrap().code, Some(0));
@@ -144,7 +144,7 @@ fn a_failed_takeover_leaves_a_filter_of_another_layout_as_it_was() {
     assert_eq!((config.abi, config.syn_rate), (OTHER, 50));
     let old = Counters::open(&synguard);
     let flood = flood(&lab);
-    until("drops by the old program", || old.sum(|reason| reason.is_drop()) > 1_000);
+    eventually("drops by the old program", || old.sum(|reason| reason.is_drop()) > 1_000);
     flood.stop().unwrap();
     assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
     assert_nothing_left(&lab, &synguard);
@@ -152,7 +152,7 @@ fn a_failed_takeover_leaves_a_filter_of_another_layout_as_it_was() {
 
 /// Whoever is killed while he takes over leaves maps of both layouts, of which CONFIG is the old one.
 #[test]
-fn what_a_killed_takeover_leaves_is_cleared_up() {
+fn remains_of_a_killed_takeover_are_removed() {
     let (lab, synguard) = lab();
     let attach = ["attach", DEVICE, "--no-control", "--syn-rate", "50", "--hold", "1h"];
     let leave = || {
@@ -169,7 +169,7 @@ fn what_a_killed_takeover_leaves_is_cleared_up() {
     assert!(!stage.exists());
     assert_eq!(layout(&synguard), ABI_VERSION);
     let flood = flood(&lab);
-    until("drops", || dropped(&synguard) > 1_000);
+    eventually("drops", || dropped(&synguard) > 1_000);
     flood.stop().unwrap();
 
     leave();

@@ -11,8 +11,7 @@ mod upgrade;
 
 use std::{
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -20,23 +19,8 @@ use synguard_tests::{
     flood::{Flood, FloodSpec},
     lab::{DEVICE, Family, Lab},
     program::Synguard,
+    steps::{eventually, lab},
 };
-
-/// A lab without a web server, and the program.
-fn lab() -> (Lab, Synguard) {
-    let lab = Lab::new().unwrap();
-    let synguard = Synguard::new(&lab).unwrap();
-    (lab, synguard)
-}
-
-/// Polls until the condition holds.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(15), "{what} did not come about");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Returns the output of `ip link` for a device in the server's namespace.
 fn link(lab: &Lab, device: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::{fs, thread};
 
-use super::{assert_nothing_left, lab, until};
+use super::{assert_nothing_left, eventually, lab};
 
 #[test]
 fn set_changes_the_filter_at_once_and_all_or_nothing() {
@@ -33,12 +33,12 @@ fn a_hangup_reloads_the_file_unless_it_is_bad() {
     assert_eq!(rate(), 60);
     fs::write(&path, "syn-rate = 70\n").unwrap();
     running.signal(libc::SIGHUP).unwrap();
-    until("the new rate", || rate() == 70);
+    eventually("the new rate", || rate() == 70);
     for bad in ["syn-rate = 0\n", "syn-rat = 80\n", "syn-rate = \n"] {
         fs::write(&path, bad).unwrap();
         let lines = running.stderr().lines().count();
         running.signal(libc::SIGHUP).unwrap();
-        until("an error in the log", || running.stderr().lines().count() > lines);
+        eventually("an error in the log", || running.stderr().lines().count() > lines);
         let said = running.stderr();
         let last = said.lines().last().unwrap();
         assert!(last.contains("ERROR") && last.contains(&format!("{file}:1")), "{last}");
@@ -49,7 +49,7 @@ fn a_hangup_reloads_the_file_unless_it_is_bad() {
 }
 
 #[test]
-fn reload_waits_for_the_controller_and_says_what_came_of_it() {
+fn reload_waits_for_the_controllers_result() {
     let (lab, synguard) = lab();
     let path = synguard.dirs().root().join("synguard.toml");
     let reload = || synguard.run(&["reload"]).unwrap();

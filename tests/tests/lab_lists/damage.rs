@@ -103,7 +103,7 @@ fn edit(synguard: &Synguard, name: &str, from: &str, to: &str) {
 }
 
 #[test]
-fn what_is_in_force_is_not_lost_with_a_damaged_file() {
+fn effective_list_survives_a_damaged_file() {
     let (_lab, synguard) = attached();
     let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
     let fresh = || {

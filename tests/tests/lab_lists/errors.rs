@@ -10,7 +10,7 @@ use std::{
 use synguard_kernel::{instance::Instance, lock::Lock};
 use synguard_tests::{lab::Lab, program::Synguard};
 
-use super::{attached, entries, fails, run, stored, targets};
+use super::{assert_fails, attached, entries, run, stored, targets};
 
 /// Asserts that the blocklist is as it was, in the filter and on the disk.
 #[track_caller]
@@ -35,7 +35,7 @@ fn without_a_filter_every_verb_says_so() {
             &["check", "192.0.2.1"],
         ] {
             let output = synguard.run(&[&[list], args].concat()).unwrap();
-            fails(&output, 3, &["not attached", "synguard attach"]);
+            assert_fails(&output, 3, &["not attached", "synguard attach"]);
         }
     }
     assert!(!synguard.dirs().run_dir().join("default").exists());
@@ -65,13 +65,13 @@ fn a_bad_value_is_named() {
         (&["import", "/"], &["cannot read /", "directory"]),
         (&["frobnicate"], &["frobnicate"]),
     ] {
-        fails(&synguard.run(&[&["block"], args].concat()).unwrap(), 2, words);
+        assert_fails(&synguard.run(&[&["block"], args].concat()).unwrap(), 2, words);
     }
     unchanged(&synguard, &[]);
 }
 
 #[test]
-fn what_is_not_in_the_list_is_not_taken_out_and_neither_is_the_rest() {
+fn missing_target_keeps_the_rest_in_the_list() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.0/24", "198.51.100.1"]);
     let before = ["192.0.2.0/24", "198.51.100.1"];
@@ -82,10 +82,10 @@ fn what_is_not_in_the_list_is_not_taken_out_and_neither_is_the_rest() {
         ("::/0", &["::/0 is not in"]),
     ] {
         let output = synguard.run(&["block", "del", "198.51.100.1", target]).unwrap();
-        fails(&output, 1, words);
+        assert_fails(&output, 1, words);
         unchanged(&synguard, &before);
     }
-    fails(&synguard.run(&["allow", "del", "198.51.100.1"]).unwrap(), 1, &["not in the allowlist"]);
+    assert_fails(&synguard.run(&["allow", "del", "198.51.100.1"]).unwrap(), 1, &["not in the allowlist"]);
 }
 
 #[test]
@@ -106,13 +106,13 @@ fn a_bad_line_fails_the_whole_import() {
         fs::write(&path, text).unwrap();
         for extra in [&[][..], &["--replace"], &["--aggregate"]] {
             let output = synguard.run(&[&["block", "import", file], extra].concat()).unwrap();
-            fails(&output, 2, &[&[file, "nothing was changed"], words].concat());
+            assert_fails(&output, 2, &[&[file, "nothing was changed"], words].concat());
         }
     }
     fs::write(&path, [0x1f, 0x8b, 0x08, 0x00, 0xff, 0xfe, 0x00]).unwrap();
-    fails(&synguard.run(&["block", "import", file]).unwrap(), 2, &[":1:", "compressed"]);
+    assert_fails(&synguard.run(&["block", "import", file]).unwrap(), 2, &[":1:", "compressed"]);
     let piped = synguard.run_with_input(&["block", "import", "-"], "x\n").unwrap();
-    fails(&piped, 2, &["standard input:1: `x`"]);
+    assert_fails(&piped, 2, &["standard input:1: `x`"]);
     unchanged(&synguard, &["192.0.2.1"]);
 }
 
@@ -124,7 +124,7 @@ fn a_state_that_cannot_be_written_changes_nothing() {
     let path = state.to_str().unwrap();
     for args in [&["add", "192.0.2.1"][..], &["import", "-", "--replace"]] {
         let output = synguard.run_with_input(&[&["block"], args].concat(), "192.0.2.1\n").unwrap();
-        fails(&output, 1, &[path]);
+        assert_fails(&output, 1, &[path]);
     }
     fs::remove_file(&state).unwrap();
     unchanged(&synguard, &[]);
@@ -158,7 +158,7 @@ fn a_full_disk_changes_nothing() {
     let many: String = (0..10_000).map(|i| format!("10.0.{}.{}\n", i / 256, i % 256)).collect();
     for args in [&["import", "-"][..], &["import", "-", "--replace"]] {
         let output = synguard.run_with_input(&[&["block"], args].concat(), &many).unwrap();
-        fails(&output, 1, &[state.to_str().unwrap(), "nothing was changed", "--state-dir"]);
+        assert_fails(&output, 1, &[state.to_str().unwrap(), "nothing was changed", "--state-dir"]);
         unchanged(&synguard, &["192.0.2.1"]);
     }
     let rest = fs::read_dir(&state).unwrap().count();
@@ -169,14 +169,14 @@ fn a_full_disk_changes_nothing() {
 }
 
 #[test]
-fn what_the_filter_cannot_hold_is_not_on_the_disk_either() {
+fn targets_beyond_capacity_are_not_on_disk() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "2001:db8::/32", "--reason", "stays"]);
     let lengths: String =
         (48..113).map(|length| format!("2001:db8:ffff:ffff:ffff:ffff:ffff:0/{length}\n")).collect();
     for extra in [&[][..], &["--replace"]] {
         let output = synguard.run_with_input(&[&["block", "import", "-"], extra].concat(), &lengths).unwrap();
-        fails(&output, 1, &["the blocklist was not changed", "64 different lengths"]);
+        assert_fails(&output, 1, &["the blocklist was not changed", "64 different lengths"]);
         unchanged(&synguard, &["2001:db8::/32"]);
         assert_eq!(entries(&synguard, "block")[0]["reason"], "stays");
     }
@@ -185,14 +185,14 @@ fn what_the_filter_cannot_hold_is_not_on_the_disk_either() {
 }
 
 #[test]
-fn a_change_that_lasts_too_long_is_no_reason_to_wait_for_ever() {
+fn waiting_for_another_change_times_out() {
     let (_lab, synguard) = attached();
     let dirs = synguard.dirs();
     let instance = Instance::new("default", &dirs.bpffs(), &dirs.run_dir(), &dirs.state_dir());
     let lock = Lock::change(&instance).unwrap();
     let begun = Instant::now();
     let output = synguard.run(&["block", "add", "192.0.2.1"]).unwrap();
-    fails(&output, 5, &["default/lock", "another synguard", "try again"]);
+    assert_fails(&output, 5, &["default/lock", "another synguard", "try again"]);
     assert!(begun.elapsed() >= Duration::from_secs(5), "it should wait a while");
     drop(lock);
     unchanged(&synguard, &[]);

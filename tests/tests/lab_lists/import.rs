@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use synguard_tests::program::Synguard;
 
-use super::{attached, entries, fails, restart, run, run_with, stored, targets};
+use super::{assert_fails, attached, entries, restart, run, run_with, stored, targets};
 
 /// Entries without what time does to them.
 fn lasting(synguard: &Synguard) -> Vec<Value> {
@@ -58,15 +58,15 @@ fn replace_swaps_the_list() {
     assert!(replaced.stderr.contains("1 entry that was added by hand was removed"), "{}", replaced.stderr);
     assert_eq!(targets(&synguard, "block"), ["192.0.2.2", "192.0.2.3"]);
     assert_eq!(stored(&synguard), ["192.0.2.2", "192.0.2.3"]);
-    // Entries of feeds go without a word.
+    // Entries of feeds are removed without a warning.
     let list = "192.0.2.2\n192.0.2.3\n";
     assert_eq!(run_with(&synguard, &["block", "import", "-", "--replace"], list).stderr, "");
-    // A feed that did not arrive empties nothing.
+    // An empty feed does not empty the list.
     let nothing = run_with(&synguard, &["block", "import", "-"], "");
     assert!(nothing.stderr.contains("standard input has no targets"), "{}", nothing.stderr);
     for nothing in ["", "# nothing\n\n"] {
         let output = synguard.run_with_input(&["block", "import", "-", "--replace"], nothing).unwrap();
-        fails(&output, 2, &["standard input", "no targets", "block flush"]);
+        assert_fails(&output, 2, &["standard input", "no targets", "block flush"]);
     }
     assert_eq!(targets(&synguard, "block"), ["192.0.2.2", "192.0.2.3"]);
 }
@@ -81,7 +81,7 @@ fn aggregate_merges_what_agrees() {
 }
 
 #[test]
-fn what_is_exported_is_imported() {
+fn exported_list_is_imported() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1", "--reason", "a \"b\" \\ # ; é", "--ttl", "3h"]);
     run(&synguard, &["block", "add", "2001:db8::/32", "198.51.100.0/24", "--scope", "syn"]);
@@ -105,7 +105,7 @@ fn what_is_exported_is_imported() {
 }
 
 #[test]
-fn long_work_shows_its_progress_on_a_terminal_and_nowhere_else() {
+fn progress_is_shown_on_a_terminal_only() {
     let (_lab, synguard) = attached();
     let path = synguard.dirs().root().join("long.list");
     let lines: String =

@@ -8,10 +8,10 @@ use std::{
 
 use synguard_tests::{lab::Family, program::Output};
 
-use super::{attached, errors::unchanged, fails, run, run_with};
+use super::{assert_fails, attached, errors::unchanged, run, run_with};
 
 #[test]
-fn what_must_not_be_locked_out_is_not_blocked() {
+fn protected_addresses_are_not_blocked() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1"]);
     for (target, words) in [
@@ -23,10 +23,14 @@ fn what_must_not_be_locked_out_is_not_blocked() {
         ("0.0.0.0/0", &["0.0.0.0/0 covers"]),
     ] {
         let output = synguard.run(&["block", "add", "203.0.113.1", target]).unwrap();
-        fails(&output, 2, &[words, &["--force", "nothing was changed"]].concat());
+        assert_fails(&output, 2, &[words, &["--force", "nothing was changed"]].concat());
         let list = format!("203.0.113.1\n{target} # x\n");
         let output = synguard.run_with_input(&["block", "import", "-"], &list).unwrap();
-        fails(&output, 2, &[words, &["standard input:2: ", "--force", "nothing was changed"]].concat());
+        assert_fails(
+            &output,
+            2,
+            &[words, &["standard input:2: ", "--force", "nothing was changed"]].concat(),
+        );
     }
     unchanged(&synguard, &["192.0.2.1"]);
     run(&synguard, &["block", "add", "198.18.0.254", "--force"]);
@@ -40,21 +44,21 @@ fn what_must_not_be_locked_out_is_not_blocked() {
 }
 
 #[test]
-fn peers_of_ssh_sessions_are_not_blocked_while_they_are_there() {
+fn ssh_peers_are_not_blocked_while_connected() {
     let (lab, synguard) = attached();
     let listener = lab.server.run(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, 22))).unwrap().unwrap();
     let connect = || TcpStream::connect((Family::V4.server(), 22)).unwrap();
     let session = (lab.client.run(connect).unwrap(), listener.accept().unwrap());
     for target in ["198.18.0.2", "198.18.0.2/31"] {
         let output = synguard.run(&["block", "add", target]).unwrap();
-        fails(&output, 2, &["198.18.0.2", "the peer of an SSH session (port 22)", "--force"]);
+        assert_fails(&output, 2, &["198.18.0.2", "the peer of an SSH session (port 22)", "--force"]);
     }
     drop(session);
     run(&synguard, &["block", "add", "198.18.0.2"]);
     // The session of whoever calls counts, however it is reached.
     let mut command = synguard.command(["block", "add", "203.0.113.9"]);
     let output = finish(command.env("SSH_CONNECTION", "203.0.113.9 50022 198.18.0.1 2222"));
-    fails(&output, 2, &["203.0.113.9 is the peer of an SSH session", "--force"]);
+    assert_fails(&output, 2, &["203.0.113.9 is the peer of an SSH session", "--force"]);
     unchanged(&synguard, &["198.18.0.2"]);
 }
 
@@ -68,7 +72,11 @@ fn resolvers_are_not_blocked() {
     let mut own = Command::new("unshare");
     own.args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\""]);
     own.arg(&resolvers).arg(command.get_program()).args(command.get_args());
-    fails(&finish(&mut own), 2, &["203.0.113.0/24 covers 203.0.113.53", "a resolver (/etc/resolv.conf)"]);
+    assert_fails(
+        &finish(&mut own),
+        2,
+        &["203.0.113.0/24 covers 203.0.113.53", "a resolver (/etc/resolv.conf)"],
+    );
     unchanged(&synguard, &[]);
     run(&synguard, &["block", "add", "203.0.113.0/24"]);
 }

@@ -14,24 +14,19 @@ mod room;
 mod traffic;
 mod verbs;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
 use serde_json::Value;
 use synguard_common::ip_list::List;
 use synguard_kernel::clock;
 use synguard_lists::store::Store;
 use synguard_tests::{
     lab::{DEVICE, Lab},
-    program::{Output, Synguard},
+    program::Synguard,
+    steps::{assert_fails, eventually, lab, run, run_with},
 };
 
 /// A lab with the filter attached and no controller.
 fn attached() -> (Lab, Synguard) {
-    let lab = Lab::new().unwrap();
-    let synguard = Synguard::new(&lab).unwrap();
+    let (lab, synguard) = lab();
     attach(&synguard);
     (lab, synguard)
 }
@@ -47,34 +42,6 @@ fn attach(synguard: &Synguard) -> String {
 fn restart(synguard: &Synguard) -> String {
     run(synguard, &["detach"]);
     attach(synguard)
-}
-
-/// Runs a command that works; returns what it printed.
-#[track_caller]
-fn run(synguard: &Synguard, args: &[&str]) -> String {
-    run_with(synguard, args, "").stdout
-}
-
-/// Runs a command that works, with something on its standard input.
-#[track_caller]
-fn run_with(synguard: &Synguard, args: &[&str], input: &str) -> Output {
-    let output = synguard.run_with_input(args, input).unwrap();
-    assert_eq!(output.code, Some(0), "{args:?}: {}", output.stderr);
-    output
-}
-
-/// Asserts that a command failed as it should: with this exit code, nothing on standard output, and one line
-/// that has all of the words.
-#[track_caller]
-fn fails(output: &Output, code: i32, words: &[&str]) {
-    let said = output.stderr.trim_end();
-    assert_eq!(output.code, Some(code), "{said}");
-    assert_eq!(output.stdout, "");
-    assert_eq!(said.lines().count(), 1, "not one line: {said}");
-    assert!(said.starts_with("synguard: "), "{said}");
-    for word in words {
-        assert!(said.contains(word), "`{word}` missing in: {said}");
-    }
 }
 
 /// Runs a command and returns the JSON that it prints.
@@ -104,13 +71,4 @@ fn stored(synguard: &Synguard) -> Vec<String> {
     let loaded = Store::new(&folder, List::Block).load(clock::now()).unwrap();
     assert_eq!(loaded.warnings, Vec::<String>::new());
     loaded.entries.iter().map(|entry| entry.target.to_string()).collect()
-}
-
-/// Polls until the condition holds.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(15), "{what} did not come about");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -9,12 +9,12 @@ use synguard_model::{
     list_entry::{Entry, Origin, Scope},
     time::Now,
 };
-use synguard_tests::lab::DEVICE;
+use synguard_tests::{SECOND_NS, lab::DEVICE};
 
-use super::{attach, attached, entries, restart, run, run_with, targets, until};
+use super::{attach, attached, entries, eventually, restart, run, run_with, targets};
 
 #[test]
-fn lists_survive_a_restart_with_the_time_they_have_left() {
+fn lists_survive_a_restart_with_their_time_left() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1", "--ttl", "1h", "--reason", "scan", "--scope", "syn"]);
     run_with(&synguard, &["block", "import", "-"], "198.51.100.0/24\n2001:db8::/32 reason=\"a b\"\n");
@@ -60,27 +60,27 @@ fn a_filter_that_is_taken_over_keeps_its_lists() {
 }
 
 #[test]
-fn what_ends_while_nothing_is_attached_does_not_come_back() {
+fn entry_that_expires_while_detached_stays_gone() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1", "--ttl", "200ms"]);
     run(&synguard, &["block", "add", "192.0.2.2"]);
     run(&synguard, &["detach"]);
     let end = clock::now().wall_ms + 200;
-    until("the end", || clock::now().wall_ms > end);
+    eventually("the end", || clock::now().wall_ms > end);
     attach(&synguard);
     assert_eq!(targets(&synguard, "block"), ["192.0.2.2"]);
     assert_eq!(synguard.status_json().unwrap()["blocklist"]["entries"], 1);
 }
 
 #[test]
-fn what_ends_is_gone_without_a_controller() {
+fn entries_expire_without_a_controller() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1", "--ttl", "300ms"]);
-    until("the end", || targets(&synguard, "block").is_empty());
+    eventually("the end", || targets(&synguard, "block").is_empty());
     let check = run(&synguard, &["block", "check", "192.0.2.1"]);
     assert!(check.contains("is unlisted"), "{check}");
     let del = synguard.run(&["block", "del", "192.0.2.1"]).unwrap();
-    super::fails(&del, 1, &["not in the blocklist"]);
+    super::assert_fails(&del, 1, &["not in the blocklist"]);
 }
 
 #[test]
@@ -104,13 +104,12 @@ fn a_reboot_takes_pins_and_locks_but_no_entry() {
 }
 
 #[test]
-fn after_a_reboot_the_time_left_is_right_though_the_clock_began_anew() {
-    const SECOND: u64 = 1_000_000_000;
+fn time_left_is_right_after_a_reboot() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::new(folder.path(), List::Block);
     // Up for a month; then off for ten minutes, and five seconds into the next boot.
-    let before = Now { wall_ms: 1_800_000_000_000, monotonic_ns: 2_600_000 * SECOND };
-    let after = Now { wall_ms: before.wall_ms + 600_000, monotonic_ns: 5 * SECOND };
+    let before = Now { wall_ms: 1_800_000_000_000, monotonic_ns: 2_600_000 * SECOND_NS };
+    let after = Now { wall_ms: before.wall_ms + 600_000, monotonic_ns: 5 * SECOND_NS };
     // The same, and the wall clock has not been set yet: it shows the time the machine was built.
     let unset = Now { wall_ms: 1_500_000_000_000, ..after };
     let entry = |target: &str, ttl_s: u64| Entry {
@@ -126,7 +125,7 @@ fn after_a_reboot_the_time_left_is_right_though_the_clock_began_anew() {
     let restored = |now: Now| -> Vec<(String, u64)> {
         let loaded = store.load(now).unwrap();
         assert_eq!(loaded.warnings, Vec::<String>::new());
-        let left = |entry: &Entry| (entry.to_abi(now).1.expires_at_ns - now.monotonic_ns) / SECOND;
+        let left = |entry: &Entry| (entry.to_abi(now).1.expires_at_ns - now.monotonic_ns) / SECOND_NS;
         loaded.entries.iter().map(|entry| (entry.target.to_string(), left(entry))).collect()
     };
     let own = |pairs: &[(&str, u64)]| -> Vec<(String, u64)> {

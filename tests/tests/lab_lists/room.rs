@@ -5,7 +5,7 @@ use synguard_tests::{
     program::Synguard,
 };
 
-use super::{fails, run, run_with, stored, targets};
+use super::{assert_fails, run, run_with, stored, targets};
 
 #[test]
 fn a_list_that_would_be_too_long_changes_nothing() {
@@ -26,14 +26,14 @@ fn a_list_that_would_be_too_long_changes_nothing() {
         (&["import", "-", "--replace"], &many),
     ] {
         let output = synguard.run_with_input(&[&["block"], args].concat(), input).unwrap();
-        fails(&output, 1, &["blocklist", "1025", "1024", "--max-list", "nothing was changed"]);
+        assert_fails(&output, 1, &["blocklist", "1025", "1024", "--max-list", "nothing was changed"]);
         assert_eq!(targets(&synguard, "block"), before);
         assert_eq!(stored(&synguard), before);
     }
     // Entries that are there already need no room, and neither do those whose time is over.
     run(&synguard, &["block", "add", "192.0.2.1", "10.0.0.1", "--ttl", "100ms"]);
     let mut tries = 0;
-    super::until("room", || {
+    super::eventually("room", || {
         tries += 1;
         synguard.run(&["block", "add", "192.0.2.2", "10.0.0.2"]).unwrap().code == Some(0)
     });
@@ -42,6 +42,6 @@ fn a_list_that_would_be_too_long_changes_nothing() {
     run(&synguard, &["attach", DEVICE, "--no-control", "--max-list", "4096"]);
     run_with(&synguard, &["block", "import", "-"], &lines(2_000));
     run(&synguard, &["detach"]);
-    fails(&synguard.run(&attach).unwrap(), 2, &["max-list = 1024", "at least 2001", "blocklist"]);
+    assert_fails(&synguard.run(&attach).unwrap(), 2, &["max-list = 1024", "at least 2001", "blocklist"]);
     assert_eq!(synguard.run(&["status"]).unwrap().code, Some(3));
 }

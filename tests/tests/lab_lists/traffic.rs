@@ -74,14 +74,16 @@ fn a_blocked_source_is_dropped_until_it_is_unblocked() {
 }
 
 #[test]
-fn a_network_is_blocked_and_its_end_comes_by_itself() {
+fn blocked_prefix_expires_by_itself() {
     let (lab, synguard) = attached();
     let _listener = listen(&lab);
     run(&synguard, &["block", "add", "198.18.0.2/31", "fd00:5e::2/127", "--ttl", "2s"]);
     for family in [Family::V4, Family::V6] {
         assert!(connect(&lab, family).is_none());
     }
-    super::until("the end", || connect(&lab, Family::V4).is_some() && connect(&lab, Family::V6).is_some());
+    super::eventually("the end", || {
+        connect(&lab, Family::V4).is_some() && connect(&lab, Family::V6).is_some()
+    });
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn a_list_is_in_force_as_soon_as_the_filter_is() {
     assert!(connect(&lab, Family::V6).is_some());
 }
 
-/// Sends datagrams without a pause until it is told to stop; returns how many.
+/// Sends datagrams without a pause until it is stopped; returns their number.
 fn send(socket: &UdpSocket, to: SocketAddr, stop: &AtomicBool) -> u64 {
     let mut sent = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -122,7 +124,8 @@ fn arrived(socket: &UdpSocket) -> u64 {
     (0..).take_while(|_| socket.recv(&mut [0]).is_ok()).count() as u64
 }
 
-/// Has the client, which is blocked, send all the time, and asserts that nothing arrives whatever `change` does meanwhile.
+/// Makes the client, which is blocked, send all the time, and asserts that nothing arrives whatever `change` does
+/// meanwhile.
 fn nothing_slips_through(change: impl FnOnce(&Synguard)) {
     let (lab, synguard) = attached();
     let server = lab.server.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT))).unwrap().unwrap();
@@ -136,13 +139,13 @@ fn nothing_slips_through(change: impl FnOnce(&Synguard)) {
         change(&synguard);
         stop.store(true, Ordering::Relaxed);
         let sent = sender.join().unwrap();
-        assert!(sent > 1_000, "{sent} datagrams are too few to tell");
+        assert!(sent > 1_000, "{sent} datagrams are too few");
     });
     assert_eq!(arrived(&server), 0, "datagrams slipped through");
     assert!(blocked() > 1_000, "{} were dropped", blocked());
     // They do arrive once nothing keeps them.
     run(&synguard, &["block", "flush"]);
-    super::until("a datagram", || client.send_to(b"x", to).is_ok() && arrived(&server) > 0);
+    super::eventually("a datagram", || client.send_to(b"x", to).is_ok() && arrived(&server) > 0);
 }
 
 #[test]

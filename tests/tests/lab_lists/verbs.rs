@@ -45,7 +45,7 @@ fn add_list_and_del() {
 }
 
 #[test]
-fn what_is_added_again_takes_the_place_of_the_old() {
+fn added_entry_replaces_the_old_one() {
     let (_lab, synguard) = attached();
     run(&synguard, &["block", "add", "192.0.2.1", "--ttl", "1h", "--reason", "x"]);
     run(&synguard, &["block", "add", "192.0.2.1"]);
@@ -55,7 +55,7 @@ fn what_is_added_again_takes_the_place_of_the_old() {
 }
 
 #[test]
-fn what_may_surprise_is_said() {
+fn surprising_changes_are_reported() {
     let (_lab, synguard) = attached();
     let masked = run_with(&synguard, &["block", "add", "192.0.2.77/24"], "");
     assert!(

@@ -11,7 +11,7 @@ use synguard_common::{
     reason::Reason,
     syn_cookie::config::{SYN_COOKIE_CHECK_ACKS, SynCookieConfig},
 };
-use synguard_tests::{client::connect, testrun::now_ns};
+use synguard_tests::{SECOND_NS, client::connect, testrun::now_ns};
 
 use crate::testbed::{FAMILIES, PATIENCE, PORT, Testbed, accepted, negotiated, of, talk};
 
@@ -88,12 +88,11 @@ fn validated_client_may_reuse_its_port_at_once() {
 fn kernel_takes_over_when_the_lease_ends() {
     let mut testbed = Testbed::new();
     let listener = testbed.listen();
-    let second = 1_000_000_000;
-    testbed.set(SynCookieConfig { lease_until_ns: now_ns() + second, ..testbed.cookies });
+    testbed.set(SynCookieConfig { lease_until_ns: now_ns() + SECOND_NS, ..testbed.cookies });
     testbed.connected(&listener, FAMILIES[0].visitor(1));
     assert_eq!(testbed.count(Reason::SynCookieSent), 1);
     let until = testbed.cookies.lease_until_ns;
-    while now_ns() < until + second / 10 {
+    while now_ns() < until + SECOND_NS / 10 {
         thread::sleep(Duration::from_millis(10));
     }
     for family in FAMILIES {

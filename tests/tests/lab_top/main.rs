@@ -1,4 +1,4 @@
-//! `synguard top` and `why`: who floods is at the top of the list, whoever else there is, and each verdict is
+//! `synguard top` and `why`: offenders lead the list, however many other sources there are, and each verdict is
 //! explained.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 

@@ -12,7 +12,7 @@ use synguard_tests::{
 };
 
 use super::{
-    super::{assert_nothing_left, until},
+    super::{assert_nothing_left, eventually},
     pins, run, upgrade,
 };
 
@@ -27,7 +27,7 @@ fn orders(synguard: &Synguard) -> SynCookieConfig {
 }
 
 #[test]
-fn former_journals_are_settled_and_cookies_cease() {
+fn former_journals_are_restored_and_cookies_end() {
     let (lab, new, old) = upgrade();
     lab.set_syncookies(1).unwrap();
     let _web = Web::start(&lab).unwrap();
@@ -40,7 +40,7 @@ fn former_journals_are_settled_and_cookies_cease() {
             ..FloodSpec::new(Family::V4)
         };
         let flood = Flood::start(&lab, spec).unwrap();
-        until("cookies", || {
+        eventually("cookies", || {
             let status = new.status_json().unwrap();
             status["cookies"]["mode"] == "xdp" && status["phase"] == "attack" && sysctls(&lab) == ["2", "2"]
         });

@@ -10,7 +10,7 @@ use synguard_tests::{
 };
 
 use super::{
-    super::{assert_nothing_left, dropped, reason, runs_xdp, until},
+    super::{assert_nothing_left, dropped, eventually, reason, runs_xdp},
     assert_former_names, assert_new_names, config, maps_of, program, run, upgrade,
 };
 
@@ -97,7 +97,7 @@ fn former_filter_is_taken_over_under_flood() {
     run(&old, &["block", "add", &name(BLOCKED), "--reason", "sent spam in May"]);
     run(&old, &["allow", "add", "198.18.64.0/24"]);
     let flood = flood(&lab);
-    until("the hold", || old.status_json().unwrap()["sources"]["in_hold"] == 1 && dropped(&old) > 2_000);
+    eventually("the hold", || old.status_json().unwrap()["sources"]["in_hold"] == 1 && dropped(&old) > 2_000);
 
     // While the former controller runs, this build reads its filter and does not take it over.
     let refused = new.run(&["attach", DEVICE]).unwrap();
@@ -117,9 +117,9 @@ fn former_filter_is_taken_over_under_flood() {
     let (maps, seed) = (maps_of(program(&before)), config(&new).get(&0, 0).unwrap().hash_seed);
 
     let again = new.attach(&ARGS).unwrap();
-    until("the takeover", || again.stderr().contains("took over"));
+    eventually("the takeover", || again.stderr().contains("took over"));
     let taken = dropped(&new);
-    until("more of the flood", || dropped(&new) > taken + 10_000);
+    eventually("more of the flood", || dropped(&new) > taken + 10_000);
     let totals = flood.stop().unwrap();
     thread::sleep(Duration::from_millis(200));
     let after = new.status_json().unwrap();
@@ -198,7 +198,7 @@ fn former_filter_is_detached_by_this_build() {
 }
 
 #[test]
-fn failed_takeover_leaves_the_former_filter_to_its_own_program() {
+fn failed_takeover_leaves_the_former_filter_unchanged() {
     let (lab, new, old) = upgrade();
     run(&old, &[&["attach", DEVICE, "--no-control"][..], &ARGS].concat());
     let before = old.status_json().unwrap();

@@ -19,7 +19,7 @@ use synguard_common::{
     abi::{ABI_VERSION, Config},
     map_names::{self, FORMER_NAMES},
 };
-use synguard_tests::{former, lab::Lab, program::Synguard};
+use synguard_tests::{former, lab::Lab, program::Synguard, steps::run};
 
 use super::lab;
 
@@ -32,13 +32,6 @@ fn upgrade() -> (Lab, Synguard, Synguard) {
     let former = former::binary(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
     let old = new.with_binary(former);
     (lab, new, old)
-}
-
-/// Runs a command that has to succeed, and returns its standard output.
-fn run(synguard: &Synguard, args: &[&str]) -> String {
-    let output = synguard.run(args).unwrap();
-    assert_eq!(output.code, Some(0), "{args:?}: {}", output.stderr);
-    output.stdout
 }
 
 /// Returns the folder of the pinned maps.

@@ -6,7 +6,7 @@ use synguard_common::map_names::{self, FORMER_NAMES};
 use synguard_tests::{lab::DEVICE, program::Synguard};
 
 use super::{
-    super::{assert_nothing_left, dropped, flood, lab, reason, until},
+    super::{assert_nothing_left, dropped, eventually, flood, lab, reason},
     age, assert_former_names, assert_new_names, pins, run, upgrade,
 };
 
@@ -57,7 +57,7 @@ fn killed_takeover_is_completed_by_the_next_attach() {
     let (lab, new, old) = upgrade();
     run(&old, &ATTACH);
     let flood = flood(&lab);
-    until("the hold", || new.status_json().unwrap()["sources"]["in_hold"] == 1);
+    eventually("the hold", || new.status_json().unwrap()["sources"]["in_hold"] == 1);
     let passed = reason(&new.status_json().unwrap(), "syn_passed");
     let log = new.dirs().root().join("strace");
     assert!(attach_traced(&new, &log, None).success());
@@ -93,11 +93,11 @@ fn killed_takeover_is_completed_by_the_next_attach() {
 }
 
 #[test]
-fn map_with_both_names_is_the_one_of_the_build_in_config() {
+fn config_decides_which_of_two_map_names_is_used() {
     let (lab, new) = lab();
     run(&new, &ATTACH);
     let flood = flood(&lab);
-    until("the hold", || new.status_json().unwrap()["sources"]["in_hold"] == 1);
+    eventually("the hold", || new.status_json().unwrap()["sources"]["in_hold"] == 1);
     let passed = reason(&new.status_json().unwrap(), "syn_passed");
     // Another map under a name that is not in use: each of the two names once.
     age(&new);
@@ -111,7 +111,7 @@ fn map_with_both_names_is_the_one_of_the_build_in_config() {
         fs::hard_link(pins(&new).join(map_names::PORTS), pins(&new).join(former)).unwrap();
     }
     let before = dropped(&new);
-    until("more drops", || dropped(&new) > before);
+    eventually("more drops", || dropped(&new) > before);
     run(&new, &ATTACH);
     assert_new_names(&new);
     let status = new.status_json().unwrap();

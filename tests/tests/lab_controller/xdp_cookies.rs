@@ -1,4 +1,4 @@
-//! SYNs answered in the driver: when it begins, what is raised for it, and that all of it is put back.
+//! XDP cookies: when they begin, the sysctls raised for them, and that all of them are restored.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{
 const SOON: Duration = Duration::from_secs(3);
 const HOLD: Duration = Duration::from_secs(2);
 
-/// A lab with this much raised to begin with.
+/// Makes a lab with these values to begin with.
 fn lab_with(syncookies: u8, timestamps: u8) -> (Lab, Synguard) {
     let (lab, synguard) = lab(syncookies);
     lab.server.set_sysctl(TIMESTAMPS, &timestamps.to_string()).unwrap();
@@ -29,7 +29,7 @@ fn mode(synguard: &Synguard) -> String {
     status(synguard)["cookies"]["mode"].as_str().unwrap().to_owned()
 }
 
-fn has_said(synguard: &Synguard, name: &str) -> bool {
+fn has_event(synguard: &Synguard, name: &str) -> bool {
     event_names(synguard).iter().any(|event| event == name)
 }
 
@@ -38,28 +38,28 @@ fn set(synguard: &Synguard, pair: &str) {
 }
 
 /// The events, without those about the machine.
-fn story(synguard: &Synguard) -> Vec<String> {
+fn event_story(synguard: &Synguard) -> Vec<String> {
     let mut names = event_names(synguard);
     names.retain(|name| name != "listeners_elsewhere");
     names
 }
 
-/// The story of a forged flood that is answered in the driver.
+/// The events of a forged flood that gets XDP cookies.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
-fn a_forged_flood_is_answered_at_once_and_all_is_put_back() {
+fn forged_flood_gets_cookies_and_all_is_restored() {
     for (cookies, stamps) in [(0, 1), (1, 0)] {
         let (lab, synguard) = lab_with(cookies, stamps);
         let _web = Web::start(&lab).unwrap();
         let running = synguard.attach(&["--hold", "2s", "--cookies", "xdp"]).unwrap();
         assert_eq!(status(&synguard)["answering"], Value::Null);
         let flood = start(&lab, forged());
-        let began = until("answers", Duration::from_secs(10), || mode(&synguard) == "xdp");
+        let began = until("XDP cookies", Duration::from_secs(10), || mode(&synguard) == "xdp");
         let raised = until("options", SOON, || {
             sysctls(&lab) == (2, 2) && status(&synguard)["answering"]["options"] == true
         });
         println!(
-            "from {cookies}/{stamps}: answered after {} ms, with options {} ms later",
+            "from {cookies}/{stamps}: cookies after {} ms, with options {} ms later",
             began.as_millis(),
             raised.as_millis()
         );
@@ -72,7 +72,7 @@ fn a_forged_flood_is_answered_at_once_and_all_is_put_back() {
         assert_eq!((&during["phase"], &during["attack_kind"]), (&"attack".into(), &"distributed".into()));
         assert!(during["counters"]["answered"].as_u64().unwrap() > 60_000, "{during}");
         assert_eq!(during["counters"]["answered"], during["counters"]["reasons"]["syn_cookie_sent"]);
-        // `top` and the text tell the same story.
+        // `top` and the text agree with the JSON.
         let top = synguard.run_json(&["top", "--once", "--json", "--interval", "200ms"]).unwrap();
         for key in ["phase", "cookies", "timestamps", "answering"] {
             assert_eq!(top[key], during[key], "{top}");
@@ -95,10 +95,10 @@ fn a_forged_flood_is_answered_at_once_and_all_is_put_back() {
             ended["answered"].as_u64().unwrap() > 60_000 && ended["returned"].as_u64().unwrap() > 0,
             "{ended}"
         );
-        let mut told = story(&synguard);
-        // Whether the kernel had sent cookies before decides which comes first.
-        let at = told.iter().position(|name| name == "timestamps_raised").expect("told");
-        told.remove(at);
+        let mut names = event_story(&synguard);
+        // The order depends on whether the kernel had sent cookies before.
+        let at = names.iter().position(|name| name == "timestamps_raised").expect("reported");
+        names.remove(at);
         let expected = [
             "started",
             "attack_began",
@@ -110,13 +110,13 @@ fn a_forged_flood_is_answered_at_once_and_all_is_put_back() {
             "cookies_restored",
             "timestamps_restored",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(names, expected);
         running.terminate().unwrap();
     }
 }
 
 #[test]
-fn with_auto_the_kernel_answers_what_it_can_and_the_driver_the_rest() {
+fn auto_mode_uses_kernel_cookies_then_xdp_cookies() {
     let (lab, synguard) = lab(1);
     let _web = Web::start(&lab).unwrap();
     let running = synguard.attach(&["--hold", "1s"]).unwrap();
@@ -126,7 +126,7 @@ fn with_auto_the_kernel_answers_what_it_can_and_the_driver_the_rest() {
     assert_eq!((mode(&synguard), timestamps(&lab)), ("kernel".to_owned(), 1));
     few.stop().unwrap();
     let many = start(&lab, forged());
-    until("answers", SOON, || mode(&synguard) == "xdp");
+    until("XDP cookies", SOON, || mode(&synguard) == "xdp");
     until("options", SOON, || status(&synguard)["answering"]["options"] == true);
     assert_eq!(visits(&lab, 2).failed, 0);
     many.stop().unwrap();
@@ -170,13 +170,13 @@ fn whatever_ends_it_both_are_put_back() {
 }
 
 #[test]
-fn timestamps_that_somebody_else_has_changed_are_left_alone() {
+fn timestamps_changed_by_others_are_left_alone() {
     let (lab, synguard) = lab(1);
     let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
     let flood = start(&lab, forged());
     until("options", Duration::from_secs(10), || status(&synguard)["answering"]["options"] == true);
     lab.server.set_sysctl(TIMESTAMPS, "0").unwrap();
-    until("a word about it", SOON, || has_said(&synguard, "timestamps_left_alone"));
+    until("the event", SOON, || has_event(&synguard, "timestamps_left_alone"));
     until("no options", SOON, || status(&synguard)["answering"]["options"] == false);
     assert_eq!(mode(&synguard), "xdp");
     flood.stop().unwrap();
@@ -185,59 +185,59 @@ fn timestamps_that_somebody_else_has_changed_are_left_alone() {
     assert_eq!(sysctls(&lab), (1, 0));
     let left = event(&synguard, "timestamps_left_alone");
     assert_eq!((&left["found"], &left["written"], &left["original"]), (&0.into(), &2.into(), &1.into()));
-    assert!(!has_said(&synguard, "timestamps_restored"));
+    assert!(!has_event(&synguard, "timestamps_restored"));
 }
 
 #[test]
-fn without_cookies_in_the_kernel_nothing_is_answered() {
+fn xdp_cookies_need_kernel_cookies() {
     let (lab, synguard) = lab(1);
     let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
     let flood = start(&lab, forged());
-    until("answers", Duration::from_secs(10), || mode(&synguard) == "xdp");
+    until("XDP cookies", Duration::from_secs(10), || mode(&synguard) == "xdp");
     lab.set_syncookies(0).unwrap();
-    until("a word about it", SOON, || has_said(&synguard, "answering_unavailable"));
+    until("the event", SOON, || has_event(&synguard, "answering_unavailable"));
     assert_eq!(status(&synguard)["answering"], Value::Null);
     assert!(event(&synguard, "answering_ended")["why"].as_str().unwrap().contains("tcp_syncookies is 0"));
-    // And again as soon as it makes sense.
+    // Cookies start again as soon as the kernel accepts them.
     lab.set_syncookies(2).unwrap();
-    until("answers", SOON, || mode(&synguard) == "xdp");
+    until("XDP cookies", SOON, || mode(&synguard) == "xdp");
     flood.stop().unwrap();
     running.terminate().unwrap();
     assert_eq!(sysctls(&lab), (2, 1));
 }
 
 #[test]
-fn a_controller_that_is_killed_does_not_have_it_answer_for_ever() {
+fn cookies_end_after_the_controller_is_killed() {
     let (lab, synguard) = lab(0);
     let _web = Web::start(&lab).unwrap();
     let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
     let flood = start(&lab, forged());
     until("options", Duration::from_secs(10), || status(&synguard)["answering"]["options"] == true);
     running.kill().unwrap();
-    // The status still knows.
+    // The status still shows the state.
     let left = status(&synguard);
     assert_eq!(left["cookies"], json!({ "mode": "xdp", "sysctl": 2, "original": 0 }));
     assert_eq!(left["timestamps"], json!({ "sysctl": 2, "original": 1 }));
     let ended = until("its end", Duration::from_secs(6), || mode(&synguard) == "kernel");
-    println!("{} ms after the kill nothing is answered any more", ended.as_millis());
-    let answered = || status(&synguard)["counters"]["answered"].as_u64().unwrap();
-    let before = answered();
+    println!("cookies ended {} ms after the kill", ended.as_millis());
+    let cookies_sent = || status(&synguard)["counters"]["answered"].as_u64().unwrap();
+    let before = cookies_sent();
     std::thread::sleep(Duration::from_millis(300));
     assert!(before > 0);
-    assert_eq!(answered(), before);
-    // The next one puts all back, and decides afresh.
+    assert_eq!(cookies_sent(), before);
+    // The next controller restores everything, and decides again.
     let again = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
     for name in [SYNCOOKIES, TIMESTAMPS] {
         assert!(again.stderr().contains(&format!("{name} restored")), "{}", again.stderr());
     }
-    until("answers", Duration::from_secs(5), || mode(&synguard) == "xdp");
+    until("XDP cookies", Duration::from_secs(5), || mode(&synguard) == "xdp");
     flood.stop().unwrap();
     again.terminate().unwrap();
     assert_eq!(sysctls(&lab), (0, 1));
 }
 
 #[test]
-fn where_proc_is_read_only_answers_have_the_mss_only() {
+fn cookies_have_the_mss_only_with_read_only_proc() {
     let (lab, synguard) = lab(1);
     let script = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec \"$@\"";
     let through = ["unshare", "--mount", "sh", "-c", script, "sh"];
@@ -247,7 +247,7 @@ fn where_proc_is_read_only_answers_have_the_mss_only() {
         synguard.status_json().is_ok_and(|status| status["controller"]["running"] == true)
     });
     let flood = start(&lab, forged());
-    until("the warning", SOON, || has_said(&synguard, "timestamps_not_raised"));
+    until("the warning", SOON, || has_event(&synguard, "timestamps_not_raised"));
     let why = event(&synguard, "timestamps_not_raised")["why"].as_str().unwrap().to_owned();
     assert!(why.contains("read-only"), "{why}");
     assert_eq!(status(&synguard)["answering"]["options"], false);

@@ -1,4 +1,5 @@
-//! Answers in the driver that come to nothing because of what lies between the driver and TCP: the kernel answers again.
+//! XDP cookies that lead to no connection, because of a firewall or NAT between XDP and TCP: the controller backs off
+//! to kernel cookies.
 
 use std::{
     net::{Ipv6Addr, TcpListener},
@@ -15,12 +16,12 @@ use synguard_tests::{
 
 use super::{event, event_names, forged, lab, start, status, until, visit};
 
-/// Floods this port while visitors come to it, until answers are given up. Returns what becomes of visitors from then on,
-/// and how many ACKs were dropped in all.
+/// Floods this port while visitors come to it, until the controller backs off from XDP cookies. Returns the outcome
+/// of the visits from then on, and the number of dropped ACKs.
 fn visits_after(lab: &Lab, synguard: &Synguard, port: u16) -> (Summary, Option<u64>) {
     let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
     let flood = start(lab, FloodSpec { port, ..forged() });
-    until("answers", Duration::from_secs(10), || status(synguard)["cookies"]["mode"] == "xdp");
+    until("XDP cookies", Duration::from_secs(10), || status(synguard)["cookies"]["mode"] == "xdp");
     let begun = Instant::now();
     let client = |seconds| ClientSpec {
         port,
@@ -31,17 +32,20 @@ fn visits_after(lab: &Lab, synguard: &Synguard, port: u16) -> (Summary, Option<u
     while !lost(synguard) {
         assert!(
             begun.elapsed() < Duration::from_secs(30),
-            "it is not noticed: {}",
+            "the loss is not noticed: {}",
             status(synguard)["counters"]
         );
         visit(lab, &client(1));
     }
-    println!("given up {} ms after answers began, visits of a second included", begun.elapsed().as_millis());
+    println!(
+        "backed off {} ms after cookies began, visits of a second included",
+        begun.elapsed().as_millis()
+    );
     until("the kernel's cookies", Duration::from_secs(2), || status(synguard)["cookies"]["mode"] == "kernel");
     let visits = visit(lab, &client(3));
     flood.stop().unwrap();
-    let told = event(synguard, "answers_lost");
-    assert!(told["returned"].as_u64().unwrap() >= 10 && told["received"] == 0, "{told}");
+    let lost = event(synguard, "answers_lost");
+    assert!(lost["returned"].as_u64().unwrap() >= 10 && lost["received"] == 0, "{lost}");
     assert!(
         event(synguard, "answering_ended")["why"].as_str().unwrap().contains("does not lead to connections")
     );
@@ -50,8 +54,8 @@ fn visits_after(lab: &Lab, synguard: &Synguard, port: u16) -> (Summary, Option<u
     (visits, dropped_acks)
 }
 
-/// A rule from many a guide to firewalls: the first packet of a connection has to be a SYN, or it is dropped. What was
-/// answered in the driver has a first packet that is none.
+/// A rule from many firewall guides: the first packet of a connection must be a SYN, or it is dropped. With an XDP
+/// cookie, the first packet that the firewall sees is an ACK.
 #[test]
 fn a_firewall_that_wants_to_see_the_syn_is_noticed() {
     let (lab, synguard) = lab(1);
@@ -65,7 +69,7 @@ fn a_firewall_that_wants_to_see_the_syn_is_noticed() {
     assert_eq!(visits.failed, 0, "{visits:?}");
 }
 
-/// As with a container's published port: somebody listens on it here, but what comes in is sent on to elsewhere.
+/// As with a container's published port: a local socket listens on it, but incoming connections are redirected.
 #[test]
 fn a_port_that_is_redirected_is_noticed() {
     let (lab, synguard) = lab(1);
@@ -77,7 +81,7 @@ fn a_port_that_is_redirected_is_noticed() {
             tcp dport {published} redirect to :{PORT}; }}; }}"
     ))
     .unwrap();
-    // Where that may be, nothing is answered unasked.
+    // With such NAT rules, XDP sends no cookies by default.
     let running = synguard.attach(&["--hold", "1s"]).unwrap();
     let flood = start(&lab, FloodSpec { port: published, ..forged() });
     until("cookies", Duration::from_secs(5), || status(&synguard)["cookies"]["mode"] == "kernel");
@@ -91,7 +95,8 @@ fn a_port_that_is_redirected_is_noticed() {
     flood.stop().unwrap();
     running.terminate().unwrap();
 
-    // Asked for, it is given up; and nobody's ACKs are dropped, though no socket here is theirs.
+    // If XDP cookies are configured, the controller backs off; and no ACK is dropped, though no socket here owns the
+    // connections.
     let (visits, dropped_acks) = visits_after(&lab, &synguard, published);
     assert_eq!(visits.failed, 0, "{visits:?}");
     assert_eq!(dropped_acks, Some(0));
