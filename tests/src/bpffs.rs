@@ -93,7 +93,7 @@ impl Drop for Dirs {
     }
 }
 
-/// A directory for temporary files whose name has the process id in it.
+/// Makes a directory for temporary files with the process id in its name.
 pub(crate) fn temp_dir() -> Result<TempDir> {
     tempfile::Builder::new()
         .prefix(&format!("{PREFIX}{}-", id()))

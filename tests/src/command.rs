@@ -1,4 +1,4 @@
-//! Running the tools the lab is built from, with errors that say what failed and what to install.
+//! Runs the tools the lab is built from, with errors that name the failure and the package to install.
 
 use std::{
     io::Write as _,
@@ -23,7 +23,7 @@ pub fn require_root() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end and returns what it printed.
+/// Runs a command to its end and returns its standard output.
 ///
 /// # Errors
 /// When it cannot be started, or fails; the message has its standard error.
@@ -31,7 +31,7 @@ pub fn run(command: &mut Command) -> Result<String> {
     run_with_input(command, "")
 }
 
-/// Runs a command to its end with `input` on its standard input and returns what it printed.
+/// Runs a command to its end with `input` on its standard input and returns its standard output.
 ///
 /// # Errors
 /// When it cannot be started, or fails; the message has its standard error.
@@ -43,7 +43,7 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Result<String> {
         .spawn()
         .with_context(|| format!("start {:?}: {REMEDY}", command.get_program()))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A command that does not read its input closes it: its exit code says what matters.
+        // A command that does not read its input closes it: only its exit code matters.
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output().with_context(|| format!("wait for {command:?}"))?;
@@ -110,8 +110,8 @@ pub(crate) fn raise_file_limit() -> std::io::Result<()> {
     }
 }
 
-/// Has the calling thread go before others (as `nice -n -15`): what is measured should not be what else the
-/// machine happens to do. Everything that takes part in a measurement has it, with and without a flood.
+/// Gives the calling thread precedence over others (as `nice -n -15`): a measurement should not include the machine's
+/// other work. All threads of a measurement have it, with and without a flood.
 pub(crate) fn take_precedence() -> std::io::Result<()> {
     // SAFETY: the call has no precondition; 0 is the calling thread.
     match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -15) } {

@@ -38,7 +38,7 @@ pub const FORGED: u32 = 1_000_000;
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
 const FIRST_OFFENDER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
-/// Interval at which the test looks for offenders.
+/// Interval between two reads of the offenders' states.
 const POLL: Duration = Duration::from_millis(10);
 /// Limit on the time until the program is under pressure: forged sources that come faster than it admits them get
 /// there long before.
@@ -84,8 +84,9 @@ pub fn filter(lab: &Lab, seed: HashSeed) -> Filter {
     filter
 }
 
-/// Floods, and looks for the offenders.
+/// Floods, and watches until the offenders are in hold.
 ///
+/// # Errors
 /// When the kernel refuses the flood, the flood does not put the program under pressure, or the run is interrupted.
 pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<OffenderSearch> {
     let share = f64::from(OFFENDERS * EXCESS * RATE) / plan.flood_pps as f64;

@@ -44,7 +44,8 @@ pub fn binary(temporary: &Path) -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// The places and the user of the build: what root put into the target directory, its owner could not replace.
+/// The folders and the user of the build: files that root put into the target directory could not be replaced by its
+/// owner.
 struct Build {
     folder: PathBuf,
     /// Folder in which the program under test and its dependencies were compiled.
@@ -137,7 +138,7 @@ impl Build {
         cargo
     }
 
-    /// Copies what was compiled from registries, and nothing of this repository's own packages.
+    /// Copies compiled packages from registries, and none of this repository's own packages.
     fn copy_dependencies(&self, from: &Path, to: &Path) -> Result<()> {
         for kind in [".fingerprint", "build", "deps"] {
             let mut copy = self.command("cp");

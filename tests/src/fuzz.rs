@@ -131,7 +131,7 @@ fn mutate(frame: &mut Vec<u8>, decisive: &[usize], random: &mut Random) {
         4 => frame[decisive] = random.byte(),
         5 | 6 => frame[decisive] = *random.pick(&TELLING),
         7 => frame.truncate(anywhere),
-        // Most headers end within a few bytes of one that decides.
+        // Most headers end within a few bytes of a decisive one.
         8 => frame.truncate(decisive + random.below(12)),
         9 => {
             let bytes: Vec<u8> = (0..=random.below(8)).map(|_| random.byte()).collect();
@@ -148,7 +148,7 @@ fn mutate(frame: &mut Vec<u8>, decisive: &[usize], random: &mut Random) {
     }
 }
 
-/// Valid frames of every shape: each kind of tagging, of IP header and of what that carries, with one another.
+/// Returns valid frames of every shape: each combination of tagging, IP header and payload.
 #[must_use]
 pub fn shapes() -> Vec<Packet> {
     let mut shapes = vec![Packet::eth().arp(), Packet::eth().vlan(9).arp(), Packet::eth().ethertype(0x8864)];

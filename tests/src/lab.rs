@@ -83,7 +83,7 @@ pub struct Lab {
     pub internet: Netns,
     /// The namespace of the visitors.
     pub client: Netns,
-    // A veth device delivers what its peer's program sends by XDP_TX only if it has a program of its own.
+    // A veth device delivers frames that its peer's program sends by XDP_TX only if it has a program of its own.
     uplink: Attached,
 }
 
@@ -96,7 +96,7 @@ impl Lab {
         Self::with_uplink(Program::Pass)
     }
 
-    /// Builds the lab with one of its programs behind the server's device: [`Program::Sink`] swallows what is sent to
+    /// Builds the lab with one of its programs behind the server's device: [`Program::Sink`] swallows frames to
     /// forged sources.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl Lab {
         let internet = Netns::new("internet")?;
         let client = Netns::new("client")?;
         quiet(&[&server, &internet, &client])?;
-        // No address, no neighbour discovery: the bridge and its ports never say anything themselves.
+        // No address, no neighbour discovery: the bridge and its ports send nothing of their own.
         internet.set_sysctl("net.ipv6.conf.all.disable_ipv6", "1")?;
         internet.set_sysctl("net.ipv6.conf.default.disable_ipv6", "1")?;
         batch(&internet, &internet_links(&server, &client))?;
@@ -180,8 +180,8 @@ impl Lab {
         value.and_then(|(_, value)| value.parse().ok()).with_context(|| format!("no {name} in netstat"))
     }
 
-    /// Frames sent by XDP that the server's device had no room for in its ring, since it was
-    /// made: they are lost before any program sees them.
+    /// Returns the frames sent by XDP that found the server's ring full, since the device was made: they are lost
+    /// before any program sees them.
     ///
     /// # Errors
     /// When the driver does not say.
@@ -190,7 +190,7 @@ impl Lab {
         statistic(&self.internet, UPLINK, "xdp_xmit_errors")
     }
 
-    /// Frames that a program on the server's device has seen since the device was made.
+    /// Returns the frames that a program on the server's device has seen since the device was made.
     ///
     /// # Errors
     /// When the driver does not say.

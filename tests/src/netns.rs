@@ -35,8 +35,8 @@ struct Owned {
 }
 
 impl Netns {
-    /// Makes a namespace with a unique name that ends in `label`, and brings its loopback device up.
-    /// The first call of a process also deletes what processes left behind that were killed.
+    /// Makes a namespace with a unique name that ends in `label`, and brings its loopback device up. The first call
+    /// in a process also deletes the namespaces that killed processes left behind.
     ///
     /// # Errors
     /// Without root, or without the tool `ip`.
@@ -65,8 +65,8 @@ impl Netns {
         &self.0.path
     }
 
-    /// A command that runs inside, with this process's own mounts (`ip netns exec` would remount /sys, and
-    /// the command would see no pins). The command's own process id is the one it is started with.
+    /// Returns a command that runs inside, with this process's own mounts (`ip netns exec` would remount /sys, and
+    /// the command would see no pins). It keeps the process id with which it is started.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.0.path.display())).arg("--").arg(program);
@@ -185,7 +185,7 @@ fn sweep() {
 }
 
 fn delete(name: &str) {
-    // In a destructor there is nobody to return an error to, and a panic would hide the first one.
+    // A destructor cannot return an error, and a panic would hide the first one.
     if let Err(error) = run(Command::new("ip").args(["netns", "del", name])) {
         eprintln!("namespace {name} could not be deleted: {error:#}");
     }

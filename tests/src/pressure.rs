@@ -52,6 +52,7 @@ pub fn forge(filter: &Filter, frame: &mut [u8], sources: Range<u32>) {
 /// Sends SYNs from new sources, from `first` on, until this CPU, to which the thread is pinned, admits none of them
 /// any more.
 ///
+/// # Panics
 /// When the rate is sufficient and the CPU does not get under pressure.
 pub fn flood_until_pressure(filter: &Filter, frame: &mut [u8], first: u32, cpu: usize) -> Pressure {
     const STEP: u32 = 5_000;

@@ -136,7 +136,7 @@ impl Synguard {
         Ok(value)
     }
 
-    /// Starts `attach` on the server's device and waits until `status` says that it is attached and that its
+    /// Starts `attach` on the server's device and waits until `status` reports that it is attached and that its
     /// controller runs. It also ends with the calling thread.
     ///
     /// # Errors
@@ -167,8 +167,8 @@ impl Synguard {
         self.start_through(&[], args)
     }
 
-    /// As [`Self::start`], by way of another command, which is given all that is to be started as its last
-    /// arguments and has to replace itself by it.
+    /// Starts the program as [`Self::start`] does, through another command, which gets the program and its arguments
+    /// as its last arguments and has to replace itself by it.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -281,7 +281,7 @@ fn spawn(command: &mut Command) -> Result<Child> {
     command.spawn().with_context(|| format!("start {command:?}"))
 }
 
-/// The binary: the one the environment names, or the one that was built with the calling program.
+/// Returns the binary: the one that the environment names, or the one built with the calling program.
 fn binary() -> Result<PathBuf> {
     if let Some(path) = env::var_os(BINARY_VARIABLE) {
         let path = PathBuf::from(path);

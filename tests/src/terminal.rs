@@ -22,8 +22,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Opens a terminal of so many columns and rows, and starts a command in it. When that ends, the terminal
-    /// stays and shows a line that begins with `ended` and has its exit code.
+    /// Opens a terminal of this size, and starts a command in it. When the command ends, the terminal stays and shows
+    /// a line that begins with `ended` and has its exit code.
     ///
     /// # Errors
     /// Without tmux.
@@ -31,7 +31,7 @@ impl Terminal {
         let terminal = Self { dir: temp_dir()? };
         let mut words = vec![quoted(command.get_program())];
         words.extend(command.get_args().map(quoted));
-        // A shell stays behind it, so that what it leaves of the terminal can be seen.
+        // A shell stays behind the command, so that the test can see the state in which it leaves the terminal.
         let script = terminal.dir.path().join("script");
         let text = format!("{}\necho \"ended $?\"\nexec sleep 1000\n", words.join(" "));
         fs::write(&script, text).context("write the script")?;
@@ -60,7 +60,7 @@ impl Terminal {
         run(self.tmux().args(["send-keys", "-t", "0"]).args(keys)).map(drop)
     }
 
-    /// Gives the terminal another size.
+    /// Resizes the terminal.
     ///
     /// # Errors
     /// When it is gone.
@@ -85,7 +85,7 @@ impl Terminal {
         run(self.tmux().args(["capture-pane", "-e", "-p", "-t", "0"]))
     }
 
-    /// Waits until the screen is as wanted, and returns it.
+    /// Waits until the screen is as wanted, and returns its text.
     ///
     /// # Errors
     /// When it is not within the given time; the message has the screen.
@@ -113,7 +113,7 @@ impl Terminal {
         Ok(flags.trim() != "01")
     }
 
-    /// The process id of what runs in it, once it does: the first child of the terminal's shell.
+    /// Returns the process id of the running command: the first child of the terminal's shell.
     ///
     /// # Errors
     /// When it has ended.
@@ -126,7 +126,7 @@ impl Terminal {
         child.parse().with_context(|| format!("understand {children}"))
     }
 
-    /// CPU time that what runs in it has used so far, in steps of 10 ms.
+    /// Returns the CPU time that the running command has used so far, in steps of 10 ms.
     ///
     /// # Errors
     /// When it has ended.
@@ -134,7 +134,7 @@ impl Terminal {
         cpu_time(self.program_pid()?)
     }
 
-    /// Has what the program writes appended to a file, as it comes.
+    /// Appends the program's output to a file, as it comes.
     ///
     /// # Errors
     /// When the terminal is gone.

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 pub struct Usage {
     /// From its start to its end.
     pub time: Duration,
-    /// Bytes of memory that it had at most; at least what the calling process has, which it begins as.
+    /// Peak memory in bytes; at least that of the calling process, as which it begins.
     pub memory: u64,
 }
 
@@ -43,7 +43,7 @@ pub fn measure(command: &mut Command) -> Result<(ExitStatus, Usage)> {
 /// When it has ended.
 pub fn cpu_time(pid: u32) -> Result<Duration> {
     let stat = read(pid, "stat")?;
-    // What follows the name, which may hold anything: user and system time are the 14th and 15th of all.
+    // The fields behind the name, which may hold any character: user and system time are the 14th and 15th of all.
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
     let ticks: Option<Vec<u64>> = fields.skip(11).take(2).map(|field| field.parse().ok()).collect();
     let ticks: u64 = ticks.with_context(|| format!("understand {stat}"))?.iter().sum();

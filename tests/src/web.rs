@@ -95,7 +95,7 @@ impl Web {
 
 impl Drop for Web {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone once it has been waited for.
+        // The server may have ended by itself; in both cases it is gone once it has been waited for.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -53,7 +53,7 @@ impl Wire {
         if sent == frame.len() as isize { Ok(()) } else { Err(Error::last_os_error()) }
     }
 
-    /// Receives frames until there is one that is wanted, or the time is over.
+    /// Receives frames until one is wanted, or the time is over.
     ///
     /// # Errors
     /// When the device is gone.

@@ -22,9 +22,9 @@ pub enum Program {
     Drop,
     /// Drops everything and does nothing else.
     DropEmpty,
-    /// Drops and counts what is for the gateway, and passes the rest.
+    /// Drops and counts packets for the gateway, and passes the rest.
     Sink,
-    /// Limits sources by an LRU table alone: what synguard is compared with.
+    /// Limits sources by an LRU table alone: the program that synguard is compared with.
     PlainLru,
     /// Writes and sends one frame of a flood.
     Generate,
@@ -120,7 +120,7 @@ impl Loaded {
     }
 }
 
-/// A program on a device; it is detached when this is dropped.
+/// A program on a device; dropping the guard detaches it.
 #[derive(Debug)]
 pub struct Attached(Loaded);
 
@@ -130,7 +130,7 @@ impl Attached {
         &self.0
     }
 
-    /// The program, which stays where it is for as long as the result lives.
+    /// Returns the program, which stays attached for as long as the result lives.
     pub fn into_loaded(self) -> Loaded {
         self.0
     }

@@ -42,7 +42,7 @@ impl Guarded {
         Self { start, plain_acks: 0 }
     }
 
-    /// Parses a frame that ends where the guard page begins; and says whether it is a plain ACK.
+    /// Parses a frame that ends where the guard page begins; also reports whether it is a plain ACK.
     fn parse(&mut self, frame: &[u8]) -> (Packet, Option<u64>) {
         assert!(frame.len() <= ROOM);
         // SAFETY: the frame fits before the guard page, and no reference into the mapping exists.
@@ -66,7 +66,7 @@ impl Guarded {
         (parse::packet(&ctx), parse::plain_ack(&ctx))
     }
 
-    /// Holds the parser's result against the model's, and says what the frame was.
+    /// Compares the parser's result with the model's, and returns the frame's class.
     fn check(&mut self, frame: &[u8]) -> Kind {
         let ((parsed, plain_ack), seen) = (self.parse(frame), model::see(frame));
         assert_eq!(parsed, expected(&seen), "{} bytes: {}", frame.len(), hex(frame));
@@ -103,7 +103,7 @@ fn expected(seen: &Seen) -> Packet {
         Some(IpAddr::V4(address)) => (Family::V4, address.to_ipv6_mapped().octets()),
         Some(IpAddr::V6(address)) => (Family::V6, address.octets()),
     };
-    // Where the headers begin is said of TCP only.
+    // The offsets of the headers are defined for TCP only.
     let whole = |offset: usize| if class == PacketClass::Tcp { offset as u16 } else { 0 };
     let [ip_offset, tcp_offset] = [seen.network, seen.transport].map(whole);
     Packet { class, family, flags, port, ip_offset, tcp_offset, source: Addr::from_bytes(bytes) }

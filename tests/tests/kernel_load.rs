@@ -1,5 +1,5 @@
-//! The object as the kernel sees it: the verifier takes it, its names are the ones everything else uses, and
-//! it costs no more than it says.
+//! The object as the kernel sees it: the verifier accepts it, its names are those that all other code uses, and it
+//! costs no more than documented.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +18,7 @@ use synguard_tests::{bpffs::Dirs, command, testrun::Filter};
 const MEMORY_MAX: u64 = 54 << 20;
 /// Limit on the instructions that the verifier examines. Its own limit is a million.
 const INSTRUCTIONS_MAX: u32 = 100_000;
-/// The same for kernels before 6.12, which recognise fewer states as ones that they have seen.
+/// The same for kernels before 6.12, which recognise fewer states as already seen.
 const INSTRUCTIONS_MAX_OLD: u32 = 250_000;
 
 fn load() -> Ebpf {
@@ -60,7 +60,7 @@ fn the_kernel_knows_the_maps_by_the_same_names() {
     let ids = filter.xdp().info().unwrap().map_ids().unwrap().expect("the kernel says which maps are used");
     let mut found = BTreeSet::new();
     for map in aya::maps::loaded_maps() {
-        // A map of another test may be gone by the time it is asked for.
+        // A map of another test may have gone meanwhile.
         let Ok(map) = map else { continue };
         if ids.contains(&map.id()) {
             found.insert(map.name_as_str().unwrap().to_owned());

@@ -16,7 +16,7 @@ use synguard_tests::{
     testrun::{Filter, Outcome, PACKET_MIN, REASONS, action},
 };
 
-/// Frames of each test, unless [`FRAMES_VARIABLE`] says otherwise.
+/// Frames of each test, unless [`FRAMES_VARIABLE`] sets another number.
 const FRAMES: usize = 120_000;
 /// The environment variable that sets how many frames, for machines that are slow.
 const FRAMES_VARIABLE: &str = "SYNGUARD_TEST_FRAMES";
@@ -125,7 +125,7 @@ fn agree(filter: &Filter, frames: &[&Vec<u8>], reason: Reason) -> bool {
         })
 }
 
-/// Runs everything again, frame by frame, up to the first whose reason differs.
+/// Runs all frames again, one by one, up to the first one whose reason differs.
 fn find_disagreement(config: Config, seed: u64) -> ! {
     let mut frames = Frames::new(seed, PACKET_MIN);
     let mut model = Model::new(config, ports());

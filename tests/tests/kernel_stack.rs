@@ -1,5 +1,5 @@
-//! The network stack itself as the judge of promise P-4 (no bypass by shape): whatever it answers with a
-//! SYN-ACK, the program must have taken for a SYN.
+//! The network stack itself as the reference for promise P-4 (no bypass by shape): the program must have classified
+//! as a SYN whatever the stack replies to with a SYN-ACK.
 //!
 //! A tap device in a namespace of its own hands frames to the stack, which listens and answers every SYN with
 //! a cookie, so that nothing fills up. The same frames are run through the program, whose limit is far away.
@@ -30,7 +30,7 @@ const SERVER_V6: &str = "2001:db8:5::1";
 const VNET_HEADER: usize = 10;
 const ROUNDS: u64 = 50_000;
 
-/// [`ROUNDS`], or what `SYNGUARD_TEST_FRAMES` says, for machines on which that many take too long.
+/// [`ROUNDS`], or the value of `SYNGUARD_TEST_FRAMES`, for machines on which that many take too long.
 fn rounds() -> u64 {
     env::var("SYNGUARD_TEST_FRAMES").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
 }
@@ -50,7 +50,7 @@ impl Stack {
         for scope in ["all", "default"] {
             netns.set_sysctl(&format!("net.ipv4.conf.{scope}.rp_filter"), "0").unwrap();
             netns.set_sysctl(&format!("net.ipv6.conf.{scope}.accept_ra"), "0").unwrap();
-            // Type 0 routing headers stay refused whatever this says (RFC 5095); the others need no more.
+            // Type 0 routing headers stay refused whatever this setting is (RFC 5095); the others need no more.
             netns.set_sysctl(&format!("net.ipv6.conf.{scope}.accept_source_route"), "1").unwrap();
         }
         let tap = netns.run(open_tap).unwrap();
@@ -65,24 +65,24 @@ impl Stack {
         Self { tap, _listener: listener, _netns: netns }
     }
 
-    /// Hands frames to the stack, and says whether it answered any with a SYN-ACK. The stack is done with a
-    /// frame, and its answer is there, when the write returns.
-    fn answers(&mut self, frames: &[Vec<u8>]) -> bool {
+    /// Hands frames to the stack, and reports whether it replied to any with a SYN-ACK. The stack is done with a
+    /// frame, and its reply is there, when the write returns.
+    fn sends_syn_ack(&mut self, frames: &[Vec<u8>]) -> bool {
         for frame in frames {
-            // The checksum of what comes after IP counts as right: only the mutations' meaning matters here.
+            // The checksum behind the IP header counts as right: only the mutations' meaning matters here.
             let mut bytes = vec![0; VNET_HEADER];
-            // The kernel says no to that for what is shorter than Ethernet, IPv4 and TCP, as no SYN is.
+            // The kernel refuses that for frames shorter than Ethernet, IPv4 and TCP, which no SYN is.
             bytes[0] = u8::from(frame.len() >= 54);
             bytes[6..8].copy_from_slice(&(frame.len() as u16 - 2).to_ne_bytes());
             bytes.extend(frame);
             self.tap.write_all(&bytes).unwrap();
         }
-        let mut answered = false;
+        let mut syn_acks = false;
         let mut buffer = [0; 4096];
         loop {
             match self.tap.read(&mut buffer) {
-                Ok(length) => answered |= is_syn_ack(&buffer[VNET_HEADER..length]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return answered,
+                Ok(length) => syn_acks |= is_syn_ack(&buffer[VNET_HEADER..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return syn_acks,
                 Err(error) => panic!("read from the tap device: {error}"),
             }
         }
@@ -117,28 +117,28 @@ fn is_syn_ack(frame: &[u8]) -> bool {
 struct Bench {
     stack: Stack,
     filter: Filter,
-    answered: u64,
+    syn_acks: u64,
     judged: u64,
 }
 
 impl Bench {
     fn new() -> Self {
         let filter = Filter::with_config(config(gcra::RATE_MAX, gcra::BURST_MAX));
-        Self { stack: Stack::new(), filter, answered: 0, judged: 0 }
+        Self { stack: Stack::new(), filter, syn_acks: 0, judged: 0 }
     }
 
-    /// Asserts that what the stack takes for a SYN the program does too: at least one frame of those given.
-    /// Returns whether the stack did.
+    /// Asserts that the program finds a SYN in at least one of the frames if the stack does. Returns whether the
+    /// stack did.
     fn judge(&mut self, what: &str, frames: &[Vec<u8>]) -> bool {
         self.judged += 1;
-        let answered = self.stack.answers(frames);
-        self.answered += u64::from(answered);
-        if answered {
+        let syn_acks = self.stack.sends_syn_ack(frames);
+        self.syn_acks += u64::from(syn_acks);
+        if syn_acks {
             let reasons: Vec<_> = frames.iter().map(|frame| self.filter.run(frame).reason()).collect();
             let seen = reasons.iter().flatten().any(|reason| reason.is_guarded_syn());
-            assert!(seen, "{what}: the stack answered, the program says {reasons:?} of {frames:02x?}");
+            assert!(seen, "{what}: the stack sent a SYN-ACK, the program found {reasons:?} in {frames:02x?}");
         }
-        answered
+        syn_acks
     }
 }
 
@@ -154,7 +154,7 @@ fn syn(packet: Packet) -> Packet {
     packet.tcp(40_000, PORT).syn()
 }
 
-/// Frames that the stack answers; with the number of the tag's network being 0, tags are no obstacle to it.
+/// Frames that the stack accepts, also behind priority tags, whose VLAN number is 0.
 fn shapes() -> Vec<Packet> {
     let eth = Packet::eth;
     let mut shapes = vec![
@@ -185,20 +185,20 @@ fn shapes() -> Vec<Packet> {
 fn every_syn_shape_the_stack_accepts_is_seen() {
     let mut bench = Bench::new();
     for packet in shapes() {
-        assert!(bench.judge("a SYN", &[packet.build()]), "the stack did not answer {packet:?}");
+        assert!(bench.judge("a SYN", &[packet.build()]), "the stack sent no SYN-ACK for {packet:?}");
         let what = format!("{packet:?}");
         let mut ack = packet.build();
         let flags = *packet.decisive_offsets().last().unwrap();
         ack[flags] = 0x10;
-        assert!(!bench.judge(&what, &[ack]), "the stack answered an ACK as it does a SYN");
+        assert!(!bench.judge(&what, &[ack]), "the stack sent a SYN-ACK for an ACK");
     }
-    println!("{} of {} frames answered", bench.answered, bench.judged);
+    println!("{} of {} frames got a SYN-ACK", bench.syn_acks, bench.judged);
 }
 
-/// A known hole, as it is today: the stack takes any number of 802.1Q and 802.1ad tags off as long as each is of
-/// network 0 (a priority tag), the program follows four and lets the rest pass as malformed. Routers take tags
-/// off, so only a neighbour on the same link can send such frames. Once the program sees through it, this test
-/// fails and its frames belong to [`shapes`].
+/// A known hole, as it is today: the stack removes any number of 802.1Q and 802.1ad tags as long as each is a
+/// priority tag (VLAN 0); the program follows four and lets the rest pass as malformed. Routers remove tags, so only
+/// a neighbour on the same link can send such frames. Once the program recognizes them, this test fails and its
+/// frames belong to [`shapes`].
 #[test]
 fn syn_under_too_many_priority_tags_passes_unseen() {
     let mut bench = Bench::new();
@@ -206,14 +206,17 @@ fn syn_under_too_many_priority_tags_passes_unseen() {
         for depth in 5..12 {
             let tagged = (0..depth).fold(Packet::eth(), |packet, _| packet.vlan_tpid(tpid, 0));
             let frame = syn(v4(tagged)).build();
-            assert!(bench.stack.answers(std::slice::from_ref(&frame)), "{depth} tags of type {tpid:#06x}");
+            assert!(
+                bench.stack.sends_syn_ack(std::slice::from_ref(&frame)),
+                "{depth} tags of type {tpid:#06x}"
+            );
             assert_eq!(bench.filter.run(&frame).reason(), Some(Reason::Malformed), "{depth} tags");
         }
     }
-    // The stack does not know this type of tag, nor a network that it is not in: neither is a way in.
+    // The stack does not know this type of tag, nor a VLAN without a device: neither gets a SYN in.
     for tag in [(0x9100, 0), (0x8100, 1)] {
         let tagged = (0..5).fold(Packet::eth(), |packet, _| packet.vlan_tpid(tag.0, tag.1));
-        assert!(!bench.stack.answers(&[syn(v4(tagged)).build()]), "tags of {tag:?}");
+        assert!(!bench.stack.sends_syn_ack(&[syn(v4(tagged)).build()]), "tags of {tag:?}");
     }
 }
 
@@ -268,9 +271,9 @@ fn mutated_syns_get_no_syn_ack_unseen() {
         fix_ipv4_checksum(&mut frame);
         bench.judge("a mutation", &[frame]);
     }
-    println!("{} of {} frames answered", bench.answered, bench.judged);
+    println!("{} of {} frames got a SYN-ACK", bench.syn_acks, bench.judged);
     assert!(
-        bench.answered > rounds() / 20 && bench.answered < rounds(),
+        bench.syn_acks > rounds() / 20 && bench.syn_acks < rounds(),
         "mutations are too wild or too tame"
     );
 }
@@ -289,7 +292,7 @@ fn fragmented_syns_get_no_syn_ack_unseen() {
             let (end, more) = if end + 8 > segment.0.len() { (segment.0.len(), false) } else { (end, true) };
             frames.push(fragment(is_v6, segment.1, round, start, more, &segment.0[start..end]));
             if random.below(16) == 0 && start > 0 {
-                // One that overlaps what came before.
+                // A fragment that overlaps the previous ones.
                 frames.push(fragment(is_v6, segment.1, round, start - 8, more, &segment.0[start - 8..end]));
             }
             start = end;
@@ -299,8 +302,8 @@ fn fragmented_syns_get_no_syn_ack_unseen() {
         }
         bench.judge("fragments", &frames);
     }
-    println!("{} of {} packets answered", bench.answered, bench.judged);
-    assert!(bench.answered > rounds() / 20, "the stack puts too few together");
+    println!("{} of {} packets got a SYN-ACK", bench.syn_acks, bench.judged);
+    assert!(bench.syn_acks > rounds() / 20, "the stack puts too few together");
 }
 
 /// Makes the datagram to cut: a SYN, behind up to two extension headers if it is of IPv6, and the protocol it begins
@@ -328,7 +331,7 @@ fn fragment(is_v6: bool, first: u8, id: u32, start: usize, more: bool, bytes: &[
     }
 }
 
-/// The stack looks at nothing behind an IPv4 header whose checksum is wrong.
+/// The stack reads nothing behind an IPv4 header with a wrong checksum.
 fn fix_ipv4_checksum(frame: &mut [u8]) {
     let mut at = 12;
     while matches!(frame.get(at..at + 2), Some([0x81, 0] | [0x88, 0xa8] | [0x91, 0])) {

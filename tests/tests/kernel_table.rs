@@ -25,7 +25,7 @@ struct Table {
     _dirs: Dirs,
 }
 
-/// A filter with so many sources, consecutive from 10.0.0.0 on, in a table with room for `capacity`.
+/// A filter with this many sources, consecutive from 10.0.0.0 on, in a table with room for `capacity`.
 fn table(sources: u32, capacity: u32) -> Table {
     let mut filter = Filter::load_with_sources(capacity);
     filter.set_config(config(1000, 1000));
@@ -79,7 +79,7 @@ fn timeout_reads_a_part_and_reports_the_share() {
     assert!(coverage.share < 0.05, "{coverage:?}");
 }
 
-/// While sources come so fast that they evict each other, a reading ends, and passes nobody on twice.
+/// While sources come so fast that they evict each other, a read ends, and reports no source twice.
 #[test]
 fn under_churn_every_way_ends() {
     let capacity = 4096;
@@ -104,7 +104,7 @@ fn under_churn_every_way_ends() {
     });
 }
 
-/// Has source after source arrive; each CPU lets in 20 000 at once, five times what the table holds.
+/// Sends SYNs from ever new sources; each CPU admits 20 000 at once, five times what the table holds.
 fn churn(filter: &Filter, stop: &AtomicBool) {
     let mut frame = Packet::eth().ipv4("192.0.2.1", "198.51.100.1").tcp(40_000, 80).syn().build();
     let mut source = 0x0b00_0000u32;

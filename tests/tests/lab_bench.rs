@@ -1,4 +1,4 @@
-//! The bench runs through and writes what programs can read. Never what it measures: that depends on the machine.
+//! The bench runs to its end and writes JSON and SVG. The figures are not checked: they depend on the machine.
 
 use std::{fs, process::Command};
 

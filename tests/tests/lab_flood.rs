@@ -87,7 +87,7 @@ fn single_source_is_dropped_and_visitors_are_served() {
         assert_eq!(status["interfaces"][0]["mode"], "native");
         assert_eq!(status["cookies"]["sysctl"], 0, "somebody touched tcp_syncookies");
         assert_eq!(lab.server.sysctl("net.ipv4.tcp_syncookies").unwrap(), "0");
-        // The log says it, in few lines.
+        // The log reports it, in few lines.
         let log = running.stderr();
         assert!(log.contains("attack"), "{log}");
         assert!(log.lines().count() < 20, "{log}");

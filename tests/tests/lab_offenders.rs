@@ -1,5 +1,5 @@
-//! The attack that the admission is for: few offenders hidden among a million forged sources, more than the table
-//! has room for. They are caught, and nobody else is.
+//! The attack that admission is made for: few offenders hidden among a million forged sources, more than the table
+//! has room for. Only the offenders are held.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use synguard_tests::{
     lab::Lab,
 };
 
-/// Half of what a slow machine sends and drops. A slower one could not be said to have been flooded.
+/// Half of the rate that a slow machine sends and drops. On a slower machine this would be no flood.
 const FLOOD_PPS: u64 = 400_000;
 const TIME: Duration = Duration::from_secs(6);
 

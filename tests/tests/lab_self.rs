@@ -1,4 +1,4 @@
-//! The lab itself: what it says it sends arrives, and nothing of it stays behind.
+//! The lab itself: the frames that it claims to send arrive, and nothing of it stays behind.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests are tests too")]
 
 use std::{
@@ -21,8 +21,7 @@ const ARRIVAL_MAX: Duration = Duration::from_secs(2);
 /// Floods share one CPU: they take turns, or they would slow each other.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Sends a flood into a program that counts, asserts that every frame is accounted for, and returns what was
-/// sent.
+/// Sends a flood into a counting program, asserts that every frame is accounted for, and returns the frames sent.
 fn account(spec: FloodSpec) -> Totals {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = Lab::new().unwrap();
@@ -72,7 +71,7 @@ fn overrun() -> Overrun {
     let lab = Lab::new().unwrap();
     let _pass = lab.attach_pass().unwrap();
     let spec = |cpu| FloodSpec { rate_pps: None, max_frames: 500_000, cpu, ..FloodSpec::new(Family::V4) };
-    // A fast machine sends one flood in less time than it takes to load the generator of the other.
+    // A fast machine sends one flood in less time than the other's generator takes to load.
     let generators = [0, 1].map(|cpu| Arc::new(Generator::new(&lab, &spec(cpu)).unwrap()));
     let floods = [0, 1].map(|cpu| Flood::start_with(&lab, Arc::clone(&generators[cpu]), spec(cpu)).unwrap());
     let offered = floods.map(|flood| flood.wait().unwrap().offered).iter().sum();

@@ -40,7 +40,7 @@ impl Server {
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    Ok((socket, _)) => answer(socket),
+                    Ok((socket, _)) => serve(socket),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         thread::sleep(Duration::from_millis(2));
                     }
@@ -61,8 +61,8 @@ impl Drop for Server {
     }
 }
 
-/// A visitor that goes away in the middle is its own affair.
-fn answer(mut socket: TcpStream) {
+/// Serves a visitor; one that disconnects in between is ignored.
+fn serve(mut socket: TcpStream) {
     let _ = socket.set_nonblocking(false);
     let _ = socket.set_read_timeout(Some(Duration::from_secs(5)));
     let mut request = [0; 1024];
@@ -71,7 +71,7 @@ fn answer(mut socket: TcpStream) {
     }
 }
 
-/// Ten connections within a second, from so many addresses in turn.
+/// Makes ten connections within a second, from this many addresses in turn.
 fn visit(lab: &Lab, family: Family, visitors: u16) -> Summary {
     let timeout = Duration::from_secs(3);
     let spec = ClientSpec::new(family, Duration::from_secs(1));

@@ -64,8 +64,8 @@ impl Layout {
         self.tcp_at() + TCP_LEN
     }
 
-    /// Whole words that hold the frame. At least one byte more than the frame has: the generator cuts them
-    /// off, which is what makes the kernel take the length anew from the buffer each time.
+    /// Returns the number of whole words that hold the frame. It has at least one byte more than the frame: the
+    /// generator cuts the surplus off, which makes the kernel take the length from the buffer again each time.
     pub const fn words(self) -> usize {
         self.frame_len() / 8 + 1
     }
@@ -76,7 +76,7 @@ impl Layout {
     }
 }
 
-/// The frame to send, and what changes in it. The one entry of the map `TEMPLATE`.
+/// The frame to send, and the parts that change. The one entry of the map `TEMPLATE`.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
 pub struct Template {

@@ -1,5 +1,5 @@
-//! The rows about SYNs answered: how many a second, and what each takes of a CPU, against others that answer. The
-//! generator, the server's device and everything behind it are on one core; answers end at the first hop.
+//! The rows about SYN cookies: how many are sent a second, and the CPU time of each, against other senders. The
+//! generator, the server's device and everything behind it are on one core; SYN-ACKs end at the first hop.
 
 use std::{
     net::TcpListener,
@@ -27,7 +27,7 @@ use crate::{
 /// Port that is flooded, and listened on.
 pub(super) const PORT: u16 = 80;
 const SOURCES: u32 = 16_000_000;
-/// Least share of the SYNs that must have been answered.
+/// Least share of the SYNs that must have got a SYN-ACK.
 const ANSWERED_MIN: f64 = 0.97;
 
 /// One of the two that send SYN-ACKs, in a lab of its own.
@@ -67,7 +67,7 @@ impl Side {
         Ok(Self { name, lab, subject, generator, flood, _listener: listener })
     }
 
-    /// Floods what answers, or another subject in its place.
+    /// Floods the sender of SYN-ACKs, or another subject in its place.
     fn sample(&self, pace: Pace, subject: Subject) -> Result<Sample> {
         interrupt::check()?;
         let lab = &self.lab;
@@ -89,7 +89,7 @@ impl Side {
         })
     }
 
-    /// Floods what answers. It must have answered nearly all.
+    /// Floods the sender of SYN-ACKs. It must have replied to nearly all SYNs.
     fn answers(&self, pace: Pace) -> Result<Sample> {
         let sample = self.sample(pace, self.subject)?;
         let share = sample.answered / sample.offered;
@@ -132,7 +132,8 @@ fn compare(row: &'static str, pace: Pace, peer: &Side) -> Result<Vec<Line>> {
         match samples {
             Ok((mine, theirs)) => {
                 rates.push(moved, mine.answered * 1e-6, theirs.answered * 1e-6);
-                // All of it is on one core, which has nothing else to do: what one takes is the whole by its number.
+                // All work is on one core, which does nothing else: the time of one SYN is the whole time divided by
+                // their number.
                 let floor_ns = 1e9 / f64::midpoint(before, after);
                 costs.push(moved, 1e9 / theirs.offered - floor_ns, 1e9 / mine.offered - floor_ns);
             }

@@ -1,5 +1,5 @@
-//! The row about the controller: how soon it raises cookies, what visitors notice, how soon all is as before; and what
-//! it takes when there is nothing to do.
+//! The row about the controller: the time until it raises cookies, the effect on visitors, the time until all is
+//! restored, and its cost when it is idle.
 
 use std::{
     thread,

@@ -1,4 +1,4 @@
-//! Rows about what a SYN costs: one known source, and forged ones.
+//! Rows about the cost of a SYN: of one known source, and forged.
 
 use anyhow::Result;
 use synguard_common::{abi::Config, addr::HashSeed, gcra::RateLimit, reason::Reason};
@@ -21,7 +21,7 @@ use crate::{
 
 /// The default limit.
 pub(super) const DEFAULT_LIMIT: RateLimit = RateLimit::new(RATE, 2 * RATE);
-/// A limit that nothing here exceeds: 50 M SYNs a second, which is beyond what can be configured.
+/// A limit that nothing here exceeds: 50 M SYNs a second, more than the settings accept.
 const GENEROUS: RateLimit = RateLimit { interval_ns: 20, tolerance_ns: 20_000_000 };
 /// The default limit, in SYNs a second; its burst is twice that.
 const RATE: u32 = 100;
@@ -37,8 +37,8 @@ pub(super) fn settings(limit: RateLimit) -> Config {
     }
 }
 
-/// A flood from so many sources, as fast as it goes. It is addressed to another host than the server, so that
-/// what a program passes is dropped by the first function of the network stack and costs no more than it must.
+/// A flood from this many sources, at full rate. Its destination is another host than the server, so that the first
+/// function of the network stack drops passed packets at the least cost.
 pub(super) fn flood(bench: &Bench, sources: u32) -> FloodSpec {
     FloodSpec {
         rate_pps: None,

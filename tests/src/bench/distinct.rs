@@ -83,7 +83,7 @@ fn one(bench: &Bench, row: &'static str, family: Family, sources: u32) -> Result
 fn count(bench: &Bench, family: Family, sources: u32, seed: HashSeed) -> Result<Count> {
     let limit = RateLimit::new(1, 2);
     let mut filter = Filter::load();
-    // What the prefix limit drops goes no further, so that more of the flood gets here.
+    // Packets that the prefix limit drops go no further, so that more of the flood gets here.
     filter.set_config(Config {
         hash_seed: seed,
         prefix_interval_ns: limit.interval_ns,

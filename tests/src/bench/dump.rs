@@ -51,7 +51,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
         let after = batched(&datapath)?;
         (entries, _) = after;
         let (before, after) = (before.1, after.1);
-        // There is no floor here; what moves are the batches around it.
+        // There is no floor here; the batches around it vary instead.
         rounds.push((before / after - 1.0).abs(), (before + after) / 2.0, singly);
     }
     let result = rounds.finish()?;

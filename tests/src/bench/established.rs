@@ -1,4 +1,4 @@
-//! The row about established traffic: what every packet pays that is no SYN.
+//! The row about established traffic: the cost of every packet that is not a SYN.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 

@@ -1,5 +1,5 @@
-//! The row about how large a flood has to be to halve what a server gets done, when the server's own work and that on
-//! the flood share a CPU. What makes the flood is on another.
+//! The row about the flood that halves the server's goodput, when the server's own work and the work on the flood
+//! share a CPU. The generator is on another one.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -21,18 +21,18 @@ use crate::{
 };
 
 const ROW: &str = "answer-goodput";
-/// Visits a second that are tried: so few that what makes the flood has enough of the CPU that it shares with them.
+/// Visits a second that are tried: few enough to leave the generator most of the CPU that it shares with them.
 const VISITS: u32 = 500;
 /// A visit that takes longer is of no use to anybody.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// Beyond what a CPU can send, in frames a second.
+/// More than a CPU can send, in frames a second.
 const RATE_MAX: f64 = 5e6;
 /// The bounds are brought this close together, as a ratio.
 const CLOSE: f64 = 1.08;
 
-/// nginx, the flood's reception and the answers.
+/// The CPU of nginx, the reception of the flood and the SYN-ACKs.
 const SERVER_CPU: usize = 1;
-/// Visitors, and what makes the flood.
+/// The CPU of the visitors and the generator.
 const VISITORS_CPU: usize = 0;
 /// Frames of the flood that are sent at once: fewer than the ring has places.
 const BURST: u32 = 192;
@@ -52,7 +52,7 @@ impl Side {
     fn new(name: &'static str, bench: &Bench, subject: Subject) -> Result<Self> {
         let lab = Lab::with_uplink(Program::Sink)?;
         lab.set_syncookies(2)?;
-        // The server has a CPU that also receives; the visitors share the other with what makes the flood.
+        // The server has a CPU that also receives; the visitors share the other with the generator.
         let web = Web::start_on(&lab, SERVER_CPU)?;
         let running = Running::start(&lab, subject)?;
         lab.receive_on(SERVER_CPU)?;
@@ -65,7 +65,8 @@ impl Side {
         Ok(Self { name, lab, _web: web, _running: running, generator, flood })
     }
 
-    /// Visits that are served a second, under a flood of so many frames a second, 0 for none; and how many were sent.
+    /// Returns the visits served a second under a flood of this many frames a second, 0 for none; and the frames
+    /// sent.
     fn goodput(&self, bench: &Bench, rate: f64) -> Result<(f64, f64)> {
         interrupt::check()?;
         let duration = bench.pace.long_window / 3;
@@ -107,7 +108,7 @@ impl Side {
     }
 }
 
-/// The flood that halves goodput, with answers in the driver and with the kernel's cookies alone.
+/// The flood that halves goodput, with XDP cookies and with kernel cookies alone.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let ours = Side::new("synguard", bench, Subject::SynCookieConfig)?;
     let kernel = Side::new("kernel cookies (2)", bench, Subject::Lab(Program::Pass))?;

@@ -1,4 +1,4 @@
-//! One result of the bench: what was measured, against what, and what it should be. Pure.
+//! One result of the bench: the measurement, its competitor and its goal. Pure.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Rows about the operator's lists: what a blocked source costs, and one that is in no list.
+//! Rows about the operator's lists: the cost of a blocked source, and of one that is in no list.
 
 use std::{net::Ipv4Addr, path::Path as FilePath};
 

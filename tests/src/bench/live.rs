@@ -40,7 +40,7 @@ pub(super) enum Subject {
     Lab(Program),
     /// synguard with these settings and list, and room for as many sources as by default.
     Synguard(Config, Blocklist),
-    /// synguard, answering every SYN to the server.
+    /// synguard, sending a cookie for every SYN to the server.
     SynCookieConfig,
     /// xdp-filter with these features, and a source that it drops.
     XdpFilter { features: &'static str, deny: Option<Ipv4Addr> },
@@ -138,7 +138,7 @@ impl Running {
     /// Runs, and nanoseconds in all of them.
     ///
     /// # Errors
-    /// When the kernel does not say.
+    /// When the kernel does not give the number.
     pub(super) fn runs(&self) -> Result<(u64, f64)> {
         let info = match self {
             Self::Lab(loaded) => loaded.xdp()?.info(),
@@ -177,7 +177,7 @@ fn filter(config: Config, list: Blocklist) -> Result<Box<Filter>> {
 /// Measures a case once: with run statistics the time of a run, and the rate.
 ///
 /// # Errors
-/// When it cannot be attached, frames were lost before it, or they went another way than the case says.
+/// When it cannot be attached, frames were lost before it, or they took another path than the case claims.
 pub(super) fn sample(bench: &Bench, case: &Case, generator: &Arc<Generator>, stats: bool) -> Result<Sample> {
     interrupt::check()?;
     let lab = &bench.lab;
@@ -185,7 +185,7 @@ pub(super) fn sample(bench: &Bench, case: &Case, generator: &Arc<Generator>, sta
     let losses = lab.ring_losses()?;
     let flood = Flood::start_with(lab, Arc::clone(generator), case.flood.clone())?;
     thread::sleep(bench.pace.warm_up);
-    // Off again when this is dropped; other programs on the machine are slowed for so long only.
+    // Statistics are off again when this is dropped; they slow other programs of the machine only for that time.
     let statistics =
         stats.then(|| enable_stats(Stats::RunTime)).transpose().context("enable run statistics")?;
     let (counters, runs, offered, start) =

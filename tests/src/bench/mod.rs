@@ -1,4 +1,4 @@
-//! The bench: what synguard costs and withstands, against peers measured in the same run.
+//! The bench: the cost and the limits of synguard, against peers measured in the same run.
 //!
 //! It asserts nothing: figures depend on the machine, and only their ratios travel. See docs/performance.md.
 #![expect(clippy::print_stdout, reason = "the bench talks to whoever runs it")]
@@ -63,7 +63,7 @@ pub struct Options {
 
 type Measure = fn(&Bench) -> Result<Vec<Line>>;
 
-/// Every row: its name, what it is about, and how it is measured.
+/// Every row: its name, its subject, and its measurement.
 const ROWS: [(&str, &str, Measure); 22] = [
     ("established", "an established TCP packet, against xdp-filter", established::run),
     ("known", "a SYN of one known source, within its rate and in hold", cost::known),
@@ -164,7 +164,7 @@ pub fn run(options: &Options) -> Result<bool> {
         return Ok(true);
     }
     interrupt::watch();
-    // The flood and what receives it have CPU 1 to themselves.
+    // The flood and its receiver have CPU 1 to themselves.
     pin_to_cpu(0).and_then(|()| crate::command::take_precedence()).context("pin the bench to CPU 0")?;
     let pace = if options.quick { Pace::QUICK } else { Pace::FULL };
     let mut lines = Vec::new();
@@ -182,7 +182,7 @@ pub fn run(options: &Options) -> Result<bool> {
     for path in report::write(&options.output, options.quick, &lines)? {
         println!("{}", path.display());
     }
-    // What was measured before it has been reported.
+    // The rows measured before the interrupt have been reported.
     interrupt::check()?;
     let amiss = |line: &Line| matches!(line.verdict(), Verdict::Missed | Verdict::NotRun);
     Ok(!options.strict || !lines.iter().any(amiss))

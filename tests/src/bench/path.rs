@@ -10,10 +10,10 @@ use synguard_common::{admission, reason::Reason};
 
 use crate::{bench::live::Running, testrun::REASONS};
 
-/// Least share of the packets that must have gone the way a case says.
+/// Least share of the packets that must have taken the case's path.
 const PATH_MIN: f64 = 0.98;
 
-/// The way through synguard that a case is about: proven by its counters, or the sample does not count.
+/// The path through synguard that a case measures: the counters must prove it, or the sample does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Path {
     /// Not looked at.

@@ -1,4 +1,4 @@
-//! The rows about what else a machine can do against a flood, end to end: forged SYNs handled a second, with the
+//! The rows about other defences of a machine against a flood, end to end: forged SYNs handled a second, with the
 //! generator and everything behind it on one core.
 
 use anyhow::{Context as _, Result, ensure};
@@ -20,13 +20,13 @@ const ROW: &str = "peers";
 const PORT: u16 = 80;
 const SOURCES: u32 = 16_000_000;
 
-/// Something that stands against the flood in the network stack.
+/// A defence against the flood in the network stack.
 struct Peer {
     name: &'static str,
     /// Set if a socket listens on the port.
     listener: bool,
     set_up: fn(&Lab) -> Result<()>,
-    /// Counts what it did.
+    /// Counts the packets that it handled.
     evidence: fn(&Lab) -> Result<u64>,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn all(bench: &Bench) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for peer in &PEERS {
         crate::interrupt::check()?;
-        // Each has a lab of its own: what a rule leaves behind ends with it.
+        // Each has a lab of its own: the state that a rule leaves behind ends with it.
         let bench = Bench { lab: Lab::new()?, pace: bench.pace };
         lines.push(match measure(&bench, peer) {
             Ok(line) => line,
@@ -139,7 +139,7 @@ fn measure(bench: &Bench, peer: &Peer) -> Result<Line> {
     })
 }
 
-/// Has nft answer SYNs to port 80 in the kernel's stead.
+/// Makes nft reply to SYNs to port 80 in the kernel's place.
 ///
 /// # Errors
 /// Without nft or its module.

@@ -1,4 +1,4 @@
-//! The results as a picture: what was measured as a share of what the bar allows. Pure.
+//! The results as a picture: each figure as a share of the value that the bar allows. Pure.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const LABELS: f64 = 420.0;
 const FIGURES: f64 = 150.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 74.0;
-/// The axis ends at twice what the bar allows.
+/// The axis ends at twice the value that the bar allows.
 const AXIS_MAX: f64 = 2.0;
 
 /// A picture of the lines that have a bar.
@@ -82,7 +82,7 @@ fn bar(svg: &mut String, y: f64, line: &Line, goal: Goal, judged: Spread) {
     let _ = writeln!(svg, "<text x=\"{:.0}\" y=\"{text}\">{figure}</text>", WIDTH - FIGURES + 10.0);
 }
 
-/// A figure as a share of what the bar allows: 1 on the bar, less if it is better.
+/// Returns a figure as a share of the value that the bar allows: 1 on the bar, less if it is better.
 fn share(goal: Goal, figure: f64) -> f64 {
     match goal.sense {
         // Where nothing is allowed, nothing is well within it and anything beyond the axis.

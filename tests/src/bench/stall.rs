@@ -28,7 +28,7 @@ const ROW: &str = "list-stall";
 const ENTRIES: u32 = 1_000_000;
 /// Interval at which each CPU is tried.
 const STEP: Duration = Duration::from_millis(1);
-/// After a change: the kernel frees what was replaced a little later.
+/// Wait after a change: the kernel frees the replaced tables a little later.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The longest that a thread which precedes all others had to wait for any CPU while a list of a million was put

@@ -1,8 +1,8 @@
-//! Comparing what programs cost under live floods, by turns.
+//! Compares the cost of programs under live floods, by turns.
 //!
-//! What else a machine does changes from one tenth of a second to the next, and changes what everything costs. So each
-//! case and its floor – an empty program that does the same with the packet – take turns on one link, a few dozen
-//! milliseconds each, and what counts is the middle one of the differences.
+//! The other work of a machine changes from one tenth of a second to the next, and with it the cost of everything. So each
+//! case and its floor – an empty program with the same verdict – take turns on one link, a few dozen milliseconds each,
+//! and the median of the differences counts.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -78,7 +78,7 @@ fn round(bench: &Bench, cases: &[(&Case, Arc<Generator>); 2]) -> Result<[Figures
         thread::sleep(bench.pace.warm_up);
         side.stop(flood, lab)?;
     }
-    // Off again when this is dropped; other programs on the machine are slowed for so long only.
+    // Statistics are off again when this is dropped; they slow other programs of the machine only for that time.
     let statistics = enable_stats(Stats::RunTime).context("enable run statistics")?;
     for _ in 0..bench.pace.turns {
         for side in &mut sides {

@@ -25,11 +25,12 @@ use crate::{
 };
 
 const ROW: &str = "answer-visitors";
-/// Share of its capacity that the flood is to take. The generator falls short of it a little; what it really took is
-/// said.
+/// Share of the capacity that the flood is to take. The generator falls short of it a little; the share that it
+/// really took is in the notes.
 const LOAD: f64 = 0.93;
 
-/// Visitors to nginx, calm and under a flood of nine tenths of the SYNs that are answered a second at most.
+/// Visitors to nginx, without a flood and under one of nine tenths of the SYN rate for which the program can send
+/// cookies at most.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let pace = bench.pace;
     let lab = Lab::with_uplink(Program::Sink)?;
@@ -108,7 +109,7 @@ pub(super) fn visit(lab: &Lab, duration: Duration) -> Result<Summary> {
     client::run(&lab.client, &ClientSpec::new(Family::V4, duration))
 }
 
-/// SYNs that are answered a second when as many come as go.
+/// Measures the SYN cookies sent a second under a flood at full rate.
 fn capacity(bench: &Bench, lab: &Lab, flood: &FloodSpec, generator: &Arc<Generator>) -> Result<f64> {
     let flood = Flood::start_with(lab, Arc::clone(generator), flood.clone())?;
     thread::sleep(bench.pace.warm_up);

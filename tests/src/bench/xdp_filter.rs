@@ -31,7 +31,7 @@ impl XdpFilter {
     /// # Errors
     /// When it is not installed, or cannot be loaded.
     pub(super) fn load(lab: &Lab, features: &str) -> Result<Self> {
-        // The last line keeps the mount namespace, and tells us that the rest is done.
+        // The last line keeps the mount namespace, and shows that the rest is done.
         let script = format!(
             "mount -t bpf bpf /sys/fs/bpf && xdp-filter load -p allow -f {features} {DEVICE} >&2 && \
              echo ready && exec sleep 3600"
@@ -59,7 +59,7 @@ impl XdpFilter {
         Ok(filter)
     }
 
-    /// Has it drop what a source sends.
+    /// Makes it drop a source's packets.
     ///
     /// # Errors
     /// When it refuses.

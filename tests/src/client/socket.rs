@@ -10,7 +10,7 @@ use std::{
 /// A connection that takes longer to be made has failed.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// Starts a connection from a given address and port, 0 for any; it is up when the socket can be written to.
+/// Starts a connection from a given address and port, 0 for any; the connection is up when the socket is writable.
 pub(super) fn connect(from: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
     let socket = bound(from, libc::SOCK_NONBLOCK)?;
     let (address, len) = raw(to);

@@ -81,7 +81,7 @@ pub(super) fn work(spec: &ClientSpec, number: u32, visits: &Visits) -> Result<()
     Ok(())
 }
 
-/// Takes a visit as far as it goes without waiting; returns what became of it once it has ended.
+/// Advances a visit as far as possible without waiting; returns the outcome once it has ended.
 fn advance(visit: &mut Pending) -> Option<Visit> {
     if !visit.asked {
         match visit.socket.write(REQUEST) {

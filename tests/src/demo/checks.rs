@@ -27,7 +27,7 @@ pub(super) fn check_calm(claims: &mut Claims, calm: &Phase) {
     claims.check("no flood: every visitor is served", of(served, made), served == made);
 }
 
-/// Checks what one source's flood does without synguard, and with it.
+/// Checks the effect of one source's flood without synguard, and with it.
 pub(super) fn check_one_source(
     claims: &mut Claims,
     calm: &Phase,
@@ -58,7 +58,7 @@ pub(super) fn check_one_source(
     Ok(())
 }
 
-/// Checks what synguard does about forged sources. `cookies_after` is in seconds, `settings` as they were before the
+/// Checks synguard's effect on forged sources. `cookies_after` is in seconds, `settings` as they were before the
 /// flood, under it and after it.
 pub(super) fn check_forged(
     claims: &mut Claims,

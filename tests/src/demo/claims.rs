@@ -1,4 +1,4 @@
-//! The table at the end: each claim, what was measured, and whether it holds.
+//! The table at the end: each claim, the measured figure, and whether the claim holds.
 
 use std::fmt;
 

@@ -38,7 +38,7 @@ const FORGED_SOURCES: u32 = 16_000_000;
 const SYN_RATE: &str = "50";
 /// The server's setting: without cookies it has nothing of its own against a flood.
 const SYNCOOKIES: u8 = 0;
-/// The hold of the forged flood: synguard waits for so long, twice, before it puts everything back.
+/// Hold time in the forged flood: synguard waits for twice this time before it restores everything.
 const HOLD: &str = "2s";
 
 /// Duration of a measurement: 200 visits, of which p99 leaves out two.
@@ -54,7 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LEAD: Duration = Duration::from_secs(1);
 /// The same for the forged flood: synguard measures for a moment to distinguish it from many visitors.
 const LEAD_FORGED: Duration = Duration::from_secs(2);
-/// The settings are to be back by then.
+/// Time limit for the restoration of the settings.
 const CALM_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the demo; `false` when a claim did not hold.
@@ -89,7 +89,7 @@ pub fn run() -> Result<bool> {
     drop(web);
 
     title(&format!("3. The same flood, after `synguard attach {DEVICE} --syn-rate {SYN_RATE}`."));
-    // The flood's half-open connections fill the old one's queue until they time out, after a minute.
+    // The flood's half-open connections fill the old server's queue until they time out, after a minute.
     println!("  (The web server was started anew: the flood had filled its queue for a minute to come.)");
     let _web = Web::start(&lab)?;
     let running = synguard.attach(&["--syn-rate", SYN_RATE])?;
@@ -198,7 +198,7 @@ impl fmt::Display for Settings {
     }
 }
 
-/// Ends synguard and returns what it left behind.
+/// Ends synguard and returns the pins and files that it left behind.
 fn detach(lab: &Lab, synguard: &Synguard, running: Running) -> Result<Vec<String>> {
     let output = running.terminate()?;
     let mut remains = Vec::new();

@@ -19,7 +19,7 @@ use crate::{
 
 /// Time between rows: a little more than a measurement of one second, so that each has one row.
 const TICK: Duration = Duration::from_millis(1100);
-/// A shorter row says nothing about a rate.
+/// Least length of a row: a shorter one gives no useful rate.
 const ROW_MIN: f64 = 0.5;
 /// Time for the frames under way to be counted.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -70,7 +70,7 @@ struct Reading {
 }
 
 impl Scene<'_> {
-    /// Makes the visits as many times as said, one after the other, under one flood.
+    /// Makes the given series of visits, one after the other, under one flood.
     ///
     /// # Errors
     /// When a part of the lab fails, or on Ctrl-C.

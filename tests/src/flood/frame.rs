@@ -1,4 +1,4 @@
-//! The frame that the generator sends: what it looks like, and the sums the generator starts from.
+//! The frame that the generator sends: its bytes, and the checksums that the generator starts from.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! The flood: a paced thread that has the kernel send frames to the server's device.
+//! The flood: a paced thread that makes the kernel send frames to the server's device.
 //!
 //! It is bounded in time and in frames, and exists only inside a [`Lab`].
 
@@ -81,11 +81,12 @@ pub struct FloodSpec {
     pub vlan: Option<u16>,
     /// TCP flags, as in the header's byte.
     pub tcp_flags: u8,
-    /// Most frames that a paced flood sends at once, before it waits for the next to be due: few, if another CPU than
-    /// the one that sends is to receive them, for its ring has 256 places. But every time costs some 16 µs.
+    /// Limit on the frames that a paced flood sends at once, before it waits for the next to be due. It should be
+    /// small if another CPU than the sending one receives them, because the ring has 256 places; but each call costs
+    /// some 16 µs.
     pub burst: u32,
-    /// The CPU that sends; the receiver's program, and the network stack behind it, run on it too, unless
-    /// [`Lab::receive_on`] says otherwise.
+    /// The sending CPU; the receiver's program, and the network stack behind it, run on it too, unless
+    /// [`Lab::receive_on`] moves them.
     pub cpu: usize,
 }
 
@@ -235,7 +236,7 @@ fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Du
             last = if spec.rate_pps.is_some() { elapsed } else { start.elapsed() };
         }
         if spec.rate_pps.is_some() {
-            // What is left of the tick: a flood near what can be sent at all has no time for a whole one.
+            // The rest of the tick: a flood near the maximum rate has no time for a whole one.
             thread::sleep(tick.saturating_sub(start.elapsed() - elapsed));
         }
     }

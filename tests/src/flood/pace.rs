@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// Most frames of one call at full rate: the flood can be stopped between calls.
 const CALL_MAX: u64 = 65_536;
-/// From one call of a paced flood to the next, if that one does not take longer and the burst allows.
+/// Time from one call of a paced flood to the next, unless that call takes longer or the burst is smaller.
 const TICK_MAX: Duration = Duration::from_millis(1);
 /// A paced flood that was held up catches up at this multiple of its rate, instead of in one burst that would
 /// only fill the receiver's ring.
 const CATCH_UP: u64 = 2;
 
-/// From one call to the next, for a flood of so many frames a second that sends at most so many at once.
+/// Returns the time from one call to the next, for a flood of this rate with this limit on the frames at once.
 pub(super) fn tick(rate_pps: u64, burst: u32) -> Duration {
     let nanos = u64::from(burst).saturating_mul(1_000_000_000) / rate_pps.max(1);
     TICK_MAX.min(Duration::from_nanos(nanos))

@@ -52,7 +52,7 @@ const AUTHENTICATION: u8 = 51;
 /// Hop-by-hop, routing, destination options, mobility, HIP, shim6: all of one layout.
 const OPTIONS: [u8; 6] = [0, 43, 60, 135, 139, 140];
 
-/// Looks at a frame.
+/// Classifies a frame.
 #[must_use]
 pub fn see(frame: &[u8]) -> Seen {
     let Ok(ethernet) = Ethernet2HeaderSlice::from_slice(frame) else { return MALFORMED };
@@ -108,8 +108,9 @@ fn see_ipv6(frame: &[u8], bytes: &[u8]) -> Seen {
     seen(frame, bytes, rest, kind, IpAddr::V6(ip.source_addr()))
 }
 
-/// Follows a chain of extension headers. An extension header may reach beyond the frame, as long as its first
-/// eight bytes do not (etherparse wants all of it); what follows it is then missing. `rest` becomes what follows the last.
+/// Follows a chain of extension headers. An extension header may reach beyond the frame, as long as its first eight
+/// bytes do not (etherparse wants all of it); the next header is then missing. `rest` becomes the bytes behind the
+/// last header.
 fn see_extensions(rest: &mut &[u8], mut next: u8) -> Kind {
     let mut first_fragment = false;
     let mut extensions = 0;
@@ -147,7 +148,7 @@ fn see_extensions(rest: &mut &[u8], mut next: u8) -> Kind {
 }
 
 fn see_tcp(bytes: &[u8], first_fragment: bool) -> Kind {
-    // etherparse wants the options too, which the filter does not look at.
+    // etherparse wants the options too, which the filter does not read.
     match bytes.first_chunk::<20>() {
         None => cut_short(first_fragment),
         Some(header) if header[12] < 0x50 => Kind::Malformed,
@@ -155,7 +156,7 @@ fn see_tcp(bytes: &[u8], first_fragment: bool) -> Kind {
     }
 }
 
-/// Another fragment may bring what is missing.
+/// Another fragment may bring the missing bytes.
 fn cut_short(first_fragment: bool) -> Kind {
     if first_fragment { Kind::PossibleSyn } else { Kind::Malformed }
 }

@@ -16,7 +16,7 @@ use synguard_common::{
 
 pub use self::frame::{Kind, Seen, see};
 
-/// The filter's state, and its judgement of one frame after the other.
+/// The filter's state. It classifies one frame after the other.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The settings in force.
@@ -28,13 +28,13 @@ pub struct Model {
 }
 
 impl Model {
-    /// A filter that knows no source.
+    /// Makes a filter without known sources.
     #[must_use]
     pub fn new(config: Config, ports: PortSet) -> Self {
         Self { config, ports, sources: HashMap::new() }
     }
 
-    /// Judges a frame at `now_ns`. The table has room for every source.
+    /// Returns the reason for a frame at `now_ns`. The table has room for every source.
     pub fn judge(&mut self, frame: &[u8], now_ns: u64) -> Reason {
         let reason = self.unwatched(&see(frame), now_ns);
         let disarmed = self.config.disarm_at_ns != 0 && self.config.disarm_at_ns <= now_ns;
@@ -90,7 +90,7 @@ impl Model {
     }
 }
 
-/// The entry that an address is counted under.
+/// Returns the key of the entry that counts an address.
 #[must_use]
 pub fn key(source: IpAddr, config: &Config) -> SourceKey {
     let bytes = match source {

@@ -1,4 +1,4 @@
-//! The model itself, on frames whose meaning is plain.
+//! The model itself, on frames with an obvious meaning.
 
 use synguard_common::{abi::ABI_VERSION, addr::Mask, gcra::RateLimit};
 

@@ -70,7 +70,7 @@ pub(super) fn encode(layers: &[Layer]) -> Vec<u8> {
     following
 }
 
-/// Offsets of the bytes that say what a frame is and whose.
+/// Lists the offsets of the bytes that decide on a frame's class and sender.
 pub(super) fn decisive_offsets(layers: &[Layer]) -> Vec<usize> {
     let mut offsets = Vec::new();
     let mut start = 0;
@@ -216,7 +216,7 @@ impl Layer {
     }
 }
 
-/// Puts the Internet checksum (RFC 1071) of a header and what follows it at `offset` of the header.
+/// Writes the Internet checksum (RFC 1071) of a header and its payload at `offset` of the header.
 fn with_checksum(mut header: Vec<u8>, offset: usize, pseudo: Sum16BitWords, following: &[u8]) -> Vec<u8> {
     // All headers are of even length, so the sums may be added.
     let sum = pseudo.add_slice(&header).add_slice(following).ones_complement();

@@ -42,7 +42,7 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// An Ethernet frame. Its type is that of what follows.
+    /// Starts an Ethernet frame. Its type is that of the next header.
     #[must_use]
     pub fn eth() -> Self {
         Self { layers: vec![Layer::Ethernet], patches: Vec::new(), length: None }
@@ -60,7 +60,7 @@ impl Packet {
         self.layer(Layer::Vlan { tpid, id })
     }
 
-    /// The Ethernet type of what follows, whatever it is.
+    /// Sets the Ethernet type, whatever header follows.
     #[must_use]
     pub fn ethertype(self, ethertype: u16) -> Self {
         self.layer(Layer::EtherType(ethertype))
@@ -170,7 +170,7 @@ impl Packet {
         self.layer(Layer::extension(kind, units))
     }
 
-    /// The protocol of what follows, whatever it is.
+    /// Sets the protocol, whatever header follows.
     #[must_use]
     pub fn protocol(self, protocol: u8) -> Self {
         self.layer(Layer::Protocol(protocol))

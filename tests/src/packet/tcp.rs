@@ -22,7 +22,7 @@ pub mod flags {
     pub const CWR: u8 = 0x80;
 }
 
-/// Sequence number of a TCP header of which nothing else is said.
+/// Sequence number of a TCP header for which the test sets none.
 const SEQUENCE: u32 = 0x1122_3344;
 
 impl Packet {
@@ -40,7 +40,7 @@ impl Packet {
         })
     }
 
-    /// The sequence number, and what is expected next of the other side.
+    /// Sets the sequence number and the acknowledgement number.
     ///
     /// # Panics
     /// Without a TCP header.

@@ -1,4 +1,4 @@
-//! The builder against etherparse, which knows what the bytes should mean.
+//! The builder against etherparse, which reads the bytes back.
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 

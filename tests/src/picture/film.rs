@@ -1,4 +1,4 @@
-//! Films a terminal: what is on it, whenever that changes.
+//! Films a terminal: records the screen whenever it changes.
 
 use std::{
     thread,
@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::{interrupt, terminal::Terminal};
 
-/// Between two looks at the screen.
+/// Interval between two reads of the screen.
 const STEP: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -34,7 +34,7 @@ impl<'a> Film<'a> {
         Self { terminal, begun: Instant::now(), scenes: Vec::new() }
     }
 
-    /// Films for so long.
+    /// Films for this time.
     pub(super) fn watch(&mut self, time: Duration) -> Result<()> {
         let until = Instant::now() + time;
         loop {
@@ -58,7 +58,7 @@ impl<'a> Film<'a> {
         Ok(())
     }
 
-    /// Presses keys and films what comes of it.
+    /// Presses keys and films the effect.
     pub(super) fn press(&mut self, keys: &[&str], then: Duration) -> Result<()> {
         self.terminal.press(keys)?;
         self.watch(then)

@@ -1,5 +1,5 @@
 //! The picture of `top` in the README, and a short recorded session: the real program on a real terminal, in the lab,
-//! while a flood goes on. Whoever looks at them sees what they would see.
+//! during a flood. They show exactly what a user would see.
 #![expect(clippy::print_stdout, reason = "it says what it is doing")]
 
 mod cast;
@@ -29,7 +29,7 @@ use crate::{
 /// The terminal of the picture, and of the session.
 const COLUMNS: u16 = 100;
 const ROWS: u16 = 30;
-/// Visitors before the flood, so that there is something to compare it with.
+/// Time of visitors before the flood, as a baseline in the charts.
 const CALM: Duration = Duration::from_secs(40);
 /// The flood after the session, so that the charts of the picture have a shape.
 const LONGER: Duration = Duration::from_secs(60);

@@ -55,6 +55,7 @@ impl SynAck {
 
 /// Checks `syn_ack` as the reply to `syn`.
 ///
+/// # Errors
 /// All faults of the SYN-ACK, in words.
 pub fn check(syn: &[u8], syn_ack: &[u8], context: &CookieContext) -> Result<SynAck, String> {
     let syn = Segment::read(syn).map_err(|fault| format!("the SYN itself: {fault}"))?;

@@ -31,6 +31,7 @@ impl TcpOption {
     /// Reads all options of a SYN-ACK: only the kinds that it may have, each once at most and of its right length;
     /// padding by no-operation, or by zeros at the end.
     ///
+    /// # Errors
     /// The first fault.
     pub fn read_all(mut bytes: &[u8]) -> Result<Vec<Self>, String> {
         let mut options: Vec<Self> = Vec::new();

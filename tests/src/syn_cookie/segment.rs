@@ -1,4 +1,4 @@
-//! A TCP segment in an Ethernet frame, read byte by byte, and what is wrong with one that should be without fault.
+//! A TCP segment in an Ethernet frame, read byte by byte, and the faults of one that should have none.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -40,7 +40,7 @@ pub struct Segment {
     /// The IP header with all that is part of it, and the TCP segment, as they came.
     ip: Vec<u8>,
     tcp: Vec<u8>,
-    /// Bytes of the frame, and of what comes after the IP packet in it.
+    /// Bytes of the frame, and of the trailer behind the IP packet.
     frame: usize,
     trailer: usize,
 }
@@ -66,7 +66,7 @@ impl Segment {
     /// Reads a frame with a whole TCP header in it, of IPv4 or IPv6 and not a fragment.
     ///
     /// # Errors
-    /// Why it is none.
+    /// The first fault.
     pub fn read(frame: &[u8]) -> Result<Self, String> {
         let mac = |at: usize| frame.get(at..at + 6).and_then(|mac| mac.try_into().ok());
         let (Some(destination_mac), Some(source_mac)) = (mac(0), mac(6)) else {

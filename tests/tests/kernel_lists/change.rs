@@ -1,4 +1,4 @@
-//! Lists that change while packets come: what stays listed is listed at every moment.
+//! Lists that change while packets come: an entry that stays is effective at every moment.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -55,7 +55,7 @@ fn replacing_a_list_lets_nothing_slip_through() {
     listed.replace(List::Block, &stays());
     let runs = while_dropping(&listed, &STAYS, || {
         for round in 0..40 {
-            // Their lengths come and go, and with them the places at which the datapath looks.
+            // The lengths of the prefixes come and go, and with them the places at which the datapath looks.
             let lengths = (8..8 + round % 17).map(|n| item(&format!("10.0.0.0/{n}")));
             let v6 = (33..33 + round % 13).map(|n| item(&format!("2a00::/{n}")));
             let mut items: Vec<PrefixEntry> = lengths.chain(v6).chain(many(2000, round)).collect();
@@ -66,7 +66,7 @@ fn replacing_a_list_lets_nothing_slip_through() {
     });
     println!("{runs} packets met one list or the other");
     assert!(runs > 1000);
-    // What was in the last list but one is gone.
+    // Entries of the last list but one are gone.
     let gone = many(1, 38)[0].0;
     assert_eq!(listed.change(|lists| lists.entry(List::Block, &gone)).unwrap(), None);
     assert_eq!(

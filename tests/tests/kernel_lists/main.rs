@@ -1,5 +1,5 @@
-//! The operator's lists in the kernel: what is listed, by every length of prefix, against a naive model; and that
-//! a list can change under a flood without a packet slipping through.
+//! The operator's lists in the kernel: every prefix length against a naive model, and changes under a flood without a
+//! packet slipping through.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -105,7 +105,7 @@ fn random_lists_agree_with_a_model() {
         };
         let (allow, block) = (items(10), items(60));
         listed.replace(List::Allow, &allow);
-        // By turns whole and one by one, over what is there.
+        // Alternately as a whole and one by one, over the existing entries.
         listed.replace(List::Block, if round % 2 == 0 { &block } else { &[] });
         if round % 2 == 1 {
             block.iter().for_each(|item| listed.add(List::Block, &[*item]));

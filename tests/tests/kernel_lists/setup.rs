@@ -23,7 +23,7 @@ pub(crate) const V6_TO: &str = "2001:db8:ffff::1";
 pub(crate) const CAPACITY: u32 = 300_000;
 const SEED: HashSeed = HashSeed([3, 5]);
 
-/// A filter whose lists can be changed. They are opened anew for each change, as every command does.
+/// A filter whose lists can be changed. They are opened again for each change, as every command does.
 pub(crate) struct Listed {
     pub(crate) filter: Filter,
     dirs: Dirs,

@@ -35,7 +35,7 @@ pub(crate) const FROM: u16 = 40_000;
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9: the options of a SYN from Linux.
 pub(crate) const LINUX: [u8; 20] =
     [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 1, 3, 3, 9];
-/// Ticks of the slowest clock, and one that a reading may be late by.
+/// Milliseconds that a reading may be late by: two ticks of the slowest clock, and one more.
 const TICKS_MS: u64 = 21;
 /// A change of listeners must be noticed in this time.
 pub(crate) const NOTICED: Duration = Duration::from_secs(2);
@@ -88,7 +88,7 @@ impl Testbed {
     }
 
     fn new(netns: Netns) -> Self {
-        // A rate that nobody exceeds.
+        // A rate that no source exceeds.
         let (config, cookies) = (config(1_000_000, 1_000_000), cookie_config());
         let mut filter = Filter::load_with_sources(1 << 16);
         filter.set_locals(&[V4_TO, V4_OTHER, V6_TO, V6_OTHER].map(|address| address.parse().unwrap()));

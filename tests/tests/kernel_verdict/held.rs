@@ -1,4 +1,4 @@
-//! The short memory of sources in hold: it drops what the table would drop, for a tick, and loses no count.
+//! The hold cache: it drops what the table would drop, for a tick, and loses no count.
 
 use synguard_common::{
     abi::Config,
@@ -90,7 +90,7 @@ fn sources_sharing_a_slot_are_dropped_and_counted() {
         let dropped = filter.source(key(source)).unwrap().dropped;
         assert_eq!(dropped, idle().dropped + u64::from(ROUNDS * REPEAT), "{source}");
     }
-    // Who had the slot before was written down when it changed hands.
+    // The previous source's drops were added to its entry when the slot changed hands.
     assert!(counted(&filter, first) > idle().dropped && counted(&filter, key(&other)) > idle().dropped);
 }
 

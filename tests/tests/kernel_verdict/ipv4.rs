@@ -24,7 +24,7 @@ fn a_syn_behind_any_options_is_limited() {
         for length in (4..=40).step_by(4) {
             let no_operation = ip().ip_options(&vec![1; length]).tcp(40_000, PORT).syn();
             table.syn(&format!("{length} bytes of no-operation"), &no_operation, key(V4));
-            // Options that would read as a TCP header with ACK set, to who takes the header for 20 bytes long.
+            // Options that look like a TCP header with ACK set to a parser that assumes an IP header of 20 bytes.
             let decoy = ip().ip_options(&vec![0x50; length]).tcp(40_000, PORT).syn();
             table.syn(&format!("{length} bytes that look like ACK"), &decoy, key(V4));
         }
@@ -72,7 +72,7 @@ fn what_is_no_tcp_passes() {
             ("SCTP", 132),
             ("255", 255),
         ] {
-            // The bytes are those of a SYN: only the protocol says that they are none.
+            // The bytes are those of a SYN: only the protocol number differs.
             let packet = syn().patch(IP + 9, &[protocol]);
             table.harmless(&format!("protocol {name}"), &packet, Reason::NotTcp);
         }

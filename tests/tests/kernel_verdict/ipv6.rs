@@ -9,7 +9,8 @@ use crate::table::{PORT, Table, V6, V6_TO, key};
 const IP: usize = 14;
 const NEXT: usize = IP + 40;
 
-/// Extension headers whose length field counts eights, and that of authentication, which counts fours.
+/// Extension headers whose length field counts units of eight bytes, and the authentication header, which counts
+/// units of four.
 const KINDS: [u8; 7] = [
     protocol::HOP_BY_HOP,
     protocol::ROUTING,
@@ -122,7 +123,7 @@ fn what_is_no_tcp_passes() {
             ("SCTP", 132),
             ("255", 255),
         ] {
-            // The bytes are those of a SYN: only the protocol says that they are none.
+            // The bytes are those of a SYN: only the protocol number differs.
             let packet = syn(ip()).patch(IP + 6, &[protocol]);
             table.harmless(&format!("protocol {name}"), &packet, Reason::NotTcp);
             let packet = syn(ip().dest_opts()).patch(NEXT, &[protocol]);

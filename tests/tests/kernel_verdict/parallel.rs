@@ -35,9 +35,8 @@ fn syn(source: &str) -> Vec<u8> {
     Packet::eth().ipv4(source, V4_TO).tcp(40_000, PORT).syn().build()
 }
 
-/// Runs the frames, one for each CPU, `calls` times `repeat` each, all at once. Returns how long that took.
-/// A call that repeats waits for the kernel to patch its dispatcher, tens of milliseconds; one that does not
-/// starts at once.
+/// Runs the frames, one for each CPU, `calls` times `repeat` each, all at once. Returns the elapsed time. A call that
+/// repeats waits for the kernel to patch its dispatcher, tens of milliseconds; one that does not starts at once.
 fn run_at_once(filter: &Filter, frames: &[Vec<u8>], calls: u32, repeat: u32) -> Duration {
     let barrier = Barrier::new(frames.len());
     let start = Instant::now();
@@ -90,7 +89,7 @@ fn source_on_two_cpus_gets_one_burst() {
     assert_eq!(filter.sources().len(), 1);
 }
 
-/// A hold that one CPU begins is every CPU's, though each has its own memory of who is in hold.
+/// A hold that one CPU begins applies on every CPU, though each has a hold cache of its own.
 #[test]
 fn a_hold_begun_on_one_cpu_holds_on_the_other() {
     const BURST: u64 = 500_000;
@@ -104,7 +103,7 @@ fn a_hold_begun_on_one_cpu_holds_on_the_other() {
     println!("{passed} of a burst of {BURST} passed, {exceeded} began a hold, {held} met it, in {elapsed:?}");
     assert_eq!(passed + exceeded + held, sent);
     assert!((BURST..=BURST + elapsed.as_secs() + 1 + SLACK).contains(&passed), "{passed} passed");
-    // Both may find the bucket empty before either has written so; from then on nobody asks it.
+    // Both CPUs may find the bucket empty before either has stored that; from then on no CPU reads it.
     assert!((1..=cpus() as u64).contains(&exceeded), "{exceeded} began a hold");
     let state = filter.source(key(V4)).unwrap();
     assert_eq!((state.passed, state.dropped), (passed, exceeded + held));

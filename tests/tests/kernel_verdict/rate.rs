@@ -33,7 +33,7 @@ fn bursts(burst: u64) -> Config {
     }
 }
 
-/// The outcome of SYNs of which so many passed, exceeded the rate, and came in hold.
+/// Returns the outcome of SYNs of which these numbers passed, exceeded the rate, and came in hold.
 fn outcome(frame: &[u8], action: u32, counts: [(Reason, u64); 3]) -> Outcome {
     let mut outcome = Outcome { action, delta: [Counter::default(); REASONS] };
     for (reason, packets) in counts {
@@ -76,7 +76,7 @@ fn burst_passes_then_one_exceeds_then_hold_begins() {
                 Outcome::of(Reason::Hold, 50, frame.len()),
                 "burst {burst}"
             );
-            // The hold is not extended by what comes in it.
+            // The hold is not extended by SYNs that come in it.
             let later = filter.source(source).unwrap();
             assert_eq!((later.hold_until_ns, later.dropped), (state.hold_until_ns, 51), "burst {burst}");
             assert_eq!(filter.sources().len(), 1, "burst {burst}");
@@ -104,7 +104,7 @@ fn the_bucket_fills_at_the_rate() {
     let frame = syn();
     let config = bursts(10);
     let mut filter = Filter::with_config(config);
-    // How far the bucket is from full, in SYNs, and how many more it takes.
+    // The SYNs that the bucket lacks, and the SYNs that it still accepts.
     for (used, passes) in [(0, 10), (1, 9), (5, 5), (9, 1), (10, 0)] {
         // Half an interval off the edge, so that the moment of the call does not matter.
         let tat_ns =
@@ -114,7 +114,7 @@ fn the_bucket_fills_at_the_rate() {
             [(Reason::SynPassed, passes), (Reason::RateExceeded, 1), (Reason::Hold, 20 - passes - 1)];
         assert_eq!(filter.run_repeat(&frame, 20), outcome(&frame, action::DROP, counts), "{used} used");
     }
-    // What no bucket of this size can have come to is left over from another setting: the bucket is full.
+    // A value that no bucket of this size can have is left over from another setting: the bucket is full.
     let tat_ns = now_ns() + 20 * config.syn_interval_ns;
     filter.set_source(key(V4), SourceState { tat_ns, ..SourceState::default() });
     assert_eq!(filter.run(&frame), Outcome::of(Reason::SynPassed, 1, frame.len()));

@@ -21,12 +21,12 @@ fn syn() -> Packet {
     to(PORT).syn()
 }
 
-/// A SYN whose TCP header a second fragment will bring.
+/// A SYN whose TCP header comes in a second fragment.
 fn hidden_syn() -> Packet {
     Packet::eth().ipv4(V4, V4_TO).fragment(0, true).tcp(40_000, PORT).syn().truncate(14 + 20 + 8)
 }
 
-/// Runs every kind of packet that may be dropped: `drops` says whether it is, or only counted as if.
+/// Runs every kind of packet that may be dropped: `drops` is whether it is dropped, or only counted as `would_…`.
 fn dangers(table: &mut Table, name: &str, config: Config, drops: bool) {
     let named = |what| format!("{name}: {what}");
     let outcome = |reason: Reason| if drops { reason } else { reason.monitored() };
@@ -100,7 +100,7 @@ fn a_hold_lasts_as_long_as_the_setting_says() {
 fn nothing_is_limited_without_a_rate() {
     Table::check("no settings", |table| {
         let nothing = Setup::new(Config::default()).source(key(V4), held());
-        // Without settings no port is guarded, so what comes out is that.
+        // Without settings no port is guarded, so that is the reason found.
         table.row("all zeros", &nothing, &syn(), key(V4), Reason::UnguardedPort);
         table.row("all zeros, bad flags", &nothing, &to(PORT).syn().fin(), key(V4), Reason::UnguardedPort);
         table.row("all zeros, ACK", &nothing, &to(PORT).ack(), key(V4), Reason::NotSyn);

@@ -1,4 +1,4 @@
-//! The table: rows of description, packet and set-up against what must come of them.
+//! The table: rows of description, packet and set-up against the expected outcome.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -13,10 +13,9 @@ use synguard_tests::{
     testrun::{Filter, Outcome, config, now_ns, ticked_ns},
 };
 
-/// A second, in the unit of all times here.
-/// The address that packets come from, and what they are for.
+/// The packets' source address.
 pub(crate) const V4: &str = "192.0.2.1";
-/// The server.
+/// The server's address.
 pub(crate) const V4_TO: &str = "198.51.100.1";
 /// The address that packets come from; its /64 is the source.
 pub(crate) const V6: &str = "2001:db8:1:2:3:4:5:6";
@@ -55,7 +54,7 @@ pub(crate) fn over() -> SourceState {
     SourceState { tat_ns: now_ns() + 50 * SECOND_NS, ..idle() }
 }
 
-/// A source in hold under [`strict`], whose bucket is full: only the hold keeps it out.
+/// A source in hold under [`strict`], whose bucket is full: only the hold drops its SYNs.
 pub(crate) fn held() -> SourceState {
     SourceState { hold_until_ns: now_ns() + 50 * SECOND_NS, ..idle() }
 }
@@ -92,7 +91,7 @@ impl Setup {
     }
 }
 
-/// A filter that rows are run through, and what came of them.
+/// A filter that rows are run through, and the rows that failed.
 pub(crate) struct Table {
     filter: Filter,
     rows: u64,
@@ -119,8 +118,8 @@ impl Table {
         assert_eq!(counters.iter().map(|counter| counter.bytes).sum::<u64>(), table.bytes);
     }
 
-    /// A packet that must be counted under `reason` and nothing else. If it is a guarded SYN it must also be
-    /// written to the entry of `source`, and to no other; otherwise to none.
+    /// Runs a packet that must be counted under `reason` and nothing else. A guarded SYN must also be written to the
+    /// entry of `source`, and to no other; other packets to none.
     pub(crate) fn row(
         &mut self,
         name: &str,
@@ -176,7 +175,7 @@ impl Table {
         self.row(&named("in hold"), &held, packet, source, Reason::Hold);
     }
 
-    /// A packet that passes whatever is known of its source, and leaves that as it is.
+    /// Runs a packet that passes in every state of its source, and leaves that state unchanged.
     pub(crate) fn harmless(&mut self, name: &str, packet: &Packet, reason: Reason) {
         assert!(!reason.is_guarded_syn() && !reason.is_drop());
         let setup = Setup::new(strict());

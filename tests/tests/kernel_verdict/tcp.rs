@@ -1,4 +1,4 @@
-//! TCP: which flags make a SYN, and what does not keep one from being one.
+//! TCP: the flags that make a SYN, and other bits that do not keep it from being one.
 
 use synguard_common::{abi::FLAG_DROP_BAD_FLAGS, reason::Reason};
 use synguard_tests::packet::{Packet, flags};

@@ -1,4 +1,4 @@
-//! The command line from outside: exit codes, one clear line for each error, and the shape of what is printed.
+//! The command line from outside: exit codes, one clear line for each error, and the shape of the output.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod errors;

@@ -81,7 +81,7 @@ fn status_and_show_are_readable() {
     assert!(show.stdout.contains("syn-rate = 77\n"), "{}", show.stdout);
     let json = synguard.run_json(&["show", "--json"]).unwrap();
     assert_eq!((&json["schema"], &json["settings"]["syn-rate"]), (&1.into(), &77.into()));
-    // What `show` prints, `set` takes.
+    // `set` accepts the output of `show`.
     let pairs: Vec<String> = show.stdout.lines().map(|line| line.replace(" = ", "=")).collect();
     let args: Vec<&str> = ["set"].into_iter().chain(pairs.iter().map(String::as_str)).collect();
     let set = synguard.run(&args).unwrap();

@@ -140,7 +140,8 @@ fn cookies_off_and_monitor_mode_touch_nothing() {
         let flood = start(&lab, forged());
         until("attack", Duration::from_secs(2), || status(&synguard)["attack_kind"] == "distributed");
         assert_eq!(syncookies(&lab), 1);
-        // Live, it is done as soon as it is allowed, and undone as soon as it is not.
+        // A live change applies at once: cookies are raised as soon as the setting allows them, and restored as soon
+        // as it does not.
         let set = |pair: &str| assert_eq!(synguard.run(&["set", pair]).unwrap().code, Some(0));
         let (allow, forbid) = match args[0] {
             "--monitor" => ("monitor=false", "monitor=true"),

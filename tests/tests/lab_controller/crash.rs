@@ -68,7 +68,7 @@ fn kill_many(number: u64) -> [u64; 2] {
         let running = synguard.start(&ARGS).unwrap();
         until("cookies", Duration::from_secs(20), || syncookies(&lab) == 2);
         flood.stop().unwrap();
-        // It takes about five seconds.
+        // This takes about five seconds.
         thread::sleep(Duration::from_millis(random.below(4_500)));
         running.kill().unwrap();
         check(round);

@@ -71,7 +71,7 @@ fn interface_with_a_foreign_program_is_left_alone() {
     let refused = event(&synguard, "interface_not_attached");
     assert!(refused["why"].as_str().unwrap().contains("already runs another XDP program"), "{refused}");
     assert_eq!(synguard.run(&["--name", "foreign", "detach"]).unwrap().code, Some(0));
-    // As soon as it is free it is attached to, without anybody's help.
+    // The controller attaches to the interface as soon as it is free, without help.
     until("a word about its return", Duration::from_secs(15), || count(&synguard, "interface_back") == 1);
     running.terminate().unwrap();
 }

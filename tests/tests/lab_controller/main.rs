@@ -1,4 +1,4 @@
-//! The controller against real floods: what it decides, what it changes, and that it always puts it back.
+//! The controller against real floods: its decisions, the sysctls that it changes, and that it always restores them.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![expect(clippy::print_stdout, reason = "what was measured is for people to read")]
 
@@ -33,17 +33,17 @@ fn lab(syncookies: u8) -> (Lab, Synguard) {
     (lab, synguard)
 }
 
-/// The server's setting.
+/// Returns the server's `tcp_syncookies`.
 fn syncookies(lab: &Lab) -> u8 {
     lab.server.sysctl(SYNCOOKIES).unwrap().parse().unwrap()
 }
 
-/// The server's other setting.
+/// Returns the server's `tcp_timestamps`.
 fn timestamps(lab: &Lab) -> u8 {
     lab.server.sysctl(TIMESTAMPS).unwrap().parse().unwrap()
 }
 
-/// Both of them.
+/// Returns both.
 fn sysctls(lab: &Lab) -> (u8, u8) {
     (syncookies(lab), timestamps(lab))
 }
@@ -87,7 +87,7 @@ fn events(synguard: &Synguard) -> Vec<Value> {
     json["events"].as_array().unwrap().clone()
 }
 
-/// The one event of that name.
+/// Returns the one event of that name.
 fn event(synguard: &Synguard, name: &str) -> Value {
     let mut found: Vec<_> = events(synguard).into_iter().filter(|event| event["event"] == name).collect();
     assert_eq!(found.len(), 1, "{name}: {found:?}");
@@ -98,7 +98,7 @@ fn visit(lab: &Lab, spec: &ClientSpec) -> Summary {
     client::run(&lab.client, spec).unwrap()
 }
 
-/// Visits for this long.
+/// Makes visits for this time.
 fn visits(lab: &Lab, seconds: u64) -> Summary {
     visit(lab, &ClientSpec::new(Family::V4, Duration::from_secs(seconds)))
 }

@@ -114,7 +114,7 @@ fn the_unit_starts_what_there_is() {
 #[test]
 fn only_the_journal_gets_priorities() {
     let (_lab, synguard) = lab(1);
-    // Standard error is a file here, whose numbers only the shell knows.
+    // Standard error is a file here, whose device and inode numbers only the shell knows.
     for (variable, begins_with) in [("$(stat -L -c %d:%i /dev/stderr)", "<4>"), ("1:1", "[")] {
         let script = format!("JOURNAL_STREAM={variable} exec \"$@\"");
         let mut running = synguard

@@ -53,10 +53,10 @@ fn a_failure_on_the_second_interface_undoes_the_first() {
     // The loopback device has no native XDP: found out only when attaching.
     refused(&synguard.run(&["attach", DEVICE, "lo", "--mode", "native"]).unwrap(), 1, &["lo", "native"]);
     assert_nothing_left(&lab, &synguard);
-    // In auto mode it falls back, and says why.
+    // In auto mode it falls back, and reports why.
     let output = synguard.run(&["attach", "lo", "--no-control"]).unwrap();
     refused(&output, 0, &["generic mode", "lo"]);
-    // And a failure leaves alone what was attached before.
+    // A failure leaves the attached program alone.
     refused(&synguard.run(&["attach", "missing", "--no-control"]).unwrap(), 1, &["missing"]);
     assert!(link(&lab, "lo").contains("xdp"), "{}", link(&lab, "lo"));
     assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));

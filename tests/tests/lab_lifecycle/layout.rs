@@ -1,5 +1,5 @@
-//! A filter whose maps are of another version's layout is taken over all the same: with maps of its own, and
-//! without a gap. Here the other version is this one, whose CONFIG is made to claim another layout.
+//! A filter whose maps have another version's layout is still taken over: with maps of its own, and without a gap.
+//! Here the other version is this one, whose CONFIG claims another layout.
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 

@@ -77,7 +77,7 @@ fn reload_waits_for_the_controllers_result() {
         output.stderr
     );
     assert_eq!(rate(), 80);
-    // Without a controller there is nobody who knows the file.
+    // Without a controller no process knows the file.
     running.terminate().unwrap();
     let output = reload();
     assert_eq!(output.code, Some(1), "{}", output.stderr);

@@ -1,4 +1,4 @@
-//! Files that are not what they were.
+//! Damaged files.
 
 use std::{fs, path::PathBuf};
 
@@ -26,7 +26,7 @@ fn a_damaged_file_is_set_aside_and_the_rest_loads() {
     }
     assert_eq!(targets(&synguard, "block"), ["192.0.2.3"]);
     assert_eq!(targets(&synguard, "allow"), ["203.0.113.1"]);
-    // What was set aside can be imported.
+    // The quarantined file can be imported.
     let aside = file(&synguard, "block.list.corrupt-1");
     run(&synguard, &["block", "import", aside.to_str().unwrap()]);
     assert_eq!(targets(&synguard, "block"), ["192.0.2.1", "192.0.2.3", "192.0.2.9"]);

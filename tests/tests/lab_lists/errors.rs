@@ -130,7 +130,7 @@ fn a_state_that_cannot_be_written_changes_nothing() {
     unchanged(&synguard, &[]);
 }
 
-/// A small file system; unmounted when it is dropped.
+/// A small file system; dropping the guard unmounts it.
 struct Small(PathBuf);
 
 impl Small {
@@ -163,7 +163,7 @@ fn a_full_disk_changes_nothing() {
     }
     let rest = fs::read_dir(&state).unwrap().count();
     assert_eq!(rest, 1, "something was left behind");
-    // What takes less room than there is left is still taken.
+    // A change that fits into the remaining room is still accepted.
     run(&synguard, &["block", "add", "192.0.2.2"]);
     unchanged(&synguard, &["192.0.2.1", "192.0.2.2"]);
 }

@@ -10,7 +10,7 @@ use synguard_tests::program::Synguard;
 
 use super::{assert_fails, attached, entries, restart, run, run_with, stored, targets};
 
-/// Entries without what time does to them.
+/// Entries without the fields that change with time.
 fn lasting(synguard: &Synguard) -> Vec<Value> {
     let mut all = entries(synguard, "block");
     for entry in &mut all {

@@ -1,5 +1,5 @@
-//! Killed at random moments: the disk has the list before the change or the one after it, and the filter has what
-//! the disk has when it is next asked, or attached.
+//! Kills at random moments: the disk has the list before the change or the one after it, and the filter agrees with
+//! the disk after the next command or attach.
 
 use std::{
     collections::BTreeSet,

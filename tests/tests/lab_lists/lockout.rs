@@ -38,7 +38,7 @@ fn protected_addresses_are_not_blocked() {
     unchanged(&synguard, &["192.0.2.1", "198.18.0.1", "198.18.0.254"]);
     // To let pass is no danger.
     run(&synguard, &["allow", "add", "198.18.0.1"]);
-    // What was forced stays, but is said at the next attach.
+    // A forced entry stays, but the next attach warns about it.
     let said = super::restart(&synguard);
     assert!(said.contains("198.18.0.1 is an address of this host"), "{said}");
 }
@@ -55,7 +55,7 @@ fn ssh_peers_are_not_blocked_while_connected() {
     }
     drop(session);
     run(&synguard, &["block", "add", "198.18.0.2"]);
-    // The session of whoever calls counts, however it is reached.
+    // The caller's own session counts, however the command is reached.
     let mut command = synguard.command(["block", "add", "203.0.113.9"]);
     let output = finish(command.env("SSH_CONNECTION", "203.0.113.9 50022 198.18.0.1 2222"));
     assert_fails(&output, 2, &["203.0.113.9 is the peer of an SSH session", "--force"]);

@@ -1,5 +1,5 @@
-//! The operator's lists from outside: every verb and every way it can fail, what survives a restart or a kill, and
-//! what becomes of real packets.
+//! The operator's lists from outside: every verb and every way it can fail, the state after a restart or a kill, and
+//! the effect on real packets.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod concurrent;
@@ -31,14 +31,14 @@ fn attached() -> (Lab, Synguard) {
     (lab, synguard)
 }
 
-/// Attaches without a controller; returns what was said.
+/// Attaches without a controller; returns the standard error.
 fn attach(synguard: &Synguard) -> String {
     let output = synguard.run(&["attach", DEVICE, "--no-control"]).unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     output.stderr
 }
 
-/// Takes the filter off and puts it on again; returns what was said.
+/// Detaches the filter and attaches it again; returns the standard error.
 fn restart(synguard: &Synguard) -> String {
     run(synguard, &["detach"]);
     attach(synguard)

@@ -22,10 +22,10 @@ use super::{attached, run};
 const MILLION: u32 = 1_000_000;
 const MIB: u64 = 1024 * 1024;
 const MEMORY_MAX: u64 = 300 * MIB;
-/// Names how many targets to try every verb with.
+/// The environment variable that sets the number of targets to try every verb with.
 const VARIABLE: &str = "LIST_TARGETS";
 
-/// Runs a command that works, and says what it took.
+/// Runs a command that has to succeed, and returns its resource usage.
 fn measured(synguard: &Synguard, args: &[&str], output: &Path) -> Usage {
     let said = output.with_extension("said");
     let mut command = synguard.command(args);
@@ -35,7 +35,7 @@ fn measured(synguard: &Synguard, args: &[&str], output: &Path) -> Usage {
     usage
 }
 
-/// Runs a command, and prints what it took and the last line of what it said.
+/// Runs a command, and prints its resource usage and the last line of its output.
 #[expect(clippy::print_stdout, reason = "figures are for whoever asks for them")]
 fn report(synguard: &Synguard, args: &[&str], output: &Path, targets: u32) {
     let Usage { time, memory } = measured(synguard, args, output);

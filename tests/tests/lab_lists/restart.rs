@@ -91,7 +91,7 @@ fn a_reboot_takes_pins_and_locks_but_no_entry() {
     run(&synguard, &["allow", "add", "2001:db8::/32"]);
     let before = entries(&synguard, "block");
     controller.kill().unwrap();
-    // What a reboot does: the filter, its pins and the run folder are gone, the state is there.
+    // The effect of a reboot: the filter, its pins and the run folder are gone, the state is there.
     run(&synguard, &["detach"]);
     let _ = fs::remove_dir_all(synguard.dirs().run_dir().join("default"));
     attach(&synguard);

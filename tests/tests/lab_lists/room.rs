@@ -30,7 +30,7 @@ fn a_list_that_would_be_too_long_changes_nothing() {
         assert_eq!(targets(&synguard, "block"), before);
         assert_eq!(stored(&synguard), before);
     }
-    // Entries that are there already need no room, and neither do those whose time is over.
+    // Existing entries need no room, and neither do expired ones.
     run(&synguard, &["block", "add", "192.0.2.1", "10.0.0.1", "--ttl", "100ms"]);
     let mut tries = 0;
     super::eventually("room", || {

@@ -80,7 +80,7 @@ impl Testbed {
         format!("{:?}", counted.filter(|(_, packets)| *packets > 0).collect::<Vec<_>>())
     }
 
-    /// Waits until so many packets have been counted under a reason.
+    /// Waits until this many packets have been counted under a reason.
     pub(crate) fn wait_for(&self, reason: Reason, packets: u64) {
         let begun = Instant::now();
         while self.count(reason) < packets {

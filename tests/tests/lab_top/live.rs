@@ -1,4 +1,4 @@
-//! `top` on a real terminal: what a user does, what it shows, and what it leaves behind.
+//! `top` on a real terminal: a user's actions, the screen, and the state left behind.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ fn flooder_is_found_blocked_and_unblocked() {
     assert!(screen.rows().iter().all(|row| is_offender(&row[0])), "{}", screen.text);
     // Block the second.
     top.press(&["Down"]);
-    // Rows change places; the question says which one it is about.
+    // Rows change places; the question names the source that it is about.
     top.press(&["b"]);
     let target = top.wait("a question", |screen| screen.asked_about().is_some()).asked_about().unwrap();
     assert!(is_offender(&target), "{target}");
@@ -47,10 +47,10 @@ fn flooder_is_found_blocked_and_unblocked() {
     top.press_and_wait("Right", "[for 1d]");
     top.press_and_wait("Enter", &format!("blocked {target} for 1d (z undoes it)"));
     assert_eq!(blocked(&synguard), [target.as_str()]);
-    // It is still seen, and seen to be blocked.
+    // The source is still shown, as blocked.
     let is_blocked = |row: &Vec<String>| row[0] == target && row[4] == "blocked" && row[1] != "0";
     top.wait("a blocked row", |screen| screen.rows().iter().any(is_blocked));
-    // The list has it, until it is undone, and again.
+    // The list has the entry, until the edit is undone, and again after a redo.
     let listed = |screen: &str| screen.lines().any(|line| line.contains(&format!("blocked {target}")));
     top.press(&["Escape"]);
     top.wait("no filter", |screen| !screen.text.contains("filter: "));
@@ -69,7 +69,7 @@ fn flooder_is_found_blocked_and_unblocked() {
     top.press_and_wait("u", "off the blocklist?");
     top.press_and_wait("y", &format!("{target} removed from the blocklist"));
     assert!(blocked(&synguard).is_empty());
-    // What happened was written down.
+    // Events were recorded.
     top.press(&["4"]);
     top.press(&["Escape"]);
     top.wait("events", |screen| screen.text.contains("SYN/s"));
@@ -149,18 +149,18 @@ fn keys_work_at_once_and_the_screen_costs_little() {
     let used = top.terminal.program_cpu_time().unwrap() - before;
     let share = used.as_secs_f64() / since.elapsed().as_secs_f64();
     println!("top takes {:.2} % of a core", share * 100.0);
-    let mut answers = Vec::new();
+    let mut delays = Vec::new();
     for (key, sign) in [("2", "PREFIX"), ("5", "REASON"), ("1", "SOURCE")].into_iter().cycle().take(30) {
         let pressed = Instant::now();
         top.press_and_wait(key, sign);
-        answers.push(pressed.elapsed());
+        delays.push(pressed.elapsed());
         std::thread::sleep(Duration::from_millis(100));
     }
-    answers.sort_unstable();
-    let (median, worst) = (answers[answers.len() / 2], answers[answers.len() - 1]);
-    println!("{} keys, effect within {median:?} (median), {worst:?} (worst)", answers.len());
+    delays.sort_unstable();
+    let (median, worst) = (delays[delays.len() / 2], delays[delays.len() - 1]);
+    println!("{} keys, effect within {median:?} (median), {worst:?} (worst)", delays.len());
     // The worst is at the mercy of whatever else runs.
-    assert!(median <= Duration::from_millis(200), "{answers:?}");
+    assert!(median <= Duration::from_millis(200), "{delays:?}");
     assert!(share <= 0.05, "{share}");
     top.press(&["q"]);
     assert_eq!(top.ended(), 0);

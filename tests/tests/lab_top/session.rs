@@ -74,7 +74,7 @@ impl Session {
     }
 }
 
-/// The screen with what continues on the next line put together.
+/// Returns the screen with continued lines joined.
 fn unwrapped(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

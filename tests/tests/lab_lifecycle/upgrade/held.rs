@@ -17,14 +17,14 @@ use super::{
 const HELD: [u8; 4] = [10, 0, 0, 1];
 const BLOCKED: [u8; 4] = [10, 0, 0, 9];
 const ARGS: [&str; 6] = ["--syn-rate", "50", "--syn-burst", "100", "--hold", "1h"];
-/// SYNs of a new source that pass, and what its rate allows while they come.
+/// SYNs of a new source that pass: the burst, and the SYNs that its rate allows meanwhile.
 const BURST: std::ops::Range<u64> = 100..105;
 
 fn name(address: [u8; 4]) -> String {
     address.map(|byte| byte.to_string()).join(".")
 }
 
-/// Has the server count what the filter lets through from either source.
+/// Makes the server count the packets that the filter passes from either source.
 fn count_arrivals(lab: &Lab) {
     lab.add_rules(&format!(
         "table inet seen {{

@@ -11,10 +11,10 @@ use super::{
 };
 
 const ATTACH: [&str; 7] = ["attach", DEVICE, "--no-control", "--syn-rate", "50", "--hold", "1h"];
-/// The system calls by which the takeover changes what is pinned and what the interfaces run.
+/// The system calls by which the takeover changes the pins and the programs of the interfaces.
 const TRACED: &str = "/^rename|^bpf$";
 
-/// Runs `attach` under strace, which writes the takeover's system calls to `log` and does what `inject` says.
+/// Runs `attach` under strace, which writes the takeover's system calls to `log` and injects the fault `inject`.
 fn attach_traced(synguard: &Synguard, log: &Path, inject: Option<&str>) -> ExitStatus {
     let log = log.to_str().unwrap();
     let mut strace = vec!["strace", "-f", "-qq", "-o", log, "-e", TRACED];
