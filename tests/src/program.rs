@@ -140,7 +140,7 @@ impl Synguard {
     /// controller runs. It also ends with the calling thread.
     ///
     /// # Errors
-    /// When it ends instead; the message has what it said.
+    /// When it ends instead; the message has its standard error.
     pub fn attach(&self, args: &[&str]) -> Result<Running> {
         let mut running = self.start(&[&["attach", DEVICE], args].concat())?;
         let start = Instant::now();
@@ -153,7 +153,10 @@ impl Synguard {
                 return Ok(running);
             }
             if start.elapsed() > ATTACH_MAX {
-                bail!("synguard did not attach; status: {status:?}; it said: {}", running.stderr().trim());
+                bail!(
+                    "synguard did not attach; status: {status:?}; its standard error: {}",
+                    running.stderr().trim()
+                );
             }
             thread::sleep(POLL);
         }
@@ -252,7 +255,7 @@ impl Running {
                 return Ok(status);
             }
             if start.elapsed() > within {
-                bail!("synguard did not end within {within:?}; it said: {}", self.stderr().trim());
+                bail!("synguard did not end within {within:?}; its standard error: {}", self.stderr().trim());
             }
             thread::sleep(POLL);
         }

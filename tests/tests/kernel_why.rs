@@ -362,7 +362,7 @@ fn reason(read: &Inspection, now_ns: u64) -> Reason {
 }
 
 #[test]
-fn why_and_the_program_agree() {
+fn explanation_and_program_agree() {
     let netns = Netns::new("why").unwrap();
     for address in ["198.51.100.1", "2001:db8:ffff::1 nodad"] {
         netns.ip(&format!("addr add dev lo {address}")).unwrap();

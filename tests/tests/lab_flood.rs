@@ -105,7 +105,7 @@ fn a_tag_does_not_hide_the_flood() {
 }
 
 #[test]
-fn generic_mode_drops_it_too() {
+fn generic_mode_drops_the_flood_too() {
     let (lab, _web, synguard) = lab();
     let _running = synguard.attach(&["--syn-rate", "50", "--mode", "generic"]).unwrap();
     // Without a native program on the device, frames sent by XDP do not arrive; the visitors' SYNs do.
@@ -122,7 +122,7 @@ fn generic_mode_drops_it_too() {
 }
 
 #[test]
-fn monitor_mode_drops_nothing_and_says_what_it_would() {
+fn monitor_mode_reports_drops_and_drops_nothing() {
     let (lab, _web, synguard) = lab();
     lab.set_syncookies(2).unwrap();
     let _running = synguard.attach(&["--syn-rate", "50", "--monitor"]).unwrap();

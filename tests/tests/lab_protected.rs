@@ -39,8 +39,11 @@ fn length(ip: &str) -> u8 {
 
 #[track_caller]
 fn assert_refused(current: &Protection, target: &str, why: &str) {
-    let said = refusal(current, target);
-    assert!(said.as_ref().is_some_and(|said| said.contains(why)), "{target}: {said:?}, not `{why}`");
+    let message = refusal(current, target);
+    assert!(
+        message.as_ref().is_some_and(|message| message.contains(why)),
+        "{target}: {message:?}, not `{why}`"
+    );
 }
 
 fn listen(netns: &Netns, port: u16) -> TcpListener {
@@ -207,8 +210,8 @@ fn the_callers_session_is_protected() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let said = print("203.0.113.9 50022 198.18.0.1 2222");
-    assert!(said.contains("203.0.113.9/32 the peer of an SSH session (port 2222)"), "{said}");
-    let said = print("UNKNOWN 65535 UNKNOWN 65535");
-    assert!(said.contains("127.0.0.0/8 loopback") && !said.contains("SSH"), "{said}");
+    let message = print("203.0.113.9 50022 198.18.0.1 2222");
+    assert!(message.contains("203.0.113.9/32 the peer of an SSH session (port 2222)"), "{message}");
+    let message = print("UNKNOWN 65535 UNKNOWN 65535");
+    assert!(message.contains("127.0.0.0/8 loopback") && !message.contains("SSH"), "{message}");
 }

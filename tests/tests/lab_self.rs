@@ -116,7 +116,7 @@ fn a_quiet_lab_is_silent() {
 }
 
 #[test]
-fn a_stopped_flood_says_what_it_sent() {
+fn stopped_flood_reports_its_frames() {
     let lab = Lab::new().unwrap();
     let receiver = lab.attach(Program::Drop).unwrap();
     let flood = Flood::start(&lab, FloodSpec::new(Family::V4)).unwrap();

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn better_is_left_of_the_bar_whichever_way_it_goes() {
+    fn better_is_left_of_the_bar_in_both_senses() {
         assert_eq!(share(Goal::at_most(0.5, 0.1), 0.25), 0.5);
         assert_eq!(share(Goal::at_least(0.5, 0.9), 1.0), 0.5);
         assert_eq!(share(Goal::at_most(0.0, 0.0), 0.0), 0.0);

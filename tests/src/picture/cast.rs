@@ -47,7 +47,7 @@ mod tests {
     use crate::picture::svg;
 
     #[test]
-    fn playing_it_shows_the_scenes() {
+    fn playback_shows_the_scenes() {
         let screens = ["one\n\u{1b}[1mtwo\u{1b}[0m\n", "one\nthree", "", "one\nthree\nfour"];
         let scenes: Vec<Scene> = screens
             .iter()

@@ -118,7 +118,7 @@ fn the_allowlist_comes_first() {
 }
 
 #[test]
-fn an_entry_ends_when_it_says() {
+fn entry_expires_at_its_time() {
     let listed = Listed::new();
     let until = |expires_at_ns| ListEntry { expires_at_ns, ..ListEntry::default() };
     // A tick late is on time: the program's clock moves in ticks.

@@ -58,7 +58,7 @@ fn a_syn_in_any_header_is_limited() {
 }
 
 #[test]
-fn what_is_no_tcp_passes() {
+fn other_protocols_pass() {
     Table::check("IPv4 without TCP", |table| {
         table.harmless("ICMP", &ip().icmp(), Reason::NotTcp);
         table.harmless("UDP", &ip().udp(53, PORT), Reason::NotTcp);
@@ -103,7 +103,7 @@ fn fragments_without_ports_pass() {
 }
 
 #[test]
-fn what_is_no_header_passes() {
+fn invalid_headers_pass() {
     Table::check("malformed IPv4", |table| {
         for words in 0..5 {
             let packet = ip().ihl(words).tcp(40_000, PORT).syn();

@@ -101,7 +101,7 @@ fn a_syn_in_any_header_is_limited() {
 }
 
 #[test]
-fn what_is_no_tcp_passes() {
+fn other_protocols_pass() {
     Table::check("IPv6 without TCP", |table| {
         table.harmless("ICMPv6", &ip().icmpv6(), Reason::NotTcp);
         for (name, kind) in [("router solicitation", 133), ("router advertisement", 134), ("redirect", 137)] {
@@ -148,7 +148,7 @@ fn fragments_without_ports_pass() {
 }
 
 #[test]
-fn what_is_no_header_passes() {
+fn invalid_headers_pass() {
     Table::check("malformed IPv6", |table| {
         for version in [0, 4, 5, 7, 15_u8] {
             table.harmless(

@@ -86,7 +86,7 @@ fn ipv4_sources_are_single_addresses() {
 }
 
 #[test]
-fn a_full_table_makes_room_and_nobody_is_refused() {
+fn full_table_makes_room_and_refuses_no_source() {
     let cpus = aya::util::nr_cpus().unwrap() as u32;
     let capacity = SOURCES_PER_CPU_MIN * cpus;
     let mut filter = Filter::load_with_sources(capacity);

@@ -87,7 +87,7 @@ fn a_missing_interface_is_named() {
 }
 
 #[test]
-fn without_privilege_it_says_so() {
+fn missing_privileges_are_reported() {
     let (_lab, synguard) = lab();
     for args in [
         &["attach", DEVICE][..],

@@ -95,8 +95,11 @@ fn controller_runs_with_the_rights_of_its_unit() {
     until("calm", Duration::from_secs(15), || sysctls(&lab) == (0, 1));
     running.signal(libc::SIGTERM).unwrap();
     assert_eq!(running.wait(Duration::from_secs(5)).unwrap().code(), Some(0), "{}", running.stderr());
-    let said = running.stderr();
-    assert!(!said.contains("cannot") && !said.contains("could not") && !said.contains("ERROR"), "{said}");
+    let message = running.stderr();
+    assert!(
+        !message.contains("cannot") && !message.contains("could not") && !message.contains("ERROR"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -121,8 +124,8 @@ fn only_the_journal_gets_priorities() {
             .start_through(&["sh", "-c", &script, "sh"], &["attach", DEVICE, "--monitor", "--no-control"])
             .unwrap();
         assert_eq!(running.wait(Duration::from_secs(15)).unwrap().code(), Some(0));
-        let said = running.stderr();
-        let line = said.lines().find(|line| line.contains("monitor mode")).unwrap();
+        let message = running.stderr();
+        let line = message.lines().find(|line| line.contains("monitor mode")).unwrap();
         assert!(line.starts_with(begins_with), "{line}");
         assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
     }

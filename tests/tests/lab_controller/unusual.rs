@@ -21,7 +21,7 @@ fn value_changed_by_another_program_is_left_alone() {
     let flood = start(&lab, forged());
     until("cookies", SOON, || syncookies(&lab) == 2);
     lab.set_syncookies(1).unwrap();
-    until("a word about it", SOON, || event_names(&synguard).iter().any(|name| name == "cookies_left_alone"));
+    until("the event", SOON, || event_names(&synguard).iter().any(|name| name == "cookies_left_alone"));
     flood.stop().unwrap();
     until("calm", Duration::from_secs(12), || status(&synguard)["phase"] == "calm");
     running.terminate().unwrap();
@@ -32,7 +32,7 @@ fn value_changed_by_another_program_is_left_alone() {
 }
 
 #[test]
-fn and_so_it_is_after_a_crash() {
+fn changed_value_is_left_alone_after_a_crash() {
     let (lab, synguard) = lab(0);
     let running = synguard.attach(&["--cookies", "kernel"]).unwrap();
     let flood = start(&lab, forged());
@@ -47,7 +47,7 @@ fn and_so_it_is_after_a_crash() {
     assert!(again.stderr.contains("another program changed it"), "{}", again.stderr);
     assert_eq!(syncookies(&lab), 1);
     let third = synguard.run(&["attach", DEVICE, "--no-control"]).unwrap();
-    assert!(!third.stderr.contains("tcp_syncookies"), "said once: {}", third.stderr);
+    assert!(!third.stderr.contains("tcp_syncookies"), "reported once: {}", third.stderr);
     assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
 }
 
@@ -136,9 +136,7 @@ fn listeners_out_of_reach_are_named() {
     let mut process = lab.client.command("sleep").arg("60").spawn().unwrap();
     let _running = synguard.attach(&["--hold", "1s"]).unwrap();
     let flood = start(&lab, forged());
-    until("a word about it", SOON, || {
-        event_names(&synguard).iter().any(|name| name == "listeners_elsewhere")
-    });
+    until("the event", SOON, || event_names(&synguard).iter().any(|name| name == "listeners_elsewhere"));
     flood.stop().unwrap();
     process.kill().unwrap();
     process.wait().unwrap();

@@ -135,7 +135,7 @@ fn auto_mode_uses_kernel_cookies_then_xdp_cookies() {
 }
 
 #[test]
-fn whatever_ends_it_both_are_put_back() {
+fn both_sysctls_are_restored_however_cookies_end() {
     for way in
         ["terminate", "detach", "cookies=off", "cookies=kernel", "monitor=true", "syn-cookie-options=false"]
     {

@@ -7,7 +7,7 @@ use synguard_tests::lab::DEVICE;
 use super::{assert_nothing_left, dropped, eventually, flood, lab, link, reason, runs_xdp};
 
 #[test]
-fn a_killed_controller_leaves_it_filtering() {
+fn killed_controller_leaves_the_filter_working() {
     let (lab, synguard) = lab();
     let running = synguard.attach(&["--syn-rate", "50", "--hold", "1h"]).unwrap();
     let flood = flood(&lab);

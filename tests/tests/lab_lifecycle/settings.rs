@@ -23,7 +23,7 @@ fn set_changes_the_filter_at_once_and_all_or_nothing() {
 }
 
 #[test]
-fn a_hangup_reloads_the_file_unless_it_is_bad() {
+fn hangup_reloads_the_file_unless_it_is_invalid() {
     let (lab, synguard) = lab();
     let path = synguard.dirs().root().join("synguard.toml");
     let file = path.to_str().unwrap();
@@ -39,8 +39,8 @@ fn a_hangup_reloads_the_file_unless_it_is_bad() {
         let lines = running.stderr().lines().count();
         running.signal(libc::SIGHUP).unwrap();
         eventually("an error in the log", || running.stderr().lines().count() > lines);
-        let said = running.stderr();
-        let last = said.lines().last().unwrap();
+        let message = running.stderr();
+        let last = message.lines().last().unwrap();
         assert!(last.contains("ERROR") && last.contains(&format!("{file}:1")), "{last}");
         assert_eq!(rate(), 70, "{bad}");
     }

@@ -20,9 +20,9 @@ fn a_damaged_file_is_set_aside_and_the_rest_loads() {
     let base = file(&synguard, "block.list");
     let text = fs::read_to_string(&base).unwrap();
     fs::write(&base, text.replace("192.0.2.2", "192.0.2.9")).unwrap();
-    let said = attach(&synguard);
+    let message = attach(&synguard);
     for words in [base.to_str().unwrap(), "damaged", "block.list.corrupt-1", "checksum"] {
-        assert!(said.contains(words), "`{words}` missing in: {said}");
+        assert!(message.contains(words), "`{words}` missing in: {message}");
     }
     assert_eq!(targets(&synguard, "block"), ["192.0.2.3"]);
     assert_eq!(targets(&synguard, "allow"), ["203.0.113.1"]);
@@ -45,8 +45,8 @@ fn a_damaged_log_keeps_what_stands_before_the_damage() {
     let log = file(&synguard, "block.log");
     let text = fs::read_to_string(&log).unwrap();
     fs::write(&log, text.replace("192.0.2.2", "192.0.2.9")).unwrap();
-    let said = attach(&synguard);
-    assert!(said.contains("block.log.corrupt-1") && said.contains("damaged"), "{said}");
+    let message = attach(&synguard);
+    assert!(message.contains("block.log.corrupt-1") && message.contains("damaged"), "{message}");
     assert_eq!(targets(&synguard, "block"), ["192.0.2.1"]);
 }
 
@@ -59,8 +59,8 @@ fn an_interrupted_write_is_cut_without_a_word() {
     let log = file(&synguard, "block.log");
     let text = fs::read(&log).unwrap();
     fs::write(&log, &text[..text.len() - 7]).unwrap();
-    let said = attach(&synguard);
-    assert!(!said.contains("damaged"), "{said}");
+    let message = attach(&synguard);
+    assert!(!message.contains("damaged"), "{message}");
     assert_eq!(targets(&synguard, "block"), ["192.0.2.1"]);
     run(&synguard, &["block", "add", "192.0.2.3"]);
     assert_eq!(stored(&synguard), ["192.0.2.1", "192.0.2.3"]);
@@ -90,8 +90,8 @@ fn rubbish_of_any_kind_does_not_keep_the_filter_off() {
     }
     // A folder where a file should be cannot be read, and is not touched.
     fs::create_dir_all(folder.join("block.list")).unwrap();
-    let said = attach(&synguard);
-    assert!(said.contains("block.list") && said.contains("the blocklist is empty"), "{said}");
+    let message = attach(&synguard);
+    assert!(message.contains("block.list") && message.contains("the blocklist is empty"), "{message}");
 }
 
 /// Changes a file of the attached filter's blocklist as an editor would.
@@ -123,17 +123,17 @@ fn effective_list_survives_a_damaged_file() {
     // Noticed by whoever reads the list,
     fresh();
     edit(&synguard, "block.list", "192.0.2.2\n", "");
-    let said = run_with(&synguard, &["block", "list"], "");
+    let message = run_with(&synguard, &["block", "list"], "");
     for words in ["block.list is damaged", "set aside", "rewritten from the 4 entries in force"] {
-        assert!(said.stderr.contains(words), "{}", said.stderr);
+        assert!(message.stderr.contains(words), "{}", message.stderr);
     }
-    assert!(said.stdout.contains("192.0.2.2"), "{}", said.stdout);
+    assert!(message.stdout.contains("192.0.2.2"), "{}", message.stdout);
     is_whole();
     // whoever changes it,
     fresh();
     edit(&synguard, "block.log", "192.0.2.4", "192.0.2.5");
-    let said = run_with(&synguard, &["block", "del", "192.0.2.3"], "");
-    assert!(said.stderr.contains("block.log is damaged"), "{}", said.stderr);
+    let message = run_with(&synguard, &["block", "del", "192.0.2.3"], "");
+    assert!(message.stderr.contains("block.log is damaged"), "{}", message.stderr);
     run(&synguard, &["block", "add", "192.0.2.3"]);
     assert_eq!(stored(&synguard), all);
     // whoever changes so much of it that it is written anew anyway,
@@ -141,21 +141,24 @@ fn effective_list_survives_a_damaged_file() {
     edit(&synguard, "block.list", "192.0.2.2\n", "");
     let many: String =
         (0..70_000).map(|i| format!("10.{}.{}.{}\n", i >> 16, (i >> 8) & 255, i & 255)).collect();
-    let said = run_with(&synguard, &["block", "import", "-"], &many);
-    assert!(said.stderr.contains("block.list is damaged"), "{}", said.stderr);
+    let message = run_with(&synguard, &["block", "import", "-"], &many);
+    assert!(message.stderr.contains("block.list is damaged"), "{}", message.stderr);
     assert_eq!(stored(&synguard).len(), 70_004);
     // and by the next controller, even if it cannot read the file.
     fresh();
     edit(&synguard, "block.list", "192.0.2.2\n", "");
-    let said = attach(&synguard);
-    assert!(said.contains("block.list is damaged") && said.contains("blocklist: 4 entries"), "{said}");
+    let message = attach(&synguard);
+    assert!(
+        message.contains("block.list is damaged") && message.contains("blocklist: 4 entries"),
+        "{message}"
+    );
     is_whole();
     fresh();
     let base = file(&synguard, "block.list");
     fs::remove_file(&base).unwrap();
     fs::create_dir(&base).unwrap();
-    let said = attach(&synguard);
-    assert!(said.contains("the blocklist stays as it is in force"), "{said}");
+    let message = attach(&synguard);
+    assert!(message.contains("the blocklist stays as it is in force"), "{message}");
     fs::remove_dir(&base).unwrap();
     assert_eq!(targets(&synguard, "block"), all);
 }

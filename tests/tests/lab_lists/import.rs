@@ -33,13 +33,14 @@ fn feeds_are_imported_as_they_are() {
     let firehol = "#\n# firehol_level1\n#\n198.51.100.0/24\n203.0.113.7\n203.0.113.7\n198.51.100.9\n";
     let path = synguard.dirs().root().join("firehol_level1.netset");
     fs::write(&path, firehol).unwrap();
-    let said = run(&synguard, &["block", "import", path.to_str().unwrap()]);
+    let message = run(&synguard, &["block", "import", path.to_str().unwrap()]);
     for words in ["imported 4 targets", "1 repeated", "1 covered by another"] {
-        assert!(said.contains(words), "{said}");
+        assert!(message.contains(words), "{message}");
     }
     let drop = "\u{feff}; Spamhaus DROP List\r\n1.10.16.0/20 ; SBL256894\r\n2001:db8::1/32 ; SBL1\r\n";
-    let said = run_with(&synguard, &["block", "import", "-", "--ttl", "1d", "--reason", "DROP"], drop).stdout;
-    assert!(said.contains("1 with host bits"), "{said}");
+    let message =
+        run_with(&synguard, &["block", "import", "-", "--ttl", "1d", "--reason", "DROP"], drop).stdout;
+    assert!(message.contains("1 with host bits"), "{message}");
     assert_eq!(
         targets(&synguard, "block"),
         ["1.10.16.0/20", "198.51.100.0/24", "198.51.100.9", "203.0.113.7", "2001:db8::/32"]
@@ -75,8 +76,8 @@ fn replace_swaps_the_list() {
 fn aggregate_merges_what_agrees() {
     let (_lab, synguard) = attached();
     let list = "192.0.2.0/25\n192.0.2.128/25\n192.0.2.7\n198.51.100.0 ttl=1h\n198.51.100.1\n";
-    let said = run_with(&synguard, &["block", "import", "-", "--aggregate"], list).stdout;
-    assert!(said.contains("merged into 3 entries"), "{said}");
+    let message = run_with(&synguard, &["block", "import", "-", "--aggregate"], list).stdout;
+    assert!(message.contains("merged into 3 entries"), "{message}");
     assert_eq!(targets(&synguard, "block"), ["192.0.2.0/24", "198.51.100.0", "198.51.100.1"]);
 }
 

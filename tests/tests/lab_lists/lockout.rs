@@ -39,8 +39,8 @@ fn protected_addresses_are_not_blocked() {
     // To let pass is no danger.
     run(&synguard, &["allow", "add", "198.18.0.1"]);
     // A forced entry stays, but the next attach warns about it.
-    let said = super::restart(&synguard);
-    assert!(said.contains("198.18.0.1 is an address of this host"), "{said}");
+    let message = super::restart(&synguard);
+    assert!(message.contains("198.18.0.1 is an address of this host"), "{message}");
 }
 
 #[test]

@@ -27,11 +27,11 @@ const VARIABLE: &str = "LIST_TARGETS";
 
 /// Runs a command that has to succeed, and returns its resource usage.
 fn measured(synguard: &Synguard, args: &[&str], output: &Path) -> Usage {
-    let said = output.with_extension("said");
+    let stderr = output.with_extension("stderr");
     let mut command = synguard.command(args);
-    command.stdin(Stdio::null()).stdout(File::create(output).unwrap()).stderr(File::create(&said).unwrap());
+    command.stdin(Stdio::null()).stdout(File::create(output).unwrap()).stderr(File::create(&stderr).unwrap());
     let (status, usage) = measure(&mut command).unwrap();
-    assert!(status.success(), "{args:?}: {}", fs::read_to_string(&said).unwrap());
+    assert!(status.success(), "{args:?}: {}", fs::read_to_string(&stderr).unwrap());
     usage
 }
 

@@ -21,9 +21,9 @@ fn lists_survive_a_restart_with_their_time_left() {
     run(&synguard, &["allow", "add", "203.0.113.0/24", "--ttl", "2d"]);
     let before: Vec<_> = ["block", "allow"].iter().map(|list| entries(&synguard, list)).collect();
     for _ in 0..2 {
-        let said = restart(&synguard);
-        assert!(said.contains("blocklist: 3 entries restored"), "{said}");
-        assert!(said.contains("allowlist: 1 entry restored"), "{said}");
+        let message = restart(&synguard);
+        assert!(message.contains("blocklist: 3 entries restored"), "{message}");
+        assert!(message.contains("allowlist: 1 entry restored"), "{message}");
         for (list, before) in ["block", "allow"].iter().zip(&before) {
             let after = entries(&synguard, list);
             assert_eq!(after.len(), before.len());

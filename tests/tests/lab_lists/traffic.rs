@@ -165,8 +165,8 @@ fn replacing_the_list_lets_nothing_slip_through() {
 fn taking_the_filter_over_lets_nothing_slip_through() {
     nothing_slips_through(|synguard| {
         for _ in 0..8 {
-            let said = attach(synguard);
-            assert!(said.contains("took over"), "{said}");
+            let message = attach(synguard);
+            assert!(message.contains("took over"), "{message}");
         }
     });
 }

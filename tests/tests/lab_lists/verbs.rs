@@ -9,8 +9,8 @@ fn add_list_and_del() {
     let (_lab, synguard) = attached();
     for list in ["block", "allow"] {
         assert!(run(&synguard, &[list, "list"]).contains("is empty"));
-        let said = run(&synguard, &[list, "add", "192.0.2.1", "2001:db8::/32", "::ffff:192.0.2.2"]);
-        assert!(said.contains("3 targets"), "{said}");
+        let message = run(&synguard, &[list, "add", "192.0.2.1", "2001:db8::/32", "::ffff:192.0.2.2"]);
+        assert!(message.contains("3 targets"), "{message}");
         run(
             &synguard,
             &[list, "add", "10.1.0.0/16", "--ttl", "2h", "--reason", "a \"scan\"", "--scope", "syn"],
@@ -88,13 +88,19 @@ fn check_says_which_entry_decides() {
     run(&synguard, &["block", "add", "192.0.2.0/24", "--reason", "wide"]);
     run(&synguard, &["block", "add", "192.0.2.7", "--reason", "narrow", "--ttl", "1h"]);
     let check = |address: &str| json(&synguard, &["block", "check", address, "--json"]);
-    let said = check("192.0.2.7");
-    assert_eq!((&said["verdict"], &said["decided_by"]["target"]), (&json!("blocked"), &json!("192.0.2.7")));
+    let message = check("192.0.2.7");
     assert_eq!(
-        (&said["decided_by"]["reason"], &said["decided_by"]["list"]),
+        (&message["verdict"], &message["decided_by"]["target"]),
+        (&json!("blocked"), &json!("192.0.2.7"))
+    );
+    assert_eq!(
+        (&message["decided_by"]["reason"], &message["decided_by"]["list"]),
         (&json!("narrow"), &json!("block"))
     );
-    assert_eq!((said["block"].as_array().unwrap().len(), said["allow"].as_array().unwrap().len()), (2, 0));
+    assert_eq!(
+        (message["block"].as_array().unwrap().len(), message["allow"].as_array().unwrap().len()),
+        (2, 0)
+    );
     assert_eq!(check("192.0.2.8")["decided_by"]["reason"], "wide");
     assert_eq!(
         (&check("192.0.3.1")["verdict"], &check("192.0.3.1")["decided_by"]),
@@ -102,15 +108,18 @@ fn check_says_which_entry_decides() {
     );
     run(&synguard, &["allow", "add", "192.0.2.0/28"]);
     for list in ["block", "allow"] {
-        let said = json(&synguard, &[list, "check", "::ffff:192.0.2.7", "--json"]);
+        let message = json(&synguard, &[list, "check", "::ffff:192.0.2.7", "--json"]);
         assert_eq!(
-            (&said["verdict"], &said["decided_by"]["target"]),
+            (&message["verdict"], &message["decided_by"]["target"]),
             (&json!("allowed"), &json!("192.0.2.0/28"))
         );
     }
     run(&synguard, &["block", "add", "2001:db8::/32", "--scope", "syn"]);
-    let said = check("2001:db8::7");
-    assert_eq!((&said["verdict"], &said["verdict_other_packets"]), (&json!("blocked"), &json!("unlisted")));
+    let message = check("2001:db8::7");
+    assert_eq!(
+        (&message["verdict"], &message["verdict_other_packets"]),
+        (&json!("blocked"), &json!("unlisted"))
+    );
     let text = run(&synguard, &["block", "check", "192.0.2.7"]);
     assert!(text.starts_with("192.0.2.7 is allowed: 192.0.2.0/28 is in the allowlist, which wins"), "{text}");
     assert!(text.contains("* allowlist  192.0.2.0/28") && text.contains("  blocklist  192.0.2.7"), "{text}");

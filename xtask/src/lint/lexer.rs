@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_and_characters_are_told_apart() {
+    fn lifetimes_and_characters_are_distinguished() {
         let kinds: Vec<TokenKind> = lex("'a 'b' '\\'' '\u{e9}' 'static").0.iter().map(|t| t.kind).collect();
         use TokenKind::{Lifetime, Literal};
         assert_eq!(kinds, [Lifetime, Literal, Literal, Literal, Lifetime]);

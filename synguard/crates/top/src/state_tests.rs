@@ -183,7 +183,7 @@ fn read_only_changes_nothing_and_says_why() {
 }
 
 #[test]
-fn a_filter_works_as_it_is_typed() {
+fn filter_applies_while_it_is_typed() {
     let mut state = state();
     assert_eq!(press(&mut state, "/ 1 9 8"), Effect::Query);
     assert_eq!((state.sources().len(), chosen(&state).as_str()), (1, "198.51.100.3"));
