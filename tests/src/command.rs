@@ -80,8 +80,8 @@ pub(crate) fn pin_thread(id: libc::pid_t, cpu: usize) -> std::io::Result<()> {
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
-/// Has the command get a signal when the thread that starts it ends, however that comes about: a killed test
-/// leaves no process behind. So start it from a thread that outlives its guard.
+/// Makes the kernel signal the command when the thread that starts it ends, for whatever reason: a killed test leaves
+/// no process behind. The starting thread must outlive the command's guard.
 pub(crate) fn end_with_parent(command: &mut Command, signal: libc::c_int) {
     // SAFETY: between fork and exec only one system call is made.
     unsafe {
@@ -92,7 +92,7 @@ pub(crate) fn end_with_parent(command: &mut Command, signal: libc::c_int) {
     }
 }
 
-/// Lets this process open as many files as it may: every visitor under way is one.
+/// Raises this process's limit of open files to its maximum: every visitor under way needs one.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -120,7 +120,7 @@ pub(crate) fn take_precedence() -> std::io::Result<()> {
     }
 }
 
-/// Has the calling thread wake up when it asked to, not up to 50 µs later together with others.
+/// Makes the calling thread wake up on time, not up to 50 µs later together with others.
 pub(crate) fn sleep_exactly() -> std::io::Result<()> {
     // SAFETY: the call has no precondition.
     match unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) } {
@@ -129,7 +129,8 @@ pub(crate) fn sleep_exactly() -> std::io::Result<()> {
     }
 }
 
-/// Lets a thread, 0 for the calling one, run as soon as the kernel can switch to it, whatever else wants its CPU.
+/// Gives a thread, 0 for the calling one, a real-time priority: it runs as soon as the kernel can switch to it,
+/// whatever else wants its CPU.
 pub(crate) fn preempt_everything(id: libc::pid_t) -> std::io::Result<()> {
     let priority = libc::sched_param { sched_priority: 1 };
     // SAFETY: the pointer is to a parameter that outlives the call.

@@ -85,7 +85,7 @@ impl Build {
         run(self.command("mkdir").arg("--parents").arg(folder)).map(drop)
     }
 
-    /// Puts the commit's files into the source folder, all or none.
+    /// Extracts the commit's files into the source folder, all or none.
     fn extract(&self) -> Result<()> {
         if self.source().exists() {
             return Ok(());

@@ -14,7 +14,7 @@ extern "C" fn note(_signal: libc::c_int) {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
-/// Has SIGINT and SIGTERM noted instead of ending the process.
+/// Makes SIGINT and SIGTERM set a flag instead of ending the process.
 pub(crate) fn watch() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: the handler only stores to an atomic, which is safe at any point of the program.

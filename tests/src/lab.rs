@@ -79,7 +79,7 @@ impl Family {
 pub struct Lab {
     /// The namespace of the server and the filter.
     pub server: Netns,
-    /// Between the two; the flood is sent here.
+    /// The namespace between the two; the flood is sent here.
     pub internet: Netns,
     /// The namespace of the visitors.
     pub client: Netns,
@@ -133,7 +133,7 @@ impl Lab {
         self.server.set_sysctl("net.ipv4.tcp_syncookies", &value.to_string())
     }
 
-    /// Puts a program without effect on the server's device: without any, the flood would not arrive.
+    /// Attaches a program without effect to the server's device: without any, the flood would not arrive.
     ///
     /// # Errors
     /// When another program is attached.
@@ -141,7 +141,7 @@ impl Lab {
         self.attach(Program::Pass)
     }
 
-    /// Puts one of the lab's programs on the server's device.
+    /// Attaches one of the lab's programs to the server's device.
     ///
     /// # Errors
     /// When another program is attached.

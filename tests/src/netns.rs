@@ -160,7 +160,7 @@ impl Drop for Owned {
     }
 }
 
-/// Only the namespace's own sysctls: any other would be the machine's.
+/// Returns the path of a sysctl of the namespace; any other sysctl would be the machine's.
 fn sysctl_path(key: &str) -> Result<PathBuf> {
     if !key.starts_with("net.") || key.contains('/') {
         return Err(anyhow!("{key} is no sysctl of a network namespace"));

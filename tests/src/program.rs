@@ -35,11 +35,11 @@ const POLL: Duration = Duration::from_millis(10);
 /// Exit code and output of a command.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Its exit code; `None` if a signal ended it.
+    /// The exit code; `None` if a signal ended the command.
     pub code: Option<i32>,
-    /// Its standard output.
+    /// The standard output.
     pub stdout: String,
-    /// Its standard error.
+    /// The standard error.
     pub stderr: String,
 }
 
@@ -60,12 +60,12 @@ impl Synguard {
         Ok(Self { server: lab.server.clone(), dirs: Arc::new(Dirs::new()?), binary: binary()? })
     }
 
-    /// Another build of the program, with the same directories.
+    /// Returns another build of the program with the same directories.
     pub fn with_binary(&self, binary: PathBuf) -> Self {
         Self { server: self.server.clone(), dirs: Arc::clone(&self.dirs), binary }
     }
 
-    /// Its directories.
+    /// Returns the directories.
     pub fn dirs(&self) -> &Dirs {
         &self.dirs
     }
@@ -203,7 +203,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }

@@ -77,7 +77,7 @@ impl Terminal {
         run(self.tmux().args(["capture-pane", "-p", "-t", "0"]))
     }
 
-    /// The same with the escape sequences that colour it.
+    /// Returns the screen's text with the escape sequences that colour it.
     ///
     /// # Errors
     /// When the terminal is gone.

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 /// Resource usage of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// From its start to its end.
+    /// Time from the start to the end.
     pub time: Duration,
     /// Peak memory in bytes; at least that of the calling process, as which it begins.
     pub memory: u64,

@@ -41,7 +41,7 @@ impl Web {
         Self::start_on(lab, 0)
     }
 
-    /// The same on another CPU.
+    /// Starts the server on another CPU.
     ///
     /// # Errors
     /// As [`Web::start`].
@@ -63,7 +63,7 @@ impl Web {
         Ok(web)
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }

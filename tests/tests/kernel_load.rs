@@ -18,7 +18,7 @@ use synguard_tests::{bpffs::Dirs, command, testrun::Filter};
 const MEMORY_MAX: u64 = 54 << 20;
 /// Limit on the instructions that the verifier examines. Its own limit is a million.
 const INSTRUCTIONS_MAX: u32 = 100_000;
-/// The same for kernels before 6.12, which recognise fewer states as already seen.
+/// The same limit for kernels before 6.12, which recognise fewer states as already seen.
 const INSTRUCTIONS_MAX_OLD: u32 = 250_000;
 
 fn load() -> Ebpf {

@@ -113,7 +113,7 @@ fn is_syn_ack(frame: &[u8]) -> bool {
     matches!(packet.transport, Some(TransportSlice::Tcp(tcp)) if tcp.syn() && tcp.ack())
 }
 
-/// Both judges of the same frames.
+/// The stack and the program, which get the same frames.
 struct Bench {
     stack: Stack,
     filter: Filter,

@@ -50,7 +50,7 @@ fn listen(netns: &Netns, port: u16) -> TcpListener {
     netns.run(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))).unwrap().unwrap()
 }
 
-/// Both ends of an established connection.
+/// Returns both ends of an established connection.
 fn connect(lab: &Lab, listener: &TcpListener, family: Family, port: u16) -> [TcpStream; 2] {
     let client = lab.client.run(|| TcpStream::connect((family.server(), port))).unwrap().unwrap();
     [client, listener.accept().unwrap().0]

@@ -2,8 +2,8 @@
 //! from frame to frame, and the arithmetic of those changes.
 #![no_std]
 
-/// Most bytes of a frame, rounded up to whole words: Ethernet, one VLAN tag, IPv6, TCP with 20 bytes of
-/// options make 98.
+/// Limit on the length of a frame, rounded up to whole words: Ethernet, one VLAN tag, IPv6, TCP with 20 bytes of
+/// options make 98 bytes.
 pub const FRAME_WORDS_MAX: usize = 13;
 /// Bytes of Ethernet's header.
 pub const ETHERNET_LEN: usize = 14;

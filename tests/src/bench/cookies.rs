@@ -30,7 +30,7 @@ const SOURCES: u32 = 1 << 24;
 const HOLD: Duration = Duration::from_secs(2);
 /// Windows that the idle controller is watched for: the kernel counts CPU time in steps of 10 ms.
 const IDLE_WINDOWS: u32 = 20;
-/// After the hold, all has to be as before within this time.
+/// Time limit from the end of the hold until all is restored.
 const BACK_MAX: Duration = Duration::from_secs(10);
 
 /// A forged flood against nginx, with tcp_syncookies at 0 to begin with.

@@ -28,9 +28,9 @@ use crate::{
 };
 
 const SIZES: [u32; 5] = [10, 1_000, 100_000, 1_000_000, 10_000_000];
-/// After the end of a window, for frames that were under way and the clock's steps.
+/// Wait after the end of a window, for frames under way and the clock's steps.
 const MARGIN: Duration = Duration::from_millis(20);
-/// Most windows whose registers are merged.
+/// Limit on the windows whose registers are merged.
 const WINDOWS_MAX: u32 = 40;
 
 struct Count {

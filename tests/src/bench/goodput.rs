@@ -36,7 +36,7 @@ const SERVER_CPU: usize = 1;
 const VISITORS_CPU: usize = 0;
 /// Frames of the flood that are sent at once: fewer than the ring has places.
 const BURST: u32 = 192;
-/// With a smaller share of the flood really sent, it is as large as it can be made.
+/// Least share of the flood that must be sent: with a smaller one, the flood is at its maximum.
 const SENT_MIN: f64 = 0.9;
 
 struct Side {

@@ -16,7 +16,7 @@ pub(super) enum Sense {
 /// The value that a figure should have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Goal {
-    /// In which direction.
+    /// The direction.
     pub(super) sense: Sense,
     /// The value that must be reached.
     pub(super) bar: f64,
@@ -25,17 +25,17 @@ pub(super) struct Goal {
 }
 
 impl Goal {
-    /// At most `bar`, better at most `stretch`.
+    /// Sets a goal of at most `bar`, better at most `stretch`.
     pub(super) const fn at_most(bar: f64, stretch: f64) -> Self {
         Self { sense: Sense::AtMost, bar, stretch: Some(stretch) }
     }
 
-    /// At least `bar`, better at least `stretch`.
+    /// Sets a goal of at least `bar`, better at least `stretch`.
     pub(super) const fn at_least(bar: f64, stretch: f64) -> Self {
         Self { sense: Sense::AtLeast, bar, stretch: Some(stretch) }
     }
 
-    /// Without a stretch.
+    /// Removes the stretch.
     pub(super) const fn without_stretch(self) -> Self {
         Self { stretch: None, ..self }
     }

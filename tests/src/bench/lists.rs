@@ -50,7 +50,7 @@ impl Blocklist {
         }
     }
 
-    /// Puts the list into force; the maps are pinned there.
+    /// Applies the list to the maps pinned in this folder.
     ///
     /// # Errors
     /// When it cannot be written.

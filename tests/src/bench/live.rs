@@ -30,7 +30,7 @@ use crate::{
     xdp::{Loaded, Program},
 };
 
-/// Most of a flood that may be lost in the device's ring, as a share.
+/// Limit on the share of a flood that may be lost in the device's ring.
 pub(super) const LOSS_MAX: f64 = 0.02;
 
 /// The program to measure.
@@ -81,7 +81,7 @@ pub(super) enum Running {
 }
 
 impl Running {
-    /// Puts a subject on the server's device, until it is dropped.
+    /// Attaches a subject to the server's device, until the guard is dropped.
     ///
     /// # Errors
     /// When the kernel or a tool refuses.

@@ -112,7 +112,7 @@ struct Pace {
     long_window: Duration,
     /// Seeds of the distinct count.
     seeds: u64,
-    /// Most sources of the distinct count.
+    /// Limit on the sources of the distinct count.
     distinct_max: u32,
 }
 

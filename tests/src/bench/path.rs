@@ -16,7 +16,7 @@ const PATH_MIN: f64 = 0.98;
 /// The path through synguard that a case measures: the counters must prove it, or the sample does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Path {
-    /// Not looked at.
+    /// Not checked.
     Any,
     /// Nearly every packet had this reason.
     Reason(Reason),

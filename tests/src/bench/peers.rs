@@ -90,7 +90,7 @@ const PEERS: [Peer; 7] = [
     Peer { name: "nft SYNPROXY", listener: true, set_up: synproxy, evidence: nft_packets },
 ];
 
-/// Every peer that runs here.
+/// Measures every peer that runs here.
 pub(super) fn all(bench: &Bench) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for peer in &PEERS {

@@ -1,4 +1,4 @@
-//! A place for one XDP program on the server's device, where another can take its turn at any moment.
+//! A link for one XDP program on the server's device, which can be replaced at any moment.
 
 use std::{
     io,
@@ -21,7 +21,7 @@ const IN_THE_DRIVER: u32 = 1 << 2;
 pub(super) struct Place(OwnedFd);
 
 impl Place {
-    /// Puts a program on the server's device.
+    /// Attaches a program to the server's device.
     ///
     /// # Errors
     /// When another is there.
@@ -39,7 +39,7 @@ impl Place {
         lab.server.run(create)?.context("attach a program").map(Self)
     }
 
-    /// Has this program run there from now on.
+    /// Replaces the program.
     ///
     /// # Errors
     /// When it is of another kind.

@@ -27,7 +27,7 @@ pub(super) fn brief(line: &Line) -> String {
     text
 }
 
-/// All results, with notes below.
+/// Returns a table of all results, with notes below.
 pub(super) fn table(lines: &[Line]) -> String {
     const HEADER: [&str; 6] = ["what", "figure", "peer", "ratio", "bar (stretch)", ""];
     let mut rows = vec![HEADER.map(str::to_owned)];

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 
 use crate::{bench::spread::Spread, interrupt};
 
-/// Most that the floor may move within a round, as a share of it.
+/// Limit on the floor's change within a round, as a share of it.
 pub(super) const FLOOR_TOLERANCE: f64 = 0.05;
 /// Limit on the rounds tried, as a multiple of the rounds wanted.
 const ATTEMPTS: usize = 3;
@@ -23,7 +23,7 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    /// In another unit: both figures times `factor`.
+    /// Converts both figures to another unit by `factor`.
     pub(super) fn scaled(self, factor: f64) -> Self {
         Self { value: self.value.scaled(factor), peer: self.peer.scaled(factor), ..self }
     }
@@ -38,7 +38,7 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    /// None yet.
+    /// Starts without rounds.
     pub(super) fn new(wanted: usize) -> Self {
         Self { wanted, done: Vec::new(), failed: Vec::new() }
     }
@@ -57,7 +57,7 @@ impl Rounds {
         self.done.push((moved, first, second));
     }
 
-    /// Takes note of a round that could not be measured; fails if it was interrupted.
+    /// Records a round that could not be measured; fails if it was interrupted.
     ///
     /// # Errors
     /// After a signal.

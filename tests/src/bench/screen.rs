@@ -25,7 +25,7 @@ const SOURCES: u32 = 1_000_000;
 const FLOOD_PPS: u64 = 200_000;
 /// Windows that the cost is measured over: the kernel counts CPU time in steps of 10 ms.
 const WINDOWS: u32 = 10;
-/// Until the table has as many entries as it gets.
+/// Time until the table has its final number of entries.
 const WARM_UP: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 

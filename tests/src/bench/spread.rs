@@ -33,7 +33,7 @@ impl Spread {
         Self { median: value, min: value, max: value }
     }
 
-    /// In another unit.
+    /// Converts the figures to another unit.
     #[must_use]
     pub(super) fn scaled(self, factor: f64) -> Self {
         Self { median: self.median * factor, min: self.min * factor, max: self.max * factor }
@@ -48,7 +48,7 @@ pub(super) fn median(samples: &[f64]) -> Result<f64> {
     Ok(Spread::of(samples.iter().copied()).context("there are no samples")?.median)
 }
 
-/// By which share the median of the later half of the samples differs from that of the earlier one.
+/// Returns the share by which the medians of the earlier and the later half of the samples differ.
 ///
 /// # Errors
 /// When there are fewer than two.

@@ -69,7 +69,7 @@ pub(super) struct Visits {
 }
 
 impl Visits {
-    /// Takes a round into account.
+    /// Adds a round.
     pub(super) fn push(&mut self, calm: &Summary, flooded: &Summary) -> Result<()> {
         ensure!(calm.failed == 0, "{} visits failed without a flood", calm.failed);
         let times = calm.p99().zip(flooded.p99()).context("nobody was served")?;

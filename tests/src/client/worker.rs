@@ -20,7 +20,7 @@ use crate::{
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n";
 const RESPONSE_START: &[u8] = b"HTTP/1.1 200 ";
-/// Longer than the response.
+/// Size of the buffer, which is longer than the response.
 const BUFFER: usize = 4096;
 
 /// A visit under way.

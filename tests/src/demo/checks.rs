@@ -13,11 +13,11 @@ use super::{
 
 /// Least share of the flood's rate that each row must have.
 const OFFERED_MIN: f64 = 0.9;
-/// Most of the visits that may be served without synguard.
+/// Limit on the share of the visits that may be served without synguard.
 const UNPROTECTED_MAX: f64 = 0.05;
-/// Least of the flood that must be dropped in XDP.
+/// Least share of the flood that must be dropped in XDP.
 const DROPPED_MIN: f64 = 0.999;
-/// Most that p99 may grow under a flood from one source.
+/// Limit on the growth of p99 under a flood from one source.
 const P99_RATIO_MAX: f64 = 1.5;
 /// Latest that SYN cookies may be on, in seconds after the first SYN, and one tick of the controller.
 const COOKIES_MAX: f64 = 1.0 + 0.25;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::program::Synguard;
 
-/// Most characters of a message in a row; `synguard events` has the rest.
+/// Limit on the characters of a message in a row; `synguard events` has the rest.
 const MESSAGE_MAX: usize = 86;
 /// Begins the names of events about other programs of this machine.
 const ELSEWHERE: &str = "listeners_";

@@ -75,7 +75,7 @@ fn bytes(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// Takes the varying word out of an address and leaves zeros.
+/// Returns the varying word of an address, and replaces it by zeros.
 fn take_word(address: &mut [u8], at: usize) -> u32 {
     let word = &mut address[at..at + 4];
     let value = word.iter().fold(0, |value, &byte| value << 8 | u32::from(byte));

@@ -32,7 +32,7 @@ pub const ACK: u8 = 0x10;
 /// The rule by which a frame takes its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Any, at random.
+    /// A random one.
     Random,
     /// The one after that of the frame before.
     InTurn,
@@ -67,7 +67,7 @@ pub struct FloodSpec {
     pub order: Order,
     /// The first source; the others follow.
     pub first_source: IpAddr,
-    /// Others that are mixed in.
+    /// Offenders that are mixed in.
     pub offenders: Option<Offenders>,
     /// IPv6 only: all sources share one /64. Otherwise each has its own.
     pub one_prefix: bool,
@@ -124,7 +124,7 @@ pub struct Totals {
     /// Frames offered to the server's device, counted by the program that made them, including those that found its
     /// ring full: see [`Lab::ring_losses`].
     pub offered: u64,
-    /// From the first frame to the last.
+    /// Time from the first frame to the last.
     pub elapsed: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Most frames of one call at full rate: the flood can be stopped between calls.
+/// Limit on the frames of one call at full rate: the flood can be stopped between calls.
 const CALL_MAX: u64 = 65_536;
 /// Time from one call of a paced flood to the next, unless that call takes longer or the burst is smaller.
 const TICK_MAX: Duration = Duration::from_millis(1);

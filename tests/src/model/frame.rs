@@ -34,7 +34,7 @@ pub enum Kind {
 pub struct Seen {
     /// The class.
     pub kind: Kind,
-    /// Its source, as soon as there is a sound IP header.
+    /// The source, if there is a valid IP header.
     pub source: Option<IpAddr>,
     /// Bytes before the IP header; 0 without a source.
     pub network: usize,
@@ -156,7 +156,8 @@ fn see_tcp(bytes: &[u8], first_fragment: bool) -> Kind {
     }
 }
 
-/// Another fragment may bring the missing bytes.
+/// Returns the class of a frame that is cut short; if it is a first fragment, another one may bring the missing
+/// bytes.
 fn cut_short(first_fragment: bool) -> Kind {
     if first_fragment { Kind::PossibleSyn } else { Kind::Malformed }
 }

@@ -9,7 +9,7 @@ use vt100::{Cell, Color, Parser};
 const WIDTH: f64 = 8.4;
 const HEIGHT: f64 = 18.0;
 const FONT: f64 = 14.0;
-/// From a cell's top to the line that letters stand on.
+/// Distance from a cell's top to the baseline of letters.
 const BASE: f64 = 13.5;
 const MARGIN: f64 = 14.0;
 /// Above the screen, for the title.

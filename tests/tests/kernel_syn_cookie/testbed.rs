@@ -160,7 +160,7 @@ impl Testbed {
         self.cookie_row_frame(name, &packet.build())
     }
 
-    /// The same with the bytes of the SYN.
+    /// Runs a row as [`Self::cookie_row`] does, with the bytes of the SYN.
     pub(crate) fn cookie_row_frame(&mut self, name: &str, syn: &[u8]) -> Option<SynAck> {
         self.rows += 1;
         let earliest_ms = (ticked_ns() / 1_000_000).saturating_sub(TICKS_MS);
@@ -179,7 +179,7 @@ impl Testbed {
         self.row_frame(name, &packet.build(), reason);
     }
 
-    /// The same with the bytes of the frame.
+    /// Runs a row as [`Self::row`] does, with the bytes of the frame.
     pub(crate) fn row_frame(&mut self, name: &str, frame: &[u8], reason: Reason) {
         self.rows += 1;
         let (outcome, after) = self.filter.run_to_frame(frame);

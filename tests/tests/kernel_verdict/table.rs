@@ -78,13 +78,13 @@ impl Setup {
         Self { config, ports: PortSet::EMPTY, sources: Vec::new() }
     }
 
-    /// The same with a known source.
+    /// Adds a known source.
     pub(crate) fn source(mut self, key: SourceKey, state: SourceState) -> Self {
         self.sources.push((key, state));
         self
     }
 
-    /// The same with flags set.
+    /// Sets flags.
     pub(crate) fn flags(mut self, flags: u32) -> Self {
         self.config.flags |= flags;
         self
@@ -131,7 +131,7 @@ impl Table {
         self.frame(name, setup, &packet.build(), source, reason);
     }
 
-    /// The same with the bytes of the packet.
+    /// Runs a row with the bytes of the packet.
     pub(crate) fn frame(
         &mut self,
         name: &str,

@@ -149,7 +149,7 @@ fn a_lock_that_is_held_is_named() {
     assert_eq!(synguard.dirs().pins(), Vec::<std::path::PathBuf>::new());
 }
 
-/// The same command as user and group 65534, without capabilities.
+/// Returns the command as user and group 65534, without capabilities.
 fn without_privilege(command: &Command) -> Command {
     let mut plain = Command::new(command.get_program());
     // nsenter needs privilege; the program behind it must not have any.

@@ -8,7 +8,7 @@ use super::lab;
 /// Test of the value of a key.
 type Right = fn(&Value) -> bool;
 
-/// Every key of the contract and the test of its value.
+/// The keys of the contract, and the test of each value.
 const CONTRACT: &[(&str, Right)] = &[
     ("/schema", |v| *v == 1),
     ("/instance", Value::is_string),

@@ -6,7 +6,7 @@ use synguard_tests::{lab::Lab, program::Synguard};
 
 use super::{event, event_names, lab, status, until};
 
-/// Sooner than without any news of interfaces, which is after ten seconds.
+/// Time limit that needs events about interfaces: without them, the controller checks every ten seconds.
 const SOON: Duration = Duration::from_secs(5);
 
 fn runs_xdp(lab: &Lab, device: &str) -> bool {

@@ -59,8 +59,8 @@ fn unit(key: &str) -> String {
     values.collect::<Vec<_>>().join(" ")
 }
 
-/// As systemd starts it, but for the system calls it may make: with its capabilities, and all of /proc/sys and /sys
-/// read-only but for the paths that the unit names.
+/// Starts the controller as systemd does, except for the filter of system calls: with its capabilities, and all of
+/// /proc/sys and /sys read-only but for the paths that the unit names.
 #[test]
 fn controller_runs_with_the_rights_of_its_unit() {
     let (lab, synguard) = lab(0);

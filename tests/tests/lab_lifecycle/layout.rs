@@ -29,7 +29,7 @@ fn config(synguard: &Synguard) -> Array<MapData, Config> {
     Array::try_from(Map::Array(map)).unwrap()
 }
 
-/// Has the maps be of another layout.
+/// Gives the maps another layout version.
 fn age(synguard: &Synguard) {
     let mut config = config(synguard);
     let now = config.get(&0, 0).unwrap();

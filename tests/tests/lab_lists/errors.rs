@@ -1,4 +1,4 @@
-//! Every way in which a list is not changed: one line that names the thing and the remedy, and nothing changed.
+//! Every way in which a list is not changed: one line that names the fault and the remedy, and nothing changed.
 
 use std::{
     fs,

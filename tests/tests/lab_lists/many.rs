@@ -1,4 +1,4 @@
-//! A million entries: what they take. The figures are printed; only memory is judged. To measure every verb with a
+//! Resource usage with a million entries. The figures are printed; only memory is checked. To measure every verb with a
 //! million and the program that is shipped:
 //! `SYNGUARD_BIN=target/release/synguard LIST_TARGETS=1000000 cargo test -p synguard-tests --test lab_lists many -- --nocapture`
 
@@ -45,7 +45,7 @@ fn report(synguard: &Synguard, args: &[&str], output: &Path, targets: u32) {
     assert!(memory <= MEMORY_MAX, "{shown} took {memory_mib} MiB");
 }
 
-/// Without reading the rest: the memory of this process at its start counts for a child.
+/// Returns the last line without reading the rest: the memory of this process at its start counts for a child.
 fn last_line(path: &Path) -> String {
     let mut file = File::open(path).unwrap();
     let end = file.metadata().unwrap().len();

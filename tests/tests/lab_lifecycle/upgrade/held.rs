@@ -53,7 +53,7 @@ fn arrivals(lab: &Lab) -> (u64, u64) {
     (packets("held"), packets("blocked"))
 }
 
-/// Both sources, each with half of 20 000 SYNs a second.
+/// Floods from both sources, each with half of 20 000 SYNs a second.
 fn flood(lab: &Lab) -> Flood {
     let spec = FloodSpec {
         rate_pps: Some(20_000),
@@ -161,7 +161,7 @@ fn facts(synguard: &Synguard) -> [Value; 3] {
     [source["first_seen"].clone(), list(synguard, "block"), list(synguard, "allow")]
 }
 
-/// Every reading command, and a change of a list and of a setting, on the former build's filter.
+/// Asserts that every reading command, and a change of a list and of a setting, work on the former build's filter.
 fn assert_reads_the_former_filter(new: &Synguard, has_controller: bool) {
     let status = new.status_json().unwrap();
     assert_eq!(
