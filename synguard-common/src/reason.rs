@@ -87,9 +87,9 @@ reasons! {
     PrefixExceeded = 15, "prefix_exceeded", Drop;
     /// As [`PrefixExceeded`](Self::PrefixExceeded), in monitor mode.
     WouldPrefixExceeded = 16, "would_prefix_exceeded", Pass;
-    /// From an address in the allowlist.
+    /// From an address in the allowlist: any packet but a SYN to a guarded port.
     Allowed = 17, "allowed", Pass;
-    /// From an address in the blocklist.
+    /// From an address in the blocklist: any packet but a SYN to a guarded port.
     Blocked = 18, "blocked", Drop;
     /// As [`Blocked`](Self::Blocked), in monitor mode.
     WouldBlocked = 19, "would_blocked", Pass;
@@ -122,6 +122,12 @@ reasons! {
     WouldFirstSyn = 32, "would_first_syn", Pass;
     /// As [`AckWithoutConnection`](Self::AckWithoutConnection), in monitor mode.
     WouldAckWithoutConnection = 33, "would_ack_without_connection", Pass;
+    /// A SYN to a guarded port, or a possible SYN, from an address in the blocklist.
+    BlockedSyn = 34, "blocked_syn", Drop;
+    /// As [`BlockedSyn`](Self::BlockedSyn), in monitor mode.
+    WouldBlockedSyn = 35, "would_blocked_syn", Pass;
+    /// A SYN to a guarded port, or a possible SYN, from an address in the allowlist.
+    AllowedSyn = 36, "allowed_syn", Pass;
 }
 
 impl Reason {
@@ -141,12 +147,18 @@ impl Reason {
             Self::BadFlags => Self::WouldBadFlags,
             Self::PrefixExceeded => Self::WouldPrefixExceeded,
             Self::Blocked => Self::WouldBlocked,
+            Self::BlockedSyn => Self::WouldBlockedSyn,
             Self::CookieRateExceeded => Self::WouldCookieRateExceeded,
             Self::CookiePrefixRateExceeded => Self::WouldCookiePrefixRateExceeded,
             Self::FirstSyn => Self::WouldFirstSyn,
             Self::AckWithoutConnection => Self::WouldAckWithoutConnection,
             other => other,
         }
+    }
+
+    /// Reports whether a packet would have been dropped, outside monitor mode.
+    pub fn is_monitored_drop(self) -> bool {
+        Self::ALL.iter().any(|&reason| reason.is_drop() && reason.monitored() == self)
     }
 
     /// Reports whether a packet is dropped for this reason.
@@ -177,7 +189,10 @@ impl Reason {
             | Self::ValidatedSource
             | Self::WouldCookieRateExceeded
             | Self::WouldCookiePrefixRateExceeded
-            | Self::WouldFirstSyn => true,
+            | Self::WouldFirstSyn
+            | Self::BlockedSyn
+            | Self::WouldBlockedSyn
+            | Self::AllowedSyn => true,
             Self::NotIp
             | Self::Malformed
             | Self::NotTcp

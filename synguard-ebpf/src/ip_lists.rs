@@ -16,7 +16,7 @@ use crate::{
     atomic::SharedU64,
     clock,
     maps::{self, ListBuckets},
-    parse::{Family, Packet, PacketClass},
+    parse::{Family, Packet},
     settings,
 };
 
@@ -29,10 +29,16 @@ pub fn are_empty() -> bool {
 /// Returns the reason for which the lists decide about a packet, if they do.
 #[inline(always)]
 pub fn lookup(packet: &Packet) -> Option<Reason> {
-    match find_list(packet)? {
-        List::Allow => Some(Reason::Allowed),
-        List::Block => Some(settings::enforce(Reason::Blocked, maps::config(), clock::now_ns)),
-    }
+    let list = find_list(packet)?;
+    let config = maps::config();
+    // The counters of listed SYNs belong to the totals of SYNs: a flood that is blocked is a flood.
+    let is_guarded_syn = settings::is_guarded_syn(packet, config);
+    Some(match (list, is_guarded_syn) {
+        (List::Allow, true) => Reason::AllowedSyn,
+        (List::Allow, false) => Reason::Allowed,
+        (List::Block, true) => settings::enforce(Reason::BlockedSyn, config, clock::now_ns),
+        (List::Block, false) => settings::enforce(Reason::Blocked, config, clock::now_ns),
+    })
 }
 
 /// Returns the list with the entry that decides about a packet.
@@ -42,11 +48,7 @@ fn find_list(packet: &Packet) -> Option<List> {
     if used == 0 || matches!(packet.family, Family::None) {
         return None;
     }
-    let syn = match packet.class {
-        PacketClass::Tcp => packet.is_syn(),
-        PacketClass::PossibleSyn => true,
-        _ => false,
-    };
+    let syn = packet.may_be_syn();
     let family = if matches!(packet.family, Family::V6) { KIND_V6 } else { 0 };
     let kind = if syn { family | KIND_SYN } else { family };
     // An address that the Bloom filters exclude costs no call.

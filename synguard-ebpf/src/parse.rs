@@ -87,6 +87,16 @@ impl Packet {
         self.flags & (flags::SYN | flags::ACK | flags::RST) == flags::SYN
     }
 
+    /// Reports whether the packet is a SYN, or a possible one.
+    #[inline(always)]
+    pub const fn may_be_syn(&self) -> bool {
+        match self.class {
+            PacketClass::Tcp => self.is_syn(),
+            PacketClass::PossibleSyn => true,
+            _ => false,
+        }
+    }
+
     /// Reports whether the flags are those of an ACK that opens or continues a connection: FIN and RST end one.
     #[inline(always)]
     pub const fn is_ack(&self) -> bool {

@@ -5,12 +5,25 @@ use synguard_common::{
     reason::Reason,
 };
 
-use crate::maps;
+use crate::{
+    maps,
+    parse::{Packet, PacketClass},
+};
 
 /// Reports whether SYNs to a port are limited.
 #[inline(always)]
 pub(crate) fn is_guarded(port: u16, config: &Config) -> bool {
     config.has(FLAG_ALL_PORTS) || maps::ports().contains(port)
+}
+
+/// Reports whether a packet is a SYN to a guarded port. A possible SYN, whose port may be hidden, counts as one.
+#[inline(always)]
+pub(crate) fn is_guarded_syn(packet: &Packet, config: &Config) -> bool {
+    match packet.class {
+        PacketClass::Tcp => packet.is_syn() && is_guarded(packet.port, config),
+        PacketClass::PossibleSyn => true,
+        _ => false,
+    }
 }
 
 /// Reports whether the program only monitors: it drops nothing and sends no SYN cookies. Calls `now_ns` only if the

@@ -414,7 +414,7 @@ fn compare() {
         }
         assert!(compared.contains_key(reason.label()), "{} never occurred: {compared:?}", reason.label());
     }
-    for label in ["allowed", "blocked", "unguarded_port", "would_hold"] {
+    for label in ["allowed", "blocked", "unguarded_port", "would_hold", "would_blocked_syn"] {
         assert!(compared.contains_key(label), "{label} never occurred: {compared:?}");
     }
 }

@@ -101,7 +101,17 @@ pub(crate) struct CountersJson {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SynJson {
+    /// All of them: `passed`, `dropped`, `answered` and `blocked`.
     pub(crate) total: u64,
+    pub(crate) passed: u64,
+    /// SYNs over a limit.
+    pub(crate) dropped: u64,
+    /// SYNs to which the XDP program replied.
+    pub(crate) answered: u64,
+    /// SYNs dropped because their address is in the blocklist.
+    pub(crate) blocked: u64,
+    /// Those of `passed` that would have been dropped or blocked outside monitor mode.
+    pub(crate) would_drop: u64,
     /// SYNs a second, measured over a moment.
     pub(crate) rate: f64,
     /// Estimate for the last complete window of about a second.

@@ -109,7 +109,7 @@ pub(super) fn blocked(bench: &Bench) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for (sources, deny) in [(1, true), (BLOCKED, false)] {
         let flood = cost::flood(bench, sources);
-        let case = listed(bench, Blocklist::Exact(BLOCKED), flood.clone(), Reason::Blocked);
+        let case = listed(bench, Blocklist::Exact(BLOCKED), flood.clone(), Reason::BlockedSyn);
         let peer = Case {
             name: "xdp-filter".to_owned(),
             subject: Subject::XdpFilter { features: "ipv4", deny: deny.then_some(Ipv4Addr::from(FIRST)) },

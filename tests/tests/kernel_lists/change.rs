@@ -151,7 +151,7 @@ fn more_than_fits_is_refused_before_anything_changes() {
         assert!(error.contains("300000") && error.contains("300001"), "{error}");
         assert_eq!(listed.change(|lists| lists.size(List::Block)).unwrap().entries, 4);
         assert_eq!(listed.reason(&syn("11.0.0.0")), Reason::SynPassed);
-        assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::Blocked);
+        assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::BlockedSyn);
     }
     // Exactly full is fine, and so is putting entries in the place of themselves then.
     listed.add(List::Block, &too_many[..too_many.len() - 1]);

@@ -55,8 +55,9 @@ fn blocked_address_drops_and_its_neighbour_passes() {
     for (blocked, neighbour) in PAIRS {
         let listed = Listed::new();
         listed.add(List::Block, &[item(blocked)]);
-        for (name, packet, ..) in packets(blocked) {
-            assert_eq!(listed.reason(&packet), Reason::Blocked, "{name} from {blocked}");
+        for (name, packet, _, is_syn) in packets(blocked) {
+            let expected = if is_syn { Reason::BlockedSyn } else { Reason::Blocked };
+            assert_eq!(listed.reason(&packet), expected, "{name} from {blocked}");
         }
         for (name, packet, reason, _) in packets(neighbour) {
             assert_eq!(listed.reason(&packet), reason, "{name} from {neighbour}");
@@ -74,7 +75,7 @@ fn a_block_of_syns_leaves_connections_alone() {
         let entry = ListEntry { scope: SCOPE_SYN, origin: ORIGIN_AUTO, ..ListEntry::default() };
         listed.add(List::Block, &[(key(blocked), entry)]);
         for (name, packet, reason, is_syn) in packets(blocked) {
-            let expected = if is_syn { Reason::Blocked } else { reason };
+            let expected = if is_syn { Reason::BlockedSyn } else { reason };
             assert_eq!(listed.reason(&packet), expected, "{name} from {blocked}");
         }
     }
@@ -87,7 +88,7 @@ fn shorter_prefix_of_wider_scope_decides() {
     listed.add(List::Block, &[(key("192.0.2.1"), syns), item("192.0.0.0/16")]);
     assert_eq!(listed.reason(&ip("192.0.2.1").tcp(1, 443).ack()), Reason::Blocked);
     assert_eq!(listed.hits(List::Block, &key("192.0.0.0/16")), 1);
-    assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::Blocked);
+    assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::BlockedSyn);
 }
 
 #[test]
@@ -107,10 +108,11 @@ fn the_allowlist_comes_first() {
         };
         listed.add(List::Block, &[item(wide), item(narrow), item(address)]);
         listed.add(List::Allow, &[item(address)]);
-        for (name, packet, ..) in packets(address) {
-            assert_eq!(listed.reason(&packet), Reason::Allowed, "{name} from {address}");
+        for (name, packet, _, is_syn) in packets(address) {
+            let expected = if is_syn { Reason::AllowedSyn } else { Reason::Allowed };
+            assert_eq!(listed.reason(&packet), expected, "{name} from {address}");
         }
-        assert_eq!(listed.reason(&syn(neighbour)), Reason::Blocked);
+        assert_eq!(listed.reason(&syn(neighbour)), Reason::BlockedSyn);
         listed.change(|lists| lists.remove(List::Block, &[key(wide), key(narrow)])).unwrap();
         let expected = if address.contains(':') { Reason::SynPassed } else { Reason::Hold };
         assert_eq!(listed.reason(&syn(neighbour)), expected, "only who is listed is allowed");
@@ -132,15 +134,15 @@ fn entry_expires_at_its_time() {
         ],
     );
     assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::SynPassed);
-    assert_eq!(listed.reason(&syn("192.0.2.2")), Reason::Blocked);
+    assert_eq!(listed.reason(&syn("192.0.2.2")), Reason::BlockedSyn);
     let start = now_ns();
-    while listed.reason(&syn("192.0.2.3")) == Reason::Blocked {
+    while listed.reason(&syn("192.0.2.3")) == Reason::BlockedSyn {
         assert!(now_ns() - start < 10 * SECOND_NS, "it does not end");
     }
     assert!(now_ns() - start > SECOND_NS / 10, "it ended before its time");
     // An expired entry does not hide a shorter prefix that holds.
     listed.add(List::Block, &[item("192.0.2.0/24")]);
-    assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::Blocked);
+    assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::BlockedSyn);
 }
 
 #[test]
@@ -155,7 +157,7 @@ fn blocked_packet_passes_in_monitor_mode() {
             ..base
         });
         listed.add(List::Block, &[item("192.0.2.1")]);
-        assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::WouldBlocked);
+        assert_eq!(listed.reason(&syn("192.0.2.1")), Reason::WouldBlockedSyn);
         assert_eq!(listed.reason(&ip("192.0.2.1").tcp(1, 443).ack()), Reason::WouldBlocked);
         assert_eq!(listed.reason(&syn("192.0.2.2")), Reason::SynPassed);
     }

@@ -146,9 +146,9 @@ fn lists_are_checked_before_cookies() {
             }
         }
         for family in FAMILIES {
-            testbed.row(&format!("allowed, {family:?}"), &syn(family, 1), Reason::Allowed);
-            testbed.row(&format!("blocked, {family:?}"), &syn(family, 2), Reason::Blocked);
-            testbed.row(&format!("SYNs blocked, {family:?}"), &syn(family, 3), Reason::Blocked);
+            testbed.row(&format!("allowed, {family:?}"), &syn(family, 1), Reason::AllowedSyn);
+            testbed.row(&format!("blocked, {family:?}"), &syn(family, 2), Reason::BlockedSyn);
+            testbed.row(&format!("SYNs blocked, {family:?}"), &syn(family, 3), Reason::BlockedSyn);
             testbed.cookie_row(&format!("in no list, {family:?}"), &syn(family, 4));
         }
     });

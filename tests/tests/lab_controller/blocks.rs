@@ -18,16 +18,16 @@ fn persistent_offender_is_blocked() {
     assert!(blocked["rate"].as_u64().unwrap() > 10_000, "{blocked}");
     assert_eq!(blocked["ttl_seconds"], 30);
     until("drops for it", Duration::from_secs(2), || {
-        status(&synguard)["counters"]["reasons"]["blocked"].as_u64().unwrap() > 1_000
+        status(&synguard)["counters"]["reasons"]["blocked_syn"].as_u64().unwrap() > 1_000
     });
     assert_eq!(visits(&lab, 1).failed, 0);
     // It outlives its controller, and is taken over by the next.
     running.kill().unwrap();
-    let before = status(&synguard)["counters"]["reasons"]["blocked"].as_u64();
+    let before = status(&synguard)["counters"]["reasons"]["blocked_syn"].as_u64();
     let again = synguard.attach(&["--hold", "1s"]).unwrap();
     until("the takeover", Duration::from_secs(5), || again.stderr().contains("took over"));
     until("drops for it", Duration::from_secs(2), || {
-        status(&synguard)["counters"]["reasons"]["blocked"].as_u64() > before.map(|n| n + 10_000)
+        status(&synguard)["counters"]["reasons"]["blocked_syn"].as_u64() > before.map(|n| n + 10_000)
     });
     flood.stop().unwrap();
 }

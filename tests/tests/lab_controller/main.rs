@@ -9,6 +9,7 @@ mod crash;
 mod idle;
 mod interfaces;
 mod systemd;
+mod truth;
 mod unusual;
 mod xdp_cookies;
 

@@ -58,8 +58,35 @@ impl Counters {
 
     /// Returns the number of SYNs over the limit of their source or prefix: dropped, or counted as such in monitor mode.
     pub fn excess_syns(&self) -> u64 {
-        let over_limit = [Reason::RateExceeded, Reason::Hold, Reason::PrefixExceeded];
-        self.sum(|reason| over_limit.iter().any(|&drop| reason == drop || reason == drop.monitored())).packets
+        self.with_monitored(&[Reason::RateExceeded, Reason::Hold, Reason::PrefixExceeded])
+    }
+
+    /// Returns the number of SYNs from addresses in the blocklist: dropped, or counted as such in monitor mode.
+    pub fn blocked_syns(&self) -> u64 {
+        self.with_monitored(&[Reason::BlockedSyn])
+    }
+
+    /// Returns the number of SYNs that nobody wants: over a limit, or blocked.
+    pub fn unwanted_syns(&self) -> u64 {
+        self.excess_syns() + self.blocked_syns()
+    }
+
+    /// Returns the packets of these reasons and of their counterparts in monitor mode.
+    fn with_monitored(&self, reasons: &[Reason]) -> u64 {
+        self.sum(|reason| reasons.iter().any(|&drop| reason == drop || reason == drop.monitored())).packets
+    }
+
+    /// Returns the fate of the SYNs to guarded ports.
+    pub fn syn_fates(&self) -> SynFates {
+        let count =
+            |wanted: fn(Reason) -> bool| self.sum(|reason| reason.is_guarded_syn() && wanted(reason)).packets;
+        SynFates {
+            passed: count(|reason| reason.verdict() == Verdict::Pass),
+            dropped: count(|reason| reason.is_drop() && reason != Reason::BlockedSyn),
+            answered: count(|reason| reason.verdict() == Verdict::Transmit),
+            blocked: count(|reason| reason == Reason::BlockedSyn),
+            would_drop: count(Reason::is_monitored_drop),
+        }
     }
 
     /// Returns the number of SYN cookies that XDP sent.
@@ -77,6 +104,28 @@ impl Counters {
             }
         }
         delta
+    }
+}
+
+/// The fate of SYNs to guarded ports. Each of them passed, or was dropped, answered or blocked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SynFates {
+    /// To the network stack.
+    pub passed: u64,
+    /// Over a limit.
+    pub dropped: u64,
+    /// With a SYN cookie from XDP.
+    pub answered: u64,
+    /// Dropped because their address is in the blocklist.
+    pub blocked: u64,
+    /// Those of `passed` that would have been dropped or blocked outside monitor mode.
+    pub would_drop: u64,
+}
+
+impl SynFates {
+    /// Returns the number of all SYNs.
+    pub const fn total(&self) -> u64 {
+        self.passed + self.dropped + self.answered + self.blocked
     }
 }
 
@@ -149,6 +198,20 @@ mod tests {
             verdicts.map(|verdict| all.with_verdict(verdict).packets).iter().sum::<u64>(),
             all.total().packets
         );
+    }
+
+    #[test]
+    fn every_syn_has_exactly_one_fate() {
+        let mut all = Counters::default();
+        for (i, &reason) in Reason::ALL.iter().enumerate() {
+            all.add(reason, &Counter { packets: 1 << i, bytes: 0 });
+        }
+        let fates = all.syn_fates();
+        assert_eq!(fates.total(), all.guarded_syns());
+        assert_eq!(fates.blocked, all.get(Reason::BlockedSyn).packets);
+        assert_eq!(all.blocked_syns(), fates.blocked + all.get(Reason::WouldBlockedSyn).packets);
+        assert_eq!(fates.would_drop & all.get(Reason::WouldHold).packets, all.get(Reason::WouldHold).packets);
+        assert_eq!(fates.would_drop & fates.passed, fates.would_drop);
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::collections::VecDeque;
 
 use synguard_common::reason::Reason;
 use synguard_model::{
-    attack::AttackKind, event::AttackRates, settings::Settings, snapshot::Snapshot, tcp_counters::TcpCounters,
+    attack::AttackKind,
+    event::AttackRates,
+    settings::Settings,
+    snapshot::{Counters, Snapshot},
+    tcp_counters::TcpCounters,
 };
 
 use crate::{Observation, phase::ENTER};
@@ -31,7 +35,7 @@ const CROWD_SHARE_IN_FLOOD: f64 = 0.75;
 /// The strength of the two parts of an attack: 1 is where one begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Levels {
-    /// Strength by SYNs over the limit of their source.
+    /// Strength by SYNs over the limit of their source, or blocked.
     pub concentrated: f64,
     /// Strength by the number of distinct sources.
     pub distributed: f64,
@@ -72,6 +76,15 @@ impl Detector {
         self.samples.push_back(now.clone());
         (levels(&rates, settings.syn_rate, is_flooded), rates)
     }
+
+    /// Returns the counts of the last second, but none before `from_ns`.
+    pub(super) fn counted_since(&self, from_ns: u64) -> Counters {
+        let first = self.samples.iter().find(|sample| sample.at_ns >= from_ns);
+        match (first, self.samples.back()) {
+            (Some(first), Some(last)) => last.counters.since(&first.counters),
+            _ => Counters::default(),
+        }
+    }
 }
 
 /// Classifies the attack that two snapshots show by themselves, for commands that find no controller to ask.
@@ -95,6 +108,7 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
     AttackRates {
         syn_rate: rate(delta.guarded_syns()),
         excess_rate: rate(delta.excess_syns()),
+        blocked_rate: rate(delta.blocked_syns()),
         distinct_sources: now.distinct_sources.max(now.distinct_so_far),
         distinct_limit: settings.distinct_limit,
         completed_rate: tcp_rate(|tcp| tcp.passive_opens),
@@ -111,7 +125,9 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
 }
 
 fn levels(rates: &AttackRates, syn_rate: u32, is_flooded: bool) -> Levels {
-    let concentrated = rates.excess_rate / f64::from(syn_rate.clamp(EXCESS_MIN, EXCESS_MAX));
+    // A flood does not end when its source is blocked.
+    let unwanted_rate = rates.excess_rate + rates.blocked_rate;
+    let concentrated = unwanted_rate / f64::from(syn_rate.clamp(EXCESS_MIN, EXCESS_MAX));
     Levels { concentrated, distributed: distributed_level(rates, is_flooded) }
 }
 
@@ -191,5 +207,7 @@ mod tests {
         assert_eq!(at(1, 10.0), 1.0);
         assert_eq!(at(1_000_000, 1_000.0), 1.0);
         assert_eq!(at(100, 0.0), 0.0);
+        let blocked = AttackRates { excess_rate: 60.0, blocked_rate: 40.0, ..AttackRates::default() };
+        assert_eq!(levels(&blocked, 100, false).concentrated, 1.0);
     }
 }

@@ -26,7 +26,7 @@ use self::{
     attack::Attack,
     blocks::{BLOCKS_MAX, BlockDecision, Blocks, SourceLimit},
     detector::Detector,
-    phase::PhaseMachine,
+    phase::{LEAVE, PhaseMachine},
     syn_cookies::SynCookies,
 };
 pub use self::{
@@ -85,6 +85,8 @@ pub struct Policy {
     blocks: Blocks,
     kind: Option<AttackKind>,
     attack: Option<Attack>,
+    /// Time at which the last attack was over, in nanoseconds; 0 if there was none.
+    over_ns: u64,
     last: Option<Snapshot>,
     syn_cookies: SynCookies,
 }
@@ -95,13 +97,16 @@ impl Policy {
         let hold_ns = phase_hold_ns(observation.settings);
         let is_flooded = self.distributed.phase() != Phase::Calm;
         let (levels, rates) = self.detector.observe(observation, is_flooded);
-        let is_sudden = self.concentrated.step(levels.concentrated, hold_ns, now_ns)
-            | self.distributed.step(levels.distributed, hold_ns, now_ns);
+        self.concentrated.step(levels.concentrated, hold_ns, now_ns);
+        self.distributed.step(levels.distributed, hold_ns, now_ns);
         let before = self.overall.phase();
-        self.overall.step_or_begin(levels.highest(), is_sudden, hold_ns, now_ns);
+        self.overall.step(levels.highest(), hold_ns, now_ns);
         let mut actions = Vec::new();
         if let (Some(attack), Some(last)) = (&mut self.attack, &self.last) {
             attack.add(&observation.snapshot.counters.since(&last.counters), &rates);
+            if levels.highest() >= LEAVE {
+                attack.continues_at(now_ns);
+            }
         }
         let kind_before = self.update_kind();
         actions.extend(self.phase_event(before, kind_before, rates, now_ns).map(Action::Report));
@@ -167,11 +172,20 @@ impl Policy {
         let kind = self.kind.unwrap_or(AttackKind::Concentrated);
         match (before, self.phase()) {
             (Phase::Calm | Phase::Recovering, Phase::Attack) => {
-                self.attack.get_or_insert(Attack::new(&rates, now_ns)).reported(now_ns);
+                let attack = self.attack.get_or_insert_with(|| {
+                    let mut attack = Attack::new(&rates, now_ns);
+                    // The SYNs by which it was detected are its own; those of the attack before are not.
+                    attack.add(&self.detector.counted_since(self.over_ns), &rates);
+                    attack
+                });
+                attack.reported(now_ns);
                 Some(Event::AttackBegan { kind, again: before == Phase::Recovering, rates })
             }
             (Phase::Attack, Phase::Recovering) => Some(Event::AttackRecovering { kind, rates }),
-            (_, Phase::Calm) if before != Phase::Calm => Some(self.attack.take()?.end(now_ns)),
+            (_, Phase::Calm) if before != Phase::Calm => {
+                self.over_ns = now_ns;
+                Some(self.attack.take()?.end())
+            }
             (_, Phase::Attack) if self.kind != kind_before => Some(Event::AttackKindChanged { kind, rates }),
             (_, Phase::Attack) => self.attack.as_mut()?.report_again(kind, rates, now_ns),
             _ => None,
@@ -221,3 +235,5 @@ fn phase_hold_ns(settings: &Settings) -> u64 {
 mod noise_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth_tests;

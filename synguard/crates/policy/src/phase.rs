@@ -6,27 +6,39 @@ use synguard_model::attack::Phase;
 pub(super) const ENTER: f64 = 1.0;
 /// The level below which an attack may be over.
 pub(super) const LEAVE: f64 = 0.5;
-/// The unmistakable level: an attack begins at once when calm.
+/// The unmistakable level: an attack begins at once.
 pub(super) const STRONG: f64 = 2.0;
 /// Consecutive observations that a lesser level must last, so that a single one does not count.
 const OBSERVATIONS: u32 = 2;
-/// Time for which the level must be low before an attack counts as over, in nanoseconds; the hold if that is shorter.
+/// Time for which the level must be low before an attack recovers, in nanoseconds; the hold if that is shorter, or if the
+/// attack recurs.
 const LULL_NS: u64 = 1_000_000_000;
+/// Time after the end of an attack within which the next one counts as its recurrence, in nanoseconds.
+const RECURRENCE_NS: u64 = 120_000_000_000;
+/// The longest recovery, in nanoseconds.
+const RECOVERY_MAX_NS: u64 = 120_000_000_000;
+/// Recurrences after which the recovery is the longest for each hold.
+const RECURRENCES_MAX: u32 = 7;
 
 /// A state machine that derives the phase from a level. Its transitions:
 ///
-/// - From calm to attack: at once at [`STRONG`]; at [`ENTER`] if the level lasts two observations and the last transition was
-///   at least a hold ago. From recovering to attack: the second rule only, because all measures are still in force.
+/// - To attack, from calm and from recovering: at once at [`STRONG`]; at [`ENTER`] if the level lasts two observations.
 /// - From attack to recovering: after at least a hold, when the level has been below [`LEAVE`] for a second.
 /// - From recovering to calm: after at least another hold, all of it below [`LEAVE`].
 ///
-/// So every phase lasts at least a hold, except calm when an attack is unmistakable.
+/// So an attack lasts at least a hold, and a recovery as well unless the attack resumes. An attack that begins within two
+/// minutes of the last one recurs: it takes a hold without attack to recover from it, and each recurrence doubles the recovery,
+/// up to two minutes. So countermeasures stay in force against a flood that pulses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PhaseMachine {
     phase: Phase,
     changed_ns: Option<u64>,
     low_since_ns: Option<u64>,
     high_observations: u32,
+    /// Time at which the last attack ended, in nanoseconds.
+    ended_ns: Option<u64>,
+    /// Attacks in a row that began soon after the one before.
+    recurrences: u32,
 }
 
 impl PhaseMachine {
@@ -40,32 +52,47 @@ impl PhaseMachine {
         self.changed_ns
     }
 
-    /// Takes the level at `now_ns` into account. Reports whether an unmistakable attack began.
-    pub(super) fn step(&mut self, level: f64, hold_ns: u64, now_ns: u64) -> bool {
-        let is_sudden = self.phase == Phase::Calm && level >= STRONG;
-        self.step_or_begin(level, is_sudden, hold_ns, now_ns)
+    /// Takes the level at `now_ns` into account.
+    pub(super) fn step(&mut self, level: f64, hold_ns: u64, now_ns: u64) {
+        self.advance(level, level >= STRONG, hold_ns, now_ns);
     }
 
-    /// Takes the level at `now_ns` into account as [`Self::step`] does, but begins an attack at once only if the caller
-    /// found an unmistakable one (`is_sudden`).
-    pub(super) fn step_or_begin(&mut self, level: f64, is_sudden: bool, hold_ns: u64, now_ns: u64) -> bool {
+    /// Takes the level at `now_ns` into account as [`Self::step`] does, but begins an attack only if the level lasts two
+    /// observations.
+    pub(super) fn step_patiently(&mut self, level: f64, hold_ns: u64, now_ns: u64) {
+        self.advance(level, false, hold_ns, now_ns);
+    }
+
+    fn advance(&mut self, level: f64, is_sudden: bool, hold_ns: u64, now_ns: u64) {
         self.high_observations = if level >= ENTER { self.high_observations.saturating_add(1) } else { 0 };
         self.low_since_ns = if level < LEAVE { self.low_since_ns.or(Some(now_ns)) } else { None };
-        let held = self.changed_ns.is_none_or(|at| now_ns.saturating_sub(at) >= hold_ns);
-        let low_for = |ns: u64| self.low_since_ns.is_some_and(|since| now_ns.saturating_sub(since) >= ns);
-        let rises = is_sudden || held && self.high_observations >= OBSERVATIONS;
-        let next = match self.phase {
-            Phase::Calm | Phase::Recovering if rises => Phase::Attack,
-            Phase::Attack if held && low_for(LULL_NS.min(hold_ns)) => Phase::Recovering,
-            Phase::Recovering if held && low_for(hold_ns) => Phase::Calm,
-            phase => phase,
-        };
-        let began = next == Phase::Attack && self.phase != Phase::Attack;
-        if next != self.phase {
-            self.phase = next;
-            self.changed_ns = Some(now_ns);
+        let lasts = |since: Option<u64>, ns: u64| since.is_none_or(|at| now_ns.saturating_sub(at) >= ns);
+        let low_for = |ns: u64| self.low_since_ns.is_some() && lasts(self.low_since_ns, ns);
+        let lull_ns = if self.recurrences == 0 { LULL_NS.min(hold_ns) } else { hold_ns };
+        let recovery_ns = (hold_ns << self.recurrences).min(RECOVERY_MAX_NS).max(hold_ns);
+        let rises = is_sudden || self.high_observations >= OBSERVATIONS;
+        match self.phase {
+            Phase::Calm | Phase::Recovering if rises => {
+                let recurs = self
+                    .ended_ns
+                    .is_some_and(|at| now_ns.saturating_sub(at) < RECURRENCE_NS.max(recovery_ns));
+                self.recurrences = if recurs { (self.recurrences + 1).min(RECURRENCES_MAX) } else { 0 };
+                self.enter(Phase::Attack, now_ns);
+            }
+            Phase::Attack if lasts(self.changed_ns, hold_ns) && low_for(lull_ns) => {
+                self.ended_ns = Some(now_ns);
+                self.enter(Phase::Recovering, now_ns);
+            }
+            Phase::Recovering if lasts(self.changed_ns, recovery_ns) && low_for(recovery_ns) => {
+                self.enter(Phase::Calm, now_ns);
+            }
+            _ => {}
         }
-        began && is_sudden
+    }
+
+    const fn enter(&mut self, phase: Phase, now_ns: u64) {
+        self.phase = phase;
+        self.changed_ns = Some(now_ns);
     }
 }
 
@@ -130,35 +157,76 @@ mod tests {
     }
 
     #[test]
-    fn attack_begins_again() {
+    fn attack_begins_again_at_once() {
         use Phase::{Attack, Calm, Recovering};
         let again = |low, level| changes(pulse(4.0, 60, low).chain([level; 60]));
-        // While recovering: when the hold is over, because all measures are still in force.
-        assert_eq!(again(6, 4.0), [(0, Attack), (64, Recovering), (104, Attack)]);
-        // When calm: at once if the attack is unmistakable, otherwise when the hold is over.
+        assert_eq!(again(6, 4.0), [(0, Attack), (64, Recovering), (66, Attack)]);
+        assert_eq!(again(6, 1.5), [(0, Attack), (64, Recovering), (67, Attack)]);
         assert_eq!(again(46, 4.0), [(0, Attack), (64, Recovering), (104, Calm), (106, Attack)]);
-        assert_eq!(again(46, 1.5), [(0, Attack), (64, Recovering), (104, Calm), (144, Attack)]);
+        assert_eq!(again(46, 1.5), [(0, Attack), (64, Recovering), (104, Calm), (107, Attack)]);
+    }
+
+    #[test]
+    fn recovery_doubles_with_each_recurrence() {
+        use Phase::{Attack, Calm, Recovering};
+        // A flood of a second each minute: the third of them meets raised settings.
+        let minutes = (0..4).flat_map(|_| pulse(4.0, 4, 236)).chain([0.0; 600]);
+        assert_eq!(
+            changes(minutes),
+            [
+                (0, Attack),
+                (40, Recovering),
+                (80, Calm),
+                (240, Attack),
+                (284, Recovering),
+                (364, Calm),
+                (480, Attack),
+                (524, Recovering),
+                (684, Calm),
+                (720, Attack),
+                (764, Recovering),
+                (1084, Calm),
+            ]
+        );
     }
 
     proptest! {
-        /// Whatever the level does, every phase lasts at least a hold, except calm before an unmistakable attack.
+        /// Whatever the level does, an attack lasts at least a hold, and calm comes a hold after its end at the earliest.
         #[test]
-        fn phases_last_at_least_a_hold(pieces in prop::collection::vec((0.0f64..4.0, 1usize..90), 1..40)) {
-            let levels: Vec<f64> =
-                pieces.into_iter().flat_map(|(level, ticks)| std::iter::repeat_n(level, ticks)).collect();
-            let changes = changes(levels.iter().copied());
+        fn attacks_last_at_least_a_hold(pieces in prop::collection::vec((0.0f64..4.0, 1usize..90), 1..40)) {
+            let levels = pieces.into_iter().flat_map(|(level, ticks)| std::iter::repeat_n(level, ticks));
+            let changes = changes(levels);
             for pair in changes.windows(2) {
-                let [(before, calm), (after, phase)] = *pair else { unreachable!() };
-                let sudden = phase == Phase::Attack && levels[after as usize] >= STRONG;
-                prop_assert!(sudden && calm == Phase::Calm || (after - before) * TICK >= HOLD, "{changes:?}");
+                let [(before, former), (after, phase)] = *pair else { unreachable!() };
+                let is_short = (after - before) * TICK < HOLD;
+                prop_assert!(!is_short || former != Phase::Attack && phase == Phase::Attack, "{changes:?}");
             }
         }
 
-        /// A high level is detected within two observations if the last transition is long enough ago.
+        /// A high level is detected within two observations, whatever happened before.
         #[test]
-        fn attack_is_detected_within_two_observations(level in 1.0f64..100.0) {
-            let changes = changes([0.0, 0.0, level, level]);
-            prop_assert!(matches!(changes[..], [(2 | 3, Phase::Attack)]), "{changes:?}");
+        fn attack_is_detected_within_two_observations(
+            pieces in prop::collection::vec((0.0f64..4.0, 1usize..90), 0..20),
+            level in 1.0f64..100.0,
+        ) {
+            let mut machine = PhaseMachine::default();
+            let history = pieces.into_iter().flat_map(|(level, ticks)| std::iter::repeat_n(level, ticks));
+            for (tick, level) in history.chain([level; 2]).enumerate() {
+                machine.step(level, HOLD, SECOND + tick as u64 * TICK);
+            }
+            prop_assert_eq!(machine.phase(), Phase::Attack);
+        }
+
+        /// A flood that pulses is met in the phase of an attack, and after a few pulses the phase is never calm again.
+        #[test]
+        fn pulses_do_not_outwait_the_recovery(high in 2usize..240, low in 2usize..240) {
+            let mut machine = PhaseMachine::default();
+            let levels = (0..20).flat_map(|_| pulse(4.0, high, low));
+            for (tick, level) in levels.enumerate() {
+                machine.step(level, HOLD, SECOND + tick as u64 * TICK);
+                prop_assert!(level < ENTER || machine.phase() == Phase::Attack);
+                prop_assert!(tick / (high + low) < 4 || machine.phase() != Phase::Calm, "pulse {}", tick / (high + low));
+            }
         }
     }
 }

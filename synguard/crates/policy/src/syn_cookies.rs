@@ -152,8 +152,8 @@ impl SynCookies {
         if phase == Phase::Calm {
             self.load = PhaseMachine::default();
         } else {
-            let level = (rates.syn_rate - rates.excess_rate) / CHEAP;
-            self.load.step_or_begin(level, false, hold_ns, now_ns);
+            let level = (rates.syn_rate - rates.excess_rate - rates.blocked_rate) / CHEAP;
+            self.load.step_patiently(level, hold_ns, now_ns);
         }
         let setting = observation.settings.cookies;
         self.backed_off = self

@@ -124,10 +124,28 @@ fn returning_flood_gets_cookies_flash_crowd_none() {
     world.run(60, WITH_COOKIES);
     assert!(world.policy.cookie_mode().is_some_and(|mode| mode.options));
     // Many visitors complete their connections, which XDP cookies do not hide.
-    world.run(100, Traffic { xdp_cookies: 5_000, completed: 4_500, distinct: 15_000.0, ..VISITORS });
+    world.run(140, Traffic { xdp_cookies: 5_000, completed: 4_500, distinct: 15_000.0, ..VISITORS });
     assert_eq!((world.policy.cookie_mode(), world.policy.wants_kernel_cookies()), (None, false));
     let calls = done(&world).iter().filter(|(_, what)| *what == "send").count();
     assert_eq!(calls, 2);
+}
+
+#[test]
+fn pauses_of_a_flood_do_not_stop_xdp_cookies_for_long() {
+    for (on, off) in [(74, 6), (16, 48), (4, 8), (40, 40), (240, 240)] {
+        let mut world = world("auto");
+        let mut served = Vec::new();
+        for _ in 0..8 {
+            for tick in 0..on {
+                world.tick(if world.policy.cookie_mode().is_some() { WITH_COOKIES } else { DISTRIBUTED });
+                served.push((tick, world.policy.cookie_mode().is_some()));
+            }
+            world.run(off, VISITORS);
+        }
+        // At the first pulse the level has to last; later ones find everything raised, but for the load that is measured again.
+        let late: Vec<u64> = served.iter().filter(|(_, sends)| !sends).map(|(tick, _)| *tick).collect();
+        assert!(late.iter().all(|tick| *tick <= 3), "{on} on, {off} off: {late:?}");
+    }
 }
 
 #[test]
@@ -267,7 +285,8 @@ proptest::proptest! {
             world.settings.set(key, value).expect("valid");
             world.run(ticks, traffic);
         }
-        world.run(200, VISITORS);
+        // A lull of ten seconds, and a recovery of two minutes.
+        world.run(540, VISITORS);
         let (mut cookies, mut timestamps, mut mode) = (false, false, None);
         let mut last_options = None;
         for (tick, action) in &world.actions {

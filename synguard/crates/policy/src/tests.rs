@@ -11,6 +11,7 @@ pub(super) const SECOND: u64 = 1_000_000_000;
 pub(super) struct Traffic {
     pub(super) passed: u64,
     pub(super) excess: u64,
+    pub(super) blocked: u64,
     pub(super) distinct: f64,
     pub(super) completed: u64,
     pub(super) queue_full: u64,
@@ -25,6 +26,7 @@ pub(super) struct Traffic {
 pub(super) const VISITORS: Traffic = Traffic {
     passed: 50,
     excess: 0,
+    blocked: 0,
     distinct: 200.0,
     completed: 50,
     queue_full: 0,
@@ -82,6 +84,7 @@ impl World {
         let count = |packets| Counter { packets, bytes: 60 * packets };
         self.snapshot.counters.add(Reason::SynPassed, &count(traffic.passed));
         self.snapshot.counters.add(Reason::Hold, &count(traffic.excess));
+        self.snapshot.counters.add(Reason::BlockedSyn, &count(traffic.blocked));
         self.snapshot.counters.add(Reason::SynCookieSent, &count(traffic.xdp_cookies));
         self.snapshot.counters.add(Reason::CookieRateExceeded, &count(traffic.over_cookie_rate));
         self.snapshot.counters.add(Reason::FirstSyn, &count(traffic.first_syn));

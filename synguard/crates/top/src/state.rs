@@ -1,6 +1,5 @@
 //! The state of the screen and the effect of keys on it. Pure: views and keys come in, effects go out.
 
-use synguard_common::reason::Verdict;
 use synguard_model::snapshot::Counters;
 
 use crate::{
@@ -182,11 +181,11 @@ fn per_second(before: &TopView, now: &TopView) -> PerSecond {
 }
 
 fn point(view: &TopView, per_second: &PerSecond) -> Point {
-    let counted = &per_second.counted;
+    let fates = per_second.counted.syn_fates();
     Point {
         at_ns: view.at_ns,
-        offered: per_second.of(counted.guarded_syns()).round() as u64,
-        dropped: per_second.of(counted.with_verdict(Verdict::Drop).packets).round() as u64,
+        offered: per_second.of(fates.total()).round() as u64,
+        dropped: per_second.of(fates.dropped + fates.blocked).round() as u64,
         distinct: view.distinct,
     }
 }

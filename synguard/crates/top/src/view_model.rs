@@ -118,6 +118,8 @@ pub struct TopView {
     pub kind: Option<String>,
     /// Seconds since the phase began, if known.
     pub phase_seconds: Option<u64>,
+    /// Monitor mode: the filter drops nothing.
+    pub monitor: bool,
     /// Reason why the filter drops nothing, if so.
     pub arming: Option<String>,
     /// The counters.

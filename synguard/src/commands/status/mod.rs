@@ -112,6 +112,7 @@ impl Status {
     /// Returns the keys that `top` shares.
     pub(super) fn head_json(&self) -> HeadJson {
         let (control, counters, cpus) = (&self.control, &self.snapshot.counters, &self.snapshot.cpus);
+        let fates = counters.syn_fates();
         HeadJson {
             schema: SchemaVersion,
             instance: self.name.clone(),
@@ -138,7 +139,12 @@ impl Status {
                     .collect(),
             },
             syn: SynJson {
-                total: counters.guarded_syns(),
+                total: fates.total(),
+                passed: fates.passed,
+                dropped: fates.dropped,
+                answered: fates.answered,
+                blocked: fates.blocked,
+                would_drop: fates.would_drop,
                 rate: self.syn_rate,
                 distinct_sources: self.snapshot.distinct_sources.round() as u64,
                 distinct_limit: self.settings.distinct_limit,

@@ -8,7 +8,7 @@ use synguard_common::{
 };
 use synguard_datapath::{Attached, ListSize};
 use synguard_kernel::{clock, netlink::XdpPlace};
-use synguard_model::snapshot::SourceSummary;
+use synguard_model::snapshot::{SourceSummary, SynFates};
 
 use super::Status;
 use crate::commands::verdict_label;
@@ -60,7 +60,17 @@ impl Status {
     fn write_counters(&self, out: &mut String) -> std::fmt::Result {
         let counters = &self.snapshot.counters;
         let (total, dropped) = (counters.total(), counters.with_verdict(Verdict::Drop));
-        writeln!(out, "SYNs        {:.0} /s now, {} in all", self.syn_rate, counters.guarded_syns())?;
+        let SynFates { passed, dropped: over_limit, answered, blocked, would_drop } = counters.syn_fates();
+        writeln!(out, "SYNs        {:.0}/s now, {} in all", self.syn_rate, counters.guarded_syns())?;
+        let would = if would_drop == 0 {
+            String::new()
+        } else {
+            format!(" ({would_drop} of them would have been dropped outside monitor mode)")
+        };
+        writeln!(
+            out,
+            "            {passed} passed{would}, {over_limit} dropped over a limit, {answered} answered, {blocked} blocked"
+        )?;
         let SourceSummary { tracked, in_hold } = self.sources;
         let distinct = self.snapshot.distinct_sources;
         writeln!(

@@ -218,6 +218,7 @@ fn view(status: &Status, found: TableScan) -> TopView {
         phase: status.control.phase,
         kind: status.control.kind.map(|_| status.control.kinds_text()),
         phase_seconds: status.control.phase_seconds(status.snapshot.at_ns),
+        monitor: status.settings.monitor,
         arming: status.arming(),
         counters: status.snapshot.counters.clone(),
         distinct: status.snapshot.distinct_sources.round() as u64,

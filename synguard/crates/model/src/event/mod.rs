@@ -112,11 +112,13 @@ events! {
         seconds: u64,
         #[serde(rename = "unwanted")]
         excess_syns: u64,
+        #[serde(rename = "blocked")]
+        blocked_syns: u64,
         #[serde(flatten)]
         rates: AttackRates,
     } => {
-        let time = format_seconds(*seconds);
-        format!("attack continues after {time} ({kind}), {excess_syns} SYNs over the limit so far: {rates}")
+        let (time, blocked) = (format_seconds(*seconds), blocked_text(*blocked_syns));
+        format!("attack continues after {time} ({kind}), {excess_syns} SYNs over the limit{blocked} so far: {rates}")
     };
 
     /// An attack seems to be over.
@@ -132,15 +134,17 @@ events! {
         syns: u64,
         #[serde(rename = "unwanted")]
         excess_syns: u64,
+        #[serde(rename = "blocked")]
+        blocked_syns: u64,
         #[serde(rename = "answered")]
         xdp_cookies: u64,
         peak_syn_rate: u64,
         peak_distinct_sources: u64,
     } => {
-        let time = format_seconds(*seconds);
+        let (time, blocked) = (format_seconds(*seconds), blocked_text(*blocked_syns));
         let cookies = if *xdp_cookies > 0 { format!("{xdp_cookies} XDP cookies sent, ") } else { String::new() };
         format!(
-            "attack over after {time}: {syns} SYNs, {excess_syns} over the limit, {cookies}at most {peak_syn_rate} SYN/s from \
+            "attack over after {time}: {syns} SYNs, {excess_syns} over the limit{blocked}, {cookies}at most {peak_syn_rate} SYN/s from \
              {peak_distinct_sources} sources"
         )
     };
@@ -299,6 +303,11 @@ impl Display for ForeignNamespace {
         let word = if ports.len() == 1 { "port" } else { "ports" };
         write!(f, "that of {command} (pid {pid}), {word} {}", ports.join(", "))
     }
+}
+
+/// Returns a clause about blocked SYNs, if there are any.
+fn blocked_text(blocked_syns: u64) -> String {
+    if blocked_syns == 0 { String::new() } else { format!(", {blocked_syns} blocked") }
 }
 
 fn format_seconds(seconds: u64) -> String {

@@ -13,6 +13,9 @@ pub struct AttackRates {
     /// SYNs over the limit of their source or prefix.
     #[serde(rename = "unwanted_rate", serialize_with = "rounded")]
     pub excess_rate: f64,
+    /// SYNs from addresses in the blocklist.
+    #[serde(serialize_with = "rounded")]
+    pub blocked_rate: f64,
     /// Distinct sources.
     #[serde(serialize_with = "rounded")]
     pub distinct_sources: f64,
@@ -49,7 +52,7 @@ impl AttackRates {
     /// counted: their outcome is unknown, and most are sent again.
     pub fn completes(&self, share: f64) -> bool {
         let dropped = self.over_cookie_rate + self.over_cookie_prefix_rate + self.first_syn_rate;
-        let passed = self.syn_rate - self.excess_rate - dropped;
+        let passed = self.syn_rate - self.excess_rate - self.blocked_rate - dropped;
         self.completed_rate.is_some_and(|completed| completed >= share * passed)
     }
 }
@@ -57,7 +60,11 @@ impl AttackRates {
 impl Display for AttackRates {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { syn_rate, excess_rate, distinct_sources, distinct_limit, .. } = self;
-        write!(f, "{syn_rate:.0} SYN/s, {excess_rate:.0} over the limit, {distinct_sources:.0} sources")?;
+        write!(f, "{syn_rate:.0} SYN/s, {excess_rate:.0} over the limit, ")?;
+        if self.blocked_rate >= 1.0 {
+            write!(f, "{:.0} blocked, ", self.blocked_rate)?;
+        }
+        write!(f, "{distinct_sources:.0} sources")?;
         if *distinct_limit > 0 {
             write!(f, " (limit {distinct_limit})")?;
         }

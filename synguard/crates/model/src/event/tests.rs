@@ -53,6 +53,7 @@ fn rates_are_flattened_into_whole_numbers() {
             "cookies_sent_rate": null,
             "unreturned_cookies_rate": null,
             "answered_rate": 0,
+            "blocked_rate": 0,
             "over_budget_rate": 0,
             "over_network_budget_rate": 0,
             "first_syn_rate": 0,

@@ -83,8 +83,8 @@ impl Explanation {
     /// Returns the name of the rule that decides with this reason.
     pub const fn decider(reason: Reason) -> &'static str {
         match reason {
-            Reason::Allowed => "allow",
-            Reason::Blocked | Reason::WouldBlocked => "block",
+            Reason::Allowed | Reason::AllowedSyn => "allow",
+            Reason::Blocked | Reason::WouldBlocked | Reason::BlockedSyn | Reason::WouldBlockedSyn => "block",
             Reason::UnguardedPort => "port",
             Reason::Untracked => "sketch",
             Reason::Hold | Reason::WouldHold => "hold",

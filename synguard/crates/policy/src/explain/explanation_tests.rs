@@ -85,13 +85,13 @@ fn allowlist_wins_and_expired_entries_do_not_count() {
         (key, ListEntry { expires_at_ns, scope: SCOPE_ALL, ..ListEntry::default() })
     };
     let block = Inspection { block: vec![listed(32, NOW), listed(24, NOW + 90 * SECOND)], ..inspection() };
-    assert_eq!(reasons(&block), [(Reason::Blocked, vec![0, 1])]);
+    assert_eq!(reasons(&block), [(Reason::BlockedSyn, vec![0, 1])]);
     assert_eq!(
         text(&block, "block"),
         "192.0.2.0/24, everything, by operator, for another 1m30s, 0 packets so far"
     );
     let both = Inspection { allow: vec![listed(32, 0)], ..block };
-    assert_eq!(reasons(&both), [(Reason::Allowed, vec![0, 1])]);
+    assert_eq!(reasons(&both), [(Reason::AllowedSyn, vec![0, 1])]);
     assert_eq!(text(&both, "allow"), "192.0.2.7, everything, by operator, for good, 0 packets so far");
 }
 

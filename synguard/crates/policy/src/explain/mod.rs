@@ -67,13 +67,18 @@ pub fn decide(inspection: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: 
 /// Decides about a SYN as if the filter enforced and XDP sent no cookies.
 fn decide_enforcing(inspection: &Inspection, cpu: &PerCpu, port: Option<u16>, now_ns: u64) -> Decision {
     let config = &inspection.config;
-    for (entries, reason) in [(&inspection.allow, Reason::Allowed), (&inspection.block, Reason::Blocked)] {
+    let is_guarded = port.is_none_or(|port| config.has(FLAG_ALL_PORTS) || inspection.ports.contains(port));
+    let [allowed, blocked] = if is_guarded {
+        [Reason::AllowedSyn, Reason::BlockedSyn]
+    } else {
+        [Reason::Allowed, Reason::Blocked]
+    };
+    for (entries, reason) in [(&inspection.allow, allowed), (&inspection.block, blocked)] {
         let decides = |entry: &&(Prefix, ListEntry)| entry.1.is_effective(now_ns) && entry.1.applies_to(true);
         if let Some(&entry) = entries.iter().find(decides) {
             return Decision { entry: Some(entry), ..Decision::from(reason) };
         }
     }
-    let is_guarded = port.is_none_or(|port| config.has(FLAG_ALL_PORTS) || inspection.ports.contains(port));
     if !is_guarded {
         return Decision::from(Reason::UnguardedPort);
     }

@@ -1,7 +1,6 @@
 //! Draws the lines at the top: the phase, the number of attackers, the response and its effect.
 
 use ratatui::text::{Line, Span};
-use synguard_common::reason::Verdict;
 use synguard_model::attack::Phase;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -14,6 +13,8 @@ use crate::{
 
 /// The title of the screen.
 const OWN: &str = "synguard ";
+/// The least width of a screen with room for every rate of SYNs in one line, in columns.
+const WIDE: usize = 76;
 /// Width of a number, in columns.
 const FIGURE: usize = 5;
 
@@ -25,8 +26,8 @@ pub(super) fn lines(state: &AppState, width: usize, palette: Palette) -> Vec<Lin
     };
     let mut lines = vec![
         title(state, view, width, palette),
-        syns(state, palette),
-        tables(view, palette),
+        syns(state, view.monitor, width, palette),
+        tables(state, view, width, palette),
         kernel(state, view, palette),
     ];
     for text in [&view.arming, &state.error].into_iter().flatten() {
@@ -88,26 +89,29 @@ fn figures(lead: &str, figures: &[(&str, String, usize)], palette: Palette) -> L
     Line::from(spans)
 }
 
-fn syns(state: &AppState, palette: Palette) -> Line<'static> {
-    let per_second = &state.per_second;
-    let counted = &per_second.counted;
-    let figure = |count: u64| rate(per_second.of(count));
-    let [drop, answered] =
-        [Verdict::Drop, Verdict::Transmit].map(|verdict| counted.with_verdict(verdict).packets);
-    let passed = counted.sum(|reason| reason.is_guarded_syn() && reason.verdict() == Verdict::Pass).packets;
-    figures(
-        "SYN/s",
-        &[
-            ("in", figure(counted.guarded_syns()), FIGURE),
-            ("passed", figure(passed), FIGURE),
-            ("dropped", figure(drop), FIGURE),
-            ("answered", figure(answered), FIGURE),
-        ],
-        palette,
-    )
+/// Returns the rates of SYNs to guarded ports: all, and the parts of them. In monitor mode those that would be dropped or
+/// blocked passed, too, but stand apart. A narrow screen shows the blocked ones in the next line, see [`tables`].
+fn syns(state: &AppState, monitor: bool, width: usize, palette: Palette) -> Line<'static> {
+    let fates = state.per_second.counted.syn_fates();
+    let figure = |count: u64| rate(state.per_second.of(count));
+    let (passed, dropped) = if monitor {
+        (fates.passed - fates.would_drop, fates.would_drop)
+    } else {
+        (fates.passed, fates.dropped)
+    };
+    let mut values = vec![
+        ("in", figure(fates.total()), FIGURE),
+        ("passed", figure(passed), FIGURE),
+        (if monitor { "would" } else { "dropped" }, figure(dropped), FIGURE),
+        ("answered", figure(fates.answered), FIGURE),
+    ];
+    if width >= WIDE {
+        values.push(("blocked", figure(fates.blocked), FIGURE));
+    }
+    figures("SYN/s", &values, palette)
 }
 
-fn tables(view: &TopView, palette: Palette) -> Line<'static> {
+fn tables(state: &AppState, view: &TopView, width: usize, palette: Palette) -> Line<'static> {
     let limit = match view.distinct_limit {
         0 => "-".to_owned(),
         limit => short(limit),
@@ -115,12 +119,18 @@ fn tables(view: &TopView, palette: Palette) -> Line<'static> {
     let share = view.tracked.used as f64 / view.tracked.capacity.max(1) as f64;
     let of = |used: u64, of: &str| format!("{}/{of}", right(&short(used), FIGURE));
     let table = of(view.tracked.used, &short(view.tracked.capacity));
+    let blocked = state.per_second.of(state.per_second.counted.syn_fates().blocked);
+    let last = if width >= WIDE {
+        ("hold", short(view.in_hold), FIGURE)
+    } else {
+        ("blocked", rate(blocked), FIGURE)
+    };
     figures(
         "",
         &[
             ("distinct", left(&of(view.distinct, &limit), 11), 11),
             ("table", format!("{} {:>4}", left(&table, 11), percent(share)), 16),
-            ("hold", short(view.in_hold), FIGURE),
+            last,
         ],
         palette,
     )
