@@ -41,7 +41,7 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("start {:?}: {REMEDY}", command.get_program()))?;
+        .with_context(|| format!("start {}: {REMEDY}", command.get_program().display()))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A command that does not read its input closes it: only its exit code matters.
         let _ = stdin.write_all(input.as_bytes());

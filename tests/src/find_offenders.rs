@@ -100,7 +100,7 @@ pub fn run(lab: &Lab, filter: &Filter, plan: Plan) -> Result<OffenderSearch> {
     let mixed = FloodSpec {
         max_duration: plan.time,
         offenders: Some(Offenders { first: IpAddr::V4(FIRST_OFFENDER), count: OFFENDERS, share }),
-        ..forged.clone()
+        ..forged
     };
     // Made before the flood: that takes a while, and the pressure does not last.
     let generator = Arc::new(Generator::new(lab, &mixed)?);

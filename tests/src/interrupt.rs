@@ -17,8 +17,13 @@ extern "C" fn note(_signal: libc::c_int) {
 /// Makes SIGINT and SIGTERM set a flag instead of ending the process.
 pub(crate) fn watch() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
+        #[expect(
+            clippy::fn_to_numeric_cast_any,
+            reason = "signal(2) takes the address of the handler as a number"
+        )]
+        let handler = note as *const () as libc::sighandler_t;
         // SAFETY: the handler only stores to an atomic, which is safe at any point of the program.
-        unsafe { libc::signal(signal, note as *const () as libc::sighandler_t) };
+        unsafe { libc::signal(signal, handler) };
     }
 }
 

@@ -1,7 +1,7 @@
 //! The program's parser on the host, against the model, with every frame ending where the memory ends: a read
 //! past the end of a frame kills the test.
 //!
-//! Only on x86-64, where a mapping can be had that an `xdp_md`'s 32-bit addresses reach (MAP_32BIT).
+//! Only on x86-64, where a mapping can be had that an `xdp_md`'s 32-bit addresses reach (`MAP_32BIT`).
 #![expect(clippy::print_stdout, reason = "what the test harness shows of a failed test")]
 
 use std::{collections::HashMap, net::IpAddr, ptr};

@@ -33,7 +33,7 @@ const IDLE_WINDOWS: u32 = 20;
 /// Time limit from the end of the hold until all is restored.
 const BACK_MAX: Duration = Duration::from_secs(10);
 
-/// A forged flood against nginx, with tcp_syncookies at 0 to begin with.
+/// A forged flood against nginx, with `tcp_syncookies` at 0 to begin with.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let pace = bench.pace;
     let lab = Lab::new()?;
@@ -94,7 +94,7 @@ fn idle(pid: u32, duration: Duration) -> Result<Vec<Line>> {
     ])
 }
 
-/// Waits until tcp_syncookies has this value; returns how long that took.
+/// Waits until `tcp_syncookies` has this value; returns how long that took.
 fn until(lab: &Lab, value: &str, within: Duration) -> Result<Duration> {
     let begun = Instant::now();
     while lab.server.sysctl("net.ipv4.tcp_syncookies")? != value {

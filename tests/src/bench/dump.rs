@@ -52,7 +52,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
         (entries, _) = after;
         let (before, after) = (before.1, after.1);
         // There is no floor here; the batches around it vary instead.
-        rounds.push((before / after - 1.0).abs(), (before + after) / 2.0, singly);
+        rounds.push((before / after - 1.0).abs(), f64::midpoint(before, after), singly);
     }
     let result = rounds.finish()?;
     let mut notes = result.notes;
@@ -80,7 +80,7 @@ fn batched(datapath: &Datapath) -> Result<(u64, f64)> {
 fn singly(map: &HashMap<MapData, SourceKey, SourceState>) -> Result<f64> {
     let begun = Instant::now();
     let mut passed = 0;
-    for entry in map.iter() {
+    for entry in map {
         passed += entry.context("read SOURCES")?.1.passed;
     }
     anyhow::ensure!(passed > 0, "there are no sources");

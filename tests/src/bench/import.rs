@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     bench::{
-        Bench,
+        Bench, MIB,
         line::{Goal, Line},
         spread::Spread,
     },
@@ -19,7 +19,6 @@ use crate::{
 
 const ROW: &str = "list-import";
 const TARGETS: u32 = 1_000_000;
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// A million mixed targets, into an empty list and in the place of the same ones.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {

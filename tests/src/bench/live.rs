@@ -47,7 +47,7 @@ pub(super) enum Subject {
 }
 
 /// Time for which a source that returned a cookie stays validated, in nanoseconds, as in the controller: longer than
-/// TIME_WAIT.
+/// `TIME_WAIT`.
 const VALIDATED_NS: u64 = 90_000_000_000;
 
 /// A subject under a flood.

@@ -11,7 +11,7 @@ use synguard_common::{addr::HashSeed, map_names::SOURCES_DEFAULT};
 
 use crate::{
     bench::{
-        Bench,
+        Bench, MIB,
         line::{Goal, Line},
         spread::Spread,
     },
@@ -71,9 +71,9 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
             ..Line::new(ROW, "until the last offender is in hold, worst run", "s")
         },
         Line {
-            value: Some(Spread::single(memory.admission as f64 / 1048576.0)),
+            value: Some(Spread::single(memory.admission as f64 / MIB)),
             goal: Some(Goal::at_most(1.0, 1.0).without_stretch()),
-            notes: vec![format!("all maps with the table: {:.1} MiB", memory.all as f64 / 1048576.0)],
+            notes: vec![format!("all maps with the table: {:.1} MiB", memory.all as f64 / MIB)],
             ..Line::new(ROW, "memory of sketches and distinct count", "MiB")
         },
     ])

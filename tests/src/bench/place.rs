@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd};
+use aya_obj::generated::{bpf_attach_type, bpf_cmd};
 
 use crate::{
     bench::single::{bpf, zeroed},
@@ -44,7 +44,7 @@ impl Place {
     /// # Errors
     /// When it is of another kind.
     pub(super) fn give_to(&self, program: impl AsFd) -> Result<()> {
-        let mut attr: bpf_attr = zeroed();
+        let mut attr = zeroed();
         attr.link_update.link_fd = self.0.as_raw_fd() as u32;
         attr.link_update.__bindgen_anon_1.new_prog_fd = program.as_fd().as_raw_fd() as u32;
         bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attr).map(drop).context("put a program in the place of another")

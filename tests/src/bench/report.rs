@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::bench::{line::Line, machine, plot, spread::Spread};
+use crate::bench::{
+    line::{Goal, Line},
+    machine, plot,
+    spread::Spread,
+};
 
 /// One result on one line.
 pub(super) fn brief(line: &Line) -> String {
@@ -38,7 +42,7 @@ pub(super) fn table(lines: &[Line]) -> String {
             line.value.map(|value| format!("{} {}", range(value), line.unit)).unwrap_or_default(),
             peer.unwrap_or_default(),
             line.ratio.map(range).unwrap_or_default(),
-            line.goal.map(|goal| goal.describe()).unwrap_or_default(),
+            line.goal.map(Goal::describe).unwrap_or_default(),
             line.verdict().label().to_owned(),
         ]
     }));
@@ -100,7 +104,6 @@ pub(super) fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::line::Goal;
 
     #[test]
     fn a_table_has_a_row_a_result_and_its_notes() {

@@ -124,6 +124,6 @@ mod tests {
         let result = rounds.finish().unwrap();
         assert_eq!(result.value, Spread::single(2.0));
         assert!(result.notes[1].contains("10 %") && result.notes[2].contains("lost"), "{:?}", result.notes);
-        assert!(Rounds::new(1).finish().is_err());
+        Rounds::new(1).finish().unwrap_err();
     }
 }

@@ -1,4 +1,4 @@
-//! Measuring a program on one packet, by BPF_PROG_TEST_RUN: for what costs so little that a live flood's noise
+//! Measuring a program on one packet, by `BPF_PROG_TEST_RUN`: for what costs so little that a live flood's noise
 //! would hide it.
 
 use std::{

@@ -10,6 +10,7 @@ use super::{
     phase::{Phase, milliseconds},
     thousands,
 };
+use crate::client::Summary;
 
 /// Least share of the flood's rate that each row must have.
 const OFFERED_MIN: f64 = 0.9;
@@ -34,7 +35,7 @@ pub(super) fn check_one_source(
     bare: &Phase,
     guarded: &Phase,
 ) -> Result<()> {
-    let rows = [&bare.offered[..], &guarded.offered].concat();
+    let rows = [bare.offered.as_slice(), &guarded.offered].concat();
     let tried = check_rate(claims, "one source", &rows);
 
     let (served, made) = bare.served();
@@ -126,7 +127,7 @@ fn of(served: usize, made: usize) -> String {
 
 /// The median of the measurements' p99, which no other load of the machine during one of them decides.
 fn median_p99(phase: &Phase) -> Option<Duration> {
-    let mut times: Vec<Duration> = phase.windows.iter().map(|window| window.p99()).collect::<Option<_>>()?;
+    let mut times: Vec<Duration> = phase.windows.iter().map(Summary::p99).collect::<Option<_>>()?;
     times.sort_unstable();
     times.get(times.len() / 2).copied()
 }

@@ -8,7 +8,7 @@ pub(super) struct Claims(Vec<Claim>);
 
 #[derive(Debug)]
 struct Claim {
-    claim: String,
+    text: String,
     measured: String,
     finding: Finding,
 }
@@ -39,7 +39,7 @@ impl Claims {
             (true, true) => Finding::Holds,
             (true, false) => Finding::Fails,
         };
-        self.0.push(Claim { claim: claim.into(), measured: measured.into(), finding });
+        self.0.push(Claim { text: claim.into(), measured: measured.into(), finding });
     }
 
     /// Reports whether no claim failed and at least one holds.
@@ -66,17 +66,17 @@ impl Claims {
 
 impl fmt::Display for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |text: fn(&Claim) -> &String| {
-            self.0.iter().map(|claim| text(claim).chars().count()).max().unwrap_or_default()
+        let width = |column: fn(&Claim) -> &String| {
+            self.0.iter().map(|claim| column(claim).chars().count()).max().unwrap_or_default()
         };
-        let (claims, measures) = (width(|claim| &claim.claim), width(|claim| &claim.measured));
-        for Claim { claim, measured, finding } in &self.0 {
+        let (claims, measures) = (width(|claim| &claim.text), width(|claim| &claim.measured));
+        for Claim { text, measured, finding } in &self.0 {
             let finding = match finding {
                 Finding::Holds => "ok",
                 Finding::Fails => "FAILED",
                 Finding::NotTried => "not tried",
             };
-            writeln!(f, "{claim:claims$}   {measured:measures$}   {finding}")?;
+            writeln!(f, "{text:claims$}   {measured:measures$}   {finding}")?;
         }
         write!(f, "\n{}", self.summary())
     }

@@ -171,14 +171,12 @@ mod tests {
     #[test]
     fn sources_of_wrong_family_or_past_end_are_refused() {
         let other = FloodSpec { first_source: Family::V6.server(), ..FloodSpec::new(Family::V4) };
-        assert!(template(&other).is_err());
+        template(&other).unwrap_err();
         let last = "255.255.255.255".parse().unwrap();
-        assert!(
-            template(&FloodSpec { first_source: last, sources: 2, ..FloodSpec::new(Family::V4) }).is_err()
-        );
-        assert!(template(&FloodSpec { sources: 0, ..FloodSpec::new(Family::V4) }).is_err());
+        template(&FloodSpec { first_source: last, sources: 2, ..FloodSpec::new(Family::V4) }).unwrap_err();
+        template(&FloodSpec { sources: 0, ..FloodSpec::new(Family::V4) }).unwrap_err();
         let first = Family::V6.server();
         let offenders = Some(crate::flood::Offenders { first, count: 1, share: 0.5 });
-        assert!(template(&FloodSpec { offenders, ..FloodSpec::new(Family::V4) }).is_err());
+        template(&FloodSpec { offenders, ..FloodSpec::new(Family::V4) }).unwrap_err();
     }
 }

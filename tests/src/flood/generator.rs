@@ -87,7 +87,7 @@ impl Generator {
         self.attached.loaded().counter("GENERATED")
     }
 
-    /// An `xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    /// An `xdp_md`: `data`, `data_end`, `data_meta`, `ingress_ifindex`, `rx_queue_index`, `egress_ifindex`.
     fn context(&self) -> Vec<u8> {
         let fields = [0, self.buffer.len() as u32, 0, self.ifindex, 0, 0];
         fields.iter().flat_map(|field: &u32| field.to_ne_bytes()).collect()

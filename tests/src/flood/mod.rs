@@ -237,7 +237,7 @@ fn send(generator: &Generator, spec: &FloodSpec, stop: &AtomicBool) -> Result<Du
         }
         if spec.rate_pps.is_some() {
             // The rest of the tick: a flood near the maximum rate has no time for a whole one.
-            thread::sleep(tick.saturating_sub(start.elapsed() - elapsed));
+            thread::sleep(tick.saturating_sub(start.elapsed().saturating_sub(elapsed)));
         }
     }
 }

@@ -65,7 +65,7 @@ fn syn_is_seen_behind_all_headers() {
 
 #[test]
 fn unreadable_headers_are_malformed() {
-    let tags = (0..5).fold(Packet::eth(), |packet, id| packet.vlan(id)).ipv4("192.0.2.1", "192.0.2.2");
+    let tags = (0..5).fold(Packet::eth(), Packet::vlan).ipv4("192.0.2.1", "192.0.2.2");
     let tcp = v4().tcp(1, 443).syn();
     for packet in [
         tags.tcp(1, 443).syn(),

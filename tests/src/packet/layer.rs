@@ -131,7 +131,7 @@ impl Layer {
         Self::Extension { kind, bytes }
     }
 
-    /// Returns this layer's EtherType, which a link header before it carries.
+    /// Returns this layer's `EtherType`, which a link header before it carries.
     fn ethertype(&self) -> u16 {
         match self {
             Self::Vlan { tpid, .. } => *tpid,

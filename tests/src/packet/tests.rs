@@ -87,7 +87,7 @@ fn checksums_of_udp_and_icmp_are_valid() {
 fn fragments_patches_and_cuts_are_where_they_were_put() {
     let packet = Packet::eth().ipv4("192.0.2.1", "192.0.2.2").fragment(185, true).tcp(1, 2);
     let frame = packet.build();
-    assert_eq!(frame[20..22], (185 | 0x2000_u16).to_be_bytes());
+    assert_eq!(frame[20..22], (1_480 / 8 + 0x2000_u16).to_be_bytes());
     let cut = packet.patch(0, &[0xff; 2]).truncate(20).build();
     assert_eq!(cut[..2], [0xff; 2]);
     assert_eq!(cut[2..], frame[2..20]);

@@ -28,7 +28,7 @@ pub const SCALE_MAX: u8 = 14;
 pub struct CookieContext {
     /// The settings under which the SYN-ACK was made.
     pub cookies: SynCookieConfig,
-    /// Time before the SYN was handed over, as of the last tick, in milliseconds of CLOCK_MONOTONIC.
+    /// Time before the SYN was handed over, as of the last tick, in milliseconds of `CLOCK_MONOTONIC`.
     pub earliest_ms: u64,
     /// Time after the SYN-ACK was there, likewise.
     pub latest_ms: u64,

@@ -177,7 +177,7 @@ fn ipv4(packet: &[u8]) -> Result<(usize, usize), String> {
     if word(packet, 6) & 0xbfff != 0 {
         return Err(format!("IPv4 flags and offset {:#06x}", word(packet, 6)));
     }
-    if packet[9] != TCP { Err(format!("protocol {}", packet[9])) } else { Ok((header, total)) }
+    if packet[9] == TCP { Ok((header, total)) } else { Err(format!("protocol {}", packet[9])) }
 }
 
 /// Bytes of the IPv6 header with its extensions, and of the packet.

@@ -11,7 +11,7 @@ const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const NOW_MS: u64 = 64_037;
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9: the options of a SYN from Linux.
 const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 9];
-/// The SYN-ACK's options: 0b01_1001 is SACK and window scale 9, at 64 000 ms.
+/// The SYN-ACK's options: `0b01_1001` is SACK and window scale 9, at 64 000 ms.
 const SYN_ACK: [u8; 20] = [2, 4, 5, 0xa0, 4, 2, 8, 10, 0, 0, 0xfa, 0x19, 1, 2, 3, 4, 1, 3, 3, 7];
 const TAGS: [u8; 8] = [0x88, 0xa8, 0x20, 7, 0x81, 0, 0, 9];
 
@@ -177,13 +177,14 @@ fn options_must_be_among_the_offered_ones() {
     let offered = |more: &[u8]| syn(&[&[8, 10, 1, 2, 3, 4, 0, 0, 0, 0], more].concat());
     // "No scale" is fifteen; without a window scale in the SYN the SYN-ACK has none either.
     check(&offered(&[]).build(), &syn_ack(&timestamp(0x0f)), &kept()).unwrap();
-    check(&offered(&[4, 2]).build(), &syn_ack(&[&timestamp(0x1f)[..], &[4, 2]].concat()), &kept()).unwrap();
-    let scale = [&timestamp(0x0e)[..], &[3, 3, 7]].concat();
+    check(&offered(&[4, 2]).build(), &syn_ack(&[timestamp(0x1f).as_slice(), &[4, 2]].concat()), &kept())
+        .unwrap();
+    let scale = [timestamp(0x0e).as_slice(), &[3, 3, 7]].concat();
     check(&offered(&[3, 3, 14]).build(), &syn_ack(&scale), &kept()).unwrap();
     check(&offered(&[3, 3, 15]).build(), &syn_ack(&scale), &kept()).unwrap();
     for (what, options) in [
-        ("options", [&timestamp(0x0f)[..], &[4, 2]].concat()),
-        ("options", [&timestamp(0x0f)[..], &[3, 3, 7]].concat()),
+        ("options", [timestamp(0x0f).as_slice(), &[4, 2]].concat()),
+        ("options", [timestamp(0x0f).as_slice(), &[3, 3, 7]].concat()),
         ("bits", timestamp(0x0e)),
         ("bits", timestamp(0x1f)),
         ("bits", timestamp(0x2f)),
@@ -191,11 +192,11 @@ fn options_must_be_among_the_offered_ones() {
         ("options", timestamp(0x0f)[4..].to_vec()),
         ("options", [&[2, 4, 5, 0xa1], &timestamp(0x0f)[4..]].concat()),
         ("options", [&timestamp(0x0f)[..13], &[5]].concat()),
-        ("twice", [&timestamp(0x0f)[..], &[2, 4, 5, 0xa0]].concat()),
-        ("too long", [&timestamp(0x0f)[..], &[4, 9]].concat()),
-        ("without length", [&timestamp(0x0f)[..], &[1, 4]].concat()),
-        ("after the end", [&timestamp(0x0f)[..], &[0, 1]].concat()),
-        ("option [22", [&timestamp(0x0f)[..], &[34, 2]].concat()),
+        ("twice", [timestamp(0x0f).as_slice(), &[2, 4, 5, 0xa0]].concat()),
+        ("too long", [timestamp(0x0f).as_slice(), &[4, 9]].concat()),
+        ("without length", [timestamp(0x0f).as_slice(), &[1, 4]].concat()),
+        ("after the end", [timestamp(0x0f).as_slice(), &[0, 1]].concat()),
+        ("option [22", [timestamp(0x0f).as_slice(), &[34, 2]].concat()),
     ] {
         let found = found(&offered(&[]), &syn_ack(&options), &kept());
         assert!(found.contains(what), "{what}: {found}");
@@ -241,9 +242,9 @@ fn timestamp_is_the_latest_possible_one() {
         assert_eq!(check(&syn, &syn_ack, &at(ms)).is_ok(), right, "{ms}");
     }
     // The value is cut to 32 bits, and may have wrapped between the two readings.
-    assert!(check(&syn, &syn_ack, &at((1 << 32) + 64_037)).is_ok());
+    check(&syn, &syn_ack, &at((1 << 32) + 64_037)).unwrap();
     let wide = CookieContext { earliest_ms: (1 << 32) - 10, latest_ms: (1 << 32) + 64_037, ..kept() };
-    assert!(check(&syn, &syn_ack, &wide).is_ok());
+    check(&syn, &syn_ack, &wide).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The real XDP program in the kernel, fed with packets by BPF_PROG_TEST_RUN: no device, no namespace.
+//! The real XDP program in the kernel, fed with packets by `BPF_PROG_TEST_RUN`: no device, no namespace.
 //!
 //! Every [`Filter`] is a load of its own with maps of its own and pins nothing, so tests may run side by side.
 //! What goes wrong here is never what a test is about, so it panics and says what failed.
@@ -21,75 +21,24 @@ use synguard_common::{
     hold_cache::HoldCache,
     hyperloglog::HyperLogLog,
     map_names,
-    reason::{Reason, Verdict},
     source::{SourceKey, SourceState},
 };
 use synguard_datapath::OBJECT;
 use synguard_kernel::clock;
 
+mod outcome;
 mod syn_cookie;
 
-pub use self::syn_cookie::{cookie_config, cookie_config_for};
+pub use self::{
+    outcome::{Outcome, REASONS, action},
+    syn_cookie::{cookie_config, cookie_config_for},
+};
 use crate::{command::require_root, netns::Netns};
 
-/// The actions that the program may return.
-pub mod action {
-    /// Discard the packet.
-    pub const DROP: u32 = 1;
-    /// Hand it to the network stack.
-    pub const PASS: u32 = 2;
-    /// Send it back where it came from.
-    pub const TX: u32 = 3;
-}
-
-/// Number of [`Reason`]s.
-pub const REASONS: usize = Reason::ALL.len();
 /// The shortest packet that the kernel takes: an Ethernet header.
 pub const PACKET_MIN: usize = 14;
 /// Hold time of [`config`].
 pub const HOLD_NS: u64 = 10_000_000_000;
-
-/// The program's action on a packet, and the change of the counters.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// One of [`action`].
-    pub action: u32,
-    /// By how much each counter rose, by [`Reason::index`].
-    pub delta: [Counter; REASONS],
-}
-
-impl Outcome {
-    /// The outcome of `packets` packets of `bytes` each, all counted under one reason and nowhere else.
-    pub fn of(reason: Reason, packets: u64, bytes: usize) -> Self {
-        let mut delta = [Counter::default(); REASONS];
-        delta[reason.index() as usize] = Counter { packets, bytes: packets * bytes as u64 };
-        let action = match reason.verdict() {
-            Verdict::Pass => action::PASS,
-            Verdict::Drop => action::DROP,
-            Verdict::Transmit => action::TX,
-        };
-        Self { action, delta }
-    }
-
-    /// The reason, if exactly one packet was counted, and under exactly one.
-    pub fn reason(&self) -> Option<Reason> {
-        let mut counted =
-            Reason::ALL.iter().filter(|reason| self.delta[reason.index() as usize].packets != 0);
-        let (reason, other) = (*counted.next()?, counted.next());
-        (other.is_none() && self.delta[reason.index() as usize].packets == 1).then_some(reason)
-    }
-
-    /// Lists the counted packets with the reasons' names, for messages.
-    pub fn describe(&self) -> String {
-        let counted = Reason::ALL.iter().filter_map(|reason| {
-            let delta = self.delta[reason.index() as usize];
-            (delta != Counter::default())
-                .then(|| format!("{} {} packets {} bytes", reason.label(), delta.packets, delta.bytes))
-        });
-        format!("action {}, {}", self.action, counted.collect::<Vec<_>>().join(", "))
-    }
-}
 
 /// Settings with every port guarded, a hold of [`HOLD_NS`], IPv6 sources of /64 and nothing else switched on.
 pub fn config(rate: u32, burst: u32) -> Config {
@@ -346,7 +295,9 @@ impl Filter {
     /// When the map cannot be read or written.
     pub fn set_pressure(&mut self, until_ns: u64) {
         let mut cpus = self.cpu_states();
-        cpus.iter_mut().for_each(|cpu| cpu.sources.pressure_until_ns = until_ns);
+        for cpu in &mut cpus {
+            cpu.sources.pressure_until_ns = until_ns;
+        }
         let cpus = PerCpuValues::try_from(cpus).expect("a value for each CPU");
         self.cpu_state.set(0, cpus, 0).expect("write CPU_STATE");
     }

@@ -103,7 +103,9 @@ fn a_change_holds_for_the_next_packet() {
     let listed = Listed::new();
     let packet = datagram("192.0.2.1".parse().unwrap());
     // Neighbours that stay, so that both lists are asked every time.
-    List::ALL.iter().for_each(|&list| listed.add(list, &[item("192.0.2.9")]));
+    for list in List::ALL {
+        listed.add(list, &[item("192.0.2.9")]);
+    }
     for _ in 0..50 {
         for (list, reason) in [(List::Block, Reason::Blocked), (List::Allow, Reason::Allowed)] {
             listed.add(list, &[item("192.0.2.1")]);

@@ -108,7 +108,9 @@ fn random_lists_agree_with_a_model() {
         // Alternately as a whole and one by one, over the existing entries.
         listed.replace(List::Block, if round % 2 == 0 { &block } else { &[] });
         if round % 2 == 1 {
-            block.iter().for_each(|item| listed.add(List::Block, &[*item]));
+            for item in &block {
+                listed.add(List::Block, &[*item]);
+            }
         }
         let holds = |items: &[PrefixEntry], bits: u128| {
             items.iter().any(|(key, _)| {

@@ -143,7 +143,7 @@ fn one_event(frame: &[u8], source: SourceKey, port: u16, flags: u32) {
     let before = ticked_ns();
     filter.run_uncounted(frame, 100);
     let events = filter.events();
-    let [event] = &events[..] else { panic!("one event, not {events:?}") };
+    let [event] = events.as_slice() else { panic!("one event, not {events:?}") };
     assert_eq!((event.source, event.port, event.reason), (source, port, Reason::RateExceeded.index()));
     assert!((before..=now_ns()).contains(&event.at_ns), "{event:?}");
     assert_eq!(event.reserved, 0);

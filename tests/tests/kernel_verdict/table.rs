@@ -40,7 +40,9 @@ pub(crate) fn exact(address: Ipv6Addr) -> SourceKey {
 /// A set of ports.
 pub(crate) fn ports(list: &[u16]) -> PortSet {
     let mut set = PortSet::EMPTY;
-    list.iter().for_each(|&port| set.insert(port));
+    for &port in list {
+        set.insert(port);
+    }
     set
 }
 

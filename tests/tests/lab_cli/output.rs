@@ -1,5 +1,7 @@
 //! Output of the reading commands.
 
+use std::iter;
+
 use serde_json::Value;
 use synguard_tests::lab::DEVICE;
 
@@ -83,7 +85,7 @@ fn status_and_show_are_readable() {
     assert_eq!((&json["schema"], &json["settings"]["syn-rate"]), (&1.into(), &77.into()));
     // `set` accepts the output of `show`.
     let pairs: Vec<String> = show.stdout.lines().map(|line| line.replace(" = ", "=")).collect();
-    let args: Vec<&str> = ["set"].into_iter().chain(pairs.iter().map(String::as_str)).collect();
+    let args: Vec<&str> = iter::once("set").chain(pairs.iter().map(String::as_str)).collect();
     let set = synguard.run(&args).unwrap();
     assert_eq!(set.code, Some(0), "{}", set.stderr);
     running.terminate().unwrap();
@@ -122,7 +124,7 @@ fn closed_standard_output_is_no_failure() {
     assert_eq!(synguard.run(&["attach", DEVICE, "--no-control"]).unwrap().code, Some(0));
     for args in ["status", "status --json", "man", "completions bash", "block list --json", "block export"] {
         let command = synguard.command(args.split(' '));
-        let words: Vec<String> = std::iter::once(command.get_program())
+        let words: Vec<String> = iter::once(command.get_program())
             .chain(command.get_args())
             .map(|word| format!("'{}'", word.to_str().unwrap()))
             .collect();

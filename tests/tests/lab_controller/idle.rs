@@ -19,11 +19,11 @@ fn an_idle_controller_is_small() {
     for (what, busy) in [("idle", false), ("with visitors", true)] {
         let before = cpu_time(pid).unwrap();
         if busy {
-            drop(visits(&lab, 6))
+            drop(visits(&lab, 6));
         } else {
-            thread::sleep(Duration::from_secs(6))
+            thread::sleep(Duration::from_secs(6));
         }
-        let used = cpu_time(pid).unwrap() - before;
+        let used = cpu_time(pid).unwrap().checked_sub(before).unwrap();
         println!("{what}: {:.2} % of a core", used.as_secs_f64() / 6.0 * 100.0);
     }
     let peak = peak_memory(pid).unwrap();

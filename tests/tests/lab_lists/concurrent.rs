@@ -18,7 +18,8 @@ fn start(synguard: &Synguard, args: &[&str]) -> Child {
 fn fifty_at_once(synguard: &Synguard, network: &str) -> Vec<String> {
     let old: Vec<_> = (100..110).map(|i| format!("{network}.{i}")).collect();
     let new: Vec<_> = (0..50).map(|i| format!("{network}.{i}")).collect();
-    run(synguard, &[&["block", "add"], &old.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+    let targets: Vec<_> = old.iter().map(String::as_str).collect();
+    run(synguard, &[&["block", "add"], targets.as_slice()].concat());
     let mut children = Vec::new();
     for (i, target) in new.iter().enumerate() {
         children.push(start(synguard, &["block", "add", target, "--reason", "one of many"]));

@@ -116,7 +116,7 @@ fn effective_list_survives_a_damaged_file() {
         assert_eq!(stored(&synguard), all);
         assert!(!restart(&synguard).contains("damaged"));
         assert_eq!(targets(&synguard, "block"), all);
-        let [first, .., last] = &entries(&synguard, "block")[..] else { panic!() };
+        let [first, .., last] = &*entries(&synguard, "block") else { panic!() };
         assert_eq!(last["reason"], "kept");
         assert!(first["ttl_seconds_left"].as_u64().is_some_and(|left| left > 3_500));
     };

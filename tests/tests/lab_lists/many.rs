@@ -5,7 +5,7 @@
 use std::{
     env,
     fs::{self, File},
-    io::{Read as _, Seek as _, SeekFrom},
+    os::unix::fs::FileExt as _,
     path::Path,
     process::{Command, Stdio},
 };
@@ -47,11 +47,11 @@ fn report(synguard: &Synguard, args: &[&str], output: &Path, targets: u32) {
 
 /// Returns the last line without reading the rest: the memory of this process at its start counts for a child.
 fn last_line(path: &Path) -> String {
-    let mut file = File::open(path).unwrap();
-    let end = file.metadata().unwrap().len();
-    file.seek(SeekFrom::Start(end.saturating_sub(512))).unwrap();
-    let mut tail = Vec::new();
-    file.read_to_end(&mut tail).unwrap();
+    let file = File::open(path).unwrap();
+    let length = file.metadata().unwrap().len();
+    let mut tail = vec![0; length.min(512) as usize];
+    let begin = length - tail.len() as u64;
+    file.read_exact_at(&mut tail, begin).unwrap();
     String::from_utf8_lossy(&tail).trim_end().lines().last().unwrap_or_default().to_owned()
 }
 

@@ -22,7 +22,7 @@ fn a_list_that_would_be_too_long_changes_nothing() {
     let many = lines(1_025);
     for (args, input) in [
         (&["add", "192.0.2.1", "192.0.2.2"][..], ""),
-        (&["import", "-"], &many[..]),
+        (&["import", "-"], many.as_str()),
         (&["import", "-", "--replace"], &many),
     ] {
         let output = synguard.run_with_input(&[&["block"], args].concat(), input).unwrap();

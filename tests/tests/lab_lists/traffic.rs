@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -121,7 +122,7 @@ fn send(socket: &UdpSocket, to: SocketAddr, stop: &AtomicBool) -> u64 {
 /// Returns the number of datagrams that have arrived.
 fn arrived(socket: &UdpSocket) -> u64 {
     socket.set_nonblocking(true).unwrap();
-    (0..).take_while(|_| socket.recv(&mut [0]).is_ok()).count() as u64
+    iter::from_fn(|| socket.recv(&mut [0]).ok()).count() as u64
 }
 
 /// Makes the client, which is blocked, send all the time, and asserts that nothing arrives whatever `change` does

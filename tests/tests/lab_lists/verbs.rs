@@ -16,7 +16,7 @@ fn add_list_and_del() {
             &[list, "add", "10.1.0.0/16", "--ttl", "2h", "--reason", "a \"scan\"", "--scope", "syn"],
         );
         assert_eq!(targets(&synguard, list), ["10.1.0.0/16", "192.0.2.1", "192.0.2.2", "2001:db8::/32"]);
-        let [timed, plain, ..] = &entries(&synguard, list)[..] else { panic!() };
+        let [timed, plain, ..] = &*entries(&synguard, list) else { panic!() };
         for (key, value) in [
             ("scope", json!("syn")),
             ("origin", json!("operator")),

@@ -54,7 +54,7 @@ fn closed_ports_and_listeners_are_refused() {
     }
 }
 
-/// Closes both ends so that the server is in TIME_WAIT and the client is not.
+/// Closes both ends so that the server is in `TIME_WAIT` and the client is not.
 fn close(client: TcpStream, server: TcpStream) {
     drop(server);
     assert_eq!((&client).read(&mut [0]).unwrap(), 0);

@@ -146,7 +146,7 @@ fn keys_work_at_once_and_the_screen_costs_little() {
     );
     let (before, since) = (top.terminal.program_cpu_time().unwrap(), Instant::now());
     std::thread::sleep(Duration::from_secs(10));
-    let used = top.terminal.program_cpu_time().unwrap() - before;
+    let used = top.terminal.program_cpu_time().unwrap().checked_sub(before).unwrap();
     let share = used.as_secs_f64() / since.elapsed().as_secs_f64();
     println!("top takes {:.2} % of a core", share * 100.0);
     let mut delays = Vec::new();

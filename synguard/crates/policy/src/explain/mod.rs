@@ -1,6 +1,6 @@
 //! Predicts the program's verdict for a SYN from one address, and explains it: repeats the decision on the contents of the
 //! maps. Pure. The arithmetic is the program's own (`synguard_common`). The order of the rules is written here again, and
-//! `tests/tests/kernel_why.rs` compares it with the program.
+//! `tests/tests/kernel_why` compares it with the program.
 
 mod charge;
 mod explanation;
