@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{iter, path::Path};
 
 use clap::{CommandFactory as _, ValueEnum as _};
 use synguard_common::map_names::{LIST_CAPACITY_DEFAULT, SOURCES_DEFAULT};
@@ -12,7 +12,7 @@ use crate::config::resolve;
 
 fn parse(line: &str) -> Result<Cli, String> {
     let words = line.split(' ').filter(|word| !word.is_empty());
-    Cli::try_parse_from(["synguard"].into_iter().chain(words))
+    Cli::try_parse_from(iter::once("synguard").chain(words))
         .map_err(|error| usage_line(&error).unwrap_or_else(|| error.to_string()))
 }
 
@@ -211,7 +211,7 @@ fn usage_errors_name_argument_and_remedy() {
 #[test]
 fn help_version_and_no_command_are_left_to_clap() {
     for words in [vec!["--help"], vec!["-h"], vec!["--version"], vec!["attach", "--help"], vec![]] {
-        let error = Cli::try_parse_from(["synguard"].into_iter().chain(words)).expect_err("not a command");
+        let error = Cli::try_parse_from(iter::once("synguard").chain(words)).expect_err("not a command");
         assert_eq!(usage_line(&error), None);
     }
 }

@@ -67,7 +67,7 @@ pub(crate) struct ControllerOptions<'a> {
     pub reload: &'a dyn Fn() -> Result<Settings>,
     /// Attaches the filter again to an interface that returned.
     pub reattach: &'a dyn Fn(&str) -> Result<()>,
-    /// Time at which the filter is detached unless it is confirmed, in nanoseconds of CLOCK_MONOTONIC; 0 is never.
+    /// Time at which the filter is detached unless it is confirmed, in nanoseconds of `CLOCK_MONOTONIC`; 0 is never.
     pub confirm_by_ns: u64,
     /// Set if the filter of an earlier controller was taken over.
     pub adopted: bool,

@@ -18,7 +18,7 @@ const FILE: &str = "controller.json";
 pub(crate) struct ControllerStatus {
     pub pid: u32,
     pub phase: Phase,
-    /// Beginning of the phase, in nanoseconds of CLOCK_MONOTONIC; `None` if it never changed.
+    /// Beginning of the phase, in nanoseconds of `CLOCK_MONOTONIC`; `None` if it never changed.
     #[serde(default)]
     pub phase_since_ns: Option<u64>,
     /// The kind of the attack; `None` when calm.

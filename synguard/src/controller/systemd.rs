@@ -9,10 +9,6 @@ pub(super) struct Systemd {
 }
 
 impl Systemd {
-    pub(super) fn ready(&self) {
-        send(&[NotifyState::Ready]);
-    }
-
     /// Feeds the watchdog, and sends the status if it changed.
     pub(super) fn alive(&mut self, phase: Phase, kind: Option<AttackKind>) {
         send(&[NotifyState::Watchdog]);
@@ -25,10 +21,14 @@ impl Systemd {
             self.last_status = status;
         }
     }
+}
 
-    pub(super) fn stopping(&self) {
-        send(&[NotifyState::Stopping]);
-    }
+pub(super) fn ready() {
+    send(&[NotifyState::Ready]);
+}
+
+pub(super) fn stopping() {
+    send(&[NotifyState::Stopping]);
 }
 
 /// Sends notifications. Does nothing without systemd.

@@ -17,7 +17,7 @@ use super::{
     interfaces::Interfaces,
     jobs::Jobs,
     status_file::{ControllerStatus, StatusFile},
-    systemd::Systemd,
+    systemd::{self, Systemd},
     violations::Violations,
 };
 use crate::event_log::EventLog;
@@ -67,7 +67,7 @@ impl<'a> Controller<'a> {
         let interfaces = attached.into_iter().map(|link| link.name).collect();
         self.event_log.report(&[Event::Started { interfaces, adopted: self.options.adopted }]);
         self.publish_status();
-        self.systemd.ready();
+        systemd::ready();
         Ok(())
     }
 
@@ -188,7 +188,7 @@ impl<'a> Controller<'a> {
     }
 
     pub(super) fn shut_down(&mut self, signal: &str) -> Result<()> {
-        self.systemd.stopping();
+        systemd::stopping();
         let detaches = !self.options.keep_on_exit;
         if detaches {
             self.detach()?;

@@ -203,7 +203,7 @@ pub(crate) struct ListSizeJson {
 
 impl From<&Attached> for InterfaceJson {
     fn from(link: &Attached) -> Self {
-        let Attached { name, ifindex, place, program_id, .. } = link;
+        let Attached { name, ifindex, place, program_id } = link;
         Self { name: name.clone(), ifindex: *ifindex, mode: (*place).into(), prog_id: *program_id }
     }
 }

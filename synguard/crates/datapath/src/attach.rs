@@ -28,7 +28,7 @@ pub struct AttachRequest<'a> {
     pub list_capacity: u32,
     pub allow: Vec<PrefixEntry>,
     pub block: Vec<PrefixEntry>,
-    /// Time at which the filter stops dropping unless the settings are confirmed, in nanoseconds of CLOCK_MONOTONIC;
+    /// Time at which the filter stops dropping unless the settings are confirmed, in nanoseconds of `CLOCK_MONOTONIC`;
     /// 0 means never.
     pub disarm_at_ns: u64,
 }

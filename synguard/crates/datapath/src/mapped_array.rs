@@ -20,7 +20,7 @@ pub(super) unsafe trait SharedElement {}
 // SAFETY: an atomic integer.
 unsafe impl SharedElement for AtomicU64 {}
 
-/// A map created with BPF_F_MMAPABLE, mapped into memory until it is dropped.
+/// A map created with `BPF_F_MMAPABLE`, mapped into memory until it is dropped.
 pub(super) struct MappedArray<T> {
     first: NonNull<T>,
     count: usize,

@@ -76,7 +76,7 @@ impl Datapath {
         }))
     }
 
-    /// Returns the settings in force and the time at which they disarm, in nanoseconds of CLOCK_MONOTONIC (0 means
+    /// Returns the settings in force and the time at which they disarm, in nanoseconds of `CLOCK_MONOTONIC` (0 means
     /// never).
     pub fn settings(&self) -> Result<(Settings, u64)> {
         let (config, ports) = self.config()?;

@@ -8,7 +8,7 @@ use synguard_model::{cardinality, snapshot::Snapshot};
 use crate::Datapath;
 
 impl Datapath {
-    /// Reads all counters. `at_ns` is the present time in nanoseconds of CLOCK_MONOTONIC.
+    /// Reads all counters. `at_ns` is the present time in nanoseconds of `CLOCK_MONOTONIC`.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ pub fn missing() -> Result<&'static [&'static str]> {
     Ok(missing_in(&effective))
 }
 
-/// CAP_SYS_ADMIN stands for both CAP_BPF and CAP_PERFMON, as in the kernel.
+/// `CAP_SYS_ADMIN` stands for both `CAP_BPF` and `CAP_PERFMON`, as in the kernel.
 fn missing_in(effective: &CapsHashSet) -> &'static [&'static str] {
     let has = |capability| effective.contains(&capability);
     let bpf = has(Capability::CAP_SYS_ADMIN) || has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON);

@@ -1,4 +1,4 @@
-//! The clocks: CLOCK_MONOTONIC, which is also the clock of `bpf_ktime_get_coarse_ns`; the wall clock, which only files
+//! The clocks: `CLOCK_MONOTONIC`, which is also the clock of `bpf_ktime_get_coarse_ns`; the wall clock, which only files
 //! and people need; and the CPU time of the process. Nothing else in the product reads a clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::time::{ClockId, clock_gettime};
 use synguard_model::time::Now;
 
-/// Returns CLOCK_MONOTONIC in nanoseconds.
+/// Returns `CLOCK_MONOTONIC` in nanoseconds.
 pub fn now_ns() -> u64 {
     clock_ns(ClockId::Monotonic)
 }
@@ -42,7 +42,7 @@ fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The end of a wait, on CLOCK_MONOTONIC.
+/// The end of a wait, on `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     at_ns: u64,

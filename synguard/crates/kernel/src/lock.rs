@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Seek as _, Write as _},
+    io::{self, Seek as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     thread,
@@ -115,14 +115,12 @@ impl Lock {
 
 /// Returns the process id of the instance's controller, if one is running.
 pub fn controller_pid(instance: &Instance) -> Option<u32> {
-    let mut file = File::open(controller_path(instance)).ok()?;
+    let file = File::open(controller_path(instance)).ok()?;
     if file.try_lock_shared().is_ok() {
         // No controller holds the lock; closing the file releases the shared one.
         return None;
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    io::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 /// Removes the lock file that a killed controller left behind.

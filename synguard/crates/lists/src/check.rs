@@ -17,7 +17,7 @@ pub struct EntryView {
     pub origin: Origin,
     /// Packets that the entry has decided about.
     pub hits: u64,
-    /// Expiry in nanoseconds of CLOCK_MONOTONIC; 0 means never.
+    /// Expiry in nanoseconds of `CLOCK_MONOTONIC`; 0 means never.
     pub expires_ns: u64,
     /// Reason given by the operator or the controller; only the files contain it.
     pub reason: Option<EntryReason>,

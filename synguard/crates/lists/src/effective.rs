@@ -39,7 +39,9 @@ pub fn views(maps: &ListMaps<'_>, list: List, stored: Vec<Entry>, now: Now) -> R
 /// If a file cannot be read at all, or cannot be rewritten.
 pub fn load(store: &Store, list: List, maps: Option<&ListMaps<'_>>, now: Now) -> Result<Vec<Entry>> {
     let LoadedList { entries, warnings } = store.load(now)?;
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    for warning in &warnings {
+        log::warn!("{warning}");
+    }
     let Some(maps) = maps.filter(|_| !warnings.is_empty()) else { return Ok(entries) };
     let entries: Vec<_> = views(maps, list, entries, now)?.iter().map(|view| view.to_entry(now)).collect();
     store.replace(&entries)?.commit();

@@ -193,7 +193,9 @@ impl ListTransaction {
         let mut views = self.covering(list, Target::host(address), now)?;
         if !views.is_empty() {
             let stored = self.stored(list, now)?;
-            views.iter_mut().for_each(|view| add_details(view, &stored));
+            for view in &mut views {
+                add_details(view, &stored);
+            }
         }
         Ok(views)
     }

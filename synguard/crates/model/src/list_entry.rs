@@ -150,7 +150,7 @@ impl Entry {
         self.left_ms(now) == Some(0)
     }
 
-    /// Returns the expiry in nanoseconds of CLOCK_MONOTONIC, as in the filter's tables; 0 means never.
+    /// Returns the expiry in nanoseconds of `CLOCK_MONOTONIC`, as in the filter's tables; 0 means never.
     pub fn expires_ns(&self, now: Now) -> u64 {
         self.left_ms(now).map_or(0, |left| now.monotonic_at(now.wall_ms.saturating_add(left)))
     }

@@ -149,7 +149,7 @@ impl SourceSummary {
 /// The datapath at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Time of the snapshot, in nanoseconds of CLOCK_MONOTONIC.
+    /// Time of the snapshot, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at_ns: u64,
     pub counters: Counters,
     /// The state of all CPUs, summed.

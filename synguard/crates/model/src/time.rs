@@ -1,4 +1,4 @@
-//! Conversion between two clocks: files keep wall-clock time, the filter keeps CLOCK_MONOTONIC. Pure.
+//! Conversion between two clocks: files keep wall-clock time, the filter keeps `CLOCK_MONOTONIC`. Pure.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -7,12 +7,12 @@ use std::{num::NonZeroU64, time::Duration};
 pub struct Now {
     /// Milliseconds since 1970, by the wall clock.
     pub wall_ms: u64,
-    /// Nanoseconds of CLOCK_MONOTONIC.
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub monotonic_ns: u64,
 }
 
 impl Now {
-    /// Converts a wall-clock time into nanoseconds of CLOCK_MONOTONIC. A time before the boot becomes 1, because 0
+    /// Converts a wall-clock time into nanoseconds of `CLOCK_MONOTONIC`. A time before the boot becomes 1, because 0
     /// means "never".
     pub(crate) fn monotonic_at(self, wall_ms: u64) -> u64 {
         let at = if wall_ms >= self.wall_ms {
@@ -23,7 +23,7 @@ impl Now {
         at.max(1)
     }
 
-    /// Converts nanoseconds of CLOCK_MONOTONIC into milliseconds since 1970, rounded to the nearest.
+    /// Converts nanoseconds of `CLOCK_MONOTONIC` into milliseconds since 1970, rounded to the nearest.
     pub fn wall_at(self, monotonic_ns: u64) -> u64 {
         let to_ms = |ns: u64| ns.saturating_add(500_000) / 1_000_000;
         if monotonic_ns >= self.monotonic_ns {

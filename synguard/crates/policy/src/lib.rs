@@ -92,7 +92,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Decides on the actions at `now_ns`, in nanoseconds of CLOCK_MONOTONIC.
+    /// Decides on the actions at `now_ns`, in nanoseconds of `CLOCK_MONOTONIC`.
     pub fn step(&mut self, observation: &Observation<'_>, now_ns: u64) -> Vec<Action> {
         let hold_ns = phase_hold_ns(observation.settings);
         let is_flooded = self.distributed.phase() != Phase::Calm;
@@ -122,7 +122,7 @@ impl Policy {
         self.overall.phase()
     }
 
-    /// Returns the beginning of the phase, in nanoseconds of CLOCK_MONOTONIC; `None` if it never changed.
+    /// Returns the beginning of the phase, in nanoseconds of `CLOCK_MONOTONIC`; `None` if it never changed.
     pub const fn phase_since_ns(&self) -> Option<u64> {
         self.overall.since_ns()
     }

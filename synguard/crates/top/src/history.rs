@@ -10,7 +10,7 @@ const SHOWN_SECONDS: usize = 180;
 /// The values of one refresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Point {
-    /// Time of the refresh, in nanoseconds of CLOCK_MONOTONIC.
+    /// Time of the refresh, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at_ns: u64,
     /// SYNs to guarded ports a second.
     pub offered: u64,

@@ -21,6 +21,7 @@ impl Palette {
     }
 
     /// Returns the style of the most important text.
+    #[expect(clippy::unused_self, reason = "every style is a method of the palette")]
     pub(crate) fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }

@@ -25,7 +25,7 @@ impl AppState {
         self.rows(|view| &view.sources)
     }
 
-    /// PrefixTotals, likewise.
+    /// Returns the prefixes that match the filter, sorted.
     pub fn prefixes(&self) -> Vec<&Row> {
         self.rows(|view| &view.prefixes)
     }

@@ -68,7 +68,7 @@ pub enum Effect {
     Quit,
     /// Refresh with a new query.
     Query,
-    /// ListEdit a list.
+    /// Change a list.
     ListEdit(ListEdit),
 }
 

@@ -40,8 +40,8 @@ fn happening(text: &str) -> EventRow {
     EventRow { at: "11-25 09:45:35".to_owned(), kind: "attack began".to_owned(), text: text.to_owned() }
 }
 
-fn made(message: &str, undo: Option<ListEdit>) -> Result<EditResult, String> {
-    Ok(EditResult { message: message.to_owned(), undo })
+fn made(message: &str, undo: Option<ListEdit>) -> EditResult {
+    EditResult { message: message.to_owned(), undo }
 }
 
 fn remove(target: &str) -> ListEdit {
@@ -89,9 +89,9 @@ fn source_is_blocked_only_after_confirmation() {
     assert_eq!(press(&mut state, "b Enter"), Effect::ListEdit(block(TIMES[1])));
     assert_eq!(press(&mut state, "b"), Effect::Draw, "while one is under way there is no other");
     assert_eq!(state.mode, InputMode::Browse);
-    state.done(made("blocked", None));
+    state.done(Ok(made("blocked", None)));
     assert_eq!(press(&mut state, "b Left Left Enter"), Effect::ListEdit(block(TIMES[0])));
-    state.done(made("blocked", None));
+    state.done(Ok(made("blocked", None)));
     assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::ListEdit(block(None)));
 }
 
@@ -99,7 +99,7 @@ fn source_is_blocked_only_after_confirmation() {
 fn edit_and_its_undo_can_be_undone() {
     let mut state = state();
     press(&mut state, "b Enter");
-    state.done(made("blocked", Some(remove("192.0.2.1"))));
+    state.done(Ok(made("blocked", Some(remove("192.0.2.1")))));
     assert!(state.message.as_ref().is_some_and(|text| text.contains("z undoes it")));
     assert_eq!(press(&mut state, "z Enter"), Effect::ListEdit(remove("192.0.2.1")));
     let entry = Entry {
@@ -111,10 +111,10 @@ fn edit_and_its_undo_can_be_undone() {
         expires_ms: None,
     };
     let back = ListEdit::PutBack { status: SourceStatus::Blocked, entry };
-    state.done(made("taken out", Some(back.clone())));
+    state.done(Ok(made("taken out", Some(back.clone()))));
     // The dialog offers no time: the entry keeps its remaining time.
     assert_eq!(press(&mut state, "z Right Enter"), Effect::ListEdit(back));
-    state.done(made("put back", None));
+    state.done(Ok(made("put back", None)));
     press(&mut state, "z");
     assert!(state.message.is_some_and(|text| text.contains("nothing to undo")));
     // A failed edit has no undo.

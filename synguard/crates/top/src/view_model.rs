@@ -24,7 +24,7 @@ pub struct CookieState {
     pub timestamps: Option<u8>,
 }
 
-/// Drops of listening sockets since their network namespace was created (TcpExt).
+/// Drops of listening sockets since their network namespace was created (`TcpExt`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListenDrops {
     /// SYNs and last ACKs that listeners dropped.
@@ -91,7 +91,7 @@ pub struct Cost {
 }
 
 /// The selection of sources for a refresh.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopQuery {
     /// Order in which the busiest are selected.
     pub sort: Sort,
@@ -104,7 +104,7 @@ pub struct TopQuery {
 /// Everything that the screen shows.
 #[derive(Clone, Debug, Default)]
 pub struct TopView {
-    /// Time of the refresh, in nanoseconds of CLOCK_MONOTONIC.
+    /// Time of the refresh, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at_ns: u64,
     /// The instance's name.
     pub instance: String,

@@ -1,7 +1,7 @@
 //! `synguard block import` and `synguard allow import`.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, BufReader, Read},
     path::Path,
     time::Duration,
@@ -115,7 +115,7 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportSt
         (Box::new(io::stdin().lock()), None)
     } else {
         let file = File::open(&args.file).map_err(unreadable)?;
-        let size = file.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len());
+        let size = file.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len());
         (Box::new(file), size)
     };
     let defaults = ImportDefaults {

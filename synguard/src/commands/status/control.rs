@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ControlState {
     pub(crate) phase: Phase,
-    /// Beginning of the phase in nanoseconds of CLOCK_MONOTONIC, if known.
+    /// Beginning of the phase in nanoseconds of `CLOCK_MONOTONIC`, if known.
     since_ns: Option<u64>,
     pub(crate) kind: Option<AttackKind>,
     /// The controller raised `tcp_syncookies` so that the kernel replies to every SYN with a cookie.
@@ -201,7 +201,7 @@ mod tests {
             kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
             cookies: SysctlValues { now: Some(2), original: Some(0) },
-            ..calm.clone()
+            ..calm
         };
         assert_eq!(mixed.phase_text(91_999_999_999), "attack (concentrated and distributed) for 1m30s");
         assert_eq!((mixed.main_kind(), mixed.kinds().len()), (Some(AttackKindJson::Distributed), 2));
@@ -209,7 +209,7 @@ mod tests {
         assert!(mixed.cookies_text().ends_with("is 2, was 0"));
         let options = XdpCookiesJson { options: true, first_syn: false, check_acks: true };
         let timestamps = SysctlValues { now: Some(2), original: Some(1) };
-        let xdp = ControlState { xdp_cookies: Some(options), timestamps, ..mixed.clone() };
+        let xdp = ControlState { xdp_cookies: Some(options), timestamps, ..mixed };
         assert_eq!(xdp.cookie_mode(), CookieModeJson::Xdp);
         assert_eq!(
             xdp.cookies_text(),

@@ -42,7 +42,7 @@ pub(super) struct Status {
     pub(super) controller: Option<u32>,
     pub(super) control: ControlState,
     pub(super) settings: Settings,
-    /// Deadline of `confirm` in nanoseconds of CLOCK_MONOTONIC; 0 if nothing has to be confirmed.
+    /// Deadline of `confirm` in nanoseconds of `CLOCK_MONOTONIC`; 0 if nothing has to be confirmed.
     disarm_at_ns: u64,
     pub(super) snapshot: Snapshot,
     pub(super) syn_rate: f64,

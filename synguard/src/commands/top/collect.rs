@@ -90,7 +90,7 @@ impl Collector {
         if settings.prefix_rate != 0 {
             found.prefixes = self.prefixes(&datapath)?;
         }
-        self.look_up(&datapath, &mut found, settings.source_prefix_v6)?;
+        look_up(&datapath, &mut found, settings.source_prefix_v6)?;
         let reading_ms = clock::now_ns().saturating_sub(begun_ns) as f64 / 1e6;
         let status = Status::since(&self.instance, &datapath, &earlier, found.summary)?;
         let seconds = status.snapshot.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
@@ -169,20 +169,6 @@ impl Collector {
         Ok(())
     }
 
-    /// Looks the found rows up in the lists.
-    fn look_up(&self, datapath: &Datapath, found: &mut TableScan, v6_length: u8) -> Result<()> {
-        let states = ListStates::of(datapath)?;
-        let now_ns = clock::now_ns();
-        let rows = found.rows.iter_mut().map(|row| (row, [128, v6_length.into()]));
-        let prefixes = found.prefixes.iter_mut().map(|row| (row, PREFIX_LENGTHS));
-        for (row, [v4, v6]) in rows.chain(prefixes) {
-            let length = if row.key.address.is_v4() { v4 } else { v6 };
-            let listed = states.of_prefix(&Prefix::new(row.key.address, length), now_ns)?;
-            row.status = listed.unwrap_or(row.status);
-        }
-        Ok(())
-    }
-
     fn prefixes(&mut self, datapath: &Datapath) -> Result<Vec<Row>> {
         let now_ns = clock::now_ns();
         self.prefix_rates.begin(now_ns);
@@ -202,6 +188,20 @@ impl Collector {
         self.cpu_ns = now_ns;
         Cost { cpu: if seconds > 0.0 { used / seconds } else { 0.0 }, reading_ms }
     }
+}
+
+/// Looks the found rows up in the lists.
+fn look_up(datapath: &Datapath, found: &mut TableScan, v6_length: u8) -> Result<()> {
+    let states = ListStates::of(datapath)?;
+    let now_ns = clock::now_ns();
+    let rows = found.rows.iter_mut().map(|row| (row, [128, v6_length.into()]));
+    let prefixes = found.prefixes.iter_mut().map(|row| (row, PREFIX_LENGTHS));
+    for (row, [v4, v6]) in rows.chain(prefixes) {
+        let length = if row.key.address.is_v4() { v4 } else { v6 };
+        let listed = states.of_prefix(&Prefix::new(row.key.address, length), now_ns);
+        row.status = listed.unwrap_or(row.status);
+    }
+    Ok(())
 }
 
 fn view(status: &Status, found: TableScan) -> TopView {

@@ -202,14 +202,14 @@ impl ListStates {
     }
 
     /// Returns the list status of a prefix's SYNs, if an entry covers them.
-    pub(super) fn of_prefix(&self, prefix: &Prefix, now_ns: u64) -> Result<Option<SourceStatus>> {
+    pub(super) fn of_prefix(&self, prefix: &Prefix, now_ns: u64) -> Option<SourceStatus> {
         for (list, finder) in &self.0 {
             let Some(finder) = finder else { continue };
             let decides = |entry: &ListEntry| entry.is_effective(now_ns) && entry.applies_to(true);
             if finder.covering(prefix).iter().any(|(_, entry)| decides(entry)) {
-                return Ok(Some(status(*list)));
+                return Some(status(*list));
             }
         }
-        Ok(None)
+        None
     }
 }

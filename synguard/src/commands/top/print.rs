@@ -1,6 +1,6 @@
 //! The output of `top --once`. Pure; the time of day is an argument.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, iter};
 
 use synguard_common::reason::Verdict;
 use synguard_kernel::clock;
@@ -112,7 +112,7 @@ fn table(out: &mut String, view: &TopView, sort: Sort) -> std::fmt::Result {
     let widths: [usize; 6] = std::array::from_fn(|i| {
         rows.iter().chain([&header]).map(|row| row[i].len()).max().unwrap_or_default()
     });
-    for row in [&header].into_iter().chain(&rows) {
+    for row in iter::once(&header).chain(&rows) {
         let [source, rate, total, dropped, state, last] = row;
         let [a, b, c, d, e, _] = widths;
         writeln!(out, "{source:a$}  {rate:>b$}  {total:>c$}  {dropped:>d$}  {state:e$}  {last}")?;

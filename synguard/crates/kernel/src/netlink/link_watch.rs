@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use tokio::io::unix::AsyncFd;
 
-/// The multicast group for links (RTMGRP_LINK), as a bit.
+/// The multicast group for links (`RTMGRP_LINK`), as a bit.
 const LINKS: u32 = 1;
 /// Bytes read at once. The rest of a longer notification is cut off: only its arrival matters.
 const BUFFER_BYTES: usize = 4096;

@@ -60,7 +60,7 @@ impl NetlinkDeserializable for NftChain {
     }
 }
 
-/// Reports whether this network namespace has a rule for network address translation. Needs CAP_NET_ADMIN.
+/// Reports whether this network namespace has a rule for network address translation. Needs `CAP_NET_ADMIN`.
 ///
 /// Of the older tables (`iptables-legacy`) it only reports whether the `nat` table was ever used.
 pub fn has_nat_rules() -> Result<bool> {

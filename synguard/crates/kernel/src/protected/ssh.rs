@@ -63,10 +63,7 @@ fn server_ports(listening: &[TcpSocket], held: &HashSet<u64>, own: Option<u16>) 
 /// (peer, its port, server's port). Pure.
 fn parse_session(value: &str) -> Option<(IpAddr, u16)> {
     let words: Vec<_> = value.split_ascii_whitespace().collect();
-    let (peer, port) = match words[..] {
-        [peer, _, _, port] | [peer, _, port] => (peer, port),
-        _ => return None,
-    };
+    let ([peer, _, _, port] | [peer, _, port]) = words[..] else { return None };
     let peer = peer.split('%').next()?.parse().ok().filter(is_usable)?;
     Some((peer, port.parse().ok()?))
 }

@@ -53,8 +53,8 @@ fn raised(from: u8, to: u8) -> SysctlChange {
     SysctlChange::Raised { from, to, rates: AttackRates::default() }
 }
 
-fn restored(from: u8, to: u8) -> Option<SysctlChange> {
-    Some(SysctlChange::Restored { from, to, after_crash: false })
+fn restored(from: u8, to: u8) -> SysctlChange {
+    SysctlChange::Restored { from, to, after_crash: false }
 }
 
 #[test]
@@ -64,11 +64,11 @@ fn sysctls_are_raised_and_restored_independently() {
     assert_eq!(world.values(), [0, 2]);
     assert_eq!(world.overrides[0].raise(AttackRates::default()).expect("writable"), raised(0, 2));
     assert_eq!((world.values(), world.saved_values()), ([2, 2], 2));
-    assert_eq!(world.overrides[0].restore(false).expect("writable"), restored(2, 0));
+    assert_eq!(world.overrides[0].restore(false).expect("writable"), Some(restored(2, 0)));
     assert_eq!((world.values(), world.saved_values()), ([0, 2], 1));
     world.crash();
     assert_eq!(world.overrides[0].restore(false).expect("readable"), None);
-    assert_eq!(world.overrides[1].restore(false).expect("writable"), restored(2, 1));
+    assert_eq!(world.overrides[1].restore(false).expect("writable"), Some(restored(2, 1)));
     assert_eq!((world.values(), world.saved_values()), ([0, 1], 0));
 }
 
@@ -77,7 +77,7 @@ fn unwritable_sysctl_leaves_no_saved_value() {
     let mut world = World::new([1, 1]);
     let sysctl_override = &mut world.overrides[1];
     sysctl_override.path = Path::new("/proc/version").to_owned();
-    assert!(sysctl_override.raise(AttackRates::default()).is_err());
+    sysctl_override.raise(AttackRates::default()).expect_err("unwritable");
     assert!(!sysctl_override.is_raised());
     assert_eq!(world.saved_values(), 0);
 }
@@ -88,7 +88,7 @@ fn saved_value_of_an_older_version_is_restored() {
     let (boot, netns) = (boot_id().expect("readable"), netns_cookie().expect("known"));
     let text = format!(r#"{{"boot":"{boot}","netns":{netns},"original":1,"written":2}}"#);
     fs::write(world.folder.path().join("run/syncookies.json"), text).expect("written");
-    assert_eq!(world.overrides[0].restore(false).expect("writable"), restored(2, 1));
+    assert_eq!(world.overrides[0].restore(false).expect("writable"), Some(restored(2, 1)));
     assert_eq!((world.values(), world.saved_values()), ([1, 1], 0));
 }
 
@@ -183,7 +183,9 @@ proptest! {
             prop_assert_eq!(world.values(), models.map(|model| model.value), "{:?}", step);
         }
         world.crash();
-        models.iter_mut().for_each(|model| model.step(Step::Crash));
+        for model in &mut models {
+            model.step(Step::Crash);
+        }
         for sysctl_override in &mut world.overrides {
             sysctl_override.restore(false).expect("writable");
         }

@@ -101,7 +101,7 @@ fn errors_name_the_line() {
 #[test]
 fn refused_target_is_named_with_its_line() {
     let refuse = |target: Target| (target.to_string() == "10.0.0.0/8").then(|| format!("{target} is ours"));
-    let got = read("1.1.1.1\n10.1.2.3/8\n".as_bytes(), &defaults(), refuse, |_| {}).expect_err("refused");
+    let got = read(b"1.1.1.1\n10.1.2.3/8\n".as_slice(), &defaults(), refuse, |_| {}).expect_err("refused");
     assert_eq!(got.to_string(), "2: 10.0.0.0/8 is ours");
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write},
+    io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -166,7 +166,7 @@ impl ListFiles {
 
     /// Renames a damaged file and returns a warning with the new name.
     pub(super) fn quarantine(&self, path: &Path, why: &str) -> Result<String> {
-        let number = (1..).find(|number| !quarantine_path(path, *number).exists()).unwrap_or(0);
+        let number = (1..=u32::MAX).find(|number| !quarantine_path(path, *number).exists()).unwrap_or(0);
         let aside = quarantine_path(path, number);
         fs::rename(path, &aside)
             .and_then(|()| self.sync_folder())

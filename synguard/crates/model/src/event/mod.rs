@@ -269,10 +269,10 @@ events! {
         format!("{interface} is called {now} now; the filter stays attached");
 
     /// An operator confirmed the filter.
-    Confirmed = "confirmed", Info, {} => "confirmed: the filter stays".to_owned();
+    Confirmed = "confirmed", Info, {} => "confirmed: the filter stays";
 
     /// The controller read its settings again.
-    Reloaded = "reloaded", Info, {} => "settings reloaded".to_owned();
+    Reloaded = "reloaded", Info, {} => "settings reloaded";
 
     /// The settings could not be read: the old ones stay in force.
     NotReloaded = "not_reloaded", Error, { why: String } =>

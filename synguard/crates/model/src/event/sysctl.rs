@@ -82,13 +82,13 @@ impl SysctlEvent {
 
     /// Returns the priority of the event in the log.
     pub const fn level(&self) -> Level {
-        match (&self.change, self.sysctl) {
-            (SysctlChange::NotRestored { .. }, _) => Level::Error,
-            (SysctlChange::Raised { .. }, _)
-            | (SysctlChange::NotRaised { .. }, _)
-            | (SysctlChange::LeftAlone { .. }, _)
-            | (SysctlChange::Restored { after_crash: true, .. }, _) => Level::Warn,
-            (SysctlChange::AlreadyRaised { .. } | SysctlChange::Restored { .. }, _) => Level::Info,
+        match &self.change {
+            SysctlChange::NotRestored { .. } => Level::Error,
+            SysctlChange::Raised { .. }
+            | SysctlChange::NotRaised { .. }
+            | SysctlChange::LeftAlone { .. }
+            | SysctlChange::Restored { after_crash: true, .. } => Level::Warn,
+            SysctlChange::AlreadyRaised { .. } | SysctlChange::Restored { .. } => Level::Info,
         }
     }
 }

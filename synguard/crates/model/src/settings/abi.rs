@@ -88,7 +88,7 @@ mod tests {
             assert!(error.ends_with("detach and attach again"), "{error}");
         }
         let unguarded = Config { flags: 0, ..good };
-        assert!(Settings::from_abi(&unguarded, &PortSet::EMPTY).is_err());
+        Settings::from_abi(&unguarded, &PortSet::EMPTY).expect_err("no port is guarded");
     }
 
     proptest! {

@@ -111,11 +111,11 @@ macro_rules! store {
 macro_rules! load {
     (field($place:ident), $form:expr, $key:expr, $stored:expr) => {{
         let word = u64::from($stored.config.$place);
-        $form.from_word(word).map_err(|problem| ($key, word.to_string(), problem))?
+        $form.parse_word(word).map_err(|problem| ($key, word.to_string(), problem))?
     }};
     (flag($flag:ident), $form:expr, $key:expr, $stored:expr) => {{
         let word = u64::from($stored.config.has($flag));
-        $form.from_word(word).map_err(|problem| ($key, word.to_string(), problem))?
+        $form.parse_word(word).map_err(|problem| ($key, word.to_string(), problem))?
     }};
     (ports($flag:ident), $form:expr, $key:expr, $stored:expr) => {
         if $stored.config.has($flag) {
@@ -143,6 +143,7 @@ macro_rules! settings {
         )+}
     ) => {
         /// A setting, by name.
+        #[expect(clippy::doc_markdown, reason = "the documentation is also the text of the help, which has no markup")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Key {
             $($(#[doc = $doc])+ $key,)+
@@ -181,6 +182,7 @@ macro_rules! settings {
 
         /// The live settings: everything that `set` can change. In every value that this module returns, the fields are
         /// within their ranges, and the burst suits the rate.
+        #[expect(clippy::doc_markdown, reason = "the documentation is also the text of the help, which has no markup")]
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: $type,)+

@@ -54,7 +54,7 @@ pub(super) trait Form<T> {
 pub(super) trait Word<T> {
     fn to_word(&self, value: T) -> u64;
     /// Returns the value that [`Self::to_word`] made this of.
-    fn from_word(&self, word: u64) -> Result<T, ValueError>;
+    fn parse_word(&self, word: u64) -> Result<T, ValueError>;
 }
 
 impl fmt::Display for SettingValue {
@@ -104,7 +104,7 @@ impl<T: TryFrom<i64> + Into<u32>> Word<T> for NumberRange {
         u64::from(value.into())
     }
 
-    fn from_word(&self, word: u64) -> Result<T, ValueError> {
+    fn parse_word(&self, word: u64) -> Result<T, ValueError> {
         self.check(i64::try_from(word).map_err(|_| ValueError::Number(*self))?)
     }
 }
@@ -142,7 +142,7 @@ impl Word<Duration> for DurationRange {
         u64::try_from(value.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn from_word(&self, word: u64) -> Result<Duration, ValueError> {
+    fn parse_word(&self, word: u64) -> Result<Duration, ValueError> {
         self.check(Duration::from_nanos(word))
     }
 }
@@ -166,7 +166,7 @@ impl Word<bool> for Boolean {
         value.into()
     }
 
-    fn from_word(&self, word: u64) -> Result<bool, ValueError> {
+    fn parse_word(&self, word: u64) -> Result<bool, ValueError> {
         Ok(word != 0)
     }
 }
@@ -218,7 +218,7 @@ impl<T: Choice> Word<T> for OneOf<T> {
         value.word().into()
     }
 
-    fn from_word(&self, word: u64) -> Result<T, ValueError> {
+    fn parse_word(&self, word: u64) -> Result<T, ValueError> {
         T::by_word(word).ok_or(ValueError::Choice(T::NAMES))
     }
 }

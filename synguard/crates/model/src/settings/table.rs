@@ -20,7 +20,7 @@ use super::{
         KeyInfo, StoredSettings, kebab_case, load, narrow, optional, respelled, row, settings, store,
         upper_case,
     },
-    form::{Boolean, Form, InterfaceNames, OneOf, PortList, SettingValue, Syntax, Word},
+    form::{Boolean, Form, InterfaceNames, OneOf, PortList, SettingValue, Syntax, Word as _},
     range::{DurationRange, NumberRange},
     value::{DAY, ValueError},
 };

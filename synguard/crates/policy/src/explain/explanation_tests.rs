@@ -54,8 +54,8 @@ fn text(inspection: &Inspection, name: &str) -> String {
     explain(inspection).rules.texts().into_iter().find(|(rule, _)| *rule == name).expect(name).1.to_owned()
 }
 
-fn held(until_ns: u64) -> Option<SourceState> {
-    Some(SourceState { hold_until_ns: until_ns, passed: 5, dropped: 2, ..SourceState::default() })
+fn held(until_ns: u64) -> SourceState {
+    SourceState { hold_until_ns: until_ns, passed: 5, dropped: 2, ..SourceState::default() }
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn unknown_source_passes() {
 
 #[test]
 fn hold_is_no_longer_than_the_setting() {
-    let inspection = Inspection { source: held(NOW + 7 * SECOND + SECOND / 3), ..inspection() };
+    let inspection = Inspection { source: Some(held(NOW + 7 * SECOND + SECOND / 3)), ..inspection() };
     assert_eq!(reasons(&inspection), [(Reason::Hold, vec![0, 1])]);
     assert_eq!(text(&inspection, "hold"), "in hold for another 7.3 s");
-    let expired = Inspection { source: held(NOW + 11 * SECOND), ..inspection };
+    let expired = Inspection { source: Some(held(NOW + 11 * SECOND)), ..inspection };
     assert_eq!(reasons(&expired), [(Reason::SynPassed, vec![0, 1])]);
     assert_eq!(text(&expired, "hold"), "not in hold; 7 SYNs so far, 2 dropped");
 }
@@ -97,7 +97,7 @@ fn allowlist_wins_and_expired_entries_do_not_count() {
 
 #[test]
 fn cpus_may_disagree() {
-    let mut inspection = Inspection { source: held(NOW + SECOND), ..inspection() };
+    let mut inspection = Inspection { source: Some(held(NOW + SECOND)), ..inspection() };
     inspection.cpus[1].sources = Admission { pressure_until_ns: NOW + SECOND, ..Admission::default() };
     assert_eq!(reasons(&inspection), [(Reason::Untracked, vec![1]), (Reason::Hold, vec![0])]);
     assert!(
@@ -112,7 +112,7 @@ fn cpus_may_disagree() {
 
 #[test]
 fn monitor_mode_and_disarmed_filter_drop_nothing() {
-    let held = Inspection { source: held(NOW + SECOND), ..inspection() };
+    let held = Inspection { source: Some(held(NOW + SECOND)), ..inspection() };
     let mut monitor = held.clone();
     monitor.config.flags |= FLAG_MONITOR;
     let mut disarmed = held;
@@ -140,7 +140,7 @@ fn passing_syn_gets_a_cookie_while_xdp_sends_them() {
         "a SYN to a listener of this host gets a SYN cookie from XDP, with TCP options; 11 cookies left on the busiest \
          CPU"
     );
-    let held = Inspection { source: held(NOW + SECOND), ..on.clone() };
+    let held = Inspection { source: Some(held(NOW + SECOND)), ..on.clone() };
     assert_eq!(reasons(&held), [(Reason::Hold, vec![0, 1])]);
     let mut spent = on.clone();
     spent.cpus[1].cookie_tat_ns = NOW + SECOND / 5;

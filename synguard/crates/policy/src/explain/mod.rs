@@ -26,7 +26,7 @@ pub use self::{
 
 /// The decision about one SYN on one CPU, and its inputs. Inputs that the decision did not need are `None`.
 #[must_use]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The reason that would be counted.
     pub reason: Reason,

@@ -3,7 +3,7 @@
 use synguard_common::ip_list::{ListEntry, Prefix};
 
 /// A rule that applies to a SYN.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<V> {
     pub name: &'static str,
     /// The state of the rule, for people.

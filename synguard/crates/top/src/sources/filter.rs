@@ -11,7 +11,7 @@ use synguard_model::source::{SourceStatus, display, key_of};
 use super::Row;
 
 /// A condition on rows.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SourceFilter {
     /// Every row.
     #[default]

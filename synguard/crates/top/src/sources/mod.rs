@@ -31,11 +31,11 @@ pub struct Row {
     pub dropped: u64,
     /// Its status: limited, blocked, allowed or none of these.
     pub status: SourceStatus,
-    /// End of its latest hold, in nanoseconds of CLOCK_MONOTONIC; 0 if it never was in hold.
+    /// End of its latest hold, in nanoseconds of `CLOCK_MONOTONIC`; 0 if it never was in hold.
     pub hold_until_ns: u64,
-    /// Its first SYN, in nanoseconds of CLOCK_MONOTONIC.
+    /// Its first SYN, in nanoseconds of `CLOCK_MONOTONIC`.
     pub first_seen_ns: u64,
-    /// Its latest SYN, in nanoseconds of CLOCK_MONOTONIC.
+    /// Its latest SYN, in nanoseconds of `CLOCK_MONOTONIC`.
     pub last_seen_ns: u64,
 }
 

@@ -144,7 +144,9 @@ mod tests {
         fn the_heap_keeps_what_sorting_everything_would(rows in rows(), limit in 0usize..40) {
             for sort in [Sort::Rate, Sort::Total, Sort::Dropped] {
                 let mut busiest = Busiest::new(sort, limit);
-                rows.iter().for_each(|row| busiest.offer(*row));
+                for row in &rows {
+                    busiest.offer(*row);
+                }
                 let mut sorted = rows.clone();
                 sorted.sort_by(|a, b| sort.compare(a, b));
                 sorted.truncate(limit);
@@ -165,7 +167,9 @@ mod tests {
         let all = [row(1, 9, 1, 1), row(2, 1, 9, 1), row(3, 1, 1, 9)];
         for (sort, first) in [(Sort::Rate, 1), (Sort::Total, 2), (Sort::Dropped, 3)] {
             let mut busiest = Busiest::new(sort, 1);
-            all.iter().for_each(|row| busiest.offer(*row));
+            for row in all {
+                busiest.offer(row);
+            }
             assert_eq!(busiest.finish()[0].key.address.0[1], first, "{sort:?}");
         }
     }

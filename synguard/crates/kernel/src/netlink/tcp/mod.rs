@@ -1,7 +1,7 @@
 //! The TCP sockets of this network namespace: listeners, and the peers of connections.
 //!
-//! sock_diag is asked first, because it filters by state in the kernel: a busy server has a million sockets. A kernel
-//! built without sock_diag has only the text tables in `/proc`, which are slower to read.
+//! `sock_diag` is asked first, because it filters by state in the kernel: a busy server has a million sockets. A kernel
+//! built without `sock_diag` has only the text tables in `/proc`, which are slower to read.
 
 mod proc_table;
 
@@ -21,7 +21,7 @@ use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 pub(super) use self::proc_table::for_each_listener;
 use super::request::dump;
 
-/// A set of socket states: bit `n` stands for the state that the kernel numbers `n`, as in sock_diag's requests.
+/// A set of socket states: bit `n` stands for the state that the kernel numbers `n`, as in `sock_diag`'s requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpStates(u32);
 
@@ -54,14 +54,14 @@ pub struct TcpSocket {
     pub port: u16,
     /// The remote address; unspecified for a listener. An IPv4 address may be in IPv4-mapped form.
     pub peer: IpAddr,
-    /// The inode number, by which the descriptors of a process refer to the socket; 0 in TIME_WAIT.
+    /// The inode number, by which the descriptors of a process refer to the socket; 0 in `TIME_WAIT`.
     pub inode: u64,
 }
 
 /// Passes the sockets in one of these states, and on this local port if one is given, to `visit`.
 ///
-/// If neither sock_diag nor `/proc` can be read completely, the error comes after all sockets that could be. If
-/// sock_diag fails, `visit` may see a socket twice.
+/// If neither `sock_diag` nor `/proc` can be read completely, the error comes after all sockets that could be. If
+/// `sock_diag` fails, `visit` may see a socket twice.
 pub fn for_each_socket(states: TcpStates, port: Option<u16>, mut visit: impl FnMut(TcpSocket)) -> Result<()> {
     let Err(sock_diag) = dump_sockets(states, port, &mut visit) else { return Ok(()) };
     proc_table::for_each_socket(states, port, &mut visit)
