@@ -11,7 +11,7 @@ use synguard_common::addr::Addr;
 use synguard_ebpf::parse::{self, Family, Packet, PacketClass};
 use synguard_tests::{
     fuzz::{self, Frames},
-    model::{self, Kind, Seen},
+    model::{self, FrameClass, ParsedFrame},
 };
 
 /// Random frames.
@@ -67,8 +67,8 @@ impl Guarded {
     }
 
     /// Compares the parser's result with the model's, and returns the frame's class.
-    fn check(&mut self, frame: &[u8]) -> Kind {
-        let ((parsed, plain_ack), seen) = (self.parse(frame), model::see(frame));
+    fn check(&mut self, frame: &[u8]) -> FrameClass {
+        let ((parsed, plain_ack), seen) = (self.parse(frame), model::parse(frame));
         assert_eq!(parsed, expected(&seen), "{} bytes: {}", frame.len(), hex(frame));
         // An ACK over IPv4 without tags, options or fragments.
         let plain = parsed.class == PacketClass::Tcp
@@ -77,7 +77,7 @@ impl Guarded {
         let length = (plain && parsed.is_ack()).then_some(frame.len() as u64);
         assert_eq!(plain_ack, length, "{} bytes: {}", frame.len(), hex(frame));
         self.plain_acks += usize::from(plain_ack.is_some());
-        seen.kind
+        seen.class
     }
 }
 
@@ -89,14 +89,14 @@ impl Drop for Guarded {
 }
 
 /// Returns the packet that the parser should make of a frame that the model saw this way.
-fn expected(seen: &Seen) -> Packet {
-    let (class, port, flags) = match seen.kind {
-        Kind::NotIp => (PacketClass::NotIp, 0, 0),
-        Kind::Malformed => (PacketClass::Malformed, 0, 0),
-        Kind::NotTcp => (PacketClass::NotTcp, 0, 0),
-        Kind::Fragment => (PacketClass::Fragment, 0, 0),
-        Kind::Tcp { port, flags } => (PacketClass::Tcp, port, flags),
-        Kind::PossibleSyn => (PacketClass::PossibleSyn, 0, 0),
+fn expected(seen: &ParsedFrame) -> Packet {
+    let (class, port, flags) = match seen.class {
+        FrameClass::NotIp => (PacketClass::NotIp, 0, 0),
+        FrameClass::Malformed => (PacketClass::Malformed, 0, 0),
+        FrameClass::NotTcp => (PacketClass::NotTcp, 0, 0),
+        FrameClass::Fragment => (PacketClass::Fragment, 0, 0),
+        FrameClass::Tcp { port, flags } => (PacketClass::Tcp, port, flags),
+        FrameClass::PossibleSyn => (PacketClass::PossibleSyn, 0, 0),
     };
     let (family, bytes) = match seen.source {
         None => (Family::None, [0; 16]),
@@ -114,14 +114,14 @@ fn hex(frame: &[u8]) -> String {
 }
 
 /// Names the class of a frame, without the details.
-fn label(kind: Kind) -> &'static str {
-    match kind {
-        Kind::NotIp => "not IP",
-        Kind::Malformed => "malformed",
-        Kind::NotTcp => "not TCP",
-        Kind::Fragment => "fragment",
-        Kind::Tcp { .. } => "TCP",
-        Kind::PossibleSyn => "possible SYN",
+fn label(class: FrameClass) -> &'static str {
+    match class {
+        FrameClass::NotIp => "not IP",
+        FrameClass::Malformed => "malformed",
+        FrameClass::NotTcp => "not TCP",
+        FrameClass::Fragment => "fragment",
+        FrameClass::Tcp { .. } => "TCP",
+        FrameClass::PossibleSyn => "possible SYN",
     }
 }
 
@@ -137,7 +137,7 @@ fn runts_without_whole_ethernet_header_are_malformed() {
     let mut memory = Guarded::new();
     for byte in [0, 0x08, 0xff] {
         for length in 0..=14 {
-            let expected = if length < 14 { Kind::Malformed } else { Kind::NotIp };
+            let expected = if length < 14 { FrameClass::Malformed } else { FrameClass::NotIp };
             assert_eq!(memory.check(&vec![byte; length]), expected, "{length} bytes");
         }
     }

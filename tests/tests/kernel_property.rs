@@ -66,7 +66,7 @@ fn check(config: Config, possible: &[Reason]) {
     for batch in frames.chunks(BATCH) {
         let mut expected = vec![Vec::new(); REASONS];
         for frame in batch {
-            expected[model.judge(frame, NOW_NS).index() as usize].push(frame);
+            expected[model.classify(frame, NOW_NS).index() as usize].push(frame);
         }
         // One reason after the other, so that two wrong ones cannot make up for each other. The order of a
         // source's SYNs stays: it passes, exceeds and is held, which is also the order of the reasons.
@@ -132,7 +132,7 @@ fn find_disagreement(config: Config, seed: u64) -> ! {
     let filter = load(config);
     for i in 0..frame_count() {
         let frame = frames.make();
-        let reason = model.judge(&frame, NOW_NS);
+        let reason = model.classify(&frame, NOW_NS);
         let outcome = filter.run(&frame);
         if outcome != Outcome::of(reason, 1, frame.len()) {
             let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -118,19 +118,19 @@ struct Bench {
     stack: Stack,
     filter: Filter,
     syn_acks: u64,
-    judged: u64,
+    compared: u64,
 }
 
 impl Bench {
     fn new() -> Self {
         let filter = Filter::with_config(config(gcra::RATE_MAX, gcra::BURST_MAX));
-        Self { stack: Stack::new(), filter, syn_acks: 0, judged: 0 }
+        Self { stack: Stack::new(), filter, syn_acks: 0, compared: 0 }
     }
 
     /// Asserts that the program finds a SYN in at least one of the frames if the stack does. Returns whether the
     /// stack did.
-    fn judge(&mut self, what: &str, frames: &[Vec<u8>]) -> bool {
-        self.judged += 1;
+    fn compare(&mut self, what: &str, frames: &[Vec<u8>]) -> bool {
+        self.compared += 1;
         let syn_acks = self.stack.sends_syn_ack(frames);
         self.syn_acks += u64::from(syn_acks);
         if syn_acks {
@@ -185,14 +185,14 @@ fn shapes() -> Vec<Packet> {
 fn every_syn_shape_the_stack_accepts_is_seen() {
     let mut bench = Bench::new();
     for packet in shapes() {
-        assert!(bench.judge("a SYN", &[packet.build()]), "the stack sent no SYN-ACK for {packet:?}");
+        assert!(bench.compare("a SYN", &[packet.build()]), "the stack sent no SYN-ACK for {packet:?}");
         let what = format!("{packet:?}");
         let mut ack = packet.build();
         let flags = *packet.decisive_offsets().last().unwrap();
         ack[flags] = 0x10;
-        assert!(!bench.judge(&what, &[ack]), "the stack sent a SYN-ACK for an ACK");
+        assert!(!bench.compare(&what, &[ack]), "the stack sent a SYN-ACK for an ACK");
     }
-    println!("{} of {} frames got a SYN-ACK", bench.syn_acks, bench.judged);
+    println!("{} of {} frames got a SYN-ACK", bench.syn_acks, bench.compared);
 }
 
 /// A known hole, as it is today: the stack removes any number of 802.1Q and 802.1ad tags as long as each is a
@@ -269,9 +269,9 @@ fn mutated_syns_get_no_syn_ack_unseen() {
             frame.truncate(PACKET_MIN + 2 + random.below(frame.len() - PACKET_MIN - 2));
         }
         fix_ipv4_checksum(&mut frame);
-        bench.judge("a mutation", &[frame]);
+        bench.compare("a mutation", &[frame]);
     }
-    println!("{} of {} frames got a SYN-ACK", bench.syn_acks, bench.judged);
+    println!("{} of {} frames got a SYN-ACK", bench.syn_acks, bench.compared);
     assert!(
         bench.syn_acks > rounds() / 20 && bench.syn_acks < rounds(),
         "mutations are too wild or too tame"
@@ -300,9 +300,9 @@ fn fragmented_syns_get_no_syn_ack_unseen() {
         for i in (1..frames.len()).rev() {
             frames.swap(i, random.below(i + 1));
         }
-        bench.judge("fragments", &frames);
+        bench.compare("fragments", &frames);
     }
-    println!("{} of {} packets got a SYN-ACK", bench.syn_acks, bench.judged);
+    println!("{} of {} packets got a SYN-ACK", bench.syn_acks, bench.compared);
     assert!(bench.syn_acks > rounds() / 20, "the stack puts too few together");
 }
 
@@ -350,7 +350,7 @@ fn fix_ipv4_checksum(frame: &mut [u8]) {
 #[test]
 fn stack_and_program_agree_about_plain_packets() {
     let mut bench = Bench::new();
-    assert!(bench.judge("a SYN", &[syn(v4(Packet::eth())).build()]));
+    assert!(bench.compare("a SYN", &[syn(v4(Packet::eth())).build()]));
     assert_eq!(bench.filter.run(&syn(v4(Packet::eth())).build()).reason(), Some(Reason::SynPassed));
-    assert!(!bench.judge("a datagram", &[v4(Packet::eth()).udp(1, PORT).build()]));
+    assert!(!bench.compare("a datagram", &[v4(Packet::eth()).udp(1, PORT).build()]));
 }

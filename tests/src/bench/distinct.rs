@@ -21,7 +21,7 @@ use crate::{
         line::{Goal, Line},
         spread::Spread,
     },
-    flood::{Flood, FloodSpec, Order},
+    flood::{Flood, FloodSpec, SourceOrder},
     interrupt,
     lab::{DEVICE, Family, GATEWAY_MAC},
     testrun::{Filter, config},
@@ -95,7 +95,7 @@ fn count(bench: &Bench, family: Family, sources: u32, seed: HashSeed) -> Result<
         rate_pps: None,
         max_duration: Duration::from_secs(60),
         sources,
-        order: Order::InTurn,
+        order: SourceOrder::InTurn,
         destination_mac: GATEWAY_MAC,
         ..FloodSpec::new(family)
     };

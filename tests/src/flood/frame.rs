@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use synguard_tests_ebpf::{FRAME_WORDS_MAX, Layout, SHARE_WHOLE, TCP_LEN, Template, VLAN_LEN};
 
 use crate::{
-    flood::{FloodSpec, Order},
+    flood::{FloodSpec, SourceOrder},
     lab::{Family, GATEWAY_MAC},
 };
 
@@ -60,7 +60,7 @@ pub(super) fn template(spec: &FloodSpec) -> Result<Template> {
         source_word: source_word as u32,
         sources: spec.sources,
         source_port: u32::from(spec.source_port.unwrap_or(0)),
-        in_turn: u32::from(spec.order == Order::InTurn),
+        in_turn: u32::from(spec.order == SourceOrder::InTurn),
         offender_base,
         offenders: spec.offenders.map_or(0, |offenders| offenders.count),
         offender_share: spec.offenders.map_or(0, |o| (o.share * f64::from(SHARE_WHOLE)).round() as u32),

@@ -31,7 +31,7 @@ pub const ACK: u8 = 0x10;
 
 /// The rule by which a frame takes its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum SourceOrder {
     /// A random one.
     Random,
     /// The one after that of the frame before.
@@ -64,7 +64,7 @@ pub struct FloodSpec {
     /// Number of sources.
     pub sources: u32,
     /// The rule by which a frame takes one of them.
-    pub order: Order,
+    pub order: SourceOrder,
     /// The first source; the others follow.
     pub first_source: IpAddr,
     /// Offenders that are mixed in.
@@ -103,7 +103,7 @@ impl FloodSpec {
             max_frames: 100_000_000,
             family,
             sources: 1,
-            order: Order::Random,
+            order: SourceOrder::Random,
             first_source,
             offenders: None,
             one_prefix: false,

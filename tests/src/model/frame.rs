@@ -9,7 +9,7 @@ use etherparse::{
 
 /// The class of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FrameClass {
     /// Neither IPv4 nor IPv6.
     NotIp,
     /// Cut short, inconsistent, or tagged more than four times.
@@ -31,9 +31,9 @@ pub enum Kind {
 
 /// The class of a frame, and its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Seen {
+pub struct ParsedFrame {
     /// The class.
-    pub kind: Kind,
+    pub class: FrameClass,
     /// The source, if there is a valid IP header.
     pub source: Option<IpAddr>,
     /// Bytes before the IP header; 0 without a source.
@@ -42,8 +42,8 @@ pub struct Seen {
     pub transport: usize,
 }
 
-const NO_IP: Seen = Seen { kind: Kind::NotIp, source: None, network: 0, transport: 0 };
-const MALFORMED: Seen = Seen { kind: Kind::Malformed, ..NO_IP };
+const NO_IP: ParsedFrame = ParsedFrame { class: FrameClass::NotIp, source: None, network: 0, transport: 0 };
+const MALFORMED: ParsedFrame = ParsedFrame { class: FrameClass::Malformed, ..NO_IP };
 const TAGS_MAX: usize = 4;
 const EXTENSIONS_MAX: usize = 8;
 const TCP: u8 = 6;
@@ -54,7 +54,7 @@ const OPTIONS: [u8; 6] = [0, 43, 60, 135, 139, 140];
 
 /// Classifies a frame.
 #[must_use]
-pub fn see(frame: &[u8]) -> Seen {
+pub fn parse(frame: &[u8]) -> ParsedFrame {
     let Ok(ethernet) = Ethernet2HeaderSlice::from_slice(frame) else { return MALFORMED };
     let mut ether_type = ethernet.ether_type();
     let mut rest = &frame[ethernet.slice().len()..];
@@ -73,57 +73,57 @@ pub fn see(frame: &[u8]) -> Seen {
         }
     }
     match ether_type {
-        EtherType::IPV4 => see_ipv4(frame, rest),
-        EtherType::IPV6 => see_ipv6(frame, rest),
+        EtherType::IPV4 => parse_ipv4(frame, rest),
+        EtherType::IPV6 => parse_ipv6(frame, rest),
         _ => NO_IP,
     }
 }
 
 /// Makes the result. `ip` is the rest of the frame from the IP header on, `last` the rest from the place that the
 /// reader reached.
-fn seen(frame: &[u8], ip: &[u8], last: &[u8], kind: Kind, source: IpAddr) -> Seen {
+fn parsed(frame: &[u8], ip: &[u8], last: &[u8], class: FrameClass, source: IpAddr) -> ParsedFrame {
     let before = |rest: &[u8]| frame.len() - rest.len();
-    let transport = if matches!(kind, Kind::Tcp { .. }) { before(last) } else { 0 };
-    Seen { kind, source: Some(source), network: before(ip), transport }
+    let transport = if matches!(class, FrameClass::Tcp { .. }) { before(last) } else { 0 };
+    ParsedFrame { class, source: Some(source), network: before(ip), transport }
 }
 
-fn see_ipv4(frame: &[u8], bytes: &[u8]) -> Seen {
+fn parse_ipv4(frame: &[u8], bytes: &[u8]) -> ParsedFrame {
     // It checks the version, and that the header with its options is there; not the total length.
     let Ok(ip) = Ipv4HeaderSlice::from_slice(bytes) else { return MALFORMED };
     let rest = &bytes[ip.slice().len()..];
-    let kind = if ip.fragments_offset() != IpFragOffset::ZERO {
-        Kind::Fragment
+    let class = if ip.fragments_offset() != IpFragOffset::ZERO {
+        FrameClass::Fragment
     } else if ip.protocol().0 != TCP {
-        Kind::NotTcp
+        FrameClass::NotTcp
     } else {
-        see_tcp(rest, ip.more_fragments())
+        parse_tcp(rest, ip.more_fragments())
     };
-    seen(frame, bytes, rest, kind, IpAddr::V4(ip.source_addr()))
+    parsed(frame, bytes, rest, class, IpAddr::V4(ip.source_addr()))
 }
 
-fn see_ipv6(frame: &[u8], bytes: &[u8]) -> Seen {
+fn parse_ipv6(frame: &[u8], bytes: &[u8]) -> ParsedFrame {
     let Ok(ip) = Ipv6HeaderSlice::from_slice(bytes) else { return MALFORMED };
     let mut rest = &bytes[ip.slice().len()..];
-    let kind = see_extensions(&mut rest, ip.next_header().0);
-    seen(frame, bytes, rest, kind, IpAddr::V6(ip.source_addr()))
+    let class = parse_extensions(&mut rest, ip.next_header().0);
+    parsed(frame, bytes, rest, class, IpAddr::V6(ip.source_addr()))
 }
 
 /// Follows a chain of extension headers. An extension header may reach beyond the frame, as long as its first eight
 /// bytes do not (etherparse wants all of it); the next header is then missing. `rest` becomes the bytes behind the
 /// last header.
-fn see_extensions(rest: &mut &[u8], mut next: u8) -> Kind {
+fn parse_extensions(rest: &mut &[u8], mut next: u8) -> FrameClass {
     let mut first_fragment = false;
     let mut extensions = 0;
     loop {
         if next == TCP {
-            return see_tcp(rest, first_fragment);
+            return parse_tcp(rest, first_fragment);
         }
         if next != FRAGMENT && next != AUTHENTICATION && !OPTIONS.contains(&next) {
-            return Kind::NotTcp;
+            return FrameClass::NotTcp;
         }
         extensions += 1;
         if extensions > EXTENSIONS_MAX {
-            return Kind::PossibleSyn;
+            return FrameClass::PossibleSyn;
         }
         let Some(&[following, units, ..]) = rest.first_chunk::<8>() else {
             return cut_short(first_fragment);
@@ -134,7 +134,7 @@ fn see_extensions(rest: &mut &[u8], mut next: u8) -> Kind {
                     return cut_short(first_fragment);
                 };
                 if fragment.fragment_offset() != IpFragOffset::ZERO {
-                    return Kind::Fragment;
+                    return FrameClass::Fragment;
                 }
                 first_fragment |= fragment.more_fragments();
                 8
@@ -147,17 +147,19 @@ fn see_extensions(rest: &mut &[u8], mut next: u8) -> Kind {
     }
 }
 
-fn see_tcp(bytes: &[u8], first_fragment: bool) -> Kind {
+fn parse_tcp(bytes: &[u8], first_fragment: bool) -> FrameClass {
     // etherparse wants the options too, which the filter does not read.
     match bytes.first_chunk::<20>() {
         None => cut_short(first_fragment),
-        Some(header) if header[12] < 0x50 => Kind::Malformed,
-        Some(header) => Kind::Tcp { port: u16::from_be_bytes([header[2], header[3]]), flags: header[13] },
+        Some(header) if header[12] < 0x50 => FrameClass::Malformed,
+        Some(header) => {
+            FrameClass::Tcp { port: u16::from_be_bytes([header[2], header[3]]), flags: header[13] }
+        }
     }
 }
 
 /// Returns the class of a frame that is cut short; if it is a first fragment, another one may bring the missing
 /// bytes.
-fn cut_short(first_fragment: bool) -> Kind {
-    if first_fragment { Kind::PossibleSyn } else { Kind::Malformed }
+fn cut_short(first_fragment: bool) -> FrameClass {
+    if first_fragment { FrameClass::PossibleSyn } else { FrameClass::Malformed }
 }

@@ -14,7 +14,7 @@ use synguard_common::{
     source::{SourceKey, SourceState},
 };
 
-pub use self::frame::{Kind, Seen, see};
+pub use self::frame::{FrameClass, ParsedFrame, parse};
 
 /// The filter's state. It classifies one frame after the other.
 #[derive(Clone, Debug)]
@@ -35,20 +35,20 @@ impl Model {
     }
 
     /// Returns the reason for a frame at `now_ns`. The table has room for every source.
-    pub fn judge(&mut self, frame: &[u8], now_ns: u64) -> Reason {
-        let reason = self.unwatched(&see(frame), now_ns);
+    pub fn classify(&mut self, frame: &[u8], now_ns: u64) -> Reason {
+        let reason = self.enforced_reason(&parse(frame), now_ns);
         let disarmed = self.config.disarm_at_ns != 0 && self.config.disarm_at_ns <= now_ns;
         if disarmed || self.config.has(FLAG_MONITOR) { reason.monitored() } else { reason }
     }
 
-    fn unwatched(&mut self, seen: &Seen, now_ns: u64) -> Reason {
-        match seen.kind {
-            Kind::NotIp => return Reason::NotIp,
-            Kind::Malformed => return Reason::Malformed,
-            Kind::NotTcp => return Reason::NotTcp,
-            Kind::Fragment => return Reason::Fragment,
-            Kind::PossibleSyn => {}
-            Kind::Tcp { port, flags } => {
+    fn enforced_reason(&mut self, parsed: &ParsedFrame, now_ns: u64) -> Reason {
+        match parsed.class {
+            FrameClass::NotIp => return Reason::NotIp,
+            FrameClass::Malformed => return Reason::Malformed,
+            FrameClass::NotTcp => return Reason::NotTcp,
+            FrameClass::Fragment => return Reason::Fragment,
+            FrameClass::PossibleSyn => {}
+            FrameClass::Tcp { port, flags } => {
                 if self.config.has(FLAG_DROP_BAD_FLAGS) && is_impossible(flags) {
                     return Reason::BadFlags;
                 }
@@ -63,9 +63,9 @@ impl Model {
         if self.config.syn_interval_ns == 0 {
             return Reason::Unconfigured;
         }
-        match seen.source {
+        match parsed.source {
             Some(source) => self.charge(source, now_ns),
-            None => unreachable!("there is no TCP without IP: {seen:?}"),
+            None => unreachable!("there is no TCP without IP: {parsed:?}"),
         }
     }
 

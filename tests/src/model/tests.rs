@@ -33,11 +33,11 @@ fn model() -> Model {
     Model::new(config(), ports)
 }
 
-fn kind(packet: &Packet) -> Kind {
-    see(&packet.build()).kind
+fn class(packet: &Packet) -> FrameClass {
+    parse(&packet.build()).class
 }
 
-const SYN_443: Kind = Kind::Tcp { port: 443, flags: flags::SYN };
+const SYN_443: FrameClass = FrameClass::Tcp { port: 443, flags: flags::SYN };
 
 #[test]
 fn syn_is_seen_behind_all_headers() {
@@ -58,8 +58,8 @@ fn syn_is_seen_behind_all_headers() {
             .vlan(4)
             .ipv4("192.0.2.1", "192.0.2.2"),
     ] {
-        assert_eq!(kind(&packet.clone().tcp(1, 443).syn()), SYN_443, "{packet:?}");
-        assert_eq!(kind(&packet.clone().udp(1, 443)), Kind::NotTcp, "{packet:?}");
+        assert_eq!(class(&packet.clone().tcp(1, 443).syn()), SYN_443, "{packet:?}");
+        assert_eq!(class(&packet.clone().udp(1, 443)), FrameClass::NotTcp, "{packet:?}");
     }
 }
 
@@ -80,30 +80,30 @@ fn unreadable_headers_are_malformed() {
         v6().ext(protocol::ROUTING, 1).tcp(1, 443).syn().truncate(69),
         Packet::eth().vlan(1).arp().truncate(17),
     ] {
-        assert_eq!(kind(&packet), Kind::Malformed, "{packet:?}");
+        assert_eq!(class(&packet), FrameClass::Malformed, "{packet:?}");
     }
-    assert_eq!(kind(&tcp.truncate(54)), SYN_443);
-    assert_eq!(kind(&Packet::eth().vlan(1).arp()), Kind::NotIp);
+    assert_eq!(class(&tcp.truncate(54)), SYN_443);
+    assert_eq!(class(&Packet::eth().vlan(1).arp()), FrameClass::NotIp);
 }
 
 #[test]
 fn fragments_are_classed_and_may_hide_a_syn() {
     let cases = [
-        (v4().fragment(1, true).tcp(1, 443).syn(), Kind::Fragment),
-        (v4().fragment(1, false).udp(1, 443), Kind::Fragment),
-        (v4().fragment(0, true).tcp(1, 443).syn().truncate(53), Kind::PossibleSyn),
-        (v4().fragment(0, true).tcp(1, 443).data_offset(4), Kind::Malformed),
-        (v4().fragment(0, true).udp(1, 443).truncate(34), Kind::NotTcp),
-        (v6().ipv6_fragment(1, false).tcp(1, 443).syn(), Kind::Fragment),
-        (v6().ipv6_fragment(0, true).tcp(1, 443).syn().truncate(81), Kind::PossibleSyn),
-        (v6().ipv6_fragment(0, true).dest_opts().truncate(69), Kind::PossibleSyn),
-        (v6().ipv6_fragment(0, false).dest_opts().truncate(69), Kind::Malformed),
-        ((0..9).fold(v6(), |packet, _| packet.routing()).tcp(1, 443), Kind::PossibleSyn),
-        ((0..9).fold(v6(), |packet, _| packet.routing()).truncate(118), Kind::PossibleSyn),
-        ((0..9).fold(v6(), |packet, _| packet.routing()).truncate(117), Kind::Malformed),
+        (v4().fragment(1, true).tcp(1, 443).syn(), FrameClass::Fragment),
+        (v4().fragment(1, false).udp(1, 443), FrameClass::Fragment),
+        (v4().fragment(0, true).tcp(1, 443).syn().truncate(53), FrameClass::PossibleSyn),
+        (v4().fragment(0, true).tcp(1, 443).data_offset(4), FrameClass::Malformed),
+        (v4().fragment(0, true).udp(1, 443).truncate(34), FrameClass::NotTcp),
+        (v6().ipv6_fragment(1, false).tcp(1, 443).syn(), FrameClass::Fragment),
+        (v6().ipv6_fragment(0, true).tcp(1, 443).syn().truncate(81), FrameClass::PossibleSyn),
+        (v6().ipv6_fragment(0, true).dest_opts().truncate(69), FrameClass::PossibleSyn),
+        (v6().ipv6_fragment(0, false).dest_opts().truncate(69), FrameClass::Malformed),
+        ((0..9).fold(v6(), |packet, _| packet.routing()).tcp(1, 443), FrameClass::PossibleSyn),
+        ((0..9).fold(v6(), |packet, _| packet.routing()).truncate(118), FrameClass::PossibleSyn),
+        ((0..9).fold(v6(), |packet, _| packet.routing()).truncate(117), FrameClass::Malformed),
     ];
     for (packet, expected) in cases {
-        assert_eq!(kind(&packet), expected, "{packet:?}");
+        assert_eq!(class(&packet), expected, "{packet:?}");
     }
 }
 
@@ -119,43 +119,44 @@ fn impossible_flags_are_as_documented() {
 #[test]
 fn only_syns_to_guarded_ports_are_limited() {
     let mut model = model();
-    let mut judge = |packet: Packet| model.judge(&packet.build(), NOW);
+    let mut classify = |packet: Packet| model.classify(&packet.build(), NOW);
     for _ in 0..3 {
-        assert_eq!(judge(v4().tcp(1, 443).syn().ack()), Reason::NotSyn);
-        assert_eq!(judge(v4().tcp(1, 443)), Reason::NotSyn);
-        assert_eq!(judge(v4().tcp(1, 80).syn()), Reason::UnguardedPort);
+        assert_eq!(classify(v4().tcp(1, 443).syn().ack()), Reason::NotSyn);
+        assert_eq!(classify(v4().tcp(1, 443)), Reason::NotSyn);
+        assert_eq!(classify(v4().tcp(1, 80).syn()), Reason::UnguardedPort);
     }
-    assert_eq!(judge(v4().tcp(1, 443).syn().ecn().psh().urg()), Reason::SynPassed);
-    assert_eq!(judge(v4().tcp(1, 443).syn().fin()), Reason::SynPassed);
-    assert_eq!(judge(v4().tcp(1, 443).syn()), Reason::RateExceeded);
-    assert_eq!(judge(v4().fragment(0, true).protocol(protocol::TCP)), Reason::Hold);
+    assert_eq!(classify(v4().tcp(1, 443).syn().ecn().psh().urg()), Reason::SynPassed);
+    assert_eq!(classify(v4().tcp(1, 443).syn().fin()), Reason::SynPassed);
+    assert_eq!(classify(v4().tcp(1, 443).syn()), Reason::RateExceeded);
+    assert_eq!(classify(v4().fragment(0, true).protocol(protocol::TCP)), Reason::Hold);
     model.config.flags = FLAG_ALL_PORTS | FLAG_DROP_BAD_FLAGS;
-    assert_eq!(model.judge(&v4().tcp(1, 80).syn().build(), NOW), Reason::Hold);
-    assert_eq!(model.judge(&v4().tcp(1, 80).syn().fin().build(), NOW), Reason::BadFlags);
+    assert_eq!(model.classify(&v4().tcp(1, 80).syn().build(), NOW), Reason::Hold);
+    assert_eq!(model.classify(&v4().tcp(1, 80).syn().fin().build(), NOW), Reason::BadFlags);
     model.config.flags |= FLAG_MONITOR;
-    assert_eq!(model.judge(&v4().tcp(1, 80).syn().fin().build(), NOW), Reason::WouldBadFlags);
-    assert_eq!(model.judge(&v4().tcp(1, 80).syn().build(), NOW), Reason::WouldHold);
+    assert_eq!(model.classify(&v4().tcp(1, 80).syn().fin().build(), NOW), Reason::WouldBadFlags);
+    assert_eq!(model.classify(&v4().tcp(1, 80).syn().build(), NOW), Reason::WouldHold);
     model.config = Config { disarm_at_ns: NOW + 1, ..config() };
-    assert_eq!(model.judge(&v4().tcp(1, 443).syn().build(), NOW), Reason::Hold);
-    assert_eq!(model.judge(&v4().tcp(1, 443).syn().build(), NOW + 1), Reason::WouldHold);
+    assert_eq!(model.classify(&v4().tcp(1, 443).syn().build(), NOW), Reason::Hold);
+    assert_eq!(model.classify(&v4().tcp(1, 443).syn().build(), NOW + 1), Reason::WouldHold);
     model.config.syn_interval_ns = 0;
-    assert_eq!(model.judge(&v4().tcp(1, 443).syn().build(), NOW), Reason::Unconfigured);
+    assert_eq!(model.classify(&v4().tcp(1, 443).syn().build(), NOW), Reason::Unconfigured);
 }
 
 #[test]
 fn hold_ends_and_overlong_hold_is_ignored() {
     let mut model = model();
     let syn = v4().tcp(1, 443).syn().build();
-    let reasons: Vec<Reason> = [0, 0, 0, 4, 5, 6].map(|s| model.judge(&syn, NOW + s * 1_000_000_000)).into();
+    let reasons: Vec<Reason> =
+        [0, 0, 0, 4, 5, 6].map(|s| model.classify(&syn, NOW + s * 1_000_000_000)).into();
     use Reason::{Hold, RateExceeded, SynPassed};
     assert_eq!(reasons, [SynPassed, SynPassed, RateExceeded, Hold, SynPassed, SynPassed]);
     let state = model.sources.values_mut().next().unwrap();
     assert_eq!((state.passed, state.dropped, state.first_seen_ns), (4, 2, NOW));
     let now = state.last_seen_ns;
     state.hold_until_ns = now + 5_000_000_000;
-    assert_eq!(model.judge(&syn, now), Hold);
+    assert_eq!(model.classify(&syn, now), Hold);
     model.config.hold_ns -= 1;
-    assert_eq!(model.judge(&syn, now), SynPassed);
+    assert_eq!(model.classify(&syn, now), SynPassed);
 }
 
 #[test]
@@ -163,9 +164,9 @@ fn source_is_an_ipv4_address_or_an_ipv6_prefix() {
     let mut model = model();
     for source in ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"] {
         let syn = Packet::eth().ipv6(source, "2001:db8::9").tcp(1, 443).syn().build();
-        assert_eq!(model.judge(&syn, NOW), Reason::SynPassed);
+        assert_eq!(model.classify(&syn, NOW), Reason::SynPassed);
     }
-    assert_eq!(model.judge(&v4().tcp(1, 443).syn().build(), NOW), Reason::SynPassed);
+    assert_eq!(model.classify(&v4().tcp(1, 443).syn().build(), NOW), Reason::SynPassed);
     let mut keys: Vec<IpAddr> = model.sources.keys().map(|key| key.address.to_bytes().into()).collect();
     keys.sort();
     let expected = ["::ffff:192.0.2.1", "2001:db8::", "2001:db8:0:1::"];

@@ -73,13 +73,13 @@ impl Rgb {
 
 /// Colours and weight of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
+struct CellStyle {
     ink: Rgb,
     paper: Rgb,
     bold: bool,
 }
 
-impl Look {
+impl CellStyle {
     fn of(cell: &Cell) -> Self {
         let (mut ink, mut paper) = (Rgb::of(cell.fgcolor(), INK), Rgb::of(cell.bgcolor(), PAPER));
         if cell.inverse() {
@@ -93,19 +93,19 @@ impl Look {
 }
 
 /// The cells of a screen, row by row.
-pub(super) struct Grid(Vec<Vec<(char, Look)>>);
+pub(super) struct Grid(Vec<Vec<(char, CellStyle)>>);
 
 impl Grid {
     /// Understands a screen as tmux hands it out.
     pub(super) fn read(screen: &str, columns: u16, rows: u16) -> Self {
         let mut parser = parser(columns, rows);
         parser.process(screen.trim_end_matches('\n').replace('\n', "\r\n").as_bytes());
-        let blank = (' ', Look { ink: INK, paper: PAPER, bold: false });
+        let blank = (' ', CellStyle { ink: INK, paper: PAPER, bold: false });
         let read = |row, column| {
             parser
                 .screen()
                 .cell(row, column)
-                .map_or(blank, |cell| (cell.contents().chars().next().unwrap_or(' '), Look::of(cell)))
+                .map_or(blank, |cell| (cell.contents().chars().next().unwrap_or(' '), CellStyle::of(cell)))
         };
         Self((0..rows).map(|row| (0..columns).map(|column| read(row, column)).collect()).collect())
     }
@@ -149,20 +149,20 @@ pub(super) fn picture(grid: &Grid, title: &str) -> String {
 }
 
 /// Draws a row: first the background, then the characters, each in runs of one look.
-fn draw_row(svg: &mut String, y: f64, cells: &[(char, Look)]) {
+fn draw_row(svg: &mut String, y: f64, cells: &[(char, CellStyle)]) {
     for (at, run) in runs(cells, |a, b| a.1.paper == b.1.paper) {
         if run[0].1.paper != PAPER {
             rectangle(svg, x(at), y, WIDTH * run.len() as f64, HEIGHT, run[0].1.paper);
         }
     }
-    let kind = |cell: &(char, Look)| (is_drawn(cell.0), cell.1.ink, cell.1.bold, cell.0 == ' ');
+    let kind = |cell: &(char, CellStyle)| (is_drawn(cell.0), cell.1.ink, cell.1.bold, cell.0 == ' ');
     for (at, run) in runs(cells, |a, b| kind(a) == kind(b)) {
-        let look = run[0].1;
+        let style = run[0].1;
         if is_drawn(run[0].0) {
             draw_blocks(svg, at, y, run);
         } else if run[0].0 != ' ' {
             let text: String = run.iter().map(|cell| cell.0).collect();
-            let weight = if look.bold { " font-weight=\"bold\"" } else { "" };
+            let weight = if style.bold { " font-weight=\"bold\"" } else { "" };
             // However wide the letters of a font are, the run is as wide as its cells.
             let _ = writeln!(
                 svg,
@@ -170,7 +170,7 @@ fn draw_row(svg: &mut String, y: f64, cells: &[(char, Look)]) {
                 x(at),
                 y + BASE,
                 WIDTH * run.len() as f64,
-                look.ink.hex(),
+                style.ink.hex(),
                 escaped(&text)
             );
         }
@@ -178,13 +178,13 @@ fn draw_row(svg: &mut String, y: f64, cells: &[(char, Look)]) {
 }
 
 /// Blocks of eighths, each run of the same height in one, and the lines of frames.
-fn draw_blocks(svg: &mut String, at: usize, y: f64, cells: &[(char, Look)]) {
+fn draw_blocks(svg: &mut String, at: usize, y: f64, cells: &[(char, CellStyle)]) {
     for (from, run) in runs(cells, |a, b| a.0 == b.0) {
-        let (sign, look) = run[0];
+        let (sign, style) = run[0];
         let (left, width) = (x(at + from), WIDTH * run.len() as f64);
         if let Some(eighths) = eighths(sign) {
             let height = HEIGHT * f64::from(eighths) / 8.0;
-            rectangle(svg, left, y + HEIGHT - height, width, height, look.ink);
+            rectangle(svg, left, y + HEIGHT - height, width, height, style.ink);
             continue;
         }
         let (middle, right) = (y + HEIGHT / 2.0, left + width);
@@ -200,7 +200,7 @@ fn draw_blocks(svg: &mut String, at: usize, y: f64, cells: &[(char, Look)]) {
         let _ = writeln!(
             svg,
             "<path d=\"{path}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.4\"/>",
-            look.ink.hex()
+            style.ink.hex()
         );
     }
 }

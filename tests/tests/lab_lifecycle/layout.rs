@@ -30,7 +30,7 @@ fn config(synguard: &Synguard) -> Array<MapData, Config> {
 }
 
 /// Gives the maps another layout version.
-fn age(synguard: &Synguard) {
+fn set_other_abi(synguard: &Synguard) {
     let mut config = config(synguard);
     let now = config.get(&0, 0).unwrap();
     config.set(0, Config { abi: OTHER, ..now }, 0).unwrap();
@@ -87,7 +87,7 @@ fn filter_of_another_layout_is_taken_over() {
     assert_eq!(before["sources"]["in_hold"], 1);
     let old = Counters::open(&synguard);
     let passed = old.sum(|&reason| reason == Reason::SynPassed);
-    age(&synguard);
+    set_other_abi(&synguard);
     // A map that this version does not have.
     let stale = pins(&synguard).join("FORMER");
     fs::hard_link(pins(&synguard).join(map_names::PORTS), &stale).unwrap();
@@ -128,7 +128,7 @@ fn failed_takeover_leaves_the_old_layout_unchanged() {
     let (lab, synguard) = lab();
     let attach = ["attach", DEVICE, "--no-control", "--syn-rate", "50", "--hold", "1h"];
     assert_eq!(synguard.run(&attach).unwrap().code, Some(0));
-    age(&synguard);
+    set_other_abi(&synguard);
     let pinned = || {
         let mut pins = synguard.dirs().pins();
         pins.sort_unstable();
@@ -157,7 +157,7 @@ fn remains_of_a_killed_takeover_are_removed() {
     let attach = ["attach", DEVICE, "--no-control", "--syn-rate", "50", "--hold", "1h"];
     let leave = || {
         assert_eq!(synguard.run(&attach).unwrap().code, Some(0));
-        age(&synguard);
+        set_other_abi(&synguard);
         let stage = pins(&synguard).join("staged");
         fs::create_dir(&stage).unwrap();
         fs::rename(pins(&synguard).join(map_names::CPU_STATE), stage.join(map_names::CPU_STATE)).unwrap();

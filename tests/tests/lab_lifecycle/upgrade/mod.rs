@@ -74,7 +74,7 @@ fn assert_new_names(synguard: &Synguard) {
 }
 
 /// Gives the maps back the names of the former build, and CONFIG its version.
-fn age(synguard: &Synguard) {
+fn restore_former_names(synguard: &Synguard) {
     for (former, new) in FORMER_NAMES {
         fs::rename(pins(synguard).join(new), pins(synguard).join(former)).unwrap();
     }

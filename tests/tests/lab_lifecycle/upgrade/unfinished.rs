@@ -7,7 +7,7 @@ use synguard_tests::{lab::DEVICE, program::Synguard};
 
 use super::{
     super::{assert_nothing_left, dropped, eventually, flood, lab, reason},
-    age, assert_former_names, assert_new_names, pins, run, upgrade,
+    assert_former_names, assert_new_names, pins, restore_former_names, run, upgrade,
 };
 
 const ATTACH: [&str; 7] = ["attach", DEVICE, "--no-control", "--syn-rate", "50", "--hold", "1h"];
@@ -65,7 +65,7 @@ fn killed_takeover_is_completed_by_the_next_attach() {
     let steps = steps(&fs::read_to_string(&log).unwrap());
     assert_eq!(steps.len(), FORMER_NAMES.len() + 4, "{steps:#?}");
     for call in steps {
-        age(&new);
+        restore_former_names(&new);
         let inject = format!("inject={}:error=EPERM:signal=KILL:when={}", call.name, call.number);
         let status = attach_traced(&new, &log, Some(&inject));
         assert!(!status.success(), "{call:?}");
@@ -100,7 +100,7 @@ fn config_decides_which_of_two_map_names_is_used() {
     eventually("the hold", || new.status_json().unwrap()["sources"]["in_hold"] == 1);
     let passed = reason(&new.status_json().unwrap(), "syn_passed");
     // Another map under a name that is not in use: each of the two names once.
-    age(&new);
+    restore_former_names(&new);
     for (_, name) in FORMER_NAMES {
         fs::hard_link(pins(&new).join(map_names::PORTS), pins(&new).join(name)).unwrap();
     }
@@ -126,7 +126,7 @@ fn half_renamed_filter_is_read_and_completed() {
     let (lab, new) = lab();
     run(&new, &ATTACH);
     for renamed in 0..=FORMER_NAMES.len() {
-        age(&new);
+        restore_former_names(&new);
         for (former, name) in FORMER_NAMES.into_iter().take(renamed) {
             fs::rename(pins(&new).join(former), pins(&new).join(name)).unwrap();
         }
@@ -135,7 +135,7 @@ fn half_renamed_filter_is_read_and_completed() {
         run(&new, &ATTACH);
         assert_new_names(&new);
     }
-    age(&new);
+    restore_former_names(&new);
     assert_former_names(&new);
     run(&new, &["detach"]);
     assert_nothing_left(&lab, &new);
