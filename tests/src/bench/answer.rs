@@ -14,9 +14,10 @@ use crate::{
     bench::{
         Bench, Pace,
         line::{Goal, Line},
-        live::{LOSS_MAX, Running, Subject},
+        live::LOSS_MAX,
         peers,
         rounds::Rounds,
+        subject::{Running, Subject},
     },
     flood::{Flood, FloodSpec, Generator},
     interrupt,

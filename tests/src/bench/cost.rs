@@ -1,54 +1,24 @@
 //! Rows about the cost of a SYN: of one known source, and forged.
 
 use anyhow::Result;
-use synguard_common::{abi::Config, addr::HashSeed, gcra::RateLimit, reason::Reason};
+use synguard_common::{gcra::RateLimit, reason::Reason};
 
 use crate::{
     bench::{
         Bench,
+        blocklist::Blocklist,
         line::{Goal, Line},
-        lists::Blocklist,
-        live::{Case, Subject, compare_rates, floor_of},
+        live::{Case, compare_rates, floor_of},
         path::Path,
-        rounds::Comparison,
+        subject::Subject,
         turns::compare,
+        workload::{DEFAULT_LIMIT, describe, flood, line, settings},
     },
-    flood::FloodSpec,
-    lab::{Family, GATEWAY_MAC},
-    testrun::config,
     xdp::Program,
 };
 
-/// The default limit.
-pub(super) const DEFAULT_LIMIT: RateLimit = RateLimit::new(RATE, 2 * RATE);
 /// A limit that nothing here exceeds: 50 M SYNs a second, more than the settings accept.
 const GENEROUS: RateLimit = RateLimit { interval_ns: 20, tolerance_ns: 20_000_000 };
-/// The default limit, in SYNs a second; its burst is twice that.
-const RATE: u32 = 100;
-/// Seed of the sketch.
-pub(super) const SEED: HashSeed = HashSeed([0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03]);
-
-pub(super) fn settings(limit: RateLimit) -> Config {
-    Config {
-        hash_seed: SEED,
-        syn_interval_ns: limit.interval_ns,
-        syn_tolerance_ns: limit.tolerance_ns,
-        ..config(RATE, 2 * RATE)
-    }
-}
-
-/// A flood from this many sources, at full rate. Its destination is another host than the server, so that the first
-/// function of the network stack drops passed packets at the least cost.
-pub(super) fn flood(bench: &Bench, sources: u32) -> FloodSpec {
-    FloodSpec {
-        rate_pps: None,
-        max_duration: bench.pace.sample_max(),
-        sources,
-        destination_mac: GATEWAY_MAC,
-        ..FloodSpec::new(Family::V4)
-    }
-}
-
 fn synguard(bench: &Bench, sources: u32, path: Path) -> Case {
     let within = path == Path::Reason(Reason::SynPassed);
     let settings = settings(if within { GENEROUS } else { DEFAULT_LIMIT });
@@ -70,24 +40,6 @@ fn plain(bench: &Bench, sources: u32) -> Case {
         // One source is over its limit; many are not.
         floor: if sources == 1 { Program::DropEmpty } else { Program::Pass },
         path: if sources > 1_000_000 { Path::PlainFull } else { Path::Any },
-    }
-}
-
-pub(super) fn describe(sources: u32) -> String {
-    match sources {
-        1 => "1 source".to_owned(),
-        1_000_000.. => format!("{} M sources", sources / 1_000_000),
-        _ => format!("{} k sources", sources / 1_000),
-    }
-}
-
-pub(super) fn line(row: &'static str, what: String, peer: &str, comparison: Comparison) -> Line {
-    Line {
-        value: Some(comparison.value),
-        peer: Some((peer.to_owned(), comparison.peer)),
-        ratio: Some(comparison.ratio),
-        notes: comparison.notes,
-        ..Line::new(row, what, "net ns")
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     bench::{
         Bench, answer,
         line::{Goal, Line},
-        live::{Running, Subject},
         rounds::Rounds,
+        subject::{Running, Subject},
     },
     client::{self, ClientSpec},
     flood::{Flood, FloodSpec, Generator},

@@ -4,8 +4,10 @@
 #![expect(clippy::print_stdout, reason = "the bench talks to whoever runs it")]
 
 mod answer;
+mod blocklist;
 mod cookies;
 mod cost;
+mod counters;
 mod distinct;
 mod dump;
 mod established;
@@ -15,6 +17,7 @@ mod line;
 mod lists;
 mod live;
 mod machine;
+mod number;
 mod offenders;
 mod path;
 mod peers;
@@ -26,8 +29,10 @@ mod screen;
 mod single;
 mod spread;
 mod stall;
+mod subject;
 mod turns;
 mod visitors;
+mod workload;
 mod xdp_filter;
 
 use std::{path::PathBuf, time::Duration};

@@ -1,14 +1,9 @@
 //! Checks by the counters that the claimed path is the one that ran.
 
-use std::{
-    array,
-    ops::{AddAssign, Sub},
-};
-
 use anyhow::{Result, ensure};
 use synguard_common::{admission, reason::Reason};
 
-use crate::{bench::live::Running, testrun::REASONS};
+use crate::bench::{counters::Counters, subject::Running};
 
 /// Least share of the packets that must have taken the case's path.
 const PATH_MIN: f64 = 0.98;
@@ -24,36 +19,6 @@ pub(super) enum Path {
     Crowded,
     /// The plain table filled up.
     PlainFull,
-}
-
-/// Counters of synguard; other programs have none.
-#[derive(Clone, Copy)]
-pub(super) struct Counters {
-    /// Packets, by the reason's index.
-    pub(super) reasons: [u64; REASONS],
-    /// Entries made in the table of sources.
-    pub(super) inserts: u64,
-}
-
-impl Counters {
-    /// Nothing.
-    pub(super) const NONE: Self = Self { reasons: [0; REASONS], inserts: 0 };
-}
-
-impl Sub for Counters {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        let reasons = array::from_fn(|i| self.reasons[i] - before.reasons[i]);
-        Self { reasons, inserts: self.inserts - before.inserts }
-    }
-}
-
-impl AddAssign for Counters {
-    fn add_assign(&mut self, more: Self) {
-        self.reasons.iter_mut().zip(more.reasons).for_each(|(sum, more)| *sum += more);
-        self.inserts += more.inserts;
-    }
 }
 
 impl Path {

@@ -7,8 +7,9 @@ use crate::{
     bench::{
         Bench,
         line::Line,
-        live::{Case, Subject, compare_rates},
+        live::{Case, compare_rates},
         path::Path,
+        subject::Subject,
     },
     command::run,
     flood::FloodSpec,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::bench::{
     line::{Goal, Line, Sense, Verdict},
-    report::number,
+    number::number,
     spread::Spread,
 };
 

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::bench::{
     line::{Goal, Line},
-    machine, plot,
+    machine,
+    number::number,
+    plot,
     spread::Spread,
 };
 
@@ -88,17 +90,6 @@ fn range(spread: Spread) -> String {
         return number(spread.median);
     }
     format!("{} ({}-{})", number(spread.median), number(spread.min), number(spread.max))
-}
-
-/// Three significant digits, more before the point.
-pub(super) fn number(value: f64) -> String {
-    let digits = match value.abs() {
-        100.0.. => 0,
-        10.0.. => 1,
-        1.0.. => 2,
-        _ => 3,
-    };
-    format!("{value:.digits$}")
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use synguard_datapath::{ListMaps, PrefixEntry};
 use crate::{
     bench::{
         Bench,
-        cost::{self, SEED},
+        blocklist::Blocklist,
         line::{Goal, Line},
-        lists::Blocklist,
         spread::Spread,
+        workload::{self, SEED},
     },
     bpffs::Dirs,
     command::{pin_to_cpu, preempt_everything},
@@ -35,7 +35,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// in the place of another, and then freed; against the same time without.
 pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let dirs = Dirs::new()?;
-    let filter = Filter::with_config(cost::settings(cost::DEFAULT_LIMIT));
+    let filter = Filter::with_config(workload::settings(workload::DEFAULT_LIMIT));
     filter.pin_lists(&dirs.bpffs());
     let lists = [Blocklist::Exact(ENTRIES), Blocklist::Prefixes(ENTRIES), Blocklist::Empty];
     let (mut changing, mut idle) = (Vec::new(), Vec::new());

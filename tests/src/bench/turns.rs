@@ -12,11 +12,12 @@ use aya::sys::{Stats, enable_stats};
 use crate::{
     bench::{
         Bench,
-        live::{Case, LOSS_MAX, Running, generator},
-        path::Counters,
+        counters::Counters,
+        live::{Case, LOSS_MAX, generator},
         place::Place,
         rounds::{Comparison, Rounds},
         spread::{Spread, drift, median},
+        subject::Running,
     },
     flood::{Flood, Generator},
     interrupt,

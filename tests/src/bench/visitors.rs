@@ -13,8 +13,8 @@ use crate::{
     bench::{
         Bench, answer,
         line::{Goal, Line},
-        live::{Running, Subject},
         spread::Spread,
+        subject::{Running, Subject},
     },
     client::{self, ClientSpec, Summary},
     flood::{Flood, FloodSpec, Generator},

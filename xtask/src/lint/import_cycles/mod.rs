@@ -17,11 +17,7 @@ use crate::lint::{
 
 /// Prints every import that is part of a circle.
 pub(crate) fn check(files: &[SourceFile]) -> Result<()> {
-    let (tests, product): (Vec<_>, Vec<_>) =
-        circular_imports(files).into_iter().partition(|breach| breach.place.starts_with("tests/"));
-    // The circles of the bench are shown; the rule holds for them once they are cut.
-    println!("tests: {} imports in circles", tests.len());
-    deny(&product)
+    deny(&circular_imports(files))
 }
 
 /// Returns one breach for each pair of files of one circle that has an import, at its first line.
