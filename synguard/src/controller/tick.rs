@@ -136,7 +136,7 @@ impl<'a> Controller<'a> {
                 Action::Block { source, ttl, event } => blocks.push(PendingBlock { source, ttl, event }),
             }
         }
-        self.jobs.start_blocking(self.options.instance, blocks, settings.source_prefix_v6);
+        self.jobs.start_blocking(self.options.instance, blocks, settings.v6_length());
         events
     }
 
@@ -145,7 +145,7 @@ impl<'a> Controller<'a> {
         let events = self.jobs.collect(now_ns);
         let instance = self.options.instance;
         let candidates = self.policy.block_candidates();
-        self.jobs.start_exemption_check(instance, candidates, settings.source_prefix_v6, now_ns);
+        self.jobs.start_exemption_check(instance, candidates, settings.v6_length(), now_ns);
         if self.ticks % SWEEP_TICKS == SWEEP_TICKS - 1 {
             self.jobs.start_sweep(instance);
         }

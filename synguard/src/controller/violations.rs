@@ -74,7 +74,7 @@ impl Violations {
         self.next_report_ns = now_ns + nanoseconds(self.pause);
         self.pause = (self.pause * 2).min(PAUSE_LONGEST);
         let sources = std::mem::take(&mut self.unreported);
-        let name = |source: &SourceKey| display(source, settings.source_prefix_v6);
+        let name = |source: &SourceKey| display(source, settings.v6_length());
         Some(Event::OverLimit {
             sources: sources.iter().take(NAMED).map(name).collect(),
             more: sources.len().saturating_sub(NAMED),

@@ -1,5 +1,5 @@
-//! A setting is declared once, as a row of the table of settings. All that can be derived from the row is derived from it:
-//! product code uses the value, but seldom names the key.
+//! A setting is declared once, as a row of the table of settings. All that can be derived from the row is derived from it,
+//! so that few lines of the product name the setting, in whichever spelling: `syn_burst`, `syn-burst` or `SynBurst`.
 
 use anyhow::Result;
 
@@ -11,12 +11,17 @@ use crate::lint::{
 
 /// The file with the table of settings: an invocation of `settings!`.
 const TABLE: &str = "synguard/crates/model/src/settings/table.rs";
-/// The most lines outside the table that may name a key.
+/// The most lines that may name a setting, with its row of the table and its line of `synguard.toml`.
 const LINES_MAX: usize = 6;
+/// Lines of `synguard.toml`, which is generated from the table, that stand for each setting.
+const LINES_OF_FILE: usize = 1;
+/// Settings whose fields share their name with something else: the measured rate of a source, the limit in an event, and
+/// the share of the rate that each CPU has. Their fields are not counted, as those of one word, such as `mode`, are not.
+const SHARED_NAMES: [&str; 3] = ["syn_rate", "distinct_limit", "prefix_rate"];
 /// The fewest settings that the table can have; fewer means that its form is no longer the one read here.
 const SETTINGS_MIN: usize = 10;
 
-/// Prints every setting whose key stands in too many lines.
+/// Prints every setting that too many lines name.
 pub(crate) fn check(files: &[SourceFile]) -> Result<()> {
     let table = files.iter().find(|file| file.path == TABLE);
     let rows = table.map(|table| setting_rows(&table.code())).unwrap_or_default();
@@ -64,24 +69,24 @@ fn setting_rows(code: &[&Token]) -> Vec<SettingRow> {
     rows
 }
 
-/// Returns the settings whose keys stand in more than [`LINES_MAX`] lines of the product, each with its places.
+/// Returns the settings that more than [`LINES_MAX`] lines of the product name, each with its places.
 fn repeated(rows: &[SettingRow], files: &[SourceFile]) -> Vec<Breach> {
     let mut places = vec![Vec::new(); rows.len()];
-    for file in files.iter().filter(|file| file.area() == Area::Product && file.path != TABLE) {
+    for file in files.iter().filter(|file| file.area() == Area::Product) {
         let code = file.code();
         for at in 0..code.len() {
-            let named = rows.iter().zip(&mut places).filter(|(row, _)| names_key(&code, at, row));
+            let named = rows.iter().zip(&mut places).filter(|(row, _)| names_setting(&code, at, row));
             named.for_each(|(_, places)| places.push(format!("{}:{}", file.path, code[at].line)));
         }
     }
     let mut breaches = Vec::new();
     for (row, places) in rows.iter().zip(&mut places) {
         places.dedup();
-        if places.len() > LINES_MAX {
+        let lines = places.len() + LINES_OF_FILE;
+        if lines > LINES_MAX {
             let message = format!(
-                "the key of {} stands in {} lines, {LINES_MAX} at most: derive them from the table ({})",
+                "{lines} lines name {}, {LINES_MAX} at most: derive them from the table ({})",
                 row.field,
-                places.len(),
                 places.join(" ")
             );
             breaches.push(Breach::new(TABLE, 0, message));
@@ -90,14 +95,21 @@ fn repeated(rows: &[SettingRow], files: &[SourceFile]) -> Vec<Breach> {
     breaches
 }
 
-/// Reports whether the token is `Key::Variant`, or a string with the key. Keys of one word, such as `mode`, are only
-/// looked for as variants: the same string has other meanings.
-fn names_key(code: &[&Token], at: usize, row: &SettingRow) -> bool {
-    if code[at].kind == TokenKind::Literal {
-        let text = code[at].text.trim_matches('"').trim_start_matches("--").replace('-', "_");
-        return text == row.field && text.contains('_');
+/// Reports whether the token is the setting's field, `Key::Variant`, or a string with the key alone. Messages and examples
+/// that contain the key are not counted: tests parse them.
+fn names_setting(code: &[&Token], at: usize, row: &SettingRow) -> bool {
+    let is_variant =
+        || at > 1 && code[at].text == row.variant && code[at - 1].is("::") && code[at - 2].is("Key");
+    match code[at].kind {
+        TokenKind::Literal => {
+            let text = code[at].text.trim_matches('"').trim_start_matches("--").replace('-', "_");
+            text == row.field && row.field.contains('_')
+        }
+        TokenKind::Ident if code[at].text == row.field => {
+            row.field.contains('_') && !SHARED_NAMES.contains(&row.field.as_str())
+        }
+        _ => is_variant(),
     }
-    at > 1 && code[at].text == row.variant && code[at - 1].is("::") && code[at - 2].is("Key")
 }
 
 #[cfg(test)]
@@ -124,16 +136,23 @@ mod tests {
     fn line_beyond_the_limit_is_a_breach() {
         let rows = [row("CookieRate", "cookie_rate"), row("Mode", "mode")];
         let file = |lines: usize| {
-            let keys = "f(Key::CookieRate, \"cookie-rate\");\n".repeat(lines);
+            let named = "f(Key::CookieRate, \"cookie-rate\", settings.cookie_rate);\n".repeat(lines);
             let others = "// Key::CookieRate\n#[cfg(test)] mod tests { Key::CookieRate; }\n";
-            [SourceFile::new("synguard/src/a.rs", &format!("{keys}{others}")), SourceFile::new(TABLE, &keys)]
+            let table = SourceFile::new(TABLE, "CookieRate cookie_rate: u32 = 5, field(cookie_rate);");
+            [SourceFile::new("synguard/src/a.rs", &format!("{named}{others}")), table]
         };
-        assert_eq!(repeated(&rows, &file(LINES_MAX)), []);
-        assert_eq!(repeated(&rows, &file(LINES_MAX + 1)).len(), 1);
+        // The row of the table and the line of synguard.toml are two.
+        assert_eq!(repeated(&rows, &file(LINES_MAX - 2)), []);
+        assert_eq!(repeated(&rows, &file(LINES_MAX - 1)).len(), 1);
     }
 
     #[test]
-    fn keys_count_and_values_do_not() {
+    fn every_spelling_counts_and_other_names_do_not() {
+        let names = |text: &str, row: &SettingRow| {
+            let file = SourceFile::new("a.rs", text);
+            let code = file.code();
+            (0..code.len()).any(|at| names_setting(&code, at, row))
+        };
         for (text, counts) in [
             ("Key::CookieRate", true),
             ("settings::Key::CookieRate", true),
@@ -141,15 +160,17 @@ mod tests {
             ("\"cookie_rate\"", true),
             ("\"--cookie-rate\"", true),
             ("\"cookie-rate is\"", false),
-            ("settings.cookie_rate", false),
+            ("settings.cookie_rate", true),
+            ("Settings { cookie_rate, .. }", true),
+            ("syn_cookie_rate", false),
             ("Reason::CookieRate", false),
         ] {
-            let file = SourceFile::new("a.rs", text);
-            let code = file.code();
-            let named = (0..code.len()).any(|at| names_key(&code, at, &row("CookieRate", "cookie_rate")));
-            assert_eq!(named, counts, "{text}");
+            assert_eq!(names(text, &row("CookieRate", "cookie_rate")), counts, "{text}");
         }
-        let mode = SourceFile::new("a.rs", "\"mode\"");
-        assert!(!names_key(&mode.code(), 0, &row("Mode", "mode")));
+        for (text, row) in [("\"mode\" mode", row("Mode", "mode")), ("syn_rate", row("SynRate", "syn_rate"))]
+        {
+            assert!(!names(text, &row), "{text}");
+        }
+        assert!(names("Key::Mode", &row("Mode", "mode")));
     }
 }

@@ -194,12 +194,12 @@ impl Policy {
 
     /// Decides about block candidates, then takes new violations into account.
     fn step_blocks(&mut self, observation: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
-        let Settings { syn_rate, hold, source_prefix_v6, monitor, .. } = *observation.settings;
+        let Settings { syn_rate, hold, monitor, .. } = *observation.settings;
         if monitor {
             return;
         }
         let limit = SourceLimit { syn_rate, hold };
-        let name = |source| display(&source, source_prefix_v6);
+        let name = |source| display(&source, observation.settings.v6_length());
         for decision in self.blocks.decide(observation.exemptions, limit, now_ns) {
             actions.push(match decision {
                 BlockDecision::Block { source, ttl, before, strikes, rate } => {

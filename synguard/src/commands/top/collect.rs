@@ -86,11 +86,11 @@ impl Collector {
         let begun_ns = clock::now_ns();
         let (settings, _) = datapath.settings()?;
         self.lists.read(&datapath, clock::now())?;
-        let mut found = self.sources(&datapath, query, settings.source_prefix_v6)?;
+        let mut found = self.sources(&datapath, query, settings.v6_length())?;
         if settings.prefix_rate != 0 {
             found.prefixes = self.prefixes(&datapath)?;
         }
-        look_up(&datapath, &mut found, settings.source_prefix_v6)?;
+        look_up(&datapath, &mut found, settings.v6_length())?;
         let reading_ms = clock::now_ns().saturating_sub(begun_ns) as f64 / 1e6;
         let status = Status::since(&self.instance, &datapath, &earlier, found.summary)?;
         let seconds = status.snapshot.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
@@ -235,7 +235,7 @@ fn view(status: &Status, found: TableScan) -> TopView {
         under_pressure: status.snapshot.cpus.sources.is_under_pressure(status.snapshot.at_ns),
         allowlist: gauge(status.lists[List::Allow.index()]),
         blocklist: gauge(status.lists[List::Block.index()]),
-        v6_length: status.settings.source_prefix_v6,
+        v6_length: status.settings.v6_length(),
         sources: found.rows,
         coverage: found.coverage.share,
         prefixes: found.prefixes,

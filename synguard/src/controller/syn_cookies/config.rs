@@ -101,6 +101,7 @@ pub(super) fn cpu_share(loads: &[u64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use synguard_model::settings::Key;
 
     use super::*;
 
@@ -172,9 +173,13 @@ mod tests {
 
     #[test]
     fn rates_are_shared_and_zero_is_no_limit() {
-        let rates = |rate, prefix_rate| {
-            let rates = Settings { syn_cookie_rate: rate, ..Settings::default() };
-            Settings { syn_cookie_prefix_rate: prefix_rate, ..rates }
+        let rates = |rate: u32, prefix_rate: u32| {
+            let is_rate = |key: &Key| key.name().starts_with("syn-cookie-") && key.name().ends_with("-rate");
+            let mut settings = Settings::default();
+            for (key, value) in Key::live().filter(is_rate).zip([rate, prefix_rate]) {
+                settings.set(key.name(), &value.to_string()).expect("in range");
+            }
+            settings
         };
         let half = HostProperties { cpu_share: 0.5, ..HOST };
         let settings = rates(1_000, 10);

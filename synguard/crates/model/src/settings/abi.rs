@@ -24,7 +24,8 @@ pub enum AbiError {
 impl Settings {
     /// Returns the maps' form. `disarm_at_ns` and `hash_seed` are 0, for the caller to fill in.
     pub fn to_abi(&self) -> (Config, PortSet) {
-        let limit = RateLimit::new(self.syn_rate, self.syn_burst);
+        let (rate, burst) = self.rate_and_burst();
+        let limit = RateLimit::new(rate, burst);
         let prefix = match self.prefix_rate {
             0 => RateLimit { interval_ns: 0, tolerance_ns: 0 },
             rate => RateLimit::new(rate, 2 * rate),
@@ -33,7 +34,7 @@ impl Settings {
             abi: ABI_VERSION,
             syn_interval_ns: limit.interval_ns,
             syn_tolerance_ns: limit.tolerance_ns,
-            source_mask_v6: Mask::of_length(self.source_prefix_v6.into()),
+            source_mask_v6: Mask::of_length(self.v6_length().into()),
             prefix_interval_ns: prefix.interval_ns,
             prefix_tolerance_ns: prefix.tolerance_ns,
             ..Config::default()

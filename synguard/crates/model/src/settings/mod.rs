@@ -75,12 +75,22 @@ impl Settings {
 
     /// Reports whether the burst is the one that follows the rate.
     const fn has_derived_burst(&self) -> bool {
-        self.syn_burst == derived_burst(self.syn_rate)
+        let (rate, burst) = self.rate_and_burst();
+        burst == derived_burst(rate)
+    }
+
+    const fn rate_and_burst(&self) -> (u32, u32) {
+        (self.syn_rate, self.syn_burst)
+    }
+
+    /// Returns the prefix length that makes one source of IPv6 addresses.
+    pub const fn v6_length(&self) -> u8 {
+        self.source_prefix_v6
     }
 
     /// Returns these settings if the burst suits the rate.
     fn checked(self) -> Result<Self, SettingError> {
-        let (rate, burst) = (self.syn_rate, self.syn_burst);
+        let (rate, burst) = self.rate_and_burst();
         let min = burst_min(rate);
         if burst < min {
             return Err(SettingError::Burst { burst, min, rate });
