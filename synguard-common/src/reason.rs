@@ -96,9 +96,9 @@ reasons! {
     /// A SYN to which XDP replied with a SYN cookie.
     SynCookieSent = 20, "syn_cookie_sent", Transmit;
     /// A SYN over the rate of SYN cookies in all.
-    CookieRateExceeded = 21, "cookie_rate_exceeded", Drop;
+    CookieLimitExceeded = 21, "cookie_limit_exceeded", Drop;
     /// A SYN over the rate of SYN cookies to its prefix (/24 or /48).
-    CookiePrefixRateExceeded = 22, "cookie_prefix_rate_exceeded", Drop;
+    CookiePrefixLimitExceeded = 22, "cookie_prefix_limit_exceeded", Drop;
     /// A SYN seen for the first time, while XDP sends cookies only to retransmitted SYNs.
     FirstSyn = 23, "first_syn", Drop;
     /// A SYN to a port on which this host has no listener at that address, or to an address of another host.
@@ -114,10 +114,10 @@ reasons! {
     CookieAck = 28, "cookie_ack", Pass;
     /// An ACK to a listener that belongs to no connection and returns no valid cookie.
     AckWithoutConnection = 29, "ack_without_connection", Drop;
-    /// As [`CookieRateExceeded`](Self::CookieRateExceeded), in monitor mode.
-    WouldCookieRateExceeded = 30, "would_cookie_rate_exceeded", Pass;
-    /// As [`CookiePrefixRateExceeded`](Self::CookiePrefixRateExceeded), in monitor mode.
-    WouldCookiePrefixRateExceeded = 31, "would_cookie_prefix_rate_exceeded", Pass;
+    /// As [`CookieLimitExceeded`](Self::CookieLimitExceeded), in monitor mode.
+    WouldCookieLimitExceeded = 30, "would_cookie_limit_exceeded", Pass;
+    /// As [`CookiePrefixLimitExceeded`](Self::CookiePrefixLimitExceeded), in monitor mode.
+    WouldCookiePrefixLimitExceeded = 31, "would_cookie_prefix_limit_exceeded", Pass;
     /// As [`FirstSyn`](Self::FirstSyn), in monitor mode.
     WouldFirstSyn = 32, "would_first_syn", Pass;
     /// As [`AckWithoutConnection`](Self::AckWithoutConnection), in monitor mode.
@@ -148,8 +148,8 @@ impl Reason {
             Self::PrefixExceeded => Self::WouldPrefixExceeded,
             Self::Blocked => Self::WouldBlocked,
             Self::BlockedSyn => Self::WouldBlockedSyn,
-            Self::CookieRateExceeded => Self::WouldCookieRateExceeded,
-            Self::CookiePrefixRateExceeded => Self::WouldCookiePrefixRateExceeded,
+            Self::CookieLimitExceeded => Self::WouldCookieLimitExceeded,
+            Self::CookiePrefixLimitExceeded => Self::WouldCookiePrefixLimitExceeded,
             Self::FirstSyn => Self::WouldFirstSyn,
             Self::AckWithoutConnection => Self::WouldAckWithoutConnection,
             other => other,
@@ -180,15 +180,15 @@ impl Reason {
             | Self::PrefixExceeded
             | Self::WouldPrefixExceeded
             | Self::SynCookieSent
-            | Self::CookieRateExceeded
-            | Self::CookiePrefixRateExceeded
+            | Self::CookieLimitExceeded
+            | Self::CookiePrefixLimitExceeded
             | Self::FirstSyn
             | Self::NoListener
             | Self::CookieUnavailable
             | Self::SynUnsupported
             | Self::ValidatedSource
-            | Self::WouldCookieRateExceeded
-            | Self::WouldCookiePrefixRateExceeded
+            | Self::WouldCookieLimitExceeded
+            | Self::WouldCookiePrefixLimitExceeded
             | Self::WouldFirstSyn
             | Self::BlockedSyn
             | Self::WouldBlockedSyn

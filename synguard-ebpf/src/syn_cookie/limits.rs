@@ -33,9 +33,9 @@ pub(super) fn check<const V6: bool>(
         _ => gcra::take(cpu.cookie_tat_ns, cookies.limit(), now_ns),
     };
     // A prefix is not charged while others use up the whole rate, nor the whole rate with what a prefix is refused.
-    let Some(taken) = taken else { return Some(Reason::CookieRateExceeded) };
+    let Some(taken) = taken else { return Some(Reason::CookieLimitExceeded) };
     if cookies.prefix_rate != 0 && !take_from_prefix::<V6>(config, cookies, syn, now_ns) {
-        return Some(Reason::CookiePrefixRateExceeded);
+        return Some(Reason::CookiePrefixLimitExceeded);
     }
     cpu.cookie_tat_ns = taken;
     None

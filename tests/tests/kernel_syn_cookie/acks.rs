@@ -189,7 +189,7 @@ fn validated_source_passes_over_the_rate_limit() {
             );
             let within = used_up(testbed);
             testbed.row(&format!("over the rate limit, {family:?}"), &again, Reason::ValidatedSource);
-            testbed.row(&format!("another source, {family:?}"), &other, Reason::CookieRateExceeded);
+            testbed.row(&format!("another source, {family:?}"), &other, Reason::CookieLimitExceeded);
             testbed.set(SynCookieConfig { flags: within.flags | SYN_COOKIE_REQUIRE_RETRANSMIT, ..within });
             let again = again.numbers(0x8888, 0);
             testbed.row(&format!("for the first time, {family:?}"), &again, Reason::ValidatedSource);
@@ -209,7 +209,7 @@ fn validation_can_be_off() {
             let syn = testbed.syn(family, &LINUX);
             handshake(testbed, &format!("{family:?}"), &syn);
             let within = used_up(testbed);
-            testbed.row(&format!("over the rate limit, {family:?}"), &syn, Reason::CookieRateExceeded);
+            testbed.row(&format!("over the rate limit, {family:?}"), &syn, Reason::CookieLimitExceeded);
             testbed.set(within);
         }
     });
@@ -230,6 +230,6 @@ fn validation_expires() {
         while begun.elapsed() < Duration::from_millis(3_500) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        testbed.row("later", &syn, Reason::CookieRateExceeded);
+        testbed.row("later", &syn, Reason::CookieLimitExceeded);
     });
 }

@@ -35,7 +35,7 @@ fn rate_limit_is_exact_to_one_cookie() {
             }
             for family in FAMILIES {
                 let syn = testbed.syn(family, &LINUX);
-                testbed.row(&format!("after {burst}, {family:?}"), &syn, Reason::CookieRateExceeded);
+                testbed.row(&format!("after {burst}, {family:?}"), &syn, Reason::CookieLimitExceeded);
             }
         }
         // A SYN that gets no cookie for another reason does not count against the rate limit and is not dropped.
@@ -70,7 +70,7 @@ fn prefix_gets_no_more_than_its_share() {
                     );
                 }
                 let over = from(family, rate, rate + 1);
-                testbed.row(&format!("after {rate}, {family:?}"), &over, Reason::CookiePrefixRateExceeded);
+                testbed.row(&format!("after {rate}, {family:?}"), &over, Reason::CookiePrefixLimitExceeded);
                 testbed.cookie_row(&format!("another prefix, {family:?}"), &from(family, rate + 100, 1));
             }
         }
@@ -85,9 +85,9 @@ fn prefix_drops_do_not_use_up_the_rate_limit() {
         testbed.cookie_row("one", &from(Family::V4, 2, 1));
         for host in 2..10 {
             let over = from(Family::V4, 2, host);
-            testbed.row(&format!("host {host}"), &over, Reason::CookiePrefixRateExceeded);
+            testbed.row(&format!("host {host}"), &over, Reason::CookiePrefixLimitExceeded);
         }
         testbed.cookie_row("two", &from(Family::V4, 3, 1));
-        testbed.row("three", &from(Family::V4, 4, 1), Reason::CookieRateExceeded);
+        testbed.row("three", &from(Family::V4, 4, 1), Reason::CookieLimitExceeded);
     });
 }

@@ -109,13 +109,13 @@ fn validated_sources_are_served_over_the_rate_limit() {
     testbed.set(SynCookieConfig { interval_ns, tolerance_ns, ..testbed.cookies });
     for family in FAMILIES {
         let (dropped, validated) =
-            (testbed.count(Reason::CookieRateExceeded), testbed.count(Reason::ValidatedSource));
+            (testbed.count(Reason::CookieLimitExceeded), testbed.count(Reason::ValidatedSource));
         let (_, arrived, visits) = flooded(&testbed, spec(family));
         println!("{}", brief(&visits));
         assert_eq!(visits.failed, 0, "{}", brief(&visits));
         let validated = testbed.count(Reason::ValidatedSource) - validated;
         assert!(validated >= visits.served as u64 - 10, "{validated} SYNs of validated sources");
-        testbed.wait_for(Reason::CookieRateExceeded, dropped + arrived - 10);
+        testbed.wait_for(Reason::CookieLimitExceeded, dropped + arrived - 10);
     }
 }
 
@@ -159,7 +159,7 @@ fn cookies_stay_within_the_rate_limit() {
     println!("{sent} of {totals:?}, at most {most}");
     assert!((sent as f64) <= most, "{sent} cookies, not {most}");
     assert!(sent as f64 >= 0.9 * totals.elapsed.as_secs_f64() * f64::from(rate), "{sent} cookies");
-    assert!(testbed.count(Reason::CookieRateExceeded) >= totals.offered / 2);
+    assert!(testbed.count(Reason::CookieLimitExceeded) >= totals.offered / 2);
     // An existing connection goes on.
     talk(&mut client, &mut server);
 }

@@ -118,8 +118,8 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -
         unreturned_cookies_rate: tcp
             .map(|tcp| rate((tcp.cookies_sent + xdp_cookies).saturating_sub(tcp.cookies_received))),
         xdp_cookie_rate: rate(xdp_cookies),
-        over_cookie_rate: reason_rate(Reason::CookieRateExceeded),
-        over_cookie_prefix_rate: reason_rate(Reason::CookiePrefixRateExceeded),
+        over_cookie_limit: reason_rate(Reason::CookieLimitExceeded),
+        over_cookie_prefix_limit: reason_rate(Reason::CookiePrefixLimitExceeded),
         first_syn_rate: reason_rate(Reason::FirstSyn),
     }
 }

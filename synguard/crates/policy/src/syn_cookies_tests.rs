@@ -152,7 +152,7 @@ fn pauses_of_a_flood_do_not_stop_xdp_cookies_for_long() {
 fn excess_of_syns_requires_retransmission() {
     let mut world = world("xdp");
     world.run(10, WITH_COOKIES);
-    let too_many = Traffic { over_cookie_rate: 20_000, ..WITH_COOKIES };
+    let too_many = Traffic { over_cookie_limit: 20_000, ..WITH_COOKIES };
     world.run(20, too_many);
     let [.., (began, "send on retransmit")] = done(&world)[..] else { panic!("{:?}", done(&world)) };
     assert!((22..=24).contains(&began), "{began}");
@@ -177,7 +177,7 @@ fn settings_can_forbid_the_retransmission() {
     for (key, value) in [("drop-first-syn", "off"), ("syn-cookie-rate", "0")] {
         let mut world = world("xdp");
         world.settings.set(key, value).expect("valid");
-        world.run(60, Traffic { over_cookie_rate: 20_000, ..WITH_COOKIES });
+        world.run(60, Traffic { over_cookie_limit: 20_000, ..WITH_COOKIES });
         assert!(world.policy.cookie_mode().is_some_and(|mode| !mode.require_retransmit), "{key}");
     }
 }
@@ -275,7 +275,7 @@ proptest::proptest! {
         let mut world = world("auto");
         for (ticks, traffic, setting) in pieces {
             let traffic = [
-                VISITORS, DISTRIBUTED, WITH_COOKIES, Traffic { over_cookie_rate: 9_000, ..WITH_COOKIES },
+                VISITORS, DISTRIBUTED, WITH_COOKIES, Traffic { over_cookie_limit: 9_000, ..WITH_COOKIES },
                 Traffic { passed: 3_000, ..DISTRIBUTED },
             ][traffic];
             let (key, value) = [

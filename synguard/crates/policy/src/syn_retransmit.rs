@@ -32,8 +32,8 @@ impl RetransmitSwitch {
         }
         let since = |since: Option<u64>, holds: bool| holds.then(|| since.unwrap_or(now_ns));
         let lasts = |since: Option<u64>, ns: u64| since.is_some_and(|at| now_ns.saturating_sub(at) >= ns);
-        let rate = rates.xdp_cookie_rate + rates.over_cookie_rate + rates.first_syn_rate;
-        self.over_since_ns = since(self.over_since_ns, rates.over_cookie_rate > 0.0);
+        let rate = rates.xdp_cookie_rate + rates.over_cookie_limit + rates.first_syn_rate;
+        self.over_since_ns = since(self.over_since_ns, rates.over_cookie_limit > 0.0);
         // Compares with the rate at the beginning: while first SYNs are dropped, none of them exceeds the rate of cookies.
         let is_under = self.rate_at_begin.is_some_and(|at_begin| rate < UNDER * at_begin);
         self.under_since_ns = since(self.under_since_ns, is_under);
@@ -58,10 +58,10 @@ mod tests {
     fn changes(ticks: impl IntoIterator<Item = (f64, f64)>) -> Vec<u64> {
         let mut switch = RetransmitSwitch::default();
         let mut changes = Vec::new();
-        for (tick, (wanted, over_cookie_rate)) in ticks.into_iter().enumerate() {
+        for (tick, (wanted, over_cookie_limit)) in ticks.into_iter().enumerate() {
             let was_on = switch.is_on();
-            let xdp_cookie_rate = wanted - over_cookie_rate;
-            let rates = AttackRates { xdp_cookie_rate, over_cookie_rate, ..AttackRates::default() };
+            let xdp_cookie_rate = wanted - over_cookie_limit;
+            let rates = AttackRates { xdp_cookie_rate, over_cookie_limit, ..AttackRates::default() };
             if switch.step(true, &rates, 7 + tick as u64 * TICK) != was_on {
                 changes.push(tick as u64);
             }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn switch_is_off_at_once_if_not_allowed() {
         let mut switch = RetransmitSwitch::default();
-        let rates = AttackRates { over_cookie_rate: 1.0, ..AttackRates::default() };
+        let rates = AttackRates { over_cookie_limit: 1.0, ..AttackRates::default() };
         for tick in 0..20 {
             switch.step(true, &rates, tick * TICK);
         }

@@ -16,7 +16,7 @@ pub(super) struct Traffic {
     pub(super) completed: u64,
     pub(super) queue_full: u64,
     pub(super) xdp_cookies: u64,
-    pub(super) over_cookie_rate: u64,
+    pub(super) over_cookie_limit: u64,
     pub(super) first_syn: u64,
     pub(super) cookie_acks: u64,
     pub(super) cookies: TcpCounters,
@@ -31,7 +31,7 @@ pub(super) const VISITORS: Traffic = Traffic {
     completed: 50,
     queue_full: 0,
     xdp_cookies: 0,
-    over_cookie_rate: 0,
+    over_cookie_limit: 0,
     first_syn: 0,
     cookie_acks: 0,
     cookies: TcpCounters {
@@ -86,7 +86,7 @@ impl World {
         self.snapshot.counters.add(Reason::Hold, &count(traffic.excess));
         self.snapshot.counters.add(Reason::BlockedSyn, &count(traffic.blocked));
         self.snapshot.counters.add(Reason::SynCookieSent, &count(traffic.xdp_cookies));
-        self.snapshot.counters.add(Reason::CookieRateExceeded, &count(traffic.over_cookie_rate));
+        self.snapshot.counters.add(Reason::CookieLimitExceeded, &count(traffic.over_cookie_limit));
         self.snapshot.counters.add(Reason::FirstSyn, &count(traffic.first_syn));
         self.snapshot.counters.add(Reason::CookieAck, &count(traffic.cookie_acks));
         self.snapshot.distinct_sources = traffic.distinct;

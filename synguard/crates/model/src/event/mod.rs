@@ -193,7 +193,7 @@ events! {
     } => format!(
         "more SYNs than syn-cookie-rate allows ({:.0}/s too many): a new SYN is dropped, and its retransmission gets a cookie: \
          {rates}",
-        rates.over_cookie_rate
+        rates.over_cookie_limit
     );
 
     /// XDP replies to every new SYN again.

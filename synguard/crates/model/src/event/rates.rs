@@ -38,10 +38,10 @@ pub struct AttackRates {
     pub xdp_cookie_rate: f64,
     /// SYNs that XDP dropped because of the rate of cookies in all.
     #[serde(rename = "over_budget_rate", serialize_with = "rounded")]
-    pub over_cookie_rate: f64,
+    pub over_cookie_limit: f64,
     /// SYNs that XDP dropped because of the rate of cookies to one prefix.
     #[serde(rename = "over_network_budget_rate", serialize_with = "rounded")]
-    pub over_cookie_prefix_rate: f64,
+    pub over_cookie_prefix_limit: f64,
     /// New SYNs that XDP dropped because it requires a retransmission.
     #[serde(serialize_with = "rounded")]
     pub first_syn_rate: f64,
@@ -51,7 +51,7 @@ impl AttackRates {
     /// Reports whether at least `share` of the SYNs that passed or got a cookie led to connections. Dropped SYNs are not
     /// counted: their outcome is unknown, and most are sent again.
     pub fn completes(&self, share: f64) -> bool {
-        let dropped = self.over_cookie_rate + self.over_cookie_prefix_rate + self.first_syn_rate;
+        let dropped = self.over_cookie_limit + self.over_cookie_prefix_limit + self.first_syn_rate;
         let passed = self.syn_rate - self.excess_rate - self.blocked_rate - dropped;
         self.completed_rate.is_some_and(|completed| completed >= share * passed)
     }

@@ -62,7 +62,7 @@ impl Explanation {
         decisions.sort_by_key(|(_, cpus)| std::cmp::Reverse(cpus.len()));
         let Inspection { address, config, source, .. } = inspection;
         Self {
-            source: display(&source_key(*address, config), settings.source_prefix_v6),
+            source: display(&source_key(*address, config), settings.v6_length()),
             prefix: display_prefix(&prefix_key(*address)),
             rules: Rules {
                 allow: list_rule("allow", &inspection.allow, now_ns),
@@ -90,15 +90,15 @@ impl Explanation {
             Reason::Hold | Reason::WouldHold => "hold",
             Reason::PrefixExceeded | Reason::WouldPrefixExceeded => "prefix",
             Reason::SynCookieSent
-            | Reason::CookieRateExceeded
-            | Reason::CookiePrefixRateExceeded
+            | Reason::CookieLimitExceeded
+            | Reason::CookiePrefixLimitExceeded
             | Reason::FirstSyn
             | Reason::NoListener
             | Reason::CookieUnavailable
             | Reason::SynUnsupported
             | Reason::ValidatedSource
-            | Reason::WouldCookieRateExceeded
-            | Reason::WouldCookiePrefixRateExceeded
+            | Reason::WouldCookieLimitExceeded
+            | Reason::WouldCookiePrefixLimitExceeded
             | Reason::WouldFirstSyn => "answer",
             // No other rule applies to a SYN.
             _ => "bucket",

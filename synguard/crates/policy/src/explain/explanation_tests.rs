@@ -144,7 +144,7 @@ fn passing_syn_gets_a_cookie_while_xdp_sends_them() {
     assert_eq!(reasons(&held), [(Reason::Hold, vec![0, 1])]);
     let mut spent = on.clone();
     spent.cpus[1].cookie_tat_ns = NOW + SECOND / 5;
-    assert_eq!(reasons(&spent), [(Reason::SynCookieSent, vec![0]), (Reason::CookieRateExceeded, vec![1])]);
+    assert_eq!(reasons(&spent), [(Reason::SynCookieSent, vec![0]), (Reason::CookieLimitExceeded, vec![1])]);
     let mut first = on.clone();
     first.syn_cookies.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);

@@ -30,8 +30,8 @@ fn refusal(inspection: &Inspection, cpu: &PerCpu, now_ns: u64) -> Option<Reason>
         return Some(Reason::FirstSyn);
     }
     if config.interval_ns != 0 && gcra::take(cpu.cookie_tat_ns, config.limit(), now_ns).is_none() {
-        return Some(Reason::CookieRateExceeded);
+        return Some(Reason::CookieLimitExceeded);
     }
     let exceeds = prefix_limit::take(cpu.prefix_tats, config.prefix_rate, now_ns).is_none();
-    exceeds.then_some(Reason::CookiePrefixRateExceeded)
+    exceeds.then_some(Reason::CookiePrefixLimitExceeded)
 }
