@@ -154,6 +154,34 @@ mod tests {
     }
 
     #[test]
+    fn each_event_has_its_own_keys_and_no_others() {
+        let line = |event: Value| {
+            let mut line = json!({ "time": "2026-01-02T03:04:05.678Z", "message": "text" });
+            line.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
+            line
+        };
+        for event in [
+            json!({ "event": "started", "interfaces": ["eth0"], "adopted": false }),
+            json!({ "event": "answering_ended", "why": "", "seconds": 1, "answered": 2, "returned": null }),
+            json!({ "event": "confirmed" }),
+            json!({ "event": "cookies_restored", "from": 2, "to": 1, "after_crash": false }),
+            json!({ "event": "timestamps_not_raised", "why": "EPERM" }),
+        ] {
+            let line = line(event);
+            validate("event", &line).unwrap();
+            for key in line.as_object().unwrap().keys() {
+                let mut short = line.clone();
+                short.as_object_mut().unwrap().remove(key);
+                assert!(validate("event", &short).is_err(), "{key} is missing in {short}");
+            }
+            let mut long = line.clone();
+            long["other"] = json!(1);
+            assert!(validate("event", &long).is_err(), "{long}");
+        }
+        assert!(validate("event", &line(json!({ "event": "other" }))).is_err());
+    }
+
+    #[test]
     fn error_names_the_path() {
         let schema = json!({ "properties": { "a": { "items": { "type": "string" } } } });
         let error = check(&schema, &schema, &json!({ "a": ["", 1] }), "").unwrap_err();

@@ -11,13 +11,12 @@ use schemars::{
 use serde_json::{Map, Value};
 use synguard_common::{ip_list::List, reason::Reason};
 use synguard_model::{
+    event::Event,
     list_entry::{Origin, Scope},
     settings::{Key, NumberRange, Syntax},
 };
 
-use super::{
-    CheckJson, EventsJson, ListJson, SchemaVersion, ShowJson, StatusJson, TopJson, WhyJson, events::EventJson,
-};
+use super::{CheckJson, EventsJson, ListJson, SchemaVersion, ShowJson, StatusJson, TopJson, WhyJson};
 
 pub(super) const LISTS: [&str; 2] = [List::Allow.verb(), List::Block.verb()];
 pub(super) const SCOPES: [&str; 2] = [Scope::ALL[0].name(), Scope::ALL[1].name()];
@@ -38,6 +37,39 @@ impl JsonSchema for SchemaVersion {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "description": "Version of the JSON output.", "const": Self::NUMBER })
     }
+}
+
+/// An event, as a line of `synguard events --follow --json` and in the log: an [`Event`] with its time and its text.
+pub(super) struct EventJson;
+
+impl JsonSchema for EventJson {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EventJson".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut lines = Vec::new();
+        add_lines(Event::json_schema(generator).to_value(), &mut lines);
+        json_schema!({
+            "description": "An event, as a line of `synguard events --follow --json` and in the log.",
+            "oneOf": lines,
+        })
+    }
+}
+
+/// Adds the schema of a line for each event in the schema.
+fn add_lines(mut event: Value, lines: &mut Vec<Value>) {
+    if let Some(Value::Array(variants)) = event.get("oneOf").or(event.get("anyOf")) {
+        variants.iter().for_each(|variant| add_lines(variant.clone(), lines));
+        return;
+    }
+    for (key, description) in
+        [("time", "Time in UTC with milliseconds, as in RFC 3339."), ("message", "The event in words.")]
+    {
+        event["properties"][key] = serde_json::json!({ "description": description, "type": "string" });
+        event["required"].as_array_mut().expect("the name is required").push(key.into());
+    }
+    lines.push(event);
 }
 
 /// Returns the labels of all reasons.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The kind of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AttackKind {
     /// Few sources send most SYNs, each over its limit.

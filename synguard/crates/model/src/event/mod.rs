@@ -5,6 +5,8 @@
 
 mod exemption;
 mod rates;
+#[cfg(feature = "schemas")]
+mod schemas;
 mod sysctl;
 
 use std::{
@@ -30,6 +32,7 @@ macro_rules! events {
     )+) => {
         /// An event of the controller. Field names are keys in the event log; rates are per second.
         #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
         #[serde(tag = "event")]
         pub enum Event {
             $(
@@ -287,6 +290,7 @@ impl From<SysctlEvent> for Event {
 
 /// A network namespace with listeners, in which the raised sysctls of this namespace have no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct ForeignNamespace {
     /// A process in the namespace.
     pub pid: u32,

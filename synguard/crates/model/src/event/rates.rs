@@ -6,44 +6,57 @@ use serde::{Serialize, Serializer};
 
 /// Measurements over about the last second. Rates are per second; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 pub struct AttackRates {
     /// SYNs to guarded ports.
     #[serde(serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub syn_rate: f64,
     /// SYNs over the limit of their source or prefix.
     #[serde(rename = "unwanted_rate", serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub excess_rate: f64,
     /// SYNs from addresses in the blocklist.
     #[serde(serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub blocked_rate: f64,
     /// Distinct sources.
     #[serde(serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub distinct_sources: f64,
     /// The limit of distinct sources in force; 0 is none.
     pub distinct_limit: u32,
     /// Completed connections.
     #[serde(serialize_with = "rounded_if_known")]
+    #[cfg_attr(feature = "schemas", schemars(with = "Option<u64>"))]
     pub completed_rate: Option<f64>,
     /// SYNs that the kernel dropped because a listener's queue was full.
     #[serde(serialize_with = "rounded_if_known")]
+    #[cfg_attr(feature = "schemas", schemars(with = "Option<u64>"))]
     pub queue_full_rate: Option<f64>,
     /// SYN cookies that the kernel sent.
     #[serde(serialize_with = "rounded_if_known")]
+    #[cfg_attr(feature = "schemas", schemars(with = "Option<u64>"))]
     pub cookies_sent_rate: Option<f64>,
     /// SYN cookies of the kernel and of XDP that clients did not return.
     #[serde(serialize_with = "rounded_if_known")]
+    #[cfg_attr(feature = "schemas", schemars(with = "Option<u64>"))]
     pub unreturned_cookies_rate: Option<f64>,
     /// SYN cookies that XDP sent.
     #[serde(rename = "answered_rate", serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub xdp_cookie_rate: f64,
     /// SYNs that XDP dropped because of the rate of cookies in all.
     #[serde(rename = "over_budget_rate", serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub over_cookie_limit: f64,
     /// SYNs that XDP dropped because of the rate of cookies to one prefix.
     #[serde(rename = "over_network_budget_rate", serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub over_cookie_prefix_limit: f64,
     /// New SYNs that XDP dropped because it requires a retransmission.
     #[serde(serialize_with = "rounded")]
+    #[cfg_attr(feature = "schemas", schemars(with = "u64"))]
     pub first_syn_rate: f64,
 }
 

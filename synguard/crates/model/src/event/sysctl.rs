@@ -32,6 +32,7 @@ impl Sysctl {
 
 /// A change of a kernel setting, or the reason against one. The fields are keys in the event log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum SysctlChange {
     /// The controller raised the setting.
