@@ -267,7 +267,7 @@ impl Filter {
         self.sources.keys().filter_map(|key| read(key.expect("read SOURCES"))).collect()
     }
 
-    /// The counters by [`Reason::index`], summed over the CPUs.
+    /// The counters by [`index`](synguard_common::reason::Reason::index), summed over the CPUs.
     ///
     /// # Panics
     /// When the map cannot be read.

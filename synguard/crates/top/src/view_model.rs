@@ -102,6 +102,7 @@ pub struct TopQuery {
 }
 
 /// Everything that the screen shows.
+#[expect(clippy::struct_excessive_bools, reason = "each is shown on its own, and any of them may hold")]
 #[derive(Clone, Debug, Default)]
 pub struct TopView {
     /// Time of the refresh, in nanoseconds of `CLOCK_MONOTONIC`.
