@@ -1,7 +1,7 @@
 //! The real XDP program in the kernel, fed with packets by `BPF_PROG_TEST_RUN`: no device, no namespace.
 //!
-//! Every [`Filter`] is a load of its own with maps of its own and pins nothing, so tests may run side by side.
-//! What goes wrong here is never what a test is about, so it panics and says what failed.
+//! Every [`Filter`] loads the program with maps of its own and pins nothing, so tests may run side by side. A failure
+//! here is never the subject of a test, so it panics and names the cause.
 #![allow(
     clippy::expect_used,
     reason = "a harness for tests: a failure ends the test, with what was attempted"
@@ -40,7 +40,7 @@ pub const PACKET_MIN: usize = 14;
 /// Hold time of [`config`].
 pub const HOLD_NS: u64 = 10_000_000_000;
 
-/// Settings with every port guarded, a hold of [`HOLD_NS`], IPv6 sources of /64 and nothing else switched on.
+/// Returns settings with every port guarded, a hold of [`HOLD_NS`], IPv6 sources of /64 and nothing else switched on.
 pub fn config(rate: u32, burst: u32) -> Config {
     let limit = RateLimit::new(rate, burst);
     Config {
@@ -57,14 +57,14 @@ pub fn config(rate: u32, burst: u32) -> Config {
     }
 }
 
-/// The clock of the program, in nanoseconds. The program reads it as of the last timer tick, which is
+/// Reads the clock of the program, in nanoseconds. The program reads it as of the last timer tick, which is
 /// [`ticked_ns`].
 pub fn now_ns() -> u64 {
     clock::now_ns()
 }
 
-/// The clock as of the last timer tick: no reading of the program's from now on lies before it. In an emulated
-/// machine ticks may be several of their intervals late.
+/// Reads the clock as of the last timer tick: no later reading by the program lies before it. In an emulated machine
+/// ticks may be late by several intervals.
 ///
 /// # Panics
 /// Never: Linux has the clock.
@@ -91,7 +91,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Loads the program with the smallest table of sources that is sound.
+    /// Loads the program with the smallest valid table of sources.
     ///
     /// # Panics
     /// Without root, or when the kernel refuses the program or a map.
@@ -100,7 +100,7 @@ impl Filter {
         Self::load_with_sources(map_names::SOURCES_PER_CPU_MIN * cpus as u32)
     }
 
-    /// Loads the program with room for so many sources.
+    /// Loads the program with room for this many sources.
     ///
     /// # Panics
     /// As [`Filter::load`].
@@ -126,7 +126,7 @@ impl Filter {
         }
     }
 
-    /// Loads the program and puts settings into force.
+    /// Loads the program and applies settings.
     ///
     /// # Panics
     /// As [`Filter::load`].
@@ -146,7 +146,7 @@ impl Filter {
         }
     }
 
-    /// The program itself.
+    /// Returns the program.
     ///
     /// # Panics
     /// Never: it was found when it was loaded.
@@ -158,7 +158,7 @@ impl Filter {
     /// Pins the maps where [`synguard_datapath::Datapath::open`] looks for them, in a folder on a bpffs.
     ///
     /// # Panics
-    /// When that is no bpffs.
+    /// When the folder is not on a bpffs.
     pub fn pin(&self, pins: &Path) {
         fs::create_dir_all(pins).expect("make the folder");
         let ids = self.xdp().info().expect("ask about the program").map_ids().expect("ask for its maps");
@@ -188,7 +188,7 @@ impl Filter {
         attached.expect("attach the program");
     }
 
-    /// The registers of the distinct count.
+    /// Reads the registers of the distinct count.
     ///
     /// # Panics
     /// When the map cannot be read.
@@ -196,7 +196,7 @@ impl Filter {
         Box::new(self.distinct.get(&0, 0).expect("read CARDINALITY"))
     }
 
-    /// Puts settings into force.
+    /// Applies settings.
     ///
     /// # Panics
     /// When the map cannot be written.
@@ -213,7 +213,7 @@ impl Filter {
         self.ports.set(0, ports, 0).expect("write PORTS");
     }
 
-    /// Puts a source into the table, or replaces what is known of it.
+    /// Puts a source into the table, or replaces its entry.
     ///
     /// # Panics
     /// When the map cannot be written.
@@ -222,14 +222,14 @@ impl Filter {
         self.forget_held();
     }
 
-    /// Forgets a source, if it is known.
+    /// Removes a source, if it is in the table.
     pub fn remove_source(&mut self, key: SourceKey) {
-        // What is not there need not be removed.
+        // A missing source need not be removed.
         let _ = self.sources.remove(&key);
         self.forget_held();
     }
 
-    /// Ends the tick for sources found in hold: what a test changes takes effect with its next packet.
+    /// Empties the hold cache: a change by a test takes effect with its next packet.
     fn forget_held(&mut self) {
         let cpus = aya::util::nr_cpus().expect("count the CPUs");
         let empty = PerCpuValues::try_from(vec![HoldCache::default(); cpus]).expect("a value for each CPU");
@@ -248,7 +248,7 @@ impl Filter {
         }
     }
 
-    /// SYNs of a source that were dropped and are not in its entry yet.
+    /// Returns the dropped SYNs of a source that are not in its entry yet.
     ///
     /// # Panics
     /// When the map cannot be read.
@@ -258,7 +258,7 @@ impl Filter {
         slots.filter(|slot| slot.source == key).map(|slot| slot.pending).sum()
     }
 
-    /// Every source in the table. Only while no packet is run.
+    /// Lists every source in the table. Only while no packet is run.
     ///
     /// # Panics
     /// When the map cannot be read.
@@ -267,7 +267,7 @@ impl Filter {
         self.sources.keys().filter_map(|key| read(key.expect("read SOURCES"))).collect()
     }
 
-    /// The counters by [`index`](synguard_common::reason::Reason::index), summed over the CPUs.
+    /// Reads the counters by [`index`](synguard_common::reason::Reason::index), summed over the CPUs.
     ///
     /// # Panics
     /// When the map cannot be read.
@@ -302,8 +302,8 @@ impl Filter {
         self.cpu_state.set(0, cpus, 0).expect("write CPU_STATE");
     }
 
-    /// Has the program look at a packet of at least [`PACKET_MIN`] bytes. Not while other threads run packets
-    /// through the same filter: their counts would be taken for this one's.
+    /// Runs the program on a packet of at least [`PACKET_MIN`] bytes. Not while other threads run packets through the same
+    /// filter: their counts would be added to this one's.
     ///
     /// # Panics
     /// When the kernel does not run it.
@@ -311,7 +311,7 @@ impl Filter {
         self.run_repeat(packet, 1)
     }
 
-    /// The same `repeat` times over; the action is that of the last time.
+    /// Runs the program `repeat` times; the action is that of the last time.
     ///
     /// # Panics
     /// As [`Filter::run`].
@@ -326,7 +326,7 @@ impl Filter {
         Outcome { action, delta }
     }
 
-    /// The same without looking at the counters: from several threads at once, or when speed matters.
+    /// Runs the program without reading the counters: from several threads at once, or when speed matters.
     ///
     /// # Panics
     /// As [`Filter::run`].
@@ -336,10 +336,10 @@ impl Filter {
         self.xdp().test_run(options).expect("run the program").return_value
     }
 
-    /// The events that the program has emitted since the last call.
+    /// Reads the events that the program has emitted since the last call.
     ///
     /// # Panics
-    /// When a record is no [`DatapathEvent`].
+    /// When a record is not a [`DatapathEvent`].
     pub fn events(&self) -> Vec<DatapathEvent> {
         let mut ring = self.events.lock().expect("no thread panicked while it read events");
         let mut events = Vec::new();

@@ -24,12 +24,12 @@ pub const REASONS: usize = Reason::ALL.len();
 pub struct Outcome {
     /// One of [`action`].
     pub action: u32,
-    /// By how much each counter rose, by [`Reason::index`].
+    /// Increase of each counter, by [`Reason::index`].
     pub delta: [Counter; REASONS],
 }
 
 impl Outcome {
-    /// The outcome of `packets` packets of `bytes` each, all counted under one reason and nowhere else.
+    /// Returns the outcome of `packets` packets of `bytes` each, all counted under one reason and nowhere else.
     pub fn of(reason: Reason, packets: u64, bytes: usize) -> Self {
         let mut delta = [Counter::default(); REASONS];
         delta[reason.index() as usize] = Counter { packets, bytes: packets * bytes as u64 };
@@ -41,7 +41,7 @@ impl Outcome {
         Self { action, delta }
     }
 
-    /// The reason, if exactly one packet was counted, and under exactly one.
+    /// Returns the reason, if exactly one packet was counted, under exactly one reason.
     pub fn reason(&self) -> Option<Reason> {
         let mut counted =
             Reason::ALL.iter().filter(|reason| self.delta[reason.index() as usize].packets != 0);

@@ -1,5 +1,5 @@
-//! `synguard why` against the program: for a thousand random states of the maps, what it says of a SYN is what the
-//! program does with that SYN.
+//! `synguard why` against the program: for a thousand random states of the maps, its explanation of a SYN agrees with
+//! the program's decision.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests are tests too")]
 #![allow(clippy::print_stdout, reason = "what was compared is for people to read")]
 
@@ -24,7 +24,6 @@ mod maps;
 mod states;
 
 const STATES: usize = 1000;
-const SECOND: u64 = 1_000_000_000;
 const PORT: u16 = 443;
 
 fn reason(read: &Inspection, now_ns: u64) -> Reason {
@@ -41,7 +40,7 @@ fn explanation_and_program_agree() {
     netns.run(compare).expect("they are compared");
 }
 
-/// In a namespace where somebody listens, since answers are given for listeners only.
+/// Runs in a namespace with a listener, because cookies are sent for listeners only.
 fn compare() {
     pin_to_cpu(0).unwrap();
     let _listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)).unwrap();
@@ -57,7 +56,7 @@ fn compare() {
         let before = ticked_ns();
         let outcome = maps.filter.run(&state.frame);
         let after = ticked_ns();
-        // The program's clock is one of the two, or in between. A moment that decides may lie there, too.
+        // The program's clock lies between the two readings. A deciding moment may lie there, too.
         let (expected, later) = (reason(&read, before), reason(&read, after));
         if expected != later {
             passed_over += 1;
@@ -75,7 +74,7 @@ fn compare() {
     println!("{compared:?}, {repeats} found in hold in the same tick, {passed_over} too close to call");
     assert!(repeats > STATES / 50, "only {repeats} were found in hold in the same tick");
     assert!(passed_over <= STATES / 50, "{passed_over} states were passed over");
-    // Every reason that a SYN can have was met.
+    // Every reason that a SYN can have occurred.
     for reason in
         Reason::ALL.iter().filter(|reason| reason.is_guarded_syn() && !reason.label().starts_with("would"))
     {

@@ -32,8 +32,8 @@ pub(crate) struct Maps {
     cpus: PerCpuArray<MapData, CpuState>,
     held: PerCpuArray<MapData, HoldCache>,
     prefixes: HashMap<MapData, SourceKey, SourceState>,
-    proven: Array<MapData, u32>,
-    answer_sketch: PerCpuArray<MapData, PrefixRateSketch>,
+    validated: Array<MapData, u32>,
+    cookie_sketch: PerCpuArray<MapData, PrefixRateSketch>,
     sketches: [Array<MapData, Cells>; 2],
     /// Prefixes on the lists.
     listed: [Vec<Prefix>; 2],
@@ -60,8 +60,8 @@ impl Maps {
             cpus: PerCpuArray::try_from(per_cpu(map_names::CPU_STATE)).unwrap(),
             held: PerCpuArray::try_from(per_cpu(map_names::HOLD_CACHE)).unwrap(),
             prefixes: HashMap::try_from(Map::LruHashMap(open(map_names::PREFIXES))).unwrap(),
-            proven: Array::try_from(Map::Array(open(map_names::VALIDATED_SOURCES))).unwrap(),
-            answer_sketch: PerCpuArray::try_from(per_cpu(map_names::COOKIE_PREFIX_SKETCH)).unwrap(),
+            validated: Array::try_from(Map::Array(open(map_names::VALIDATED_SOURCES))).unwrap(),
+            cookie_sketch: PerCpuArray::try_from(per_cpu(map_names::COOKIE_PREFIX_SKETCH)).unwrap(),
             sketches: [array(map_names::SOURCE_SKETCH), array(map_names::PREFIX_SKETCH)],
             listed: Default::default(),
             pins,
@@ -76,15 +76,15 @@ impl Maps {
         Datapath::open(&self.pins).unwrap().expect("it is pinned")
     }
 
-    /// Puts a state into the maps.
+    /// Writes a state into the maps.
     pub(crate) fn set(&mut self, state: &State) {
-        let State { config, ports, lists, source, network, .. } = state;
+        let State { config, ports, lists, source, prefix, .. } = state;
         self.filter.set_config(*config);
         self.filter.set_ports(ports);
         let datapath = self.datapath();
         let mut maps = datapath.lists().unwrap();
         for ((list, items), before) in List::ALL.into_iter().zip(lists).zip(&mut self.listed) {
-            // Not swapped whole: that writes megabytes.
+            // Not replaced as a whole: that writes megabytes.
             maps.remove(list, before).unwrap();
             maps.add(list, items.clone()).unwrap();
             *before = items.iter().map(|(key, _)| *key).collect();
@@ -96,8 +96,8 @@ impl Maps {
         }
         let prefix_key = prefix_key(state.address);
         let _ = self.prefixes.remove(&prefix_key);
-        if let Some(network) = network {
-            self.prefixes.insert(prefix_key, network, 0).unwrap();
+        if let Some(prefix) = prefix {
+            self.prefixes.insert(prefix_key, prefix, 0).unwrap();
         }
         let cpus = vec![state.cpu; aya::util::nr_cpus().unwrap()];
         self.cpus.set(0, PerCpuValues::try_from(cpus).unwrap(), 0).unwrap();
@@ -109,25 +109,25 @@ impl Maps {
             }
             map.set(0, *cells, 0).unwrap();
         }
-        self.set_answers(state, key, prefix_key);
-        // Last, because what is of this tick will not be so for long.
+        self.set_cookie_state(state, key, prefix_key);
+        // Last, because the hold cache is valid for this tick only.
         self.set_held(state, key);
     }
 
-    fn set_answers(&mut self, state: &State, key: SourceKey, prefix_key: SourceKey) {
+    fn set_cookie_state(&mut self, state: &State, key: SourceKey, prefix_key: SourceKey) {
         let hash = hash::address(key.address, state.config.hash_seed);
-        let cell = match state.proven_until_ns {
+        let cell = match state.validated_until_ns {
             0 => 0,
             until_ns => validated_sources::cell(hash, until_ns),
         };
-        self.proven.set(validated_sources::index(hash), cell, 0).unwrap();
+        self.validated.set(validated_sources::index(hash), cell, 0).unwrap();
         let hash = hash::address(prefix_key.address, state.config.hash_seed);
         let mut sketch = PrefixRateSketch { tats: [[0; prefix_limit::WIDTH]; prefix_limit::ROWS] };
         for (row, tat) in state.prefix_tats.into_iter().enumerate() {
             sketch.tats[row][prefix_limit::index(hash, row)] = tat;
         }
         let sketches = vec![sketch; aya::util::nr_cpus().unwrap()];
-        self.answer_sketch.set(0, PerCpuValues::try_from(sketches).unwrap(), 0).unwrap();
+        self.cookie_sketch.set(0, PerCpuValues::try_from(sketches).unwrap(), 0).unwrap();
         self.filter.set_cookies(state.cookies);
     }
 

@@ -18,12 +18,13 @@ use synguard_common::{
 use synguard_datapath::PrefixEntry;
 use synguard_model::source::key_of;
 use synguard_tests::{
+    SECOND_NS,
     fuzz::Random,
     packet::Packet,
     testrun::{config, cookie_config, now_ns},
 };
 
-use crate::{PORT, SECOND};
+use crate::PORT;
 
 /// Contents of the maps when a SYN arrives.
 #[derive(Clone, Debug)]
@@ -34,14 +35,14 @@ pub(crate) struct State {
     pub(crate) ports: PortSet,
     pub(crate) lists: [Vec<PrefixEntry>; 2],
     pub(crate) source: Option<SourceState>,
-    pub(crate) network: Option<SourceState>,
+    pub(crate) prefix: Option<SourceState>,
     pub(crate) cells: [[u16; 2]; 2],
     pub(crate) cpu: CpuState,
     /// Nanoseconds since a CPU last found the source in hold, and the SYNs that it dropped since without counting
     /// them.
     pub(crate) held: Option<(u64, u64)>,
     pub(crate) cookies: SynCookieConfig,
-    pub(crate) proven_until_ns: u64,
+    pub(crate) validated_until_ns: u64,
     pub(crate) prefix_tats: [u32; prefix_limit::ROWS],
 }
 
@@ -57,9 +58,9 @@ impl States {
         self.0.below(n) == 0
     }
 
-    /// A moment up to three seconds away from now, or 0.
+    /// Returns a moment up to three seconds away from now, or 0.
     fn moment(&mut self) -> u64 {
-        if self.one_in(5) { 0 } else { now_ns() - 3 * SECOND + self.0.word() % (6 * SECOND) }
+        if self.one_in(5) { 0 } else { now_ns() - 3 * SECOND_NS + self.0.word() % (6 * SECOND_NS) }
     }
 
     pub(crate) fn state(&mut self) -> State {
@@ -69,9 +70,9 @@ impl States {
         State {
             lists: std::array::from_fn(|_| self.list(address)),
             source: self.entry(),
-            network: self.entry(),
+            prefix: self.entry(),
             cells: std::array::from_fn(|_| {
-                // At the marks, and far from them; one row may lie.
+                // At the thresholds, and far from them; one row may overestimate.
                 let count = [0, 14, 15, 16, 40, 254, 255, 900][self.0.below(8)];
                 let age = if self.one_in(2) { 0 } else { self.0.below(3) as u32 };
                 let epoch = count_min::epoch(now) - age;
@@ -87,7 +88,7 @@ impl States {
                 ..CpuState::default()
             },
             cookies: self.cookies(),
-            proven_until_ns: if self.one_in(3) { self.moment() } else { 0 },
+            validated_until_ns: if self.one_in(3) { self.moment() } else { 0 },
             prefix_tats: self.prefix_tats(),
             held: self.held(),
             ports: self.ports(),
@@ -130,14 +131,14 @@ impl States {
             syn_tolerance_ns: limit.tolerance_ns,
             prefix_interval_ns: prefix.interval_ns,
             prefix_tolerance_ns: prefix.tolerance_ns,
-            hold_ns: [0, SECOND, 10 * SECOND][self.0.below(3)],
+            hold_ns: [0, SECOND_NS, 10 * SECOND_NS][self.0.below(3)],
             disarm_at_ns: if self.one_in(10) { self.moment() } else { 0 },
             hash_seed: HashSeed([self.0.word(), self.0.word()]),
             ..config(10, burst)
         }
     }
 
-    /// Mostly both rows say the same: a network is over its rate only where both do.
+    /// Returns mostly the same value in both rows: a prefix is over its rate only if both rows are.
     fn prefix_tats(&mut self) -> [u32; prefix_limit::ROWS] {
         let mut tat = || (self.moment() >> prefix_limit::UNIT_SHIFT) as u32;
         let (first, second) = (tat(), tat());
@@ -160,7 +161,7 @@ impl States {
             prefix_rate: if self.one_in(3) { 0 } else { 10 },
             interval_ns: limit.interval_ns,
             tolerance_ns: limit.tolerance_ns,
-            validated_ns: if self.one_in(4) { 0 } else { 90 * SECOND },
+            validated_ns: if self.one_in(4) { 0 } else { 90 * SECOND_NS },
             lease_until_ns: if self.one_in(5) { self.moment() } else { u64::MAX },
             ..cookie_config()
         }
@@ -172,7 +173,7 @@ impl States {
         ports
     }
 
-    /// Mostly nothing, and sometimes entries that cover the address, or its neighbours.
+    /// Returns mostly nothing, and sometimes entries that cover the address, or its neighbours.
     fn list(&mut self, address: Addr) -> Vec<PrefixEntry> {
         let count = if self.one_in(3) { 1 + self.0.below(3) } else { 0 };
         (0..count)
@@ -184,7 +185,7 @@ impl States {
                 };
                 let mut key = Prefix::new(address, length);
                 if self.one_in(4) {
-                    // Another network altogether.
+                    // A prefix far from the address.
                     key.address = Prefix::new(key_of("203.0.113.9".parse().unwrap()).address, length).address;
                 }
                 let scope = if self.one_in(2) { SCOPE_ALL } else { SCOPE_SYN };
@@ -196,9 +197,9 @@ impl States {
     fn held(&mut self) -> Option<(u64, u64)> {
         let uncounted = [0, 1, 15, 300][self.0.below(4)];
         match self.0.below(6) {
-            // In this tick, if it does not end before the SYN comes.
+            // In this tick, unless it ends before the SYN comes.
             0 => Some((0, uncounted)),
-            1 | 2 => Some((self.0.word() % SECOND, uncounted)),
+            1 | 2 => Some((self.0.word() % SECOND_NS, uncounted)),
             _ => None,
         }
     }
