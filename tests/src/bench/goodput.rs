@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     bench::{
-        Bench, answer,
+        Bench, cookie_rate,
         line::{Goal, Line},
         rounds::Rounds,
         subject::{Running, Subject},
@@ -59,7 +59,7 @@ impl Side {
         let flood = FloodSpec {
             burst: BURST,
             cpu: VISITORS_CPU,
-            ..answer::flood(bench.pace.sample_max() + Duration::from_secs(30))
+            ..cookie_rate::flood(bench.pace.sample_max() + Duration::from_secs(30))
         };
         let generator = Arc::new(Generator::new(&lab, &flood)?);
         Ok(Self { name, lab, _web: web, _running: running, generator, flood })

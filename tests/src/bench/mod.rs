@@ -3,8 +3,8 @@
 //! It asserts nothing: figures depend on the machine, and only their ratios travel. See docs/performance.md.
 #![expect(clippy::print_stdout, reason = "the bench talks to whoever runs it")]
 
-mod answer;
 mod blocklist;
+mod cookie_rate;
 mod cookies;
 mod cost;
 mod counters;
@@ -21,7 +21,6 @@ mod number;
 mod offenders;
 mod path;
 mod peers;
-mod place;
 mod plot;
 mod report;
 mod rounds;
@@ -34,6 +33,7 @@ mod turns;
 mod visitors;
 mod workload;
 mod xdp_filter;
+mod xdp_link;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -91,8 +91,8 @@ const ROWS: [(&str, &str, Measure); 22] = [
     ("distinct-v4", "error of the distinct count, IPv4", distinct::v4),
     ("distinct-v6", "error of the distinct count, IPv6", distinct::v6),
     ("cookies", "the controller: cookies raised, what visitors notice, and put back", cookies::run),
-    ("answer-kernel", "SYNs answered a second, against the kernel's cookies", answer::kernel),
-    ("answer-synproxy", "SYNs answered a second, against nft SYNPROXY", answer::synproxy),
+    ("answer-kernel", "SYNs answered a second, against the kernel's cookies", cookie_rate::kernel),
+    ("answer-synproxy", "SYNs answered a second, against nft SYNPROXY", cookie_rate::synproxy),
     ("answer-visitors", "new connections while nearly as many SYNs come as can be answered", visitors::run),
     ("answer-goodput", "how much of a flood halves the goodput, against the kernel's cookies", goodput::run),
     ("dump", "reading a table of 1 M sources, in batches and one by one", dump::run),

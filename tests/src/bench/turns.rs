@@ -14,10 +14,10 @@ use crate::{
         Bench,
         counters::Counters,
         live::{Case, LOSS_MAX, generator},
-        place::Place,
         rounds::{Comparison, Rounds},
         spread::{Spread, drift, median},
         subject::Running,
+        xdp_link::XdpLink,
     },
     flood::{Flood, Generator},
     interrupt,
@@ -72,9 +72,9 @@ fn round(bench: &Bench, cases: &[(&Case, Arc<Generator>); 2]) -> Result<[Figures
     let lab = &bench.lab;
     let mut sides =
         [Side::new(cases[0].0, Arc::clone(&cases[0].1))?, Side::new(cases[1].0, Arc::clone(&cases[1].1))?];
-    let place = Place::new(lab, sides[0].floor.xdp()?.fd()?)?;
+    let link = XdpLink::new(lab, sides[0].floor.xdp()?.fd()?)?;
     for side in &sides {
-        place.give_to(side.program.fd()?)?;
+        link.replace(side.program.fd()?)?;
         let flood = side.flood(lab)?;
         thread::sleep(bench.pace.warm_up);
         side.stop(flood, lab)?;
@@ -83,7 +83,7 @@ fn round(bench: &Bench, cases: &[(&Case, Arc<Generator>); 2]) -> Result<[Figures
     let statistics = enable_stats(Stats::RunTime).context("enable run statistics")?;
     for _ in 0..bench.pace.turns {
         for side in &mut sides {
-            side.turn(lab, &place).with_context(|| side.case.name.clone())?;
+            side.turn(lab, &link).with_context(|| side.case.name.clone())?;
         }
     }
     drop(statistics);
@@ -125,16 +125,16 @@ impl<'a> Side<'a> {
         Ok(())
     }
 
-    fn turn(&mut self, lab: &Lab, place: &Place) -> Result<()> {
+    fn turn(&mut self, lab: &Lab, link: &XdpLink) -> Result<()> {
         interrupt::check()?;
-        place.give_to(self.floor.xdp()?.fd()?)?;
+        link.replace(self.floor.xdp()?.fd()?)?;
         let flood = self.flood(lab)?;
         thread::sleep(SETTLE);
         let floor = mean(|| {
             let info = self.floor.xdp()?.info()?;
             Ok((info.run_count(), info.run_time().as_nanos() as f64))
         })?;
-        place.give_to(self.program.fd()?)?;
+        link.replace(self.program.fd()?)?;
         thread::sleep(SETTLE);
         let before = self.program.counters();
         let program = mean(|| self.program.runs())?;

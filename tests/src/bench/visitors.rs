@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     bench::{
-        Bench, answer,
+        Bench, cookie_rate,
         line::{Goal, Line},
         spread::Spread,
         subject::{Running, Subject},
@@ -36,7 +36,7 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Line>> {
     let lab = Lab::with_uplink(Program::Sink)?;
     let _web = Web::start(&lab)?;
     let _running = Running::start(&lab, Subject::SynCookieConfig)?;
-    let flood = answer::flood(pace.sample_max() + pace.long_window);
+    let flood = cookie_rate::flood(pace.sample_max() + pace.long_window);
     lab.receive_on(flood.cpu)?;
     let generator = Arc::new(Generator::new(&lab, &flood)?);
     let sent = lab.tcp_ext("SyncookiesSent")?;
@@ -115,7 +115,7 @@ fn capacity(bench: &Bench, lab: &Lab, flood: &FloodSpec, generator: &Arc<Generat
     thread::sleep(bench.pace.warm_up);
     let (before, start) = (lab.swallowed()?, Instant::now());
     thread::sleep(bench.pace.window);
-    let answered = (lab.swallowed()? - before) as f64 / start.elapsed().as_secs_f64();
+    let syn_acks = (lab.swallowed()? - before) as f64 / start.elapsed().as_secs_f64();
     flood.stop()?;
-    Ok(answered)
+    Ok(syn_acks)
 }

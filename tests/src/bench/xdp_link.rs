@@ -18,9 +18,9 @@ const IN_THE_DRIVER: u32 = 1 << 2;
 
 /// A link; closing it detaches.
 #[derive(Debug)]
-pub(super) struct Place(OwnedFd);
+pub(super) struct XdpLink(OwnedFd);
 
-impl Place {
+impl XdpLink {
     /// Attaches a program to the server's device.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Place {
     ///
     /// # Errors
     /// When it is of another kind.
-    pub(super) fn give_to(&self, program: impl AsFd) -> Result<()> {
+    pub(super) fn replace(&self, program: impl AsFd) -> Result<()> {
         let mut attr = zeroed();
         attr.link_update.link_fd = self.0.as_raw_fd() as u32;
         attr.link_update.__bindgen_anon_1.new_prog_fd = program.as_fd().as_raw_fd() as u32;

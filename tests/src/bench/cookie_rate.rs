@@ -29,7 +29,7 @@ use crate::{
 pub(super) const PORT: u16 = 80;
 const SOURCES: u32 = 16_000_000;
 /// Least share of the SYNs that must have got a SYN-ACK.
-const ANSWERED_MIN: f64 = 0.97;
+const REPLIED_MIN: f64 = 0.97;
 
 /// One of the two that send SYN-ACKs, in a lab of its own.
 struct Side {
@@ -44,7 +44,7 @@ struct Side {
 /// Rates of one sample, per second.
 struct Sample {
     offered: f64,
-    answered: f64,
+    syn_acks: f64,
 }
 
 /// A flood of everything that goes, from everywhere, to a listener.
@@ -76,7 +76,7 @@ impl Side {
         let losses = lab.ring_losses()?;
         let flood = Flood::start_with(lab, Arc::clone(&self.generator), self.flood.clone())?;
         thread::sleep(pace.warm_up);
-        let (offered, answered, start) = (flood.offered()?, lab.swallowed()?, Instant::now());
+        let (offered, syn_acks, start) = (flood.offered()?, lab.swallowed()?, Instant::now());
         thread::sleep(pace.window);
         let (offered_after, answered_after) = (flood.offered()?, lab.swallowed()?);
         let seconds = start.elapsed().as_secs_f64();
@@ -86,15 +86,15 @@ impl Side {
         ensure!(lost <= LOSS_MAX, "{}: {:.1} % of the flood were lost", self.name, lost * 100.0);
         Ok(Sample {
             offered: (offered_after - offered) as f64 / seconds,
-            answered: (answered_after - answered) as f64 / seconds,
+            syn_acks: (answered_after - syn_acks) as f64 / seconds,
         })
     }
 
     /// Floods the sender of SYN-ACKs. It must have replied to nearly all SYNs.
-    fn answers(&self, pace: Pace) -> Result<Sample> {
+    fn sample_syn_acks(&self, pace: Pace) -> Result<Sample> {
         let sample = self.sample(pace, self.subject)?;
-        let share = sample.answered / sample.offered;
-        ensure!(share >= ANSWERED_MIN, "{}: {:.1} % of the SYNs were answered", self.name, share * 100.0);
+        let share = sample.syn_acks / sample.offered;
+        ensure!(share >= REPLIED_MIN, "{}: {:.1} % of the SYNs got a SYN-ACK", self.name, share * 100.0);
         Ok(sample)
     }
 }
@@ -126,13 +126,13 @@ fn compare(row: &'static str, pace: Pace, peer: &Side) -> Result<Vec<Line>> {
     let mut before = floor()?;
     let mut floors = vec![before];
     while rates.wants_more() {
-        let samples = ours.answers(pace).and_then(|mine| Ok((mine, peer.answers(pace)?)));
+        let samples = ours.sample_syn_acks(pace).and_then(|mine| Ok((mine, peer.sample_syn_acks(pace)?)));
         let after = floor()?;
         floors.push(after);
         let moved = (after / before - 1.0).abs();
         match samples {
             Ok((mine, theirs)) => {
-                rates.push(moved, mine.answered * 1e-6, theirs.answered * 1e-6);
+                rates.push(moved, mine.syn_acks * 1e-6, theirs.syn_acks * 1e-6);
                 // All work is on one core, which does nothing else: the time of one SYN is the whole time divided by
                 // their number.
                 let floor_ns = 1e9 / f64::midpoint(before, after);
