@@ -1,7 +1,7 @@
 //! The rate limits of sources and prefixes. Decides about every packet that the operator's lists do not decide about;
 //! other packets than SYNs leave before the first map lookup.
 
-pub mod table;
+pub mod charge;
 
 use synguard_common::{
     abi::{Config, FLAG_DROP_BAD_FLAGS},
@@ -11,7 +11,7 @@ use synguard_common::{
     source::SourceKey,
 };
 
-use self::table::{ChargeOutcome, ChargeParams, Prefixes, Sources};
+use self::charge::{ChargeOutcome, ChargeParams, Prefixes, Sources};
 use crate::{
     cardinality, clock, events, maps,
     parse::{Family, Packet, PacketClass},
@@ -69,14 +69,14 @@ fn reason_of_tcp(packet: &Packet, config: &Config, now_ns: u64) -> Reason {
     }
     cardinality::observe(hash, now_ns);
     let params = ChargeParams { limit: config.syn_limit(), hold_ns: config.hold_ns, pending };
-    let reason = match table::charge::<Sources>(&key, hash, params, now_ns) {
+    let reason = match charge::charge::<Sources>(&key, hash, params, now_ns) {
         ChargeOutcome::Conforms => Reason::SynPassed,
         ChargeOutcome::Untracked => {
-            table::restore_pending(&key, hash, pending);
+            charge::restore_pending(&key, hash, pending);
             Reason::Untracked
         }
         ChargeOutcome::Held => {
-            table::cache_hold(&key, hash, now_ns);
+            charge::cache_hold(&key, hash, now_ns);
             return Reason::Hold;
         }
         ChargeOutcome::Exceeds => {
@@ -102,7 +102,7 @@ fn exceeds_prefix(packet: &Packet, config: &Config, now_ns: u64) -> bool {
     let hash = hash::address(key.address, config.hash_seed);
     let params = ChargeParams { limit: config.prefix_limit(), hold_ns: 0, pending: 0 };
     matches!(
-        table::charge::<Prefixes>(&key, hash, params, now_ns),
+        charge::charge::<Prefixes>(&key, hash, params, now_ns),
         ChargeOutcome::Exceeds | ChargeOutcome::Held
     )
 }

@@ -5,8 +5,9 @@ use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
 use synguard_common::{reason::Reason, syn_cookie::config::SYN_COOKIE_CHECK_ACKS};
 
 use super::{
+    cookie_helpers,
     headers::{HeaderOffsets, PlainHeaders, SynHeaders},
-    kernel_cookie, validated_sources,
+    validated_sources,
 };
 use crate::{clock, maps, settings};
 
@@ -48,15 +49,15 @@ fn reason<const V6: bool>(ctx: &XdpContext, headers: PlainHeaders<V6>) -> Option
         return None;
     }
     // Without a socket the kernel replies with a reset; a socket other than a listener is a connection.
-    let socket = kernel_cookie::socket(ctx, headers)?;
-    let listening = kernel_cookie::is_listening(socket);
-    kernel_cookie::release(socket);
+    let socket = cookie_helpers::socket(ctx, headers)?;
+    let listening = cookie_helpers::is_listening(socket);
+    cookie_helpers::release(socket);
     if !listening {
         return None;
     }
     let source = ack.source_key::<V6>(config);
     let validated_ns = cookies.validated_ns.max(GRACE_NS);
-    if kernel_cookie::is_returned(ctx, headers) {
+    if cookie_helpers::is_returned(ctx, headers) {
         validated_sources::insert(&source, config.hash_seed, now_ns + validated_ns);
         return Some(Reason::CookieAck);
     }

@@ -5,8 +5,8 @@
 //! Only SYNs over a rate are dropped, and first SYNs while a retransmission is required.
 
 mod ack;
+mod cookie_helpers;
 mod headers;
-mod kernel_cookie;
 mod limits;
 mod listener_cache;
 mod options;

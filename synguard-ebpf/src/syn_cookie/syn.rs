@@ -8,8 +8,8 @@ use synguard_common::{
 };
 
 use super::{
+    cookie_helpers::{self, CookieLookup},
     headers::{HeaderOffsets, PlainHeaders, SynHeaders},
-    kernel_cookie::{self, CookieLookup},
     limits, listener_cache, options, syn_ack, validated_sources,
 };
 use crate::{clock, maps, parse, settings};
@@ -88,7 +88,7 @@ fn reply<const V6: bool>(
         && listener_cache::hit(config, cookies, &listener, now_ns);
     let mut cookie = 0;
     if !cached {
-        match kernel_cookie::look_up(ctx, headers, &syn, mss) {
+        match cookie_helpers::look_up(ctx, headers, &syn, mss) {
             CookieLookup::Cookie(found) => cookie = found,
             CookieLookup::Refused(reason) => return Some(reason),
         }
@@ -107,7 +107,7 @@ fn reply<const V6: bool>(
     }
     let mut cookie = state.cookie();
     if state.cached() {
-        let Some(found) = kernel_cookie::raw(ctx, headers, &syn, mss) else {
+        let Some(found) = cookie_helpers::raw(ctx, headers, &syn, mss) else {
             return Some(Reason::CookieUnavailable);
         };
         cookie = found;

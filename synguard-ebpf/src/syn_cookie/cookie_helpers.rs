@@ -1,4 +1,4 @@
-//! The kernel's SYN cookies: generates and checks them through its helpers.
+//! SYN cookies in the kernel's format: generates and checks them through the kernel's helpers.
 //!
 //! A cookie depends on addresses, ports, sequence number and MSS, so the helpers get a header with just those, and need
 //! not see the options.
