@@ -27,7 +27,7 @@ const INVARIANTS: [Invariant; 5] = [
     Invariant {
         is_at: |code, at| is_sequence(code, at, &["fs", "::", "rename"]),
         is_allowed: |path| {
-            ["/durable_file.rs", "/pins.rs", "/store/disk.rs", "/event_log.rs"]
+            ["/durable_file.rs", "/pins.rs", "/store/files.rs", "/event_log.rs"]
                 .iter()
                 .any(|end| path.ends_with(end))
         },
@@ -97,7 +97,7 @@ mod tests {
                 "synguard/crates/kernel/src/sysctl.rs",
             ),
             ("std::fs::rename(a, b);", "synguard/crates/kernel/src/durable_file.rs", "synguard/src/a.rs"),
-            ("std::fs::rename(a, b);", "synguard/crates/lists/src/store/disk.rs", "synguard/src/disk.rs"),
+            ("std::fs::rename(a, b);", "synguard/crates/lists/src/store/files.rs", "synguard/src/files.rs"),
             ("let a = Instant::now();", CLOCK, "synguard/src/controller/tick.rs"),
             ("let a = std::time::SystemTime::now();", CLOCK, "synguard/crates/top/src/keys.rs"),
             ("rustix::time::clock_gettime(a);", CLOCK, "synguard/crates/kernel/src/lock.rs"),

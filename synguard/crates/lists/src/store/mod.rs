@@ -9,7 +9,7 @@
 //! another.
 
 mod base;
-mod disk;
+mod files;
 mod log;
 
 use std::{collections::BTreeMap, io, path::Path};
@@ -18,8 +18,8 @@ use anyhow::{Context as _, Result, bail};
 use synguard_common::ip_list::List;
 use synguard_model::{ip_prefix::Target, list_entry::Entry, time::Now};
 
-use self::disk::ListFiles;
-pub use self::{disk::StoreStamp, log::EntryChange};
+use self::files::ListFiles;
+pub use self::{files::StoreStamp, log::EntryChange};
 use crate::format::file;
 
 /// Greatest length of a log in bytes, about twenty thousand addresses. A longer one is merged into the base file.
