@@ -14,7 +14,7 @@ use synguard_model::{
     time,
 };
 
-use super::lists::{meaning, packets, verdict};
+use super::reasons::{meaning, packets, verdict};
 use crate::{
     format::{age, grouped, left, percent, rate, wrap::wrap},
     keys::offers_times,

@@ -3,10 +3,12 @@
 mod chart;
 mod dialog;
 mod empty;
+mod events;
 mod header;
 pub(crate) mod help;
 mod lists;
-mod sources;
+mod reasons;
+mod source_rows;
 mod table;
 
 use ratatui::{
@@ -72,11 +74,11 @@ fn draw_body(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette: Palet
         return dialog::detail(state, frame, area, palette);
     }
     let table = match state.tab {
-        Tab::Sources => sources::sources(state, palette),
-        Tab::Prefixes => sources::prefixes(state, palette),
+        Tab::Sources => source_rows::sources(state, palette),
+        Tab::Prefixes => source_rows::prefixes(state, palette),
         Tab::Lists => lists::lists(state, area.width.into(), palette),
-        Tab::Events => lists::events(state, area.width.into(), palette),
-        Tab::Reasons => lists::reasons(state, area.width.into(), palette),
+        Tab::Events => events::events(state, area.width.into(), palette),
+        Tab::Reasons => reasons::reasons(state, area.width.into(), palette),
         Tab::Help => help::table(),
     };
     table.draw(frame, area, state.chosen[state.tab as usize], palette);
