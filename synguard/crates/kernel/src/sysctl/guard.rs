@@ -1,4 +1,4 @@
-//! The guard of a sysctl: raises it, restores it, and reports each change as an event.
+//! The guard of a sysctl: has [`SysctlOverride`] raise and restore it, and reports each change as an event.
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ impl SysctlGuard {
     /// Restores the sysctl if this guard raised it and nobody changed it since.
     pub fn restore(&mut self) -> Option<Event> {
         self.raised_by_other_instance = None;
-        if !self.value.is_raised() {
+        if !self.value.is_overriding() {
             return None;
         }
         let change = restored(self.value.restore(false))?;

@@ -57,7 +57,7 @@ impl SysctlOverride {
     }
 
     /// Reports whether this override raised the sysctl.
-    pub(super) const fn is_raised(&self) -> bool {
+    pub(super) const fn is_overriding(&self) -> bool {
         self.saved.is_some()
     }
 

@@ -78,7 +78,7 @@ fn unwritable_sysctl_leaves_no_saved_value() {
     let sysctl_override = &mut world.overrides[1];
     sysctl_override.path = Path::new("/proc/version").to_owned();
     sysctl_override.raise(AttackRates::default()).expect_err("unwritable");
-    assert!(!sysctl_override.is_raised());
+    assert!(!sysctl_override.is_overriding());
     assert_eq!(world.saved_values(), 0);
 }
 
