@@ -33,7 +33,7 @@ struct XtaskCli {
 #[derive(Subcommand)]
 enum XtaskCommand {
     /// Find or install everything that building, testing and the demo need
-    Setup,
+    Setup(setup::SetupArgs),
     /// Build the release binary
     Build,
     /// Show floods of both kinds, and the filter against them, in network namespaces (root)
@@ -54,7 +54,7 @@ enum XtaskCommand {
 
 fn main() -> ExitCode {
     let all_is_well = match XtaskCli::parse().command {
-        XtaskCommand::Setup => setup::run(setup::SetupScope::Everything).map(|()| true),
+        XtaskCommand::Setup(args) => setup::run(args.scope).map(|()| true),
         XtaskCommand::Build => build::run().map(|()| true),
         XtaskCommand::Demo => demo::run().map(|()| true),
         XtaskCommand::Bench(args) => bench::run(&args).map(|()| true),

@@ -5,22 +5,30 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
 
 use crate::{
     packages::{Installer, MACHINE_TOOLS, PEERS, TOOLS, Tool},
     toolchain::{self, LINKED, LLVM, Toolchain},
 };
 
+#[derive(Args)]
+pub(crate) struct SetupArgs {
+    /// The tasks to set up for
+    #[arg(long, value_enum, default_value_t = SetupScope::Everything)]
+    pub(crate) scope: SetupScope,
+}
+
 /// The tasks to set up for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SetupScope {
-    /// Building the program.
+    /// Building the program
     Build,
-    /// Also testing and showing it on this kernel.
+    /// Also testing and showing it on this kernel
     Everything,
-    /// Also testing it on other kernels.
+    /// Also testing it on other kernels
     Machines,
-    /// Also comparing it with other filters.
+    /// Also comparing it with other filters
     Bench,
 }
 
