@@ -1,4 +1,4 @@
-//! `synguard detach`: removes the filter, with or without a running controller.
+//! `synguard detach`: removes the filter, with or without a running controller, and prints what it did.
 
 use std::{thread, time::Duration};
 
@@ -9,8 +9,12 @@ use synguard_kernel::{
     lock::{self, Lock},
     preflight, sysctl,
 };
-use synguard_model::error::{ExitKind, failure};
+use synguard_model::{
+    error::{ExitKind, failure},
+    event::Sysctl,
+};
 
+use super::stdout::emit;
 use crate::controller::{self, status_file::ControllerStatus};
 
 /// Time within which the controller must notice the removal and end.
@@ -42,7 +46,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         for name in interfaces {
             synguard_datapath::detach(&instance.pins, name)?;
         }
-        return Ok(());
+        return emit(format!("detached from {}\n", list_names(interfaces)));
     }
     synguard_datapath::remove(&instance.pins)?;
     // The controller notices within a tick. If this command returned earlier, the next attach would still find it.
@@ -58,7 +62,13 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     ControllerStatus::remove(&instance.run);
     lock::remove_dead_controllers_file(instance);
     change.remove_file();
-    Ok(())
+    emit(format!("detached from {}{}\n", list_names(&attached), syncookies_text()))
+}
+
+/// Returns a clause with the value that `tcp_syncookies` has now, if it can be read.
+fn syncookies_text() -> String {
+    let sysctl = Sysctl::Syncookies;
+    sysctl::read(sysctl).map_or_else(String::new, |value| format!("; {} is {value}", sysctl.name()))
 }
 
 /// Restores the sysctls after the filter was removed by a controller that was killed before it could.
@@ -67,7 +77,7 @@ fn restore_after_kill(instance: &Instance) -> Result<()> {
     controller::restore_after_crash(instance);
     ControllerStatus::remove(&instance.run);
     controller.remove_file();
-    Ok(())
+    emit(format!("no filter was attached{}\n", syncookies_text()))
 }
 
 fn list_names(names: &[String]) -> String {

@@ -71,17 +71,28 @@ fn write_text(out: &mut String, address: IpAddr, explanation: &Explanation) -> s
     for (decision, cpus) in decisions {
         let (verdict, label) = (verdict_label(decision.reason.verdict()), decision.reason.label());
         if let [_] = decisions.as_slice() {
-            writeln!(out, "verdict     {verdict}: {label}")?;
+            writeln!(out, "verdict          {verdict}: {label}")?;
         } else {
             let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
-            writeln!(out, "verdict     {verdict}: {label}, on CPU {}", cpus.join(", "))?;
+            writeln!(out, "verdict          {verdict}: {label}, on CPU {}", cpus.join(", "))?;
         }
     }
     let deciders: Vec<&str> =
         decisions.iter().map(|(decision, _)| Explanation::decider(decision.reason)).collect();
     for (name, text) in rules.texts() {
         let mark = if deciders.contains(&name) { "=>" } else { "" };
-        writeln!(out, "{mark:2} {name:8} {text}")?;
+        writeln!(out, "{mark:2} {:13} {text}", rule_title(name))?;
     }
     Ok(())
+}
+
+/// Returns the title of a rule in the text. In JSON the rule keeps its name.
+fn rule_title(name: &str) -> &str {
+    match name {
+        "sketch" => "admission",
+        "answer" => "XDP cookie",
+        "armed" => "mode",
+        "cookies" => "kernel cookie",
+        other => other,
+    }
 }

@@ -163,7 +163,7 @@ impl<'a> Controller<'a> {
         } else if now_ns >= disarm_at_ns {
             self.detach()?;
             events.push(self.stopped("not confirmed in time", true));
-            bail!("not confirmed in time: detached again (run `synguard confirm` within the time given)");
+            bail!("to keep the filter, attach again, and run `synguard confirm` within the time");
         }
         Ok(())
     }

@@ -9,7 +9,9 @@ fn an_unconfirmed_filter_undoes_itself() {
     let (lab, synguard) = lab();
     let mut running = synguard.attach(&["--confirm", "2s"]).unwrap();
     assert_eq!(running.wait(Duration::from_secs(10)).unwrap().code(), Some(1));
-    assert!(running.stderr().contains("not confirmed"), "{}", running.stderr());
+    let stderr = running.stderr();
+    assert_eq!(stderr.matches("not confirmed in time").count(), 1, "{stderr}");
+    assert!(stderr.contains("attach again, and run `synguard confirm` within the time"), "{stderr}");
     assert_nothing_left(&lab, &synguard);
 }
 

@@ -34,7 +34,10 @@ fn keep_on_exit_leaves_the_filter_working() {
 fn detach_ends_the_controller() {
     let (lab, synguard) = lab();
     let mut running = synguard.attach(&[]).unwrap();
-    assert_eq!(synguard.run(&["detach"]).unwrap().code, Some(0));
+    let detached = synguard.run(&["detach"]).unwrap();
+    assert_eq!(detached.code, Some(0), "{}", detached.stderr);
+    let text = format!("detached from {DEVICE}; net.ipv4.tcp_syncookies is ");
+    assert!(detached.stdout.starts_with(&text), "{}", detached.stdout);
     assert_eq!(running.wait(Duration::from_secs(5)).unwrap().code(), Some(0), "{}", running.stderr());
     assert_nothing_left(&lab, &synguard);
 }
@@ -50,7 +53,8 @@ fn single_interface_of_two_can_be_detached() {
         list.iter().map(|link| link["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(), [DEVICE, "v.100"]);
-    assert_eq!(synguard.run(&["detach", DEVICE]).unwrap().code, Some(0));
+    let detached = synguard.run(&["detach", DEVICE]).unwrap();
+    assert_eq!((detached.code, detached.stdout), (Some(0), format!("detached from {DEVICE}\n")));
     assert_eq!(names(), ["v.100"]);
     assert!(!runs_xdp(&lab, DEVICE));
     let stranger = synguard.run(&["detach", DEVICE]).unwrap();

@@ -10,6 +10,7 @@ fn set_changes_the_filter_at_once_and_all_or_nothing() {
     let running = synguard.attach(&["--syn-rate", "50"]).unwrap();
     let set = synguard.run(&["set", "syn-rate=1000", "syn-burst=3000", "hold=1m"]).unwrap();
     assert_eq!(set.code, Some(0), "{}", set.stderr);
+    assert_eq!(set.stdout, "syn-rate 50 → 1000\nsyn-burst 100 → 3000\nhold 10s → 1m\n");
     let settings = || synguard.status_json().unwrap()["settings"].clone();
     assert_eq!((&settings()["syn-rate"], &settings()["hold"]), (&1000.into(), &"1m".into()));
     let before = settings();

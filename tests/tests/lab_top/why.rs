@@ -25,8 +25,8 @@ fn offender_is_in_hold_and_stranger_is_not() {
     assert!(why["rules"]["hold"]["figures"]["seconds_left"].as_f64().unwrap() > 1.0, "{why}");
     assert_eq!(why["network"], "172.16.0.0/24");
     let text = synguard.run(&["why", &offender]).unwrap().stdout;
-    assert!(text.contains("=> hold     in hold for another"), "{text}");
-    assert!(text.contains("verdict     drop: hold"), "{text}");
+    assert!(text.contains("=> hold          in hold for another"), "{text}");
+    assert!(text.contains("verdict          drop: hold"), "{text}");
     let text = synguard.run(&["why", "2001:db8:1:2:3::4"]).unwrap().stdout;
     assert!(text.contains("source 2001:db8:1:2::/64") && !text.contains("drop:"), "{text}");
     // IPv4 in whatever form is the same source.

@@ -44,7 +44,7 @@ impl Lock {
                     ExitKind::Conflict,
                     format!(
                         "instance `{name}` is already attached by another controller{pid}: \
-                         run `synguard detach` first, or use another --name"
+                         change settings with `synguard set KEY=VALUE`, or stop it with `synguard detach`"
                     ),
                 ))
             }
@@ -187,7 +187,12 @@ mod tests {
         let lock = Lock::controller(&instance).expect("free");
         assert_eq!(controller_pid(&instance), Some(std::process::id()));
         let error = Lock::controller(&instance).expect_err("held");
-        assert!(error.to_string().contains(&format!("pid {}", std::process::id())), "{error}");
+        let pid = std::process::id();
+        let expected = format!(
+            "instance `test` is already attached by another controller (pid {pid}): change settings with \
+             `synguard set KEY=VALUE`, or stop it with `synguard detach`"
+        );
+        assert_eq!(error.to_string(), expected);
         assert_eq!(synguard_model::error::exit_code(&error), 5);
         drop(lock);
         assert_eq!(controller_pid(&instance), None);

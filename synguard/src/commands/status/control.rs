@@ -129,6 +129,11 @@ impl ControlState {
         self.kinds().iter().map(|kind| kind.name()).collect::<Vec<_>>().join("+")
     }
 
+    /// Reports whether a kernel setting has a raised value that will be restored.
+    pub(super) fn has_raised_sysctl(&self) -> bool {
+        [self.cookies, self.timestamps].iter().any(|values| values.now != values.original)
+    }
+
     /// Returns the sender of SYN cookies that synguard determined.
     pub(crate) const fn cookie_mode(&self) -> CookieModeJson {
         match (self.xdp_cookies, self.kernel_cookies) {
@@ -194,7 +199,7 @@ mod tests {
         let cookies = |state: &ControlState| serde_json::to_value(state.cookies_json()).expect("serialises");
         assert_eq!((calm.phase_text(0), calm.main_kind()), ("calm".to_owned(), None));
         assert_eq!(cookies(&calm), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
-        assert!(calm.cookies_text().ends_with("is 1"));
+        assert!(calm.cookies_text().ends_with("is 1") && !calm.has_raised_sysctl());
         let mixed = ControlState {
             phase: Phase::Attack,
             since_ns: Some(1_000_000_000),
@@ -206,7 +211,7 @@ mod tests {
         assert_eq!(mixed.phase_text(91_999_999_999), "attack (concentrated and distributed) for 1m30s");
         assert_eq!((mixed.main_kind(), mixed.kinds().len()), (Some(AttackKindJson::Distributed), 2));
         assert_eq!(cookies(&mixed), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
-        assert!(mixed.cookies_text().ends_with("is 2, was 0"));
+        assert!(mixed.cookies_text().ends_with("is 2, was 0") && mixed.has_raised_sysctl());
         let options = XdpCookiesJson { options: true, first_syn: false, check_acks: true };
         let timestamps = SysctlValues { now: Some(2), original: Some(1) };
         let xdp = ControlState { xdp_cookies: Some(options), timestamps, ..mixed };

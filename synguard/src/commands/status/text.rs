@@ -37,6 +37,11 @@ impl Status {
     fn write_head(&self, out: &mut String) -> std::fmt::Result {
         let controller = match self.controller {
             Some(pid) => format!("running (pid {pid})"),
+            None if self.control.has_raised_sysctl() => {
+                "not running; the filter works without it. `synguard attach` \
+                 takes over, `synguard detach` removes it; both restore the raised kernel settings"
+                    .to_owned()
+            }
             None => "not running; the filter works without it".to_owned(),
         };
         writeln!(out, "instance    {}", self.name)?;

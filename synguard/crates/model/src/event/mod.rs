@@ -207,10 +207,9 @@ events! {
 
     /// Programs listen in network namespaces that the raised sysctl does not reach.
     ListenersInOtherNamespaces = "listeners_elsewhere", Warn, { namespaces: Vec<ForeignNamespace>, more: usize } => {
-        let name = Sysctl::Syncookies.name();
         let list: Vec<String> = namespaces.iter().map(ForeignNamespace::to_string).collect();
         let more = if *more > 0 { format!("; and {more} more namespaces") } else { String::new() };
-        format!("{name} does not reach listeners in other network namespaces: {}{more}", list.join("; "))
+        format!("not covered by kernel SYN cookies: listeners in other network namespaces: {}{more}", list.join("; "))
     };
 
     /// Sources exceeded their limit.
@@ -303,9 +302,8 @@ pub struct ForeignNamespace {
 impl Display for ForeignNamespace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { pid, command, ports } = self;
-        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-        let word = if ports.len() == 1 { "port" } else { "ports" };
-        write!(f, "that of {command} (pid {pid}), {word} {}", ports.join(", "))
+        let ports: Vec<String> = ports.iter().map(|port| format!(":{port}")).collect();
+        write!(f, "{command} (pid {pid}) {}", ports.join(" "))
     }
 }
 

@@ -72,6 +72,21 @@ fn event_without_fields_is_an_object_with_a_name() {
 }
 
 #[test]
+fn listeners_in_other_namespaces_are_named_with_the_consequence() {
+    let namespace = |pid, command: &str, ports: &[u16]| ForeignNamespace {
+        pid,
+        command: command.to_owned(),
+        ports: ports.to_vec(),
+    };
+    let namespaces = vec![namespace(1, "init", &[2024]), namespace(7, "nginx", &[80, 443])];
+    assert_eq!(
+        Event::ListenersInOtherNamespaces { namespaces, more: 2 }.to_string(),
+        "not covered by kernel SYN cookies: listeners in other network namespaces: init (pid 1) :2024; \
+         nginx (pid 7) :80 :443; and 2 more namespaces"
+    );
+}
+
+#[test]
 fn levels_follow_the_consequence() {
     let not_reloaded = Event::NotReloaded { why: String::new() };
     assert_eq!((not_reloaded.level(), Event::Reloaded {}.level()), (Level::Error, Level::Info));

@@ -268,7 +268,7 @@ fn cookie_rule(inspection: &Inspection, now_ns: u64) -> Rule<Option<CookieValues
         text += ", when it is retransmitted";
     }
     if let Some(left) = left {
-        text += &format!("; {left} cookies left on the busiest CPU");
+        text += &format!("; syn-cookie-rate lets the busiest CPU send {left} more cookies at once");
     }
     if is_validated {
         text += "; the source returned a cookie lately, and passes where others are dropped";

@@ -137,8 +137,8 @@ fn passing_syn_gets_a_cookie_while_xdp_sends_them() {
     assert_eq!(reasons(&on), [(Reason::SynCookieSent, vec![0, 1])]);
     assert_eq!(
         text(&on, "answer"),
-        "a SYN to a listener of this host gets a SYN cookie from XDP, with TCP options; 11 cookies left on the busiest \
-         CPU"
+        "a SYN to a listener of this host gets a SYN cookie from XDP, with TCP options; syn-cookie-rate lets the \
+         busiest CPU send 11 more cookies at once"
     );
     let held = Inspection { source: Some(held(NOW + SECOND)), ..on.clone() };
     assert_eq!(reasons(&held), [(Reason::Hold, vec![0, 1])]);
