@@ -64,6 +64,15 @@ Examples:
 A flag wins over the configuration file, and the file over the defaults.
 A flag that is true or false also takes a value: --monitor=false.";
 
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  synguard status
+  synguard status --json | jq .counters
+  synguard status --check                   one line, for a monitoring system
+
+Exit codes of --check: 0 protected; 3 the filter is on no interface; 1 it is not on all
+of them, or its controller does not respond.";
+
 const TOP_EXAMPLES: &str = "\
 Examples:
   synguard top                              live; ? shows the keys, q quits
@@ -137,8 +146,8 @@ pub enum Command {
         interfaces: Vec<String>,
     },
     /// Show the interfaces, the packets seen and dropped, and the reasons
-    #[command(after_help = "Examples:\n  synguard status\n  synguard status --json | jq .counters")]
-    Status(Output),
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
     /// Show the busiest sources and their state, live or once
     #[command(after_help = TOP_EXAMPLES)]
     Top(TopArgs),
@@ -200,6 +209,16 @@ pub enum Command {
     /// Print the manual page
     #[command(after_help = "Example:\n  synguard man > /usr/local/share/man/man8/synguard.8")]
     Man,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub output: Output,
+    /// Print one line, and fail if the host is not fully protected
+    #[arg(long, conflicts_with = "json")]
+    pub check: bool,
 }
 
 /// The output format of a reading command.

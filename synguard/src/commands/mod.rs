@@ -25,7 +25,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Attach(args) => attach::run(&instance, args),
         Command::Detach { interfaces } => detach::run(&instance, interfaces),
-        Command::Status(output) => status::run(&instance, output.json),
+        Command::Status(args) => status::run(&instance, args.output.json, args.check),
         Command::Top(args) => top::run(&instance, args),
         Command::Why(args) => why::run(&instance, args),
         Command::Set { assignments } => settings::set(&instance, assignments),

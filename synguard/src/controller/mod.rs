@@ -4,6 +4,7 @@
 
 mod block;
 mod countermeasures;
+pub(crate) mod heartbeat;
 mod interfaces;
 mod jobs;
 pub(crate) mod status_file;
@@ -93,7 +94,7 @@ pub(crate) async fn run(
     let links = LinkWatch::open()
         .inspect_err(|error| log::warn!("changes of interfaces are noticed late: {error:#}"))
         .ok();
-    let mut controller = Controller::new(options, datapath)?;
+    let mut controller = Controller::new(options, datapath, lock)?;
     capabilities::drop_unneeded();
     controller.begin()?;
     let mut ticker = tokio::time::interval(TICK);
@@ -122,7 +123,6 @@ pub(crate) async fn run(
         controller.report_failure(error);
     }
     controller.end();
-    lock.remove_file();
     result
 }
 

@@ -68,6 +68,11 @@ impl StatusFile {
         Self { run: run.to_owned(), published: None }
     }
 
+    /// Has the next update publish the status even if it did not change, because the run directory was removed.
+    pub(super) fn publish_again(&mut self) {
+        self.published = None;
+    }
+
     /// Publishes the status if it changed.
     pub(super) fn update(&mut self, status: ControllerStatus) {
         if self.published.as_ref() == Some(&status) {

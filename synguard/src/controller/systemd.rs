@@ -10,9 +10,10 @@ pub(super) struct Systemd {
 
 impl Systemd {
     /// Feeds the watchdog, and sends the status if it changed.
-    pub(super) fn alive(&mut self, phase: Phase, kind: Option<AttackKind>) {
+    pub(super) fn alive(&mut self, is_protected: bool, phase: Phase, kind: Option<AttackKind>) {
         send(&[NotifyState::Watchdog]);
         let status = match kind {
+            _ if !is_protected => "NOT PROTECTED: the filter is on no interface".to_owned(),
             Some(kind) => format!("{} ({kind})", phase.name()),
             None => phase.name().to_owned(),
         };

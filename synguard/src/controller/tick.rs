@@ -2,9 +2,13 @@
 
 use anyhow::{Result, bail};
 use synguard_datapath::Datapath;
-use synguard_kernel::{clock, lock::Lock, sysctl};
+use synguard_kernel::{
+    clock,
+    lock::{self, Lock},
+    sysctl,
+};
 use synguard_model::{
-    error::one_line,
+    error::{ExitKind, failure, one_line},
     event::{Event, Sysctl},
     settings::Settings,
 };
@@ -14,6 +18,7 @@ use super::{
     ControllerOptions,
     block::PendingBlock,
     countermeasures::Countermeasures,
+    heartbeat::{self, Heartbeat},
     interfaces::Interfaces,
     jobs::Jobs,
     status_file::{ControllerStatus, StatusFile},
@@ -38,12 +43,16 @@ pub(super) struct Controller<'a> {
     interfaces: Interfaces,
     systemd: Systemd,
     status_file: StatusFile,
+    heartbeat: Heartbeat,
+    lock: Lock,
     ticks: u32,
     is_stop_reported: bool,
+    /// Set if another controller has begun.
+    is_superseded: bool,
 }
 
 impl<'a> Controller<'a> {
-    pub(super) fn new(options: ControllerOptions<'a>, datapath: Datapath) -> Result<Self> {
+    pub(super) fn new(options: ControllerOptions<'a>, datapath: Datapath, lock: Lock) -> Result<Self> {
         let instance = options.instance;
         Ok(Self {
             policy: Policy::default(),
@@ -51,11 +60,14 @@ impl<'a> Controller<'a> {
             countermeasures: Countermeasures::new(instance),
             violations: Violations::open(&instance.pins)?,
             jobs: Jobs::default(),
-            interfaces: Interfaces::default(),
+            interfaces: Interfaces::open(&instance.pins)?,
             systemd: Systemd::default(),
             status_file: StatusFile::new(&instance.run),
+            heartbeat: Heartbeat::new(&instance.run),
+            lock,
             ticks: 0,
             is_stop_reported: false,
+            is_superseded: false,
             options,
             datapath,
         })
@@ -67,6 +79,7 @@ impl<'a> Controller<'a> {
         let interfaces = attached.into_iter().map(|link| link.name).collect();
         self.event_log.report(&[Event::Started { interfaces, adopted: self.options.adopted }]);
         self.publish_status();
+        self.heartbeat.beat(clock::now_ns());
         systemd::ready();
         Ok(())
     }
@@ -78,14 +91,16 @@ impl<'a> Controller<'a> {
         self.event_log.report(&events);
         if result.as_ref().is_ok_and(|is_attached| *is_attached) {
             self.publish_status();
-            self.systemd.alive(self.policy.phase(), self.policy.kind());
+            self.heartbeat.beat(clock::now_ns());
+            self.systemd.alive(self.interfaces.is_protected(), self.policy.phase(), self.policy.kind());
         }
         result
     }
 
     /// Runs the steps of a tick. `events` holds the events of the steps before an error, too.
     fn run_steps(&mut self, events: &mut Vec<Event>) -> Result<bool> {
-        if !synguard_datapath::is_pinned(&self.options.instance.pins) {
+        self.check_run_directory(events)?;
+        if !self.interfaces.watch(self.options.instance, events)? {
             events.push(self.stopped("the filter was detached by another process", true));
             return Ok(false);
         }
@@ -115,6 +130,30 @@ impl<'a> Controller<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// Makes the run directory and the lock in it again if somebody removed them.
+    ///
+    /// # Errors
+    ///
+    /// If another controller took the lock meanwhile: this one ends and leaves the filter to it.
+    fn check_run_directory(&mut self, events: &mut Vec<Event>) -> Result<()> {
+        if self.lock.is_on_disk() {
+            return Ok(());
+        }
+        let instance = self.options.instance;
+        if !self.lock.restore_file()? {
+            self.is_superseded = true;
+            let pid = lock::controller_pid(instance).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+            return Err(failure(
+                ExitKind::Conflict,
+                format!("{} was removed, and another controller{pid} has begun", instance.run.display()),
+            ));
+        }
+        self.status_file.publish_again();
+        self.heartbeat.create_again();
+        events.push(Event::RunDirRestored { directory: instance.run.display().to_string() });
+        Ok(())
     }
 
     fn perform(&mut self, actions: Vec<Action>, settings: &Settings) -> Vec<Event> {
@@ -222,7 +261,13 @@ impl<'a> Controller<'a> {
     pub(super) fn end(&mut self) {
         let events = self.countermeasures.end(&mut self.datapath);
         self.event_log.report(&events);
+        if self.is_superseded {
+            // These files are the other controller's.
+            return;
+        }
         ControllerStatus::remove(&self.options.instance.run);
+        heartbeat::remove(&self.options.instance.run);
+        self.lock.remove_file();
     }
 
     fn publish_status(&mut self) {

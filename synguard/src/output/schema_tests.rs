@@ -60,7 +60,9 @@ impl JsonSchema for EventJson {
 /// Adds the schema of a line for each event in the schema.
 fn add_lines(mut event: Value, lines: &mut Vec<Value>) {
     if let Some(Value::Array(variants)) = event.get("oneOf").or(event.get("anyOf")) {
-        variants.iter().for_each(|variant| add_lines(variant.clone(), lines));
+        for variant in variants {
+            add_lines(variant.clone(), lines);
+        }
         return;
     }
     for (key, description) in

@@ -28,7 +28,7 @@ pub(crate) struct HeadJson {
     pub(crate) schema: SchemaVersion,
     /// Name of the instance.
     pub(crate) instance: String,
-    /// The program is attached to at least one interface.
+    /// At least one interface is filtered.
     pub(crate) attached: bool,
     pub(crate) interfaces: Vec<InterfaceJson>,
     pub(crate) controller: ControllerJson,
@@ -72,12 +72,16 @@ pub(crate) struct InterfaceJson {
 }
 
 /// The controller's process.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ControllerJson {
     pub(crate) running: bool,
     /// Null if no controller is running.
     pub(crate) pid: Option<u32>,
+    /// False if the process runs but has given no sign of life for two seconds; null if no controller is running.
+    pub(crate) responding: Option<bool>,
+    /// Seconds since its last sign of life; null if there has been none.
+    pub(crate) seen_seconds_ago: Option<f64>,
 }
 
 /// Counters since the filter was loaded.
@@ -98,7 +102,7 @@ pub(crate) struct CountersJson {
 }
 
 /// SYNs to guarded ports.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SynJson {
     /// All of them: `passed`, `dropped`, `answered` and `blocked`.

@@ -8,6 +8,7 @@ mod cookies;
 mod crash;
 mod idle;
 mod interfaces;
+mod protection;
 mod systemd;
 mod truth;
 mod unusual;

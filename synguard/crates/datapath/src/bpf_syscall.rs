@@ -37,9 +37,19 @@ pub(super) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// Pins a BPF object at `path`.
+pub(super) fn pin(object: impl AsFd, path: &Path) -> io::Result<()> {
+    let c_path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = zeroed();
+    attr.__bindgen_anon_4.pathname = c_path.as_ptr() as u64;
+    attr.__bindgen_anon_4.bpf_fd = object.as_fd().as_raw_fd() as u32;
+    bpf(bpf_cmd::BPF_OBJ_PIN, &mut attr).map(drop)
+}
+
 /// Program and interface of an XDP link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct XdpLinkInfo {
+    pub(super) link_id: u32,
     pub(super) program_id: u32,
     /// Index of the interface in its own namespace; 0 if the interface is gone.
     pub(super) ifindex: u32,
@@ -56,7 +66,7 @@ pub(super) fn xdp_link_info(link: impl AsFd) -> io::Result<XdpLinkInfo> {
     bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
     // SAFETY: callers pass XDP links only, and an integer may have any value.
     let ifindex = unsafe { info.__bindgen_anon_1.xdp.ifindex };
-    Ok(XdpLinkInfo { program_id: info.prog_id, ifindex })
+    Ok(XdpLinkInfo { link_id: info.id, program_id: info.prog_id, ifindex })
 }
 
 /// Detaches a link even if other processes hold it, and returns when it is detached. After closing and unpinning, a

@@ -1,12 +1,14 @@
 //! The XDP program and its maps as seen from userspace. Only this crate depends on aya.
 //!
 //! The pinned maps are the single runtime truth. Each command opens them, does its work and closes them, with or
-//! without a running controller. Nothing here keeps a link open, so the death of a process changes nothing.
+//! without a running controller. Only a controller keeps links open (`held_pins`), and the pins keep them as well, so the
+//! death of a process changes nothing.
 
 mod attach;
 mod bpf_syscall;
 mod event_stream;
 mod former;
+mod held_pins;
 mod inspect;
 mod ip_lists;
 mod links;
@@ -22,6 +24,7 @@ mod table_scan;
 pub use self::{
     attach::{AttachReport, AttachRequest, reattach, remove},
     event_stream::EventStream,
+    held_pins::{HeldPins, PinState},
     ip_lists::{ListMaps, ListSize, PrefixEntry, PrefixLookup},
     links::{Attached, attached, detach, rename},
     maps::Datapath,

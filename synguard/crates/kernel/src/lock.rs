@@ -103,6 +103,27 @@ impl Lock {
         }
     }
 
+    /// Reports whether the lock's file is still the one on disk. If somebody removed it, another process can take the lock.
+    pub fn is_on_disk(&self) -> bool {
+        match (fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(there), Ok(held)) => inode(&there) == inode(&held),
+            _ => false,
+        }
+    }
+
+    /// Creates the controller's lock file again after it was removed. Returns `false` if another process took the lock
+    /// meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be created.
+    pub fn restore_file(&mut self) -> Result<bool> {
+        let Some(lock) = try_lock(&self.path)? else { return Ok(false) };
+        lock.write(&std::process::id().to_string())?;
+        *self = lock;
+        Ok(true)
+    }
+
     fn write(&self, line: &str) -> Result<()> {
         let write = |mut file: &File| -> io::Result<()> {
             file.set_len(0)?;
@@ -163,12 +184,16 @@ fn try_lock(path: &Path) -> Result<Option<Lock>> {
                 return Err(error).with_context(|| format!("lock {}", path.display()));
             }
         }
-        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        if fs::metadata(path).map(inode).ok() == file.metadata().map(inode).ok() {
-            return Ok(Some(Lock { file, path: path.to_owned() }));
+        let lock = Lock { file, path: path.to_owned() };
+        if lock.is_on_disk() {
+            return Ok(Some(lock));
         }
         // The last holder removed the file after it was opened here and before it was locked.
     }
+}
+
+fn inode(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 #[cfg(test)]
@@ -197,6 +222,22 @@ mod tests {
         drop(lock);
         assert_eq!(controller_pid(&instance), None);
         Lock::controller(&instance).expect("free again");
+    }
+
+    #[test]
+    fn removed_lock_file_is_made_again_unless_another_process_took_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let instance = instance(folder.path());
+        let mut lock = Lock::controller(&instance).expect("free");
+        assert!(lock.is_on_disk());
+        fs::remove_dir_all(&instance.run).expect("removed");
+        assert!(!lock.is_on_disk());
+        assert!(lock.restore_file().expect("writable") && lock.is_on_disk());
+        assert_eq!(controller_pid(&instance), Some(std::process::id()));
+        fs::remove_dir_all(&instance.run).expect("removed");
+        let other = Lock::controller(&instance).expect("free again");
+        assert!(!lock.is_on_disk() && !lock.restore_file().expect("readable"));
+        drop(other);
     }
 
     #[test]

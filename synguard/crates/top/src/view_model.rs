@@ -113,6 +113,8 @@ pub struct TopView {
     pub interfaces: Vec<InterfaceRow>,
     /// Process id of the controller, if one runs.
     pub controller: Option<u32>,
+    /// Seconds since the last sign of life of a controller that does not respond.
+    pub controller_silence: Option<u64>,
     /// The phase.
     pub phase: Phase,
     /// Kind of the attack, during one.

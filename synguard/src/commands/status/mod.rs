@@ -1,6 +1,7 @@
 //! `synguard status`: the settings, the interfaces and the counters of the filter.
 
 mod control;
+mod protection;
 mod text;
 
 use std::{thread, time::Duration};
@@ -11,13 +12,13 @@ use synguard_common::{
     reason::{Reason, Verdict},
 };
 use synguard_datapath::{Attached, Budget, Datapath, ListSize};
-use synguard_kernel::{clock, instance::Instance, lock};
+use synguard_kernel::{clock, instance::Instance};
 use synguard_model::{
     settings::Settings,
     snapshot::{Snapshot, SourceSummary},
 };
 
-use self::control::ControlState;
+use self::{control::ControlState, protection::ControllerHealth};
 use super::{
     filter::{open, snapshot},
     stdout::emit,
@@ -38,8 +39,8 @@ const READ_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Status {
     pub(super) name: String,
     pub(super) interfaces: Vec<Attached>,
-    /// Process id of the controller, if one is running.
-    pub(super) controller: Option<u32>,
+    /// The controller, if one is running.
+    pub(super) controller: Option<ControllerHealth>,
     pub(super) control: ControlState,
     pub(super) settings: Settings,
     /// Deadline of `confirm` in nanoseconds of `CLOCK_MONOTONIC`; 0 if nothing has to be confirmed.
@@ -54,9 +55,13 @@ pub(super) struct Status {
     pub(super) lists: [ListSize; 2],
 }
 
-/// Prints the status.
-pub(super) fn run(instance: &Instance, as_json: bool) -> Result<()> {
+/// Prints the status, or with `check` one line about the protection.
+pub(super) fn run(instance: &Instance, as_json: bool, check: bool) -> Result<()> {
     let status = Status::measure(instance, &open(instance)?)?;
+    if check {
+        let phase = status.control.phase_text(status.snapshot.at_ns);
+        return emit(protection::check(&status.interfaces, status.controller, &phase)?);
+    }
     if as_json { emit(to_line(&status.json())?) } else { emit(status.text()) }
 }
 
@@ -81,14 +86,14 @@ impl Status {
         let snapshot = snapshot(datapath)?;
         let (settings, disarm_at_ns) = datapath.settings()?;
         let lists = datapath.lists()?;
-        let controller = lock::controller_pid(instance);
+        let controller = ControllerHealth::read(instance);
         Ok(Self {
             name: instance.name.clone(),
             interfaces: synguard_datapath::attached(&instance.pins)?,
             controller,
             control: ControlState::read(
                 instance,
-                controller,
+                controller.map(|health| health.pid),
                 earlier,
                 &snapshot,
                 &settings,
@@ -116,9 +121,17 @@ impl Status {
         HeadJson {
             schema: SchemaVersion,
             instance: self.name.clone(),
-            attached: !self.interfaces.is_empty(),
+            attached: protection::is_attached(&self.interfaces),
             interfaces: self.interfaces.iter().map(Into::into).collect(),
-            controller: ControllerJson { running: self.controller.is_some(), pid: self.controller },
+            controller: ControllerJson {
+                running: self.controller.is_some(),
+                pid: self.controller.map(|health| health.pid),
+                responding: self.controller.map(ControllerHealth::is_responding),
+                seen_seconds_ago: self
+                    .controller
+                    .and_then(|health| health.silence)
+                    .map(|silence| (silence.as_secs_f64() * 1e3).round() / 1e3),
+            },
             phase: control.phase.into(),
             phase_seconds: control.phase_seconds(self.snapshot.at_ns),
             attack_kind: control.main_kind(),

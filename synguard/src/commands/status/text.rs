@@ -10,7 +10,7 @@ use synguard_datapath::{Attached, ListSize};
 use synguard_kernel::{clock, netlink::XdpPlace};
 use synguard_model::snapshot::{SourceSummary, SynFates};
 
-use super::Status;
+use super::{Status, protection};
 use crate::commands::verdict_label;
 
 impl Status {
@@ -36,7 +36,7 @@ impl Status {
 
     fn write_head(&self, out: &mut String) -> std::fmt::Result {
         let controller = match self.controller {
-            Some(pid) => format!("running (pid {pid})"),
+            Some(health) => health.text(),
             None if self.control.has_raised_sysctl() => {
                 "not running; the filter works without it. `synguard attach` \
                  takes over, `synguard detach` removes it; both restore the raised kernel settings"
@@ -44,6 +44,9 @@ impl Status {
             }
             None => "not running; the filter works without it".to_owned(),
         };
+        if let Some(warning) = protection::warning(&self.interfaces) {
+            writeln!(out, "{warning}")?;
+        }
         writeln!(out, "instance    {}", self.name)?;
         for link in &self.interfaces {
             writeln!(out, "interface   {}: {}", link.name, place_text(link))?;
@@ -124,7 +127,7 @@ pub(in crate::commands) fn place_brief(link: &Attached) -> &'static str {
 
 fn place_text(link: &Attached) -> String {
     match (link.ifindex, link.place) {
-        (0, _) => "gone; it is attached again when it comes back".to_owned(),
+        (0, _) => "not filtered: the interface is gone, or somebody removed the filter".to_owned(),
         (_, None) => "in another network namespace".to_owned(),
         (_, Some(place)) => format!("{} mode, program {}", place_label(place), link.program_id),
     }

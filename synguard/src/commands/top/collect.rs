@@ -214,7 +214,12 @@ fn view(status: &Status, found: TableScan) -> TopView {
             .iter()
             .map(|link| InterfaceRow { name: link.name.clone(), place: place_brief(link).to_owned() })
             .collect(),
-        controller: status.controller,
+        controller: status.controller.map(|health| health.pid),
+        controller_silence: status
+            .controller
+            .filter(|health| !health.is_responding())
+            .and_then(|health| health.silence)
+            .map(|silence| silence.as_secs()),
         phase: status.control.phase,
         kind: status.control.kind.map(|_| status.control.kinds_text()),
         phase_seconds: status.control.phase_seconds(status.snapshot.at_ns),

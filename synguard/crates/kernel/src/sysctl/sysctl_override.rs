@@ -70,6 +70,12 @@ impl SysctlOverride {
     pub(super) fn check(&mut self) -> Option<SysctlChange> {
         let (saved, found) = (self.saved.as_ref()?, self.read()?);
         if found == saved.written {
+            // Somebody may have removed the run directory, and a crash would leave the sysctl raised for good.
+            if !self.file.exists()
+                && let Err(error) = self.file.write(saved)
+            {
+                log::warn!("the old value of {} cannot be saved again: {error:#}", self.sysctl.name());
+            }
             return None;
         }
         let change = SysctlChange::LeftAlone { found, written: saved.written, original: saved.original };
@@ -84,7 +90,7 @@ impl SysctlOverride {
     ///
     /// If the sysctl cannot be restored, or the saved value belongs to another network namespace. The file stays.
     pub(super) fn restore(&mut self, after_crash: bool) -> Result<Option<SysctlChange>> {
-        let Some(saved) = self.file.read()? else {
+        let Some(saved) = self.file.read()?.or_else(|| self.saved.clone()) else {
             self.saved = None;
             return Ok(None);
         };

@@ -258,13 +258,29 @@ events! {
     InterfaceGone = "interface_gone", Warn, { interface: String } =>
         format!("{interface} is gone; the filter will be attached again when it returns");
 
-    /// An interface returned, and the filter was attached again.
-    InterfaceBack = "interface_back", Info, { interface: String } =>
-        format!("{interface} is back: attached again");
+    /// Somebody detached the filter from an interface that still exists.
+    FilterRemoved = "filter_removed", Warn, { interface: String } =>
+        format!("somebody removed the filter from {interface}; it will be attached again");
 
-    /// An interface returned, but the filter cannot be attached.
+    /// No interface is filtered any more.
+    Unprotected = "unprotected", Error, {} =>
+        "NOT PROTECTED: the filter is on no interface";
+
+    /// Somebody removed pins of the filter, and the controller made them again; the filter worked all the time.
+    PinsRestored = "pins_restored", Warn, { pins: Vec<String> } =>
+        format!("somebody removed pins from the BPF file system; made again: {}", pins.join(", "));
+
+    /// Somebody removed the run directory, and the controller made it again.
+    RunDirRestored = "run_dir_restored", Warn, { directory: String } =>
+        format!("somebody removed {directory}: made again, with the lock");
+
+    /// The filter is on an interface again.
+    InterfaceBack = "interface_back", Info, { interface: String } =>
+        format!("{interface}: attached again");
+
+    /// The filter cannot be attached again to an interface that exists.
     InterfaceNotAttached = "interface_not_attached", Warn, { interface: String, why: String } =>
-        format!("{interface} is back, but the filter cannot be attached: {why}");
+        format!("{interface}: the filter cannot be attached again: {why}");
 
     /// An interface has a new name.
     InterfaceRenamed = "interface_renamed", Warn, { interface: String, now: String } =>

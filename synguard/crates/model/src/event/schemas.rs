@@ -32,7 +32,7 @@ impl JsonSchema for SysctlEvent {
         let fields = SysctlChange::json_schema(generator).to_value();
         let fields = fields["anyOf"].as_array().cloned().unwrap_or_default();
         let named = |sysctl| {
-            let names = changes().map(|change| SysctlEvent { sysctl, change }.name());
+            let names = changes().map(|change| Self { sysctl, change }.name());
             fields.iter().zip(names).map(|(fields, name)| with_name(fields.clone(), name)).collect::<Vec<_>>()
         };
         json_schema!({ "oneOf": Sysctl::ALL.map(named).concat() })

@@ -75,7 +75,11 @@ fn places(view: &TopView) -> String {
     let place = |interface: &InterfaceRow| format!("{} {}", fit(&interface.name, 15), interface.place);
     let places: Vec<String> = view.interfaces.iter().map(place).collect();
     let places = if places.is_empty() { "on no interface".to_owned() } else { places.join(", ") };
-    if view.controller.is_none() { format!("no controller, {places}") } else { places }
+    match (view.controller, view.controller_silence) {
+        (None, _) => format!("no controller, {places}"),
+        (_, Some(seconds)) => format!("controller silent {}, {places}", age(seconds)),
+        _ => places,
+    }
 }
 
 /// Returns labelled numbers in fixed columns.
