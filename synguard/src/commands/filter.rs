@@ -12,5 +12,5 @@ pub(super) fn open(instance: &Instance) -> Result<Datapath> {
 }
 
 pub(super) fn snapshot(datapath: &Datapath) -> Result<Snapshot> {
-    datapath.snapshot(clock::now_ns())
+    datapath.snapshot(clock::monotonic())
 }

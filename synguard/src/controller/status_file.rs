@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use synguard_kernel::durable_file;
-use synguard_model::attack::{AttackKind, Phase};
+use synguard_model::{
+    attack::{AttackKind, Phase},
+    time::Monotonic,
+};
 
 const FILE: &str = "controller.json";
 
@@ -18,9 +21,9 @@ const FILE: &str = "controller.json";
 pub(crate) struct ControllerStatus {
     pub pid: u32,
     pub phase: Phase,
-    /// Beginning of the phase, in nanoseconds of `CLOCK_MONOTONIC`; `None` if it never changed.
-    #[serde(default)]
-    pub phase_since_ns: Option<u64>,
+    /// Beginning of the phase; `None` if it never changed.
+    #[serde(default, rename = "phase_since_ns")]
+    pub phase_since: Option<Monotonic>,
     /// The kind of the attack; `None` when calm.
     pub kind: Option<AttackKind>,
     /// Set if the kernel sends SYN cookies because the controller wants it to.
@@ -97,7 +100,7 @@ mod tests {
         let status = ControllerStatus {
             pid: 7,
             phase: Phase::Attack,
-            phase_since_ns: Some(5),
+            phase_since: Some(Monotonic::from_ns(5)),
             kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
             original: Some(1),

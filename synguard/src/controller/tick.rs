@@ -104,12 +104,13 @@ impl<'a> Controller<'a> {
             events.push(self.stopped("the filter was detached by another process", true));
             return Ok(false);
         }
-        let now_ns = clock::now_ns();
+        let now = clock::monotonic();
+        let now_ns = now.as_ns();
         let (settings, disarm_at_ns) = self.datapath.settings()?;
         self.check_confirmation(disarm_at_ns, now_ns, events)?;
         let (violations, over_limit) = self.violations.collect(&self.datapath, &settings, now_ns)?;
         events.extend(over_limit);
-        let snapshot = self.datapath.snapshot(now_ns)?;
+        let snapshot = self.datapath.snapshot(now)?;
         let observation = Observation {
             snapshot: &snapshot,
             settings: &settings,
@@ -117,7 +118,7 @@ impl<'a> Controller<'a> {
             violations: &violations,
             exemptions: &self.jobs.take_exemptions(),
         };
-        let actions = self.policy.step(&observation, now_ns);
+        let actions = self.policy.step(&observation, now);
         events.extend(self.perform(actions, &settings));
         events.extend(self.countermeasures.check(&mut self.datapath, &snapshot, &settings));
         events.extend(self.run_jobs(&settings, now_ns));
@@ -274,12 +275,12 @@ impl<'a> Controller<'a> {
         self.status_file.update(ControllerStatus {
             pid: std::process::id(),
             phase: self.policy.phase(),
-            phase_since_ns: self.policy.phase_since_ns(),
+            phase_since: self.policy.phase_since(),
             kind: self.policy.kind(),
             kernel_cookies: self.policy.wants_kernel_cookies() && sysctl::is_raised(Sysctl::Syncookies),
             original: self.countermeasures.original(Sysctl::Syncookies),
             timestamps_original: self.countermeasures.original(Sysctl::Timestamps),
-            auto_blocks: self.policy.blocks_in_force(clock::now_ns()),
+            auto_blocks: self.policy.blocks_in_force(clock::monotonic()),
         });
     }
 }

@@ -3,21 +3,21 @@
 use anyhow::Result;
 use synguard_common::hyperloglog::window;
 use synguard_kernel::tcp_counters;
-use synguard_model::{cardinality, snapshot::Snapshot};
+use synguard_model::{cardinality, snapshot::Snapshot, time::Monotonic};
 
 use crate::Datapath;
 
 impl Datapath {
-    /// Reads all counters. `at_ns` is the present time in nanoseconds of `CLOCK_MONOTONIC`.
+    /// Reads all counters. `at` is the present time.
     ///
     /// # Errors
     ///
     /// If the filter's maps cannot be read. Missing TCP counters are not an error.
-    pub fn snapshot(&self, at_ns: u64) -> Result<Snapshot> {
+    pub fn snapshot(&self, at: Monotonic) -> Result<Snapshot> {
         let registers = self.registers()?;
-        let current = window(at_ns);
+        let current = window(at.as_ns());
         Ok(Snapshot {
-            at_ns,
+            at,
             counters: self.counters()?,
             cpus: self.cpu_state()?,
             distinct_sources: cardinality::estimate(&registers, current.wrapping_sub(1)),

@@ -4,9 +4,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
-use synguard_model::time::Now;
+use synguard_model::time::{Monotonic, Now};
 
-/// Returns `CLOCK_MONOTONIC` in nanoseconds.
+/// Returns the present instant of `CLOCK_MONOTONIC`.
+pub fn monotonic() -> Monotonic {
+    Monotonic::from_ns(now_ns())
+}
+
+/// Returns `CLOCK_MONOTONIC` in nanoseconds, as maps hold it.
 pub fn now_ns() -> u64 {
     clock_ns(ClockId::Monotonic)
 }

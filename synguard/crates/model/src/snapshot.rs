@@ -6,7 +6,7 @@ use synguard_common::{
     source::SourceState,
 };
 
-use crate::tcp_counters::TcpCounters;
+use crate::{tcp_counters::TcpCounters, time::Monotonic};
 
 /// The counters of every reason, summed over the CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,8 +149,8 @@ impl SourceSummary {
 /// The datapath at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Time of the snapshot, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub at_ns: u64,
+    /// Time of the snapshot.
+    pub at: Monotonic,
     pub counters: Counters,
     /// The state of all CPUs, summed.
     pub cpus: CpuState,
@@ -165,7 +165,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Returns the SYNs to guarded ports per second since `earlier`.
     pub fn syn_rate(&self, earlier: &Self) -> f64 {
-        let seconds = self.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
+        let seconds = self.at.since(earlier.at).as_secs_f64();
         if seconds > 0.0 {
             self.counters.since(&earlier.counters).guarded_syns() as f64 / seconds
         } else {
@@ -224,9 +224,9 @@ mod tests {
 
     #[test]
     fn syn_rate_counts_guarded_syns_only() {
-        let earlier = Snapshot { at_ns: 1_000_000_000, ..Snapshot::default() };
+        let earlier = Snapshot { at: Monotonic::from_ns(1_000_000_000), ..Snapshot::default() };
         let later = Snapshot {
-            at_ns: 1_500_000_000,
+            at: Monotonic::from_ns(1_500_000_000),
             counters: counters(&[(Reason::NotSyn, 1000), (Reason::SynPassed, 10), (Reason::WouldHold, 40)]),
             ..Snapshot::default()
         };

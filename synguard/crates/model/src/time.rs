@@ -1,6 +1,50 @@
-//! Conversion between two clocks: files keep wall-clock time, the filter keeps `CLOCK_MONOTONIC`. Pure.
+//! The two clocks, and the conversion between them: files keep wall-clock time, the filter keeps `CLOCK_MONOTONIC`. Pure.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::{
+    num::NonZeroU64,
+    ops::{Add, Sub},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// An instant of `CLOCK_MONOTONIC`, the clock that is also the datapath's. Arithmetic saturates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Monotonic(u64);
+
+impl Monotonic {
+    /// Converts nanoseconds of the clock, as maps hold them.
+    pub const fn from_ns(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    /// Returns the nanoseconds of the clock.
+    pub const fn as_ns(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the time since an earlier instant; none if that is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Monotonic {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Monotonic {
+    type Output = Self;
+
+    fn sub(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
 
 /// The present time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,22 +1,24 @@
 //! The totals of an attack, for the events about it.
 
+use std::time::Duration;
+
 use synguard_model::{
     attack::AttackKind,
     event::{AttackRates, Event},
     snapshot::Counters,
+    time::Monotonic,
 };
 
-/// Interval of the reports that an attack continues, in nanoseconds.
-const REPEAT_NS: u64 = 60_000_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
+/// Interval of the reports that an attack continues.
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// An attack under way.
 #[derive(Clone, Debug)]
 pub(super) struct Attack {
-    began_ns: u64,
+    began: Monotonic,
     /// The last time at which the flood was on.
-    last_on_ns: u64,
-    last_reported_ns: u64,
+    last_on: Monotonic,
+    last_reported: Monotonic,
     syns: u64,
     excess_syns: u64,
     blocked_syns: u64,
@@ -26,11 +28,11 @@ pub(super) struct Attack {
 }
 
 impl Attack {
-    pub(super) const fn new(rates: &AttackRates, now_ns: u64) -> Self {
+    pub(super) const fn new(rates: &AttackRates, now: Monotonic) -> Self {
         Self {
-            began_ns: now_ns,
-            last_on_ns: now_ns,
-            last_reported_ns: now_ns,
+            began: now,
+            last_on: now,
+            last_reported: now,
             syns: 0,
             excess_syns: 0,
             blocked_syns: 0,
@@ -40,14 +42,14 @@ impl Attack {
         }
     }
 
-    /// Notes that an event about the attack is reported at `now_ns`.
-    pub(super) const fn reported(&mut self, now_ns: u64) {
-        self.last_reported_ns = now_ns;
+    /// Notes that an event about the attack is reported at `now`.
+    pub(super) const fn reported(&mut self, now: Monotonic) {
+        self.last_reported = now;
     }
 
-    /// Notes that the flood is on at `now_ns`.
-    pub(super) const fn continues_at(&mut self, now_ns: u64) {
-        self.last_on_ns = now_ns;
+    /// Notes that the flood is on at `now`.
+    pub(super) const fn continues_at(&mut self, now: Monotonic) {
+        self.last_on = now;
     }
 
     /// Adds the counts since the last observation.
@@ -60,20 +62,20 @@ impl Attack {
         self.peak_distinct_sources = self.peak_distinct_sources.max(rates.distinct_sources);
     }
 
-    /// Returns the event that the attack continues, once in [`REPEAT_NS`].
-    pub(super) const fn report_again(
+    /// Returns the event that the attack continues, once in [`REPEAT`].
+    pub(super) fn report_again(
         &mut self,
         kind: AttackKind,
         rates: AttackRates,
-        now_ns: u64,
+        now: Monotonic,
     ) -> Option<Event> {
-        if now_ns.saturating_sub(self.last_reported_ns) < REPEAT_NS {
+        if now.since(self.last_reported) < REPEAT {
             return None;
         }
-        self.last_reported_ns = now_ns;
+        self.last_reported = now;
         Some(Event::AttackContinues {
             kind,
-            seconds: self.seconds(now_ns),
+            seconds: self.seconds(now),
             excess_syns: self.excess_syns,
             blocked_syns: self.blocked_syns,
             rates,
@@ -84,7 +86,7 @@ impl Attack {
     /// flood was; its counts are those until now.
     pub(super) const fn end(self) -> Event {
         Event::AttackOver {
-            seconds: self.seconds(self.last_on_ns),
+            seconds: self.seconds(self.last_on),
             syns: self.syns,
             excess_syns: self.excess_syns,
             blocked_syns: self.blocked_syns,
@@ -94,7 +96,7 @@ impl Attack {
         }
     }
 
-    const fn seconds(&self, now_ns: u64) -> u64 {
-        now_ns.saturating_sub(self.began_ns) / SECOND_NS
+    const fn seconds(&self, now: Monotonic) -> u64 {
+        now.since(self.began).as_secs()
     }
 }

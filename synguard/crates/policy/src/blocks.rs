@@ -12,7 +12,7 @@ use std::{
 };
 
 use synguard_common::source::SourceKey;
-use synguard_model::event::Exemption;
+use synguard_model::{event::Exemption, time::Monotonic};
 
 /// Strikes that lead to a block: for a source that was never blocked, and for one that was.
 const STRIKES: u32 = 3;
@@ -20,7 +20,7 @@ const STRIKES_AGAIN: u32 = 2;
 /// The multiple of the limit, in SYNs per second, that a source must send through a hold to earn a strike.
 const PERSISTENCE: f64 = 4.0;
 /// Holds without another strike after which a source's strikes are forgotten.
-const MEMORY_HOLDS: u64 = 6;
+const MEMORY_HOLDS: u32 = 6;
 /// Duration of the first block in holds, and its bounds. Each further block lasts twice as long as the one before.
 const FIRST_HOLDS: u32 = 30;
 const FIRST_MIN: Duration = Duration::from_secs(10);
@@ -76,13 +76,13 @@ pub(super) enum BlockDecision {
 struct Record {
     strikes: u32,
     /// Time of the latest strike, or of the violation that may begin a series of them.
-    latest_ns: u64,
+    latest: Monotonic,
     dropped: u64,
     rate: f64,
     /// Blocks so far, less the forgiven ones.
     level: u32,
     /// End of the latest block.
-    until_ns: u64,
+    until: Monotonic,
     is_candidate: bool,
 }
 
@@ -94,24 +94,24 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Takes violations at `now_ns` into account.
-    pub(super) fn record(&mut self, violations: &[Violation], limit: SourceLimit, now_ns: u64) {
-        let memory_ns = MEMORY_HOLDS * nanoseconds(hold(limit));
-        self.records.retain(|_, record| !record.is_forgotten(limit, memory_ns, now_ns));
+    /// Takes violations at `now` into account.
+    pub(super) fn record(&mut self, violations: &[Violation], limit: SourceLimit, now: Monotonic) {
+        let memory = hold(limit) * MEMORY_HOLDS;
+        self.records.retain(|_, record| !record.is_forgotten(limit, memory, now));
         for violation in violations {
             if !self.records.contains_key(&violation.source) && self.records.len() >= RECORDS_MAX {
                 continue;
             }
             let record = self.records.entry(violation.source).or_insert(Record {
                 strikes: 1,
-                latest_ns: now_ns,
+                latest: now,
                 dropped: violation.dropped,
                 rate: 0.0,
                 level: 0,
-                until_ns: 0,
+                until: Monotonic::default(),
                 is_candidate: false,
             });
-            record.add(violation, limit, memory_ns, now_ns);
+            record.add(violation, limit, memory, now);
         }
     }
 
@@ -128,9 +128,9 @@ impl Blocks {
         &mut self,
         candidates: &BTreeMap<SourceKey, Option<Exemption>>,
         limit: SourceLimit,
-        now_ns: u64,
+        now: Monotonic,
     ) -> Vec<BlockDecision> {
-        let mut room = BLOCKS_MAX.saturating_sub(self.in_force(now_ns));
+        let mut room = BLOCKS_MAX.saturating_sub(self.in_force(now));
         let mut decisions = Vec::new();
         for (&source, &exemption) in candidates {
             let Some(record) = self.records.get_mut(&source).filter(|record| record.is_candidate) else {
@@ -146,7 +146,7 @@ impl Blocks {
                 room -= 1;
                 let (before, ttl) = (record.level, block_duration(record.level, limit));
                 record.level += 1;
-                record.until_ns = now_ns + nanoseconds(ttl);
+                record.until = now + ttl;
                 decisions.push(BlockDecision::Block { source, ttl, before, strikes, rate });
             } else if !self.is_full {
                 self.is_full = true;
@@ -157,44 +157,44 @@ impl Blocks {
         decisions
     }
 
-    /// Returns the number of blocks in force at `now_ns`.
-    pub(super) fn in_force(&self, now_ns: u64) -> usize {
-        self.records.values().filter(|record| record.until_ns > now_ns).count()
+    /// Returns the number of blocks in force at `now`.
+    pub(super) fn in_force(&self, now: Monotonic) -> usize {
+        self.records.values().filter(|record| record.until > now).count()
     }
 }
 
 impl Record {
-    fn add(&mut self, violation: &Violation, limit: SourceLimit, memory_ns: u64, now_ns: u64) {
-        let since_ns = now_ns.saturating_sub(self.latest_ns);
+    fn add(&mut self, violation: &Violation, limit: SourceLimit, memory: Duration, now: Monotonic) {
+        let since = now.since(self.latest);
         // Ticks are coarse: two holds may seem closer together than they were.
-        let apart_ns = nanoseconds(hold(limit)) / 4 * 3;
-        if self.is_candidate || now_ns < self.until_ns || since_ns < apart_ns {
+        let apart = hold(limit) / 4 * 3;
+        if self.is_candidate || now < self.until || since < apart {
             return;
         }
         let sent = violation.dropped.saturating_sub(self.dropped);
-        self.rate = sent as f64 / (since_ns as f64 / 1e9);
+        self.rate = sent as f64 / since.as_secs_f64();
         self.dropped = violation.dropped;
-        self.latest_ns = now_ns;
+        self.latest = now;
         let persisted = self.rate >= PERSISTENCE * f64::from(limit.syn_rate);
-        self.strikes = if persisted && since_ns <= memory_ns { self.strikes + 1 } else { 1 };
+        self.strikes = if persisted && since <= memory { self.strikes + 1 } else { 1 };
         let needed = if self.level == 0 { STRIKES } else { STRIKES_AGAIN };
         self.is_candidate = self.strikes >= needed;
     }
 
     /// Forgives one block for each quiet time of twice its duration since its end. Reports whether nothing is left to
     /// remember.
-    fn is_forgotten(&mut self, limit: SourceLimit, memory_ns: u64, now_ns: u64) -> bool {
-        let mut quiet_since_ns = self.until_ns.max(self.latest_ns);
+    fn is_forgotten(&mut self, limit: SourceLimit, memory: Duration, now: Monotonic) -> bool {
+        let mut quiet_since = self.until.max(self.latest);
         while self.level > 0 {
-            let quiet_ns = 2 * nanoseconds(block_duration(self.level - 1, limit));
-            if now_ns.saturating_sub(quiet_since_ns) < quiet_ns {
+            let quiet = block_duration(self.level - 1, limit) * 2;
+            if now.since(quiet_since) < quiet {
                 return false;
             }
             self.level -= 1;
-            quiet_since_ns += quiet_ns;
-            self.until_ns = self.until_ns.max(quiet_since_ns);
+            quiet_since = quiet_since + quiet;
+            self.until = self.until.max(quiet_since);
         }
-        now_ns >= self.until_ns && now_ns.saturating_sub(self.latest_ns) > memory_ns
+        now >= self.until && now.since(self.latest) > memory
     }
 }
 
@@ -207,10 +207,6 @@ fn hold(limit: SourceLimit) -> Duration {
 fn block_duration(before: u32, limit: SourceLimit) -> Duration {
     let first = (hold(limit) * FIRST_HOLDS).clamp(FIRST_MIN, FIRST_MAX);
     first * 2u32.pow(before.min(DOUBLINGS))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

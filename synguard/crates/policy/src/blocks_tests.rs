@@ -3,8 +3,11 @@ use synguard_common::addr::Addr;
 
 use super::*;
 
-const SECOND: u64 = 1_000_000_000;
 const LIMIT: SourceLimit = SourceLimit { syn_rate: 100, hold: Duration::from_secs(10) };
+
+fn second(at: u64) -> Monotonic {
+    Monotonic::default() + Duration::from_secs(at)
+}
 
 fn source(number: u32) -> SourceKey {
     SourceKey { address: Addr::from_v4((0x0a00_0000 + number).to_be()) }
@@ -18,9 +21,9 @@ fn violate(
     dropped: u64,
     exemption: Option<Exemption>,
 ) -> Vec<BlockDecision> {
-    blocks.record(&[Violation { source: source(number), dropped }], LIMIT, at * SECOND);
+    blocks.record(&[Violation { source: source(number), dropped }], LIMIT, second(at));
     let candidates = blocks.candidates().into_iter().map(|candidate| (candidate, exemption)).collect();
-    blocks.decide(&candidates, LIMIT, at * SECOND)
+    blocks.decide(&candidates, LIMIT, second(at))
 }
 
 /// Returns when and for how long a source is blocked that sends `rate` SYNs per second and violates after every hold. While
@@ -90,9 +93,9 @@ fn records_are_forgotten() {
         violate(&mut blocks, number, 40, 0, None);
     }
     assert_eq!(blocks.records.len(), 99);
-    blocks.record(&[], LIMIT, 101 * SECOND);
+    blocks.record(&[], LIMIT, second(101));
     assert_eq!(blocks.records.len(), 1);
-    blocks.record(&[], LIMIT, 2_000 * SECOND);
+    blocks.record(&[], LIMIT, second(2_000));
     assert_eq!(blocks.records.len(), 0);
 }
 
@@ -104,17 +107,17 @@ fn number_of_blocks_is_bounded() {
     for at in [0, 10, 20] {
         let violations: Vec<_> =
             (0..many).map(|number| Violation { source: source(number), dropped: at * 1_000 }).collect();
-        blocks.record(&violations, LIMIT, at * SECOND);
+        blocks.record(&violations, LIMIT, second(at));
         let candidates = blocks.candidates().into_iter().map(|candidate| (candidate, None)).collect();
-        decisions.extend(blocks.decide(&candidates, LIMIT, at * SECOND));
+        decisions.extend(blocks.decide(&candidates, LIMIT, second(at)));
     }
-    assert_eq!(blocks.in_force(20 * SECOND), BLOCKS_MAX);
+    assert_eq!(blocks.in_force(second(20)), BLOCKS_MAX);
     assert_eq!(decisions.len(), BLOCKS_MAX + 1);
     assert_eq!(decisions.last(), Some(&BlockDecision::Full));
     // The number of records is bounded, too.
     let violations: Vec<_> =
         (0..20_000).map(|number| Violation { source: source(number), dropped: 0 }).collect();
-    blocks.record(&violations, LIMIT, 21 * SECOND);
+    blocks.record(&violations, LIMIT, second(21));
     assert_eq!(blocks.records.len(), RECORDS_MAX);
 }
 

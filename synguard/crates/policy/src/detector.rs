@@ -1,7 +1,7 @@
 //! Distinguishes floods from ordinary traffic and from flash crowds. Derives two levels, one for floods from few sources and
 //! one for floods from very many, from the counts of the last second.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use synguard_common::reason::Reason;
 use synguard_model::{
@@ -10,13 +10,14 @@ use synguard_model::{
     settings::Settings,
     snapshot::{Counters, Snapshot},
     tcp_counters::TcpCounters,
+    time::Monotonic,
 };
 
 use crate::{Observation, phase::ENTER};
 
-/// Length of the measured time, in nanoseconds: slightly more than four ticks, because ticks are inexact.
-const SPAN_NS: u64 = 1_100_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
+/// Length of the measured time: slightly more than four ticks, because ticks are inexact.
+const SPAN: Duration = Duration::from_millis(1_100);
+const SECOND: Duration = Duration::from_secs(1);
 /// Bounds of the rate of excess SYNs at which a concentrated attack begins, per second. Between them it is the rate that
 /// one source may send.
 const EXCESS_MIN: u32 = 10;
@@ -63,7 +64,7 @@ impl Detector {
         is_flooded: bool,
     ) -> (Levels, AttackRates) {
         let (now, settings) = (observation.snapshot, observation.settings);
-        while self.samples.front().is_some_and(|old| now.at_ns.saturating_sub(old.at_ns) > SPAN_NS) {
+        while self.samples.front().is_some_and(|old| now.at.since(old.at) > SPAN) {
             // After a gap longer than the span the latest sample stays, because rates need one.
             if self.samples.len() == 1 {
                 break;
@@ -71,15 +72,14 @@ impl Detector {
             self.samples.pop_front();
         }
         let oldest = self.samples.front();
-        let rates =
-            oldest.map_or_else(AttackRates::default, |oldest| measure(oldest, now, settings, SECOND_NS));
+        let rates = oldest.map_or_else(AttackRates::default, |oldest| measure(oldest, now, settings, SECOND));
         self.samples.push_back(now.clone());
         (levels(&rates, settings.syn_rate, is_flooded), rates)
     }
 
-    /// Returns the counts of the last second, but none before `from_ns`.
-    pub(super) fn counted_since(&self, from_ns: u64) -> Counters {
-        let first = self.samples.iter().find(|sample| sample.at_ns >= from_ns);
+    /// Returns the counts of the last second, but none before `from`.
+    pub(super) fn counted_since(&self, from: Monotonic) -> Counters {
+        let first = self.samples.iter().find(|sample| sample.at >= from);
         match (first, self.samples.back()) {
             (Some(first), Some(last)) => last.counters.since(&first.counters),
             _ => Counters::default(),
@@ -89,13 +89,13 @@ impl Detector {
 
 /// Classifies the attack that two snapshots show by themselves, for commands that find no controller to ask.
 pub fn classify_once(old: &Snapshot, now: &Snapshot, settings: &Settings) -> Option<AttackKind> {
-    let levels = levels(&measure(old, now, settings, 1), settings.syn_rate, false);
+    let levels = levels(&measure(old, now, settings, Duration::from_nanos(1)), settings.syn_rate, false);
     AttackKind::from_parts(levels.concentrated >= ENTER, levels.distributed >= ENTER)
 }
 
-/// Returns the rates between `old` and `now`. A time shorter than `least_ns` counts as `least_ns`, so as not to exaggerate.
-fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least_ns: u64) -> AttackRates {
-    let seconds = now.at_ns.saturating_sub(old.at_ns).max(least_ns) as f64 / 1e9;
+/// Returns the rates between `old` and `now`. A time shorter than `least` counts as `least`, so as not to exaggerate.
+fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least: Duration) -> AttackRates {
+    let seconds = now.at.since(old.at).max(least).as_secs_f64();
     let rate = |count: u64| count as f64 / seconds;
     let delta = now.counters.since(&old.counters);
     let tcp = match (&now.tcp, &old.tcp) {

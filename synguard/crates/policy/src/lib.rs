@@ -20,6 +20,7 @@ use synguard_model::{
     settings::Settings,
     snapshot::Snapshot,
     source::display,
+    time::Monotonic,
 };
 
 use self::{
@@ -85,34 +86,34 @@ pub struct Policy {
     blocks: Blocks,
     kind: Option<AttackKind>,
     attack: Option<Attack>,
-    /// Time at which the last attack was over, in nanoseconds; 0 if there was none.
-    over_ns: u64,
+    /// Time at which the last attack was over.
+    over: Monotonic,
     last: Option<Snapshot>,
     syn_cookies: SynCookies,
 }
 
 impl Policy {
-    /// Decides on the actions at `now_ns`, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub fn step(&mut self, observation: &Observation<'_>, now_ns: u64) -> Vec<Action> {
-        let hold_ns = phase_hold_ns(observation.settings);
+    /// Decides on the actions at `now`.
+    pub fn step(&mut self, observation: &Observation<'_>, now: Monotonic) -> Vec<Action> {
+        let hold = phase_hold(observation.settings);
         let is_flooded = self.distributed.phase() != Phase::Calm;
         let (levels, rates) = self.detector.observe(observation, is_flooded);
-        self.concentrated.step(levels.concentrated, hold_ns, now_ns);
-        self.distributed.step(levels.distributed, hold_ns, now_ns);
+        self.concentrated.step(levels.concentrated, hold, now);
+        self.distributed.step(levels.distributed, hold, now);
         let before = self.overall.phase();
-        self.overall.step(levels.highest(), hold_ns, now_ns);
+        self.overall.step(levels.highest(), hold, now);
         let mut actions = Vec::new();
         if let (Some(attack), Some(last)) = (&mut self.attack, &self.last) {
             attack.add(&observation.snapshot.counters.since(&last.counters), &rates);
             if levels.highest() >= LEAVE {
-                attack.continues_at(now_ns);
+                attack.continues_at(now);
             }
         }
         let kind_before = self.update_kind();
-        actions.extend(self.phase_event(before, kind_before, rates, now_ns).map(Action::Report));
-        let flood = (self.distributed.phase(), hold_ns);
-        self.syn_cookies.step(observation, flood, rates, now_ns, &mut actions);
-        self.step_blocks(observation, now_ns, &mut actions);
+        actions.extend(self.phase_event(before, kind_before, rates, now).map(Action::Report));
+        let flood = (self.distributed.phase(), hold);
+        self.syn_cookies.step(observation, flood, rates, now, &mut actions);
+        self.step_blocks(observation, now, &mut actions);
         self.last = Some(observation.snapshot.clone());
         actions
     }
@@ -122,9 +123,9 @@ impl Policy {
         self.overall.phase()
     }
 
-    /// Returns the beginning of the phase, in nanoseconds of `CLOCK_MONOTONIC`; `None` if it never changed.
-    pub const fn phase_since_ns(&self) -> Option<u64> {
-        self.overall.since_ns()
+    /// Returns the beginning of the phase; `None` if it never changed.
+    pub const fn phase_since(&self) -> Option<Monotonic> {
+        self.overall.since()
     }
 
     /// Returns the kind of the attack, also while it recovers; `None` when calm.
@@ -148,8 +149,8 @@ impl Policy {
     }
 
     /// Returns the number of this controller's automatic blocks that are in force.
-    pub fn blocks_in_force(&self, now_ns: u64) -> usize {
-        self.blocks.in_force(now_ns)
+    pub fn blocks_in_force(&self, now: Monotonic) -> usize {
+        self.blocks.in_force(now)
     }
 
     /// Updates the kind of the attack from the phases of its two parts. Returns the former kind.
@@ -167,40 +168,40 @@ impl Policy {
         before: Phase,
         kind_before: Option<AttackKind>,
         rates: AttackRates,
-        now_ns: u64,
+        now: Monotonic,
     ) -> Option<Event> {
         let kind = self.kind.unwrap_or(AttackKind::Concentrated);
         match (before, self.phase()) {
             (Phase::Calm | Phase::Recovering, Phase::Attack) => {
                 let attack = self.attack.get_or_insert_with(|| {
-                    let mut attack = Attack::new(&rates, now_ns);
+                    let mut attack = Attack::new(&rates, now);
                     // The SYNs by which it was detected are its own; those of the attack before are not.
-                    attack.add(&self.detector.counted_since(self.over_ns), &rates);
+                    attack.add(&self.detector.counted_since(self.over), &rates);
                     attack
                 });
-                attack.reported(now_ns);
+                attack.reported(now);
                 Some(Event::AttackBegan { kind, again: before == Phase::Recovering, rates })
             }
             (Phase::Attack, Phase::Recovering) => Some(Event::AttackRecovering { kind, rates }),
             (_, Phase::Calm) if before != Phase::Calm => {
-                self.over_ns = now_ns;
+                self.over = now;
                 Some(self.attack.take()?.end())
             }
             (_, Phase::Attack) if self.kind != kind_before => Some(Event::AttackKindChanged { kind, rates }),
-            (_, Phase::Attack) => self.attack.as_mut()?.report_again(kind, rates, now_ns),
+            (_, Phase::Attack) => self.attack.as_mut()?.report_again(kind, rates, now),
             _ => None,
         }
     }
 
     /// Decides about block candidates, then takes new violations into account.
-    fn step_blocks(&mut self, observation: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
+    fn step_blocks(&mut self, observation: &Observation<'_>, now: Monotonic, actions: &mut Vec<Action>) {
         let Settings { syn_rate, hold, monitor, .. } = *observation.settings;
         if monitor {
             return;
         }
         let limit = SourceLimit { syn_rate, hold };
         let name = |source| display(&source, observation.settings.v6_length());
-        for decision in self.blocks.decide(observation.exemptions, limit, now_ns) {
+        for decision in self.blocks.decide(observation.exemptions, limit, now) {
             actions.push(match decision {
                 BlockDecision::Block { source, ttl, before, strikes, rate } => {
                     let event = Event::Blocked {
@@ -222,13 +223,13 @@ impl Policy {
                 BlockDecision::Full => Action::Report(Event::BlocksFull { in_force: BLOCKS_MAX }),
             });
         }
-        self.blocks.record(observation.violations, limit, now_ns);
+        self.blocks.record(observation.violations, limit, now);
     }
 }
 
-/// Returns the minimum duration of a phase, in nanoseconds.
-fn phase_hold_ns(settings: &Settings) -> u64 {
-    settings.hold.clamp(HOLD_MIN, HOLD_MAX).as_nanos() as u64
+/// Returns the minimum duration of a phase.
+fn phase_hold(settings: &Settings) -> Duration {
+    settings.hold.clamp(HOLD_MIN, HOLD_MAX)
 }
 
 #[cfg(test)]

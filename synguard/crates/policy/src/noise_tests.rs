@@ -98,7 +98,7 @@ proptest! {
         })).collect();
         let mut blocked = Vec::new();
         for round in 0..40u64 {
-            let now_ns = world.snapshot.at_ns + round * 10 * SECOND;
+            let now = world.snapshot.at + Duration::from_secs(round * 10);
             let violations: Vec<_> =
                 exemptions.keys().map(|&source| Violation { source, dropped: round * 10_000 }).collect();
             let observation = Observation {
@@ -108,7 +108,7 @@ proptest! {
                 violations: &violations,
                 exemptions: &exemptions,
             };
-            for action in world.policy.step(&observation, now_ns) {
+            for action in world.policy.step(&observation, now) {
                 if let Action::Block { source, .. } = action {
                     prop_assert!(exemptions[&source].is_none());
                     prop_assert!(round >= 3);

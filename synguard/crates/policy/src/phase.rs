@@ -1,6 +1,8 @@
 //! Phases of an attack, derived from a fluctuating level without flapping.
 
-use synguard_model::attack::Phase;
+use std::time::Duration;
+
+use synguard_model::{attack::Phase, time::Monotonic};
 
 /// The level at which an attack begins.
 pub(super) const ENTER: f64 = 1.0;
@@ -10,13 +12,12 @@ pub(super) const LEAVE: f64 = 0.5;
 pub(super) const STRONG: f64 = 2.0;
 /// Consecutive observations that a lesser level must last, so that a single one does not count.
 const OBSERVATIONS: u32 = 2;
-/// Time for which the level must be low before an attack recovers, in nanoseconds; the hold if that is shorter, or if the
-/// attack recurs.
-const LULL_NS: u64 = 1_000_000_000;
-/// Time after the end of an attack within which the next one counts as its recurrence, in nanoseconds.
-const RECURRENCE_NS: u64 = 120_000_000_000;
-/// The longest recovery, in nanoseconds.
-const RECOVERY_MAX_NS: u64 = 120_000_000_000;
+/// Time for which the level must be low before an attack recovers; the hold if that is shorter, or if the attack recurs.
+const LULL: Duration = Duration::from_secs(1);
+/// Time after the end of an attack within which the next one counts as its recurrence.
+const RECURRENCE: Duration = Duration::from_secs(120);
+/// The longest recovery.
+const RECOVERY_MAX: Duration = Duration::from_secs(120);
 /// Recurrences after which the recovery is the longest for each hold.
 const RECURRENCES_MAX: u32 = 7;
 
@@ -32,11 +33,11 @@ const RECURRENCES_MAX: u32 = 7;
 #[derive(Clone, Debug, Default)]
 pub(super) struct PhaseMachine {
     phase: Phase,
-    changed_ns: Option<u64>,
-    low_since_ns: Option<u64>,
+    changed: Option<Monotonic>,
+    low_since: Option<Monotonic>,
     high_observations: u32,
-    /// Time at which the last attack ended, in nanoseconds.
-    ended_ns: Option<u64>,
+    /// Time at which the last attack ended.
+    ended: Option<Monotonic>,
     /// Attacks in a row that began soon after the one before.
     recurrences: u32,
 }
@@ -47,52 +48,50 @@ impl PhaseMachine {
         self.phase
     }
 
-    /// Returns the beginning of the phase, in nanoseconds; `None` if it never changed.
-    pub(super) const fn since_ns(&self) -> Option<u64> {
-        self.changed_ns
+    /// Returns the beginning of the phase; `None` if it never changed.
+    pub(super) const fn since(&self) -> Option<Monotonic> {
+        self.changed
     }
 
-    /// Takes the level at `now_ns` into account.
-    pub(super) fn step(&mut self, level: f64, hold_ns: u64, now_ns: u64) {
-        self.advance(level, level >= STRONG, hold_ns, now_ns);
+    /// Takes the level at `now` into account.
+    pub(super) fn step(&mut self, level: f64, hold: Duration, now: Monotonic) {
+        self.advance(level, level >= STRONG, hold, now);
     }
 
-    /// Takes the level at `now_ns` into account as [`Self::step`] does, but begins an attack only if the level lasts two
+    /// Takes the level at `now` into account as [`Self::step`] does, but begins an attack only if the level lasts two
     /// observations.
-    pub(super) fn step_patiently(&mut self, level: f64, hold_ns: u64, now_ns: u64) {
-        self.advance(level, false, hold_ns, now_ns);
+    pub(super) fn step_patiently(&mut self, level: f64, hold: Duration, now: Monotonic) {
+        self.advance(level, false, hold, now);
     }
 
-    fn advance(&mut self, level: f64, is_sudden: bool, hold_ns: u64, now_ns: u64) {
+    fn advance(&mut self, level: f64, is_sudden: bool, hold: Duration, now: Monotonic) {
         self.high_observations = if level >= ENTER { self.high_observations.saturating_add(1) } else { 0 };
-        self.low_since_ns = if level < LEAVE { self.low_since_ns.or(Some(now_ns)) } else { None };
-        let lasts = |since: Option<u64>, ns: u64| since.is_none_or(|at| now_ns.saturating_sub(at) >= ns);
-        let low_for = |ns: u64| self.low_since_ns.is_some() && lasts(self.low_since_ns, ns);
-        let lull_ns = if self.recurrences == 0 { LULL_NS.min(hold_ns) } else { hold_ns };
-        let recovery_ns = (hold_ns << self.recurrences).min(RECOVERY_MAX_NS).max(hold_ns);
+        self.low_since = if level < LEAVE { self.low_since.or(Some(now)) } else { None };
+        let lasts = |since: Option<Monotonic>, time: Duration| since.is_none_or(|at| now.since(at) >= time);
+        let low_for = |time: Duration| self.low_since.is_some() && lasts(self.low_since, time);
+        let lull = if self.recurrences == 0 { LULL.min(hold) } else { hold };
+        let recovery = (hold * (1 << self.recurrences)).min(RECOVERY_MAX).max(hold);
         let rises = is_sudden || self.high_observations >= OBSERVATIONS;
         match self.phase {
             Phase::Calm | Phase::Recovering if rises => {
-                let recurs = self
-                    .ended_ns
-                    .is_some_and(|at| now_ns.saturating_sub(at) < RECURRENCE_NS.max(recovery_ns));
+                let recurs = self.ended.is_some_and(|at| now.since(at) < RECURRENCE.max(recovery));
                 self.recurrences = if recurs { (self.recurrences + 1).min(RECURRENCES_MAX) } else { 0 };
-                self.enter(Phase::Attack, now_ns);
+                self.enter(Phase::Attack, now);
             }
-            Phase::Attack if lasts(self.changed_ns, hold_ns) && low_for(lull_ns) => {
-                self.ended_ns = Some(now_ns);
-                self.enter(Phase::Recovering, now_ns);
+            Phase::Attack if lasts(self.changed, hold) && low_for(lull) => {
+                self.ended = Some(now);
+                self.enter(Phase::Recovering, now);
             }
-            Phase::Recovering if lasts(self.changed_ns, recovery_ns) && low_for(recovery_ns) => {
-                self.enter(Phase::Calm, now_ns);
+            Phase::Recovering if lasts(self.changed, recovery) && low_for(recovery) => {
+                self.enter(Phase::Calm, now);
             }
             _ => {}
         }
     }
 
-    const fn enter(&mut self, phase: Phase, now_ns: u64) {
+    const fn enter(&mut self, phase: Phase, now: Monotonic) {
         self.phase = phase;
-        self.changed_ns = Some(now_ns);
+        self.changed = Some(now);
     }
 }
 
@@ -112,7 +111,7 @@ mod tests {
         let mut changes = Vec::new();
         for (tick, level) in levels.into_iter().enumerate() {
             let before = machine.phase();
-            machine.step(level, HOLD, SECOND + tick as u64 * TICK);
+            machine.step(level, Duration::from_nanos(HOLD), Monotonic::from_ns(SECOND + tick as u64 * TICK));
             if machine.phase() != before {
                 changes.push((tick as u64, machine.phase()));
             }
@@ -212,7 +211,7 @@ mod tests {
             let mut machine = PhaseMachine::default();
             let history = pieces.into_iter().flat_map(|(level, ticks)| std::iter::repeat_n(level, ticks));
             for (tick, level) in history.chain([level; 2]).enumerate() {
-                machine.step(level, HOLD, SECOND + tick as u64 * TICK);
+                machine.step(level, Duration::from_nanos(HOLD), Monotonic::from_ns(SECOND + tick as u64 * TICK));
             }
             prop_assert_eq!(machine.phase(), Phase::Attack);
         }
@@ -223,7 +222,7 @@ mod tests {
             let mut machine = PhaseMachine::default();
             let levels = (0..20).flat_map(|_| pulse(4.0, high, low));
             for (tick, level) in levels.enumerate() {
-                machine.step(level, HOLD, SECOND + tick as u64 * TICK);
+                machine.step(level, Duration::from_nanos(HOLD), Monotonic::from_ns(SECOND + tick as u64 * TICK));
                 prop_assert!(level < ENTER || machine.phase() == Phase::Attack);
                 prop_assert!(tick / (high + low) < 4 || machine.phase() != Phase::Calm, "pulse {}", tick / (high + low));
             }

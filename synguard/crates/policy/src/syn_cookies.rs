@@ -1,12 +1,15 @@
 //! Decides who sends SYN cookies during a distributed flood, the kernel or XDP, and which kernel settings must change for
 //! that. Pure.
 
+use std::time::Duration;
+
 use synguard_common::reason::Reason;
 use synguard_model::{
     attack::Phase,
     event::{AttackRates, Event, Sysctl},
     settings::{Cookies, DropFirstSyn, Settings},
     tcp_counters::TcpCounters,
+    time::Monotonic,
 };
 
 use crate::{Action, Observation, phase::PhaseMachine, syn_retransmit::RetransmitSwitch};
@@ -14,17 +17,17 @@ use crate::{Action, Observation, phase::PhaseMachine, syn_retransmit::Retransmit
 /// SYNs per second up to which the kernel sends cookies cheaply: about a tenth of a core. With `cookies = auto` XDP sends
 /// them from this rate on, until the rate falls below half of it.
 const CHEAP: f64 = 20_000.0;
-/// Delay before XDP cookies carry TCP options, in nanoseconds, if the kernel sent cookies before: those still in flight would
+/// Delay before XDP cookies carry TCP options, if the kernel sent cookies before: those still in flight would
 /// be decoded with the new timestamp setting.
-const OPTIONS_DELAY_NS: u64 = 500_000_000;
-/// Time for which a cookie with options may be in flight, in nanoseconds; the timestamp setting stays for as long.
-const IN_FLIGHT_NS: u64 = 2_000_000_000;
-/// Minimum observation window before judging whether cookies work, in nanoseconds.
-const CHECK_NS: u64 = 2_000_000_000;
+const OPTIONS_DELAY: Duration = Duration::from_millis(500);
+/// Time for which a cookie with options may be in flight; the timestamp setting stays for as long.
+const IN_FLIGHT: Duration = Duration::from_secs(2);
+/// Minimum observation window before judging whether cookies work.
+const CHECK: Duration = Duration::from_secs(2);
 /// Returned cookies that such a judgement needs.
 const RETURNED_MIN: u64 = 10;
-/// Time for which XDP sends no cookies after they led to no connections, in nanoseconds.
-const BACK_OFF_NS: u64 = 3_600_000_000_000;
+/// Time for which XDP sends no cookies after they led to no connections.
+const BACK_OFF: Duration = Duration::from_secs(3600);
 
 /// The place where the filter's program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub struct CookieMode {
 /// The counts at the latest judgement of whether cookies work.
 #[derive(Clone, Debug)]
 struct CookieCheck {
-    at_ns: u64,
+    at: Monotonic,
     tcp: TcpCounters,
     xdp_cookies: u64,
     /// ACKs with a valid cookie that XDP saw.
@@ -70,13 +73,13 @@ pub(super) struct SynCookies {
     /// The phase of a load that is too expensive for the kernel.
     load: PhaseMachine,
     retransmit: RetransmitSwitch,
-    options_from_ns: u64,
+    options_from: Monotonic,
     /// Latest time at which a cookie with options may have been sent.
-    options_sent_ns: u64,
+    options_sent: Monotonic,
     is_unavailable_reported: bool,
     check: Option<CookieCheck>,
     /// The time since which XDP backs off because its cookies led to no connections, and the setting at that time.
-    backed_off: Option<(u64, Cookies)>,
+    backed_off: Option<(Monotonic, Cookies)>,
 }
 
 impl SynCookies {
@@ -89,23 +92,23 @@ impl SynCookies {
         self.mode
     }
 
-    /// Decides at `now_ns`, in the phase of the distributed flood. Actions are in an order that is safe at each moment: the
+    /// Decides at `now`, in the phase of the distributed flood. Actions are in an order that is safe at each moment: the
     /// kernel is ready before XDP sends cookies, and its settings are restored after XDP stopped.
     pub(super) fn step(
         &mut self,
         observation: &Observation<'_>,
-        (phase, hold_ns): (Phase, u64),
+        (phase, hold): (Phase, Duration),
         rates: AttackRates,
-        now_ns: u64,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let settings = observation.settings;
         let allowed = settings.cookies != Cookies::Off && !settings.monitor;
         let wants_syncookies = allowed && phase != Phase::Calm;
-        let sends = self.is_for_xdp(observation, phase, &rates, hold_ns, now_ns) && allowed;
-        let require_retransmit = self.step_retransmit(sends, settings, rates, now_ns, actions);
-        let options = self.step_options(sends, wants_syncookies, settings, &rates, now_ns);
-        let is_in_flight = now_ns.saturating_sub(self.options_sent_ns) < IN_FLIGHT_NS;
+        let sends = self.is_for_xdp(observation, phase, &rates, hold, now) && allowed;
+        let require_retransmit = self.step_retransmit(sends, settings, rates, now, actions);
+        let options = self.step_options(sends, wants_syncookies, settings, &rates, now);
+        let is_in_flight = now.since(self.options_sent) < IN_FLIGHT;
         let wants_timestamps = options || self.wants_timestamps && is_in_flight;
         let mode = sends.then_some(CookieMode { options, require_retransmit });
         if self.mode.is_some() && mode.is_none() {
@@ -136,7 +139,7 @@ impl SynCookies {
         }
         (self.wants_syncookies, self.wants_timestamps, self.mode) =
             (wants_syncookies, wants_timestamps, mode);
-        self.check_connections(observation, now_ns, actions);
+        self.check_connections(observation, now, actions);
         self.report_unavailable(observation, phase == Phase::Attack && allowed, actions);
     }
 
@@ -146,19 +149,18 @@ impl SynCookies {
         observation: &Observation<'_>,
         phase: Phase,
         rates: &AttackRates,
-        hold_ns: u64,
-        now_ns: u64,
+        hold: Duration,
+        now: Monotonic,
     ) -> bool {
         if phase == Phase::Calm {
             self.load = PhaseMachine::default();
         } else {
             let level = (rates.syn_rate - rates.excess_rate - rates.blocked_rate) / CHEAP;
-            self.load.step_patiently(level, hold_ns, now_ns);
+            self.load.step_patiently(level, hold, now);
         }
         let setting = observation.settings.cookies;
-        self.backed_off = self
-            .backed_off
-            .filter(|(at_ns, cookies)| now_ns.saturating_sub(*at_ns) < BACK_OFF_NS && *cookies == setting);
+        self.backed_off =
+            self.backed_off.filter(|(at, cookies)| now.since(*at) < BACK_OFF && *cookies == setting);
         let is_wanted = match (setting, observation.attachment) {
             _ if self.backed_off.is_some() => false,
             (Cookies::Xdp, attachment) => attachment != Attachment::None,
@@ -174,12 +176,12 @@ impl SynCookies {
         sends: bool,
         settings: &Settings,
         rates: AttackRates,
-        now_ns: u64,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) -> bool {
         let allowed = sends && settings.drop_first_syn == DropFirstSyn::Auto && settings.syn_cookie_rate != 0;
         let was_on = self.retransmit.is_on();
-        let is_on = self.retransmit.step(allowed, &rates, now_ns);
+        let is_on = self.retransmit.step(allowed, &rates, now);
         match (was_on, is_on) {
             (false, true) => actions.push(Action::Report(Event::RetransmitRequired { rates })),
             (true, false) => actions.push(Action::Report(Event::RetransmitNotRequired { rates })),
@@ -194,17 +196,17 @@ impl SynCookies {
         wants_syncookies: bool,
         settings: &Settings,
         rates: &AttackRates,
-        now_ns: u64,
+        now: Monotonic,
     ) -> bool {
         if sends && self.mode.is_none() {
             let no_kernel_cookies =
                 self.wants_timestamps || rates.cookies_sent_rate.is_some_and(|rate| rate == 0.0);
-            self.options_from_ns = now_ns + if no_kernel_cookies { 0 } else { OPTIONS_DELAY_NS };
+            self.options_from = now + if no_kernel_cookies { Duration::ZERO } else { OPTIONS_DELAY };
         }
-        let options = sends && settings.syn_cookie_options && now_ns >= self.options_from_ns;
+        let options = sends && settings.syn_cookie_options && now >= self.options_from;
         // The kernel's own cookies carry options as well, and are decoded with the setting at the time of their return.
         if options || self.wants_timestamps && wants_syncookies && !sends {
-            self.options_sent_ns = now_ns;
+            self.options_sent = now;
         }
         options
     }
@@ -232,7 +234,12 @@ impl SynCookies {
     /// Judges whether cookies lead to connections. Reports once an attack if the kernel refuses most of the returned cookies,
     /// its own or XDP's. If it refuses XDP's, or does not even see them return, all clients would be locked out, so XDP backs
     /// off and the kernel sends the cookies again.
-    fn check_connections(&mut self, observation: &Observation<'_>, now_ns: u64, actions: &mut Vec<Action>) {
+    fn check_connections(
+        &mut self,
+        observation: &Observation<'_>,
+        now: Monotonic,
+        actions: &mut Vec<Action>,
+    ) {
         let snapshot = observation.snapshot;
         let Some(tcp) = snapshot.tcp.filter(|_| self.wants_syncookies) else {
             self.check = None;
@@ -240,12 +247,12 @@ impl SynCookies {
         };
         let xdp_cookies = snapshot.counters.xdp_cookies();
         let acks = snapshot.counters.get(Reason::CookieAck).packets;
-        let first = CookieCheck { at_ns: now_ns, tcp, xdp_cookies, acks, is_refusal_reported: false };
+        let first = CookieCheck { at: now, tcp, xdp_cookies, acks, is_refusal_reported: false };
         let check = self.check.get_or_insert(first);
         let delta = tcp.since(&check.tcp);
         let (received, failed) = (delta.cookies_received, delta.cookies_failed);
         let returned = acks.saturating_sub(check.acks);
-        if now_ns.saturating_sub(check.at_ns) < CHECK_NS || returned.max(received + failed) < RETURNED_MIN {
+        if now.since(check.at) < CHECK || returned.max(received + failed) < RETURNED_MIN {
             return;
         }
         if failed > received && !check.is_refusal_reported {
@@ -256,10 +263,10 @@ impl SynCookies {
         // XDP counts such an ACK before the kernel does, but ACKs in between cannot explain the loss of half of them.
         let is_lost = returned >= RETURNED_MIN && returned / 2 > received;
         if is_lost && self.mode.is_some() {
-            self.backed_off = Some((now_ns, observation.settings.cookies));
+            self.backed_off = Some((now, observation.settings.cookies));
             actions.push(Action::Report(Event::CookieAcksLost { returned, received, failed }));
         }
-        (check.at_ns, check.tcp, check.xdp_cookies, check.acks) = (now_ns, tcp, xdp_cookies, acks);
+        (check.at, check.tcp, check.xdp_cookies, check.acks) = (now, tcp, xdp_cookies, acks);
     }
 }
 

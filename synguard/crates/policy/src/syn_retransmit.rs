@@ -1,20 +1,22 @@
 //! Decides whether XDP requires a retransmission: while more SYNs arrive than may get a cookie, it drops a new SYN and replies
 //! to the retransmitted one. Pure.
 
-use synguard_model::event::AttackRates;
+use std::time::Duration;
 
-/// Time for which SYNs must exceed the rate of cookies before it begins, in nanoseconds.
-const OVER_NS: u64 = 2_000_000_000;
-/// Time for which SYNs must be few before it ends, in nanoseconds.
-const UNDER_NS: u64 = 5_000_000_000;
+use synguard_model::{event::AttackRates, time::Monotonic};
+
+/// Time for which SYNs must exceed the rate of cookies before it begins.
+const OVER: Duration = Duration::from_secs(2);
+/// Time for which SYNs must be few before it ends.
+const UNDER: Duration = Duration::from_secs(5);
 /// The share of the SYNs at its beginning below which SYNs are few.
-const UNDER: f64 = 0.5;
+const UNDER_SHARE: f64 = 0.5;
 
 /// A switch with hysteresis for the retransmission requirement.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RetransmitSwitch {
-    over_since_ns: Option<u64>,
-    under_since_ns: Option<u64>,
+    over_since: Option<Monotonic>,
+    under_since: Option<Monotonic>,
     /// SYNs per second that needed a cookie when the requirement began; `None` while it is off.
     rate_at_begin: Option<f64>,
 }
@@ -24,22 +26,22 @@ impl RetransmitSwitch {
         self.rate_at_begin.is_some()
     }
 
-    /// Takes the rates at `now_ns` into account, and reports whether a retransmission is required. Never if not `allowed`.
-    pub(super) fn step(&mut self, allowed: bool, rates: &AttackRates, now_ns: u64) -> bool {
+    /// Takes the rates at `now` into account, and reports whether a retransmission is required. Never if not `allowed`.
+    pub(super) fn step(&mut self, allowed: bool, rates: &AttackRates, now: Monotonic) -> bool {
         if !allowed {
             *self = Self::default();
             return false;
         }
-        let since = |since: Option<u64>, holds: bool| holds.then(|| since.unwrap_or(now_ns));
-        let lasts = |since: Option<u64>, ns: u64| since.is_some_and(|at| now_ns.saturating_sub(at) >= ns);
+        let since = |since: Option<Monotonic>, holds: bool| holds.then(|| since.unwrap_or(now));
+        let lasts = |since: Option<Monotonic>, time: Duration| since.is_some_and(|at| now.since(at) >= time);
         let rate = rates.xdp_cookie_rate + rates.over_cookie_limit + rates.first_syn_rate;
-        self.over_since_ns = since(self.over_since_ns, rates.over_cookie_limit > 0.0);
+        self.over_since = since(self.over_since, rates.over_cookie_limit > 0.0);
         // Compares with the rate at the beginning: while first SYNs are dropped, none of them exceeds the rate of cookies.
-        let is_under = self.rate_at_begin.is_some_and(|at_begin| rate < UNDER * at_begin);
-        self.under_since_ns = since(self.under_since_ns, is_under);
+        let is_under = self.rate_at_begin.is_some_and(|at_begin| rate < UNDER_SHARE * at_begin);
+        self.under_since = since(self.under_since, is_under);
         match self.rate_at_begin {
-            None if lasts(self.over_since_ns, OVER_NS) => self.rate_at_begin = Some(rate),
-            Some(_) if lasts(self.under_since_ns, UNDER_NS) => *self = Self::default(),
+            None if lasts(self.over_since, OVER) => self.rate_at_begin = Some(rate),
+            Some(_) if lasts(self.under_since, UNDER) => *self = Self::default(),
             _ => {}
         }
         self.is_on()
@@ -62,7 +64,7 @@ mod tests {
             let was_on = switch.is_on();
             let xdp_cookie_rate = wanted - over_cookie_limit;
             let rates = AttackRates { xdp_cookie_rate, over_cookie_limit, ..AttackRates::default() };
-            if switch.step(true, &rates, 7 + tick as u64 * TICK) != was_on {
+            if switch.step(true, &rates, Monotonic::from_ns(7 + tick as u64 * TICK)) != was_on {
                 changes.push(tick as u64);
             }
         }
@@ -90,10 +92,10 @@ mod tests {
         let mut switch = RetransmitSwitch::default();
         let rates = AttackRates { over_cookie_limit: 1.0, ..AttackRates::default() };
         for tick in 0..20 {
-            switch.step(true, &rates, tick * TICK);
+            switch.step(true, &rates, Monotonic::from_ns(tick * TICK));
         }
         assert!(switch.is_on());
-        assert!(!switch.step(false, &rates, 20 * TICK));
+        assert!(!switch.step(false, &rates, Monotonic::from_ns(20 * TICK)));
     }
 
     proptest! {
@@ -105,7 +107,7 @@ mod tests {
             });
             let changes = changes(ticks);
             for pair in changes.windows(2).filter(|pair| changes.iter().position(|at| *at == pair[0]).is_some_and(|i| i % 2 == 0)) {
-                prop_assert!((pair[1] - pair[0]) * TICK >= UNDER_NS, "{:?}", changes);
+                prop_assert!((pair[1] - pair[0]) * TICK >= UNDER.as_nanos() as u64, "{:?}", changes);
             }
         }
     }

@@ -63,7 +63,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let snapshot = Snapshot { at_ns: SECOND, tcp: Some(TcpCounters::default()), ..Snapshot::default() };
+        let snapshot = Snapshot {
+            at: Monotonic::from_ns(SECOND),
+            tcp: Some(TcpCounters::default()),
+            ..Snapshot::default()
+        };
         let settings = Settings::default();
         let mut world = Self {
             policy: Policy::default(),
@@ -80,7 +84,7 @@ impl World {
 
     pub(super) fn tick(&mut self, traffic: Traffic) {
         self.tick += 1;
-        self.snapshot.at_ns += TICK;
+        self.snapshot.at = self.snapshot.at + Duration::from_nanos(TICK);
         let count = |packets| Counter { packets, bytes: 60 * packets };
         self.snapshot.counters.add(Reason::SynPassed, &count(traffic.passed));
         self.snapshot.counters.add(Reason::Hold, &count(traffic.excess));
@@ -96,7 +100,7 @@ impl World {
         tcp.cookies_sent += traffic.cookies.cookies_sent;
         tcp.cookies_received += traffic.cookies.cookies_received;
         tcp.cookies_failed += traffic.cookies.cookies_failed;
-        let (before, at_ns) = (self.policy.phase(), self.snapshot.at_ns);
+        let (before, at) = (self.policy.phase(), self.snapshot.at);
         let observation = Observation {
             snapshot: &self.snapshot,
             settings: &self.settings,
@@ -104,7 +108,7 @@ impl World {
             violations: &[],
             exemptions: &BTreeMap::new(),
         };
-        let actions = self.policy.step(&observation, at_ns);
+        let actions = self.policy.step(&observation, at);
         self.actions.extend(actions.into_iter().map(|action| (self.tick, action)));
         if self.policy.phase() != before {
             self.phases.push((self.tick, self.policy.phase()));
@@ -147,12 +151,12 @@ fn distributed_flood_raises_and_restores_cookies() {
     world.run(1, DISTRIBUTED);
     assert_eq!(world.cookies(), [(5, true)], "within a tick");
     assert_eq!(world.policy.kind(), Some(AttackKind::Distributed));
-    let began = world.snapshot.at_ns;
-    assert_eq!(world.policy.phase_since_ns(), Some(began));
+    let began = world.snapshot.at;
+    assert_eq!(world.policy.phase_since(), Some(began));
     world.run(199, DISTRIBUTED);
-    assert_eq!(world.policy.phase_since_ns(), Some(began));
+    assert_eq!(world.policy.phase_since(), Some(began));
     world.run(80, VISITORS);
-    assert!(world.policy.phase_since_ns() > Some(began));
+    assert!(world.policy.phase_since() > Some(began));
     let end = 4 + 200;
     let [_, (restored, false)] = world.cookies()[..] else { panic!("{:?}", world.cookies()) };
     assert_eq!(restored, end + 1 + 4 + 40, "a tick, a second, and a hold of ten seconds");

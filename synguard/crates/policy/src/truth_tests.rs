@@ -59,11 +59,11 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
 
 /// The counters at the last ticks, to look up what an attack should have counted.
 #[derive(Default)]
-struct History(Vec<(u64, Counters)>);
+struct History(Vec<(Monotonic, Counters)>);
 
 impl History {
-    fn at(&self, at_ns: u64) -> Option<&Counters> {
-        self.0.iter().find(|(time, _)| *time >= at_ns).map(|(_, counters)| counters)
+    fn at(&self, at: Monotonic) -> Option<&Counters> {
+        self.0.iter().find(|(time, _)| *time >= at).map(|(_, counters)| counters)
     }
 }
 
@@ -85,16 +85,16 @@ proptest! {
     fn floods_are_never_called_calm_and_totals_are_exact(pieces in pieces()) {
         let mut world = World::new();
         let mut history = History::default();
-        let (mut began_ns, mut over_ns, mut high_ticks) = (None, 0, 0);
+        let (mut began, mut over, mut high_ticks) = (None, Monotonic::default(), 0);
         let quiet = Piece { ticks: 1_100, on: 1, off: 0, syns: 0, blocked: 0, is_distributed: false };
         let before = Piece { ticks: 8, ..quiet };
         for piece in iter::once(before).chain(pieces).chain([quiet]) {
             for tick in 0..piece.ticks {
                 let traffic = piece.traffic(tick);
                 let reported = world.actions.len();
-                history.0.push((world.snapshot.at_ns, world.snapshot.counters.clone()));
+                history.0.push((world.snapshot.at, world.snapshot.counters.clone()));
                 world.tick(traffic);
-                let now_ns = world.snapshot.at_ns;
+                let now = world.snapshot.at;
 
                 let is_high = (traffic.excess + traffic.blocked) as f64 * 4.0
                     >= ENTER * f64::from(world.settings.syn_rate);
@@ -105,21 +105,21 @@ proptest! {
 
                 for (_, action) in &world.actions[reported..] {
                     match action {
-                        Action::Report(Event::AttackBegan { again: false, .. }) => began_ns = Some(now_ns),
+                        Action::Report(Event::AttackBegan { again: false, .. }) => began = Some(now),
                         Action::Report(Event::AttackOver { syns, excess_syns, blocked_syns, .. }) => {
-                            let window_ns = began_ns.take().expect("it began") - 1_100_000_000;
-                            let before = history.at(window_ns.max(over_ns)).expect("in the history");
+                            let window = began.take().expect("it began") - Duration::from_millis(1_100);
+                            let before = history.at(window.max(over)).expect("in the history");
                             let delta = world.snapshot.counters.since(before);
                             prop_assert_eq!(*syns, delta.guarded_syns());
                             prop_assert_eq!((*excess_syns, *blocked_syns), (delta.excess_syns(), delta.blocked_syns()));
-                            over_ns = now_ns;
+                            over = now;
                         }
                         _ => {}
                     }
                 }
             }
         }
-        prop_assert_eq!((world.policy.phase(), began_ns), (Phase::Calm, None));
+        prop_assert_eq!((world.policy.phase(), began), (Phase::Calm, None));
     }
 
     /// Every SYN has one fate in every sum, however the counters grew.

@@ -13,6 +13,7 @@ use synguard_model::{
     event::Sysctl,
     settings::Settings,
     snapshot::Snapshot,
+    time::Monotonic,
 };
 
 use crate::{
@@ -24,8 +25,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ControlState {
     pub(crate) phase: Phase,
-    /// Beginning of the phase in nanoseconds of `CLOCK_MONOTONIC`, if known.
-    since_ns: Option<u64>,
+    /// Beginning of the phase, if known.
+    since: Option<Monotonic>,
     pub(crate) kind: Option<AttackKind>,
     /// The controller raised `tcp_syncookies` so that the kernel replies to every SYN with a cookie.
     kernel_cookies: bool,
@@ -84,15 +85,15 @@ impl ControlState {
         settings: &Settings,
         config: &SynCookieConfig,
     ) -> Self {
-        let xdp_cookies = xdp_cookies(config, now.at_ns);
+        let xdp_cookies = xdp_cookies(config, now.at.as_ns());
         let sysctls = |[cookies, timestamps]: [Option<u8>; 2]| {
             let cookies = SysctlValues::new(Sysctl::Syncookies, cookies);
             (cookies, SysctlValues::new(Sysctl::Timestamps, timestamps))
         };
         if let Some(published) = controller.and_then(|pid| ControllerStatus::read(pid, &instance.run)) {
-            let ControllerStatus { phase, phase_since_ns: since_ns, kind, kernel_cookies, .. } = published;
+            let ControllerStatus { phase, phase_since: since, kind, kernel_cookies, .. } = published;
             let (cookies, timestamps) = sysctls([published.original, published.timestamps_original]);
-            return Self { phase, since_ns, kind, kernel_cookies, xdp_cookies, cookies, timestamps };
+            return Self { phase, since, kind, kernel_cookies, xdp_cookies, cookies, timestamps };
         }
         let kind = synguard_policy::classify_once(earlier, now, settings);
         let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
@@ -100,12 +101,12 @@ impl ControlState {
         let pending = Sysctl::ALL.map(|sysctl| sysctl::pending_restore(&instance.run, sysctl));
         let kernel_cookies = pending[0].is_some();
         let (cookies, timestamps) = sysctls(pending);
-        Self { phase, since_ns: None, kind, kernel_cookies, xdp_cookies, cookies, timestamps }
+        Self { phase, since: None, kind, kernel_cookies, xdp_cookies, cookies, timestamps }
     }
 
-    /// Returns the seconds from the beginning of the phase to `now_ns`, if the beginning is known.
-    pub(crate) fn phase_seconds(&self, now_ns: u64) -> Option<u64> {
-        self.since_ns.map(|since_ns| now_ns.saturating_sub(since_ns) / 1_000_000_000)
+    /// Returns the seconds from the beginning of the phase to `now`, if the beginning is known.
+    pub(crate) fn phase_seconds(&self, now: Monotonic) -> Option<u64> {
+        self.since.map(|since| now.since(since).as_secs())
     }
 
     /// Returns the kind in one word. An attack of both kinds counts as distributed.
@@ -151,12 +152,12 @@ impl ControlState {
         self.xdp_cookies
     }
 
-    pub(super) fn phase_text(&self, now_ns: u64) -> String {
+    pub(super) fn phase_text(&self, now: Monotonic) -> String {
         let mut text = self.phase.name().to_owned();
         if let Some(kind) = self.kind {
             text += &format!(" ({kind})");
         }
-        if let Some(seconds) = self.phase_seconds(now_ns) {
+        if let Some(seconds) = self.phase_seconds(now) {
             text += &format!(" for {}", duration::format(Duration::from_secs(seconds)));
         }
         text
@@ -189,7 +190,7 @@ mod tests {
     fn texts_and_json_describe_the_state() {
         let calm = ControlState {
             phase: Phase::Calm,
-            since_ns: None,
+            since: None,
             kind: None,
             kernel_cookies: false,
             xdp_cookies: None,
@@ -197,18 +198,21 @@ mod tests {
             timestamps: SysctlValues { now: Some(1), original: Some(1) },
         };
         let cookies = |state: &ControlState| serde_json::to_value(state.cookies_json()).expect("serialises");
-        assert_eq!((calm.phase_text(0), calm.main_kind()), ("calm".to_owned(), None));
+        assert_eq!((calm.phase_text(Monotonic::default()), calm.main_kind()), ("calm".to_owned(), None));
         assert_eq!(cookies(&calm), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
         assert!(calm.cookies_text().ends_with("is 1") && !calm.has_raised_sysctl());
         let mixed = ControlState {
             phase: Phase::Attack,
-            since_ns: Some(1_000_000_000),
+            since: Some(Monotonic::from_ns(1_000_000_000)),
             kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
             cookies: SysctlValues { now: Some(2), original: Some(0) },
             ..calm
         };
-        assert_eq!(mixed.phase_text(91_999_999_999), "attack (concentrated and distributed) for 1m30s");
+        assert_eq!(
+            mixed.phase_text(Monotonic::from_ns(91_999_999_999)),
+            "attack (concentrated and distributed) for 1m30s"
+        );
         assert_eq!((mixed.main_kind(), mixed.kinds().len()), (Some(AttackKindJson::Distributed), 2));
         assert_eq!(cookies(&mixed), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
         assert!(mixed.cookies_text().ends_with("is 2, was 0") && mixed.has_raised_sysctl());

@@ -59,7 +59,7 @@ pub(super) struct Status {
 pub(super) fn run(instance: &Instance, as_json: bool, check: bool) -> Result<()> {
     let status = Status::measure(instance, &open(instance)?)?;
     if check {
-        let phase = status.control.phase_text(status.snapshot.at_ns);
+        let phase = status.control.phase_text(status.snapshot.at);
         return emit(protection::check(&status.interfaces, status.controller, &phase)?);
     }
     if as_json { emit(to_line(&status.json())?) } else { emit(status.text()) }
@@ -133,7 +133,7 @@ impl Status {
                     .map(|silence| (silence.as_secs_f64() * 1e3).round() / 1e3),
             },
             phase: control.phase.into(),
-            phase_seconds: control.phase_seconds(self.snapshot.at_ns),
+            phase_seconds: control.phase_seconds(self.snapshot.at),
             attack_kind: control.main_kind(),
             attack_kinds: control.kinds(),
             monitor: self.settings.monitor,
@@ -170,7 +170,7 @@ impl Status {
                 inserts: cpus.prefixes.inserts,
                 insert_skips: cpus.prefixes.not_admitted,
                 promotions: cpus.prefixes.promotions,
-                crowded: cpus.prefixes.is_under_pressure(self.snapshot.at_ns),
+                crowded: cpus.prefixes.is_under_pressure(self.snapshot.at.as_ns()),
             },
             events: EventCountsJson { sent: cpus.events_sent, suppressed: cpus.events_suppressed },
             blocklist: self.lists[List::Block.index()].into(),
@@ -187,7 +187,7 @@ impl Status {
             inserts: admission.inserts,
             insert_skips: admission.not_admitted,
             promotions: admission.promotions,
-            crowded: admission.is_under_pressure(self.snapshot.at_ns),
+            crowded: admission.is_under_pressure(self.snapshot.at.as_ns()),
         }
     }
 }

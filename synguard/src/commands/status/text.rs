@@ -55,7 +55,7 @@ impl Status {
             writeln!(out, "interface   none: the filter is loaded but attached to no interface")?;
         }
         writeln!(out, "controller  {controller}")?;
-        writeln!(out, "phase       {}", self.control.phase_text(self.snapshot.at_ns))?;
+        writeln!(out, "phase       {}", self.control.phase_text(self.snapshot.at))?;
         writeln!(out, "cookies     {}", self.control.cookies_text())?;
         if let Some(arming) = self.arming() {
             writeln!(out, "            {arming}")?;
@@ -86,7 +86,7 @@ impl Status {
             "sources     {distinct:.0} in the last second; {tracked} of {} entries in use, {in_hold} in hold",
             self.capacity
         )?;
-        if self.snapshot.cpus.sources.is_under_pressure(self.snapshot.at_ns) {
+        if self.snapshot.cpus.sources.is_under_pressure(self.snapshot.at.as_ns()) {
             writeln!(out, "            under pressure: only sources that send many SYNs get an entry")?;
         }
         for list in List::ALL {

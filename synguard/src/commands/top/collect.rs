@@ -93,7 +93,7 @@ impl Collector {
         look_up(&datapath, &mut found, settings.v6_length())?;
         let reading_ms = clock::now_ns().saturating_sub(begun_ns) as f64 / 1e6;
         let status = Status::since(&self.instance, &datapath, &earlier, found.summary)?;
-        let seconds = status.snapshot.at_ns.saturating_sub(earlier.at_ns) as f64 / 1e9;
+        let seconds = status.snapshot.at.since(earlier.at).as_secs_f64();
         self.earlier = Some(status.snapshot.clone());
         let mut view = view(&status, found);
         view.cost = self.cost(seconds, reading_ms);
@@ -207,7 +207,7 @@ fn look_up(datapath: &Datapath, found: &mut TableScan, v6_length: u8) -> Result<
 fn view(status: &Status, found: TableScan) -> TopView {
     let listeners = tcp_counters::read_counters().ok();
     TopView {
-        at_ns: status.snapshot.at_ns,
+        at_ns: status.snapshot.at.as_ns(),
         instance: status.name.clone(),
         interfaces: status
             .interfaces
@@ -222,7 +222,7 @@ fn view(status: &Status, found: TableScan) -> TopView {
             .map(|silence| silence.as_secs()),
         phase: status.control.phase,
         kind: status.control.kind.map(|_| status.control.kinds_text()),
-        phase_seconds: status.control.phase_seconds(status.snapshot.at_ns),
+        phase_seconds: status.control.phase_seconds(status.snapshot.at),
         monitor: status.settings.monitor,
         arming: status.arming(),
         counters: status.snapshot.counters.clone(),
@@ -237,7 +237,7 @@ fn view(status: &Status, found: TableScan) -> TopView {
             .map(|counts| ListenDrops { drops: counts.listen_drops, queue_full: counts.queue_full_drops }),
         tracked: Gauge { used: status.sources.tracked, capacity: status.capacity.into() },
         in_hold: status.sources.in_hold,
-        under_pressure: status.snapshot.cpus.sources.is_under_pressure(status.snapshot.at_ns),
+        under_pressure: status.snapshot.cpus.sources.is_under_pressure(status.snapshot.at.as_ns()),
         allowlist: gauge(status.lists[List::Allow.index()]),
         blocklist: gauge(status.lists[List::Block.index()]),
         v6_length: status.settings.v6_length(),
