@@ -14,6 +14,8 @@ use synguard_model::{
     time::Monotonic,
 };
 
+use super::heartbeat;
+
 const FILE: &str = "controller.json";
 
 /// The published status of a controller.
@@ -44,8 +46,9 @@ impl ControllerStatus {
         (status.pid == pid).then_some(status)
     }
 
-    /// Removes the file from the run directory.
+    /// Removes the file from the run directory, and the heartbeat beside it.
     pub(crate) fn remove(run: &Path) {
+        heartbeat::remove(run);
         let path = run.join(FILE);
         for path in [durable_file::temporary_path(&path), path] {
             // Usually one of the files does not exist, and a file of a dead controller is not valid.

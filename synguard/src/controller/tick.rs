@@ -18,7 +18,7 @@ use super::{
     ControllerOptions,
     block::PendingBlock,
     countermeasures::Countermeasures,
-    heartbeat::{self, Heartbeat},
+    heartbeat::Heartbeat,
     interfaces::Interfaces,
     jobs::Jobs,
     status_file::{ControllerStatus, StatusFile},
@@ -267,7 +267,6 @@ impl<'a> Controller<'a> {
             return;
         }
         ControllerStatus::remove(&self.options.instance.run);
-        heartbeat::remove(&self.options.instance.run);
         self.lock.remove_file();
     }
 

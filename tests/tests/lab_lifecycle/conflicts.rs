@@ -22,9 +22,11 @@ fn a_second_controller_is_refused_and_changes_nothing() {
         refused(&synguard.run(&args).unwrap(), 5, &["already attached", &pid]);
     }
     let after = synguard.status_json().unwrap();
-    for key in ["settings", "interfaces", "controller"] {
+    for key in ["settings", "interfaces"] {
         assert_eq!(before[key], after[key]);
     }
+    assert_eq!(before["controller"]["pid"], after["controller"]["pid"]);
+    assert_eq!(after["controller"]["responding"], true);
     running.terminate().unwrap();
     assert_nothing_left(&lab, &synguard);
 }

@@ -1,6 +1,7 @@
 //! `synguard status`: the settings, the interfaces and the counters of the filter.
 
 mod control;
+mod place;
 mod protection;
 mod text;
 
@@ -28,7 +29,7 @@ use crate::output::{
     StatusJson, SynJson, to_line,
 };
 
-pub(super) use self::text::place_brief;
+pub(super) use self::place::place_brief;
 
 /// Time over which the SYN rate is measured.
 const RATE_SAMPLE: Duration = Duration::from_millis(200);

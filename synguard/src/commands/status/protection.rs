@@ -10,7 +10,7 @@ use synguard_model::{
     error::{ExitKind, failure},
 };
 
-use super::text::place_brief;
+use super::place::place_brief;
 use crate::controller::heartbeat;
 
 /// The process that controls a filter.

@@ -7,10 +7,13 @@ use synguard_common::{
     reason::{Reason, Verdict},
 };
 use synguard_datapath::{Attached, ListSize};
-use synguard_kernel::{clock, netlink::XdpPlace};
+use synguard_kernel::{clock, netlink};
 use synguard_model::snapshot::{SourceSummary, SynFates};
 
-use super::{Status, protection};
+use super::{
+    Status, place,
+    protection::{self, ControllerHealth},
+};
 use crate::commands::verdict_label;
 
 impl Status {
@@ -42,14 +45,17 @@ impl Status {
                  takes over, `synguard detach` removes it; both restore the raised kernel settings"
                     .to_owned()
             }
-            None => "not running; the filter works without it".to_owned(),
+            None if protection::is_attached(&self.interfaces) => {
+                "not running; the filter works without it".to_owned()
+            }
+            None => "not running".to_owned(),
         };
         if let Some(warning) = protection::warning(&self.interfaces) {
             writeln!(out, "{warning}")?;
         }
         writeln!(out, "instance    {}", self.name)?;
         for link in &self.interfaces {
-            writeln!(out, "interface   {}: {}", link.name, place_text(link))?;
+            writeln!(out, "interface   {}: {}", link.name, self.place_text(link))?;
         }
         if self.interfaces.is_empty() {
             writeln!(out, "interface   none: the filter is loaded but attached to no interface")?;
@@ -63,6 +69,27 @@ impl Status {
         let settings: Vec<String> =
             self.settings.entries().iter().map(|(key, value)| format!("{key}={value}")).collect();
         writeln!(out, "settings    {}", settings.join(" "))
+    }
+
+    /// Returns where the program of an interface runs, or why it does not, and what will be done about that.
+    fn place_text(&self, link: &Attached) -> String {
+        match (link.ifindex, link.place) {
+            (0, _) => {
+                let why = match netlink::interface_by_name(&link.name) {
+                    Ok(Some(_)) => "the filter was removed from it",
+                    Ok(None) => "gone",
+                    Err(_) => "not filtered",
+                };
+                let remedy = if self.controller.is_some_and(ControllerHealth::is_responding) {
+                    "the controller attaches it again as soon as that is possible"
+                } else {
+                    "nobody attaches it again: run `synguard attach`"
+                };
+                format!("{why}; {remedy}")
+            }
+            (_, None) => "in another network namespace".to_owned(),
+            (_, Some(at)) => format!("{} mode, program {}", place::place_label(at), link.program_id),
+        }
     }
 
     fn write_counters(&self, out: &mut String) -> std::fmt::Result {
@@ -105,30 +132,5 @@ impl Status {
             }
         }
         Ok(())
-    }
-}
-
-const fn place_label(place: XdpPlace) -> &'static str {
-    match place {
-        XdpPlace::Native => "native",
-        XdpPlace::Generic => "generic",
-        XdpPlace::Offloaded => "offloaded",
-    }
-}
-
-/// Returns the place where the program of an interface runs, or the reason why it does not, in a few words.
-pub(in crate::commands) fn place_brief(link: &Attached) -> &'static str {
-    match (link.ifindex, link.place) {
-        (0, _) => "gone",
-        (_, None) => "in another namespace",
-        (_, Some(place)) => place_label(place),
-    }
-}
-
-fn place_text(link: &Attached) -> String {
-    match (link.ifindex, link.place) {
-        (0, _) => "not filtered: the interface is gone, or somebody removed the filter".to_owned(),
-        (_, None) => "in another network namespace".to_owned(),
-        (_, Some(place)) => format!("{} mode, program {}", place_label(place), link.program_id),
     }
 }

@@ -1,6 +1,7 @@
 //! The files of the lists, which survive a detach and a reboot and contain the reasons and dates of entries.
 //!
-//! Each list has a base file, which is written as a whole and renamed into place, and a log of the changes since then.
+//! Each list has a base file (`block.list`, `allow.list` in the state directory), which is written as a whole and renamed
+//! into place, and a log (`block.log`, `allow.log`) of the changes since then.
 //! The cost of appending a change to the log does not depend on the length of the list. When the log has grown, or a
 //! change is large, base file and log are merged into a new base file. A kill or power cut at any moment leaves either
 //! the state before a change or the state after it.
