@@ -1,22 +1,30 @@
 //! Validation against the JSON Schemas in `docs/schema`, for the keywords that they use. An unknown keyword is an error, so
 //! no part of a schema is silently ignored.
 
-use std::{fs, path::Path};
-
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema");
+/// The schemas by name. They are part of the test programs, which also run in machines without the source.
+const SCHEMAS: [(&str, &str); 8] = [
+    ("check", include_str!("../../docs/schema/check.json")),
+    ("event", include_str!("../../docs/schema/event.json")),
+    ("events", include_str!("../../docs/schema/events.json")),
+    ("list", include_str!("../../docs/schema/list.json")),
+    ("show", include_str!("../../docs/schema/show.json")),
+    ("status", include_str!("../../docs/schema/status.json")),
+    ("top", include_str!("../../docs/schema/top.json")),
+    ("why", include_str!("../../docs/schema/why.json")),
+];
 
 /// Keywords that only inform the reader.
 const ANNOTATIONS: [&str; 5] = ["$schema", "$defs", "title", "description", "format"];
 
 /// Validates a value against `docs/schema/NAME.json`; the error names the path in the value.
 pub fn validate(name: &str, value: &Value) -> Result<()> {
-    let path = Path::new(FOLDER).join(name).with_extension("json");
-    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    let root: Value = serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
-    check(&root, &root, value, "").with_context(|| format!("does not match {}: {value}", path.display()))
+    let found = SCHEMAS.iter().find(|(known, _)| *known == name);
+    let (_, text) = found.with_context(|| format!("there is no docs/schema/{name}.json"))?;
+    let root: Value = serde_json::from_str(text).with_context(|| format!("parse docs/schema/{name}.json"))?;
+    check(&root, &root, value, "").with_context(|| format!("does not match docs/schema/{name}.json: {value}"))
 }
 
 /// Checks the value at the path `at` against a schema in the document `root`.
