@@ -8,7 +8,7 @@ use synguard_datapath::{Attached, HeldPins};
 use synguard_kernel::{instance::Instance, lock::Lock, netlink};
 use synguard_model::event::Event;
 
-use super::ControllerOptions;
+use super::{ControllerOptions, last_error::LastError};
 
 /// Ticks without a filtered interface before that is reported: `synguard detach` may be at work.
 const UNPROTECTED_TICKS: u32 = 2;
@@ -22,6 +22,7 @@ pub(super) struct Interfaces {
     /// Interfaces that exist but to which the filter could not be attached again. Each is reported once.
     refused: Vec<String>,
     is_check_due: bool,
+    pin_error: LastError,
     /// Ticks for which no interface has been filtered.
     unprotected_ticks: u32,
 }
@@ -35,6 +36,7 @@ impl Interfaces {
             missing: Vec::new(),
             refused: Vec::new(),
             is_check_due: false,
+            pin_error: LastError::default(),
             unprotected_ticks: 0,
         })
     }
@@ -56,19 +58,14 @@ impl Interfaces {
     /// Looks at every link and pin, which takes a call or two for each. Makes removed pins again and schedules a check if a
     /// link was detached. Returns `false` if the filter was removed.
     pub(super) fn watch(&mut self, instance: &Instance, events: &mut Vec<Event>) -> Result<bool> {
-        let mut state = self.held.check()?;
-        if !state.missing.is_empty() && !state.is_removed {
-            // Whoever holds the lock may be removing the filter.
-            let Some(_lock) = Lock::try_change(instance)? else { return Ok(true) };
-            state = self.held.check()?;
-            if !state.missing.is_empty() && !state.is_removed {
-                self.held.restore(&state.missing)?;
-                let pins = state.missing.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-                events.push(Event::PinsRestored { pins });
-            }
-        }
-        if state.is_removed {
+        let state = self.held.check()?;
+        if state.is_removed() {
             return Ok(false);
+        }
+        if !state.missing.is_empty() {
+            // The filter works without its pins, as long as this process holds their objects: an error must not end it.
+            let restored = self.restore_pins(instance, events);
+            self.pin_error.note("removed pins cannot be made again", restored);
         }
         if state.detached.iter().any(|name| !self.missing.contains(name)) {
             self.is_check_due = true;
@@ -79,6 +76,18 @@ impl Interfaces {
             events.push(Event::Unprotected {});
         }
         Ok(true)
+    }
+
+    /// Makes removed pins again, unless somebody holds the lock, who may be removing the filter.
+    fn restore_pins(&mut self, instance: &Instance, events: &mut Vec<Event>) -> Result<()> {
+        let Some(_lock) = Lock::try_change(instance)? else { return Ok(()) };
+        let state = self.held.check()?;
+        if !state.is_removed() && !state.missing.is_empty() {
+            self.held.restore(&state.missing)?;
+            let pins = state.missing.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+            events.push(Event::PinsRestored { pins });
+        }
+        Ok(())
     }
 
     /// Attaches the filter again where it is missing, and follows interfaces that were renamed.

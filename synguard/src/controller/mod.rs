@@ -7,6 +7,7 @@ mod countermeasures;
 pub(crate) mod heartbeat;
 mod interfaces;
 mod jobs;
+mod last_error;
 pub(crate) mod status_file;
 mod syn_cookies;
 mod systemd;

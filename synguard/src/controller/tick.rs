@@ -2,13 +2,9 @@
 
 use anyhow::{Result, bail};
 use synguard_datapath::Datapath;
-use synguard_kernel::{
-    clock,
-    lock::{self, Lock},
-    sysctl,
-};
+use synguard_kernel::{clock, lock::Lock, sysctl};
 use synguard_model::{
-    error::{ExitKind, failure, one_line},
+    error::{self, ExitKind, one_line},
     event::{Event, Sysctl},
     settings::Settings,
 };
@@ -21,6 +17,7 @@ use super::{
     heartbeat::Heartbeat,
     interfaces::Interfaces,
     jobs::Jobs,
+    last_error::LastError,
     status_file::{ControllerStatus, StatusFile},
     systemd::{self, Systemd},
     violations::Violations,
@@ -45,6 +42,7 @@ pub(super) struct Controller<'a> {
     status_file: StatusFile,
     heartbeat: Heartbeat,
     lock: Lock,
+    lock_error: LastError,
     ticks: u32,
     is_stop_reported: bool,
     /// Set if another controller has begun.
@@ -65,6 +63,7 @@ impl<'a> Controller<'a> {
             status_file: StatusFile::new(&instance.run),
             heartbeat: Heartbeat::new(&instance.run),
             lock,
+            lock_error: LastError::default(),
             ticks: 0,
             is_stop_reported: false,
             is_superseded: false,
@@ -143,13 +142,17 @@ impl<'a> Controller<'a> {
             return Ok(());
         }
         let instance = self.options.instance;
-        if !self.lock.restore_file()? {
-            self.is_superseded = true;
-            let pid = lock::controller_pid(instance).map_or_else(String::new, |pid| format!(" (pid {pid})"));
-            return Err(failure(
-                ExitKind::Conflict,
-                format!("{} was removed, and another controller{pid} has begun", instance.run.display()),
-            ));
+        match Lock::controller(instance) {
+            Ok(lock) => self.lock = lock,
+            Err(error) if error::exit_code(&error) == ExitKind::Conflict as u8 => {
+                self.is_superseded = true;
+                return Err(error.context(format!("{} was removed", instance.run.display())));
+            }
+            // The filter needs no directory: it goes on, and the next tick tries again.
+            Err(error) => {
+                self.lock_error.note("the run directory cannot be made again", Err(error));
+                return Ok(());
+            }
         }
         self.status_file.publish_again();
         self.heartbeat.create_again();

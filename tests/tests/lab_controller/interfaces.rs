@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use synguard_tests::{lab::Lab, program::Synguard};
+use synguard_tests::program::Synguard;
 
-use super::{event, event_names, lab, status, until};
+use super::{event, event_names, lab, runs_xdp, status, until};
 
 /// Time limit that needs events about interfaces: without them, the controller checks every ten seconds.
 const SOON: Duration = Duration::from_secs(5);
-
-fn runs_xdp(lab: &Lab, device: &str) -> bool {
-    lab.server.ip(&format!("link show dev {device}")).is_ok_and(|text| text.contains("prog/xdp"))
-}
 
 fn count(synguard: &Synguard, name: &str) -> usize {
     event_names(synguard).iter().filter(|event| *event == name).count()

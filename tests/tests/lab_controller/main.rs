@@ -35,6 +35,11 @@ fn lab(syncookies: u8) -> (Lab, Synguard) {
     (lab, synguard)
 }
 
+/// Reports whether a device in the server's namespace exists and runs an XDP program.
+fn runs_xdp(lab: &Lab, device: &str) -> bool {
+    lab.server.ip(&format!("link show dev {device}")).is_ok_and(|text| text.contains("prog/xdp"))
+}
+
 /// Returns the server's `tcp_syncookies`.
 fn syncookies(lab: &Lab) -> u8 {
     lab.server.sysctl(SYNCOOKIES).unwrap().parse().unwrap()

@@ -1,22 +1,14 @@
 //! Loss of protection: within moments it is said, and mended where it can be. The filter is taken off in every way that
 //! somebody else has.
 
-use std::{fs, time::Duration};
+use std::{fs, thread, time::Duration};
 
-use synguard_tests::{
-    command::run,
-    lab::{DEVICE, Lab},
-    program::Synguard,
-};
+use synguard_tests::{command, lab::DEVICE, program::Synguard, steps::run};
 
-use super::{concentrated, event, event_names, lab, start, status, syncookies, until};
+use super::{concentrated, event, event_names, lab, runs_xdp, start, status, syncookies, until};
 
 /// Time limit for what takes two ticks of 250 ms, on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
-
-fn runs_xdp(lab: &Lab, device: &str) -> bool {
-    lab.server.ip(&format!("link show dev {device}")).is_ok_and(|text| text.contains("prog/xdp"))
-}
 
 fn has_event(synguard: &Synguard, name: &str) -> bool {
     event_names(synguard).iter().any(|event| event == name)
@@ -30,7 +22,7 @@ fn link_pin(synguard: &Synguard) -> std::path::PathBuf {
 fn removed_pins_are_made_again_and_nothing_gets_through() {
     let (lab, synguard) = lab(1);
     let running = synguard.attach(&["--hold", "1s"]).unwrap();
-    run_ok(&synguard, &["block", "add", "11.1.1.1"]);
+    run(&synguard, &["block", "add", "11.1.1.1"]);
     let flood = start(&lab, concentrated());
     until("drops", SOON, || status(&synguard)["syn"]["blocked"].as_u64().unwrap() > 1_000);
     let passed = status(&synguard)["syn"]["passed"].clone();
@@ -49,8 +41,22 @@ fn removed_pins_are_made_again_and_nothing_gets_through() {
     // The pins hold the filter as before.
     running.kill().unwrap();
     assert!(runs_xdp(&lab, DEVICE));
-    run_ok(&synguard, &["detach"]);
+    run(&synguard, &["detach"]);
     assert!(!runs_xdp(&lab, DEVICE) && synguard.dirs().pins().is_empty());
+}
+
+#[test]
+fn filter_outlives_its_file_system() {
+    let (lab, synguard) = lab(1);
+    let mut running = synguard.attach(&[]).unwrap();
+    let unmount = |path| command::run(lab.server.command("umount").arg("-l").arg(path)).unwrap();
+    unmount(synguard.dirs().bpffs());
+    until("a word about it", SOON, || running.stderr().contains("removed pins cannot be made again"));
+    thread::sleep(Duration::from_secs(1));
+    assert!(runs_xdp(&lab, DEVICE), "{}", running.stderr());
+    assert_eq!(running.stderr().matches("cannot be made again").count(), 1, "{}", running.stderr());
+    running.signal(libc::SIGTERM).unwrap();
+    running.wait(SOON).unwrap();
 }
 
 #[test]
@@ -58,7 +64,7 @@ fn link_detached_by_somebody_is_attached_again() {
     let (lab, synguard) = lab(1);
     let _running = synguard.attach(&[]).unwrap();
     let pin = link_pin(&synguard);
-    run(lab.server.command("bpftool").args(["link", "detach", "pinned"]).arg(&pin)).unwrap();
+    command::run(lab.server.command("bpftool").args(["link", "detach", "pinned"]).arg(&pin)).unwrap();
     until("a word about it", SOON, || has_event(&synguard, "filter_removed"));
     until("the filter", SOON, || runs_xdp(&lab, DEVICE));
     until("a word about it", SOON, || has_event(&synguard, "interface_back"));
@@ -72,7 +78,7 @@ fn server_without_a_filtered_interface_is_called_unprotected() {
     let add = "link add only type veth peer name other";
     lab.server.ip(add).unwrap();
     let _running = synguard.attach(&["only"]).unwrap();
-    run_ok(&synguard, &["detach", DEVICE]);
+    run(&synguard, &["detach", DEVICE]);
     assert_eq!(synguard.run(&["status", "--check"]).unwrap().code, Some(0));
     lab.server.ip("link del only").unwrap();
     until("a word about it", SOON, || has_event(&synguard, "unprotected"));
@@ -120,11 +126,6 @@ fn removed_run_directory_is_made_again_and_what_was_raised_is_restored() {
     until("the saved value", SOON, || synguard.dirs().run_dir().join("default/syncookies.json").exists());
     running.kill().unwrap();
     flood.stop().unwrap();
-    run_ok(&synguard, &["detach"]);
+    run(&synguard, &["detach"]);
     assert_eq!(syncookies(&lab), 1);
-}
-
-fn run_ok(synguard: &Synguard, args: &[&str]) {
-    let output = synguard.run(args).unwrap();
-    assert_eq!(output.code, Some(0), "{args:?}: {}", output.stderr);
 }

@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use serde_json::Value;
-use synguard_tests::flood::FloodSpec;
+use synguard_tests::{flood::FloodSpec, steps::run};
 
 use super::{concentrated, event, event_names, lab, start, status, until};
 
@@ -20,7 +20,7 @@ fn syns(status: &Value) -> [u64; 5] {
 fn flood_of_a_blocked_source_is_an_attack() {
     let (lab, synguard) = lab(1);
     let _running = synguard.attach(&["--hold", "1s"]).unwrap();
-    assert_eq!(synguard.run(&["block", "add", "11.1.1.1"]).unwrap().code, Some(0));
+    run(&synguard, &["block", "add", "11.1.1.1"]);
     let before = status(&synguard);
     let flood = start(&lab, concentrated());
     until("an attack", Duration::from_secs(3), || status(&synguard)["phase"] == "attack");
@@ -29,7 +29,7 @@ fn flood_of_a_blocked_source_is_an_attack() {
     let during = status(&synguard);
     assert_eq!((&during["phase"], &during["attack_kind"]), (&"attack".into(), &"concentrated".into()));
     assert!(during["syn"]["rate"].as_f64().unwrap() > 10_000.0, "{}", during["syn"]);
-    let screen = synguard.run(&["top", "--once"]).unwrap().stdout;
+    let screen = run(&synguard, &["top", "--once"]);
     assert!(screen.contains("attack, concentrated") && !screen.contains("\n0 SYN/s"), "{screen}");
     let totals = flood.stop().unwrap();
 
@@ -69,7 +69,7 @@ fn flood_that_comes_back_is_an_attack_at_once() {
 fn monitor_mode_counts_what_it_would_drop() {
     let (lab, synguard) = lab(1);
     let _running = synguard.attach(&["--hold", "1s", "--monitor"]).unwrap();
-    assert_eq!(synguard.run(&["block", "add", "11.1.1.1"]).unwrap().code, Some(0));
+    run(&synguard, &["block", "add", "11.1.1.1"]);
     start(&lab, FloodSpec { max_duration: Duration::from_secs(2), ..concentrated() }).wait().unwrap();
     let status = status(&synguard);
     let [total, passed, ..] = syns(&status);

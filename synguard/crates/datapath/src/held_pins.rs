@@ -4,7 +4,7 @@
 //! word. The controller's descriptors are only a second hold: its death changes nothing while the pins exist.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     fs, io,
     os::fd::OwnedFd,
@@ -27,8 +27,13 @@ pub struct PinState {
     pub attached: usize,
     /// Names of pins that do not exist although their objects are in use.
     pub missing: Vec<OsString>,
-    /// Every link is detached and unpinned, as `synguard detach` leaves it.
-    pub is_removed: bool,
+}
+
+impl PinState {
+    /// Reports whether every link is detached and unpinned, as `synguard detach` leaves it.
+    pub const fn is_removed(&self) -> bool {
+        !self.missing.is_empty() && self.attached == 0 && self.detached.is_empty()
+    }
 }
 
 /// The objects behind the pins of an instance.
@@ -56,37 +61,33 @@ impl HeldPins {
     ///
     /// If a pin cannot be opened, or a link cannot be asked about.
     pub fn check(&mut self) -> Result<PinState> {
-        self.open_new()?;
-        let present: Vec<u32> = self
+        let present = self.open_new()?;
+        let links: Vec<_> = self
             .held
             .iter()
-            .filter(|(name, _)| is_link_pin(name) && self.pins.join(name).exists())
-            .map(|(_, link)| bpf_syscall::xdp_link_info(link).map(|info| info.link_id))
+            .filter(|(name, _)| is_link_pin(name))
+            .map(|(name, link)| Ok((name.clone(), bpf_syscall::xdp_link_info(link)?)))
             .collect::<io::Result<_>>()
             .context("ask about a link")?;
-        let (mut state, mut done) = (PinState::default(), Vec::new());
-        for (name, object) in &self.held {
-            let exists = self.pins.join(name).exists();
-            if !is_link_pin(name) {
-                state.missing.extend((!exists).then(|| name.clone()));
-                continue;
-            }
-            let info = bpf_syscall::xdp_link_info(object).context("ask about a link")?;
-            match (exists, info.ifindex) {
+        let pinned = links.iter().filter(|(name, _)| present.contains(name)).map(|(_, info)| info.link_id);
+        let pinned: BTreeSet<u32> = pinned.collect();
+        let mut state = PinState::default();
+        for (name, info) in links {
+            match (present.contains(&name), info.ifindex) {
                 (true, 0) => state.detached.extend(name.to_str().and_then(link_interface)),
                 (true, _) => state.attached += 1,
                 // A renamed pin, or one that a command removed after it detached the link.
-                (false, index) if index == 0 || present.contains(&info.link_id) => done.push(name.clone()),
+                (false, index) if index == 0 || pinned.contains(&info.link_id) => {
+                    drop(self.held.remove(&name));
+                }
                 (false, _) => {
                     state.attached += 1;
-                    state.missing.push(name.clone());
+                    state.missing.push(name);
                 }
             }
         }
-        for name in done {
-            self.held.remove(&name);
-        }
-        state.is_removed = !state.missing.is_empty() && state.attached == 0 && state.detached.is_empty();
+        let others = self.held.keys().filter(|name| !is_link_pin(name));
+        state.missing.extend(others.filter(|name| !present.contains(*name)).cloned());
         Ok(state)
     }
 
@@ -110,27 +111,30 @@ impl HeldPins {
         Ok(())
     }
 
-    fn open_new(&mut self) -> Result<()> {
+    /// Opens the pins that are new, and returns the names of all that exist.
+    fn open_new(&mut self) -> Result<BTreeSet<OsString>> {
+        let mut present = BTreeSet::new();
         let entries = match fs::read_dir(&self.pins) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(present),
             Err(error) => return Err(error).with_context(|| format!("list {}", self.pins.display())),
         };
         for entry in entries.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
-            if self.held.contains_key(&name) || path.is_dir() {
-                continue;
-            }
-            match bpf_syscall::open_pin(&path) {
-                Ok(object) => {
-                    self.held.insert(name, object);
+            if !self.held.contains_key(&name) {
+                if path.is_dir() {
+                    continue;
                 }
-                // Removed or renamed since it was listed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error).with_context(|| format!("open {}", path.display())),
+                match bpf_syscall::open_pin(&path) {
+                    Ok(object) => drop(self.held.insert(name.clone(), object)),
+                    // Removed or renamed since it was listed.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error).with_context(|| format!("open {}", path.display())),
+                }
             }
+            present.insert(name);
         }
-        Ok(())
+        Ok(present)
     }
 
     /// Gives up a link, because another one takes its place under the same name.

@@ -111,19 +111,6 @@ impl Lock {
         }
     }
 
-    /// Creates the controller's lock file again after it was removed. Returns `false` if another process took the lock
-    /// meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be created.
-    pub fn restore_file(&mut self) -> Result<bool> {
-        let Some(lock) = try_lock(&self.path)? else { return Ok(false) };
-        lock.write(&std::process::id().to_string())?;
-        *self = lock;
-        Ok(true)
-    }
-
     fn write(&self, line: &str) -> Result<()> {
         let write = |mut file: &File| -> io::Result<()> {
             file.set_len(0)?;
@@ -228,15 +215,17 @@ mod tests {
     fn removed_lock_file_is_made_again_unless_another_process_took_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let instance = instance(folder.path());
-        let mut lock = Lock::controller(&instance).expect("free");
+        let lock = Lock::controller(&instance).expect("free");
         assert!(lock.is_on_disk());
         fs::remove_dir_all(&instance.run).expect("removed");
         assert!(!lock.is_on_disk());
-        assert!(lock.restore_file().expect("writable") && lock.is_on_disk());
+        let lock = Lock::controller(&instance).expect("writable");
+        assert!(lock.is_on_disk());
         assert_eq!(controller_pid(&instance), Some(std::process::id()));
         fs::remove_dir_all(&instance.run).expect("removed");
         let other = Lock::controller(&instance).expect("free again");
-        assert!(!lock.is_on_disk() && !lock.restore_file().expect("readable"));
+        assert!(!lock.is_on_disk());
+        assert_eq!(synguard_model::error::exit_code(&Lock::controller(&instance).expect_err("held")), 5);
         drop(other);
     }
 
