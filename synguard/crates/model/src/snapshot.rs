@@ -26,6 +26,13 @@ impl Counters {
         sum.bytes += counter.bytes;
     }
 
+    /// Adds the packets and bytes of every reason.
+    pub fn merge(&mut self, other: &Self) {
+        for (&reason, counter) in Reason::ALL.iter().zip(&other.0) {
+            self.add(reason, counter);
+        }
+    }
+
     /// Returns the packets and bytes of one reason.
     pub fn get(&self, reason: Reason) -> Counter {
         self.0[reason.index() as usize]

@@ -19,24 +19,18 @@ pub(super) struct Attack {
     /// The last time at which the flood was on.
     last_on: Monotonic,
     last_reported: Monotonic,
-    syns: u64,
-    excess_syns: u64,
-    blocked_syns: u64,
-    xdp_cookies: u64,
+    counted: Counters,
     peak_syn_rate: f64,
     peak_distinct_sources: f64,
 }
 
 impl Attack {
-    pub(super) const fn new(rates: &AttackRates, now: Monotonic) -> Self {
+    pub(super) fn new(rates: &AttackRates, now: Monotonic) -> Self {
         Self {
             began: now,
             last_on: now,
             last_reported: now,
-            syns: 0,
-            excess_syns: 0,
-            blocked_syns: 0,
-            xdp_cookies: 0,
+            counted: Counters::default(),
             peak_syn_rate: rates.syn_rate,
             peak_distinct_sources: rates.distinct_sources,
         }
@@ -54,10 +48,7 @@ impl Attack {
 
     /// Adds the counts since the last observation.
     pub(super) fn add(&mut self, delta: &Counters, rates: &AttackRates) {
-        self.syns += delta.guarded_syns();
-        self.excess_syns += delta.excess_syns();
-        self.blocked_syns += delta.blocked_syns();
-        self.xdp_cookies += delta.xdp_cookies();
+        self.counted.merge(delta);
         self.peak_syn_rate = self.peak_syn_rate.max(rates.syn_rate);
         self.peak_distinct_sources = self.peak_distinct_sources.max(rates.distinct_sources);
     }
@@ -76,21 +67,21 @@ impl Attack {
         Some(Event::AttackContinues {
             kind,
             seconds: self.seconds(now),
-            excess_syns: self.excess_syns,
-            blocked_syns: self.blocked_syns,
+            excess_syns: self.counted.excess_syns(),
+            blocked_syns: self.counted.blocked_syns(),
             rates,
         })
     }
 
     /// Ends the attack. Its duration is the time from its detection until its flood was last on, about a second more than the
     /// flood was; its counts are those until now.
-    pub(super) const fn end(self) -> Event {
+    pub(super) fn end(&self) -> Event {
         Event::AttackOver {
             seconds: self.seconds(self.last_on),
-            syns: self.syns,
-            excess_syns: self.excess_syns,
-            blocked_syns: self.blocked_syns,
-            xdp_cookies: self.xdp_cookies,
+            syns: self.counted.guarded_syns(),
+            excess_syns: self.counted.excess_syns(),
+            blocked_syns: self.counted.blocked_syns(),
+            xdp_cookies: self.counted.xdp_cookies(),
             peak_syn_rate: self.peak_syn_rate.round() as u64,
             peak_distinct_sources: self.peak_distinct_sources.round() as u64,
         }
