@@ -63,8 +63,7 @@ pub fn now_ns() -> u64 {
     clock::now_ns()
 }
 
-/// Reads the clock as of the last timer tick: no later reading by the program lies before it. In an emulated machine
-/// ticks may be late by several intervals.
+/// Reads the clock as of the last timer tick. In an emulated machine ticks may be late by several intervals.
 ///
 /// # Panics
 /// Never: Linux has the clock.
@@ -74,6 +73,14 @@ pub fn ticked_ns() -> u64 {
     let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
     assert_eq!(result, 0, "read CLOCK_MONOTONIC_COARSE");
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Returns a time that no later reading by the program lies before. A reading may be one tick old and stays in use for
+/// one tick: two ticks of the slowest clock (100 Hz), and a millisecond.
+#[must_use]
+pub fn earliest_reading_ns() -> u64 {
+    const LAG_NS: u64 = 21_000_000;
+    ticked_ns().saturating_sub(LAG_NS)
 }
 
 /// The program, loaded, with its maps.

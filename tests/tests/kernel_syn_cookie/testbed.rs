@@ -15,7 +15,7 @@ use synguard_tests::{
     netns::Netns,
     packet::Packet,
     syn_cookie::{self, CookieContext, SynAck},
-    testrun::{Filter, Outcome, action, config, cookie_config, now_ns, ticked_ns},
+    testrun::{Filter, Outcome, action, config, cookie_config, earliest_reading_ns, now_ns},
 };
 
 /// The server's IPv4 address.
@@ -35,8 +35,6 @@ pub(crate) const FROM: u16 = 40_000;
 /// MSS 1460, SACK permitted, a timestamp, no-op, window scale 9: the options of a SYN from Linux.
 pub(crate) const LINUX: [u8; 20] =
     [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 1, 3, 3, 9];
-/// Milliseconds that a reading may be late by: two ticks of the slowest clock, and one more.
-const TICKS_MS: u64 = 21;
 /// A change of listeners must be noticed in this time.
 pub(crate) const NOTICED: Duration = Duration::from_secs(2);
 
@@ -163,7 +161,7 @@ impl Testbed {
     /// Runs a row as [`Self::cookie_row`] does, with the bytes of the SYN.
     pub(crate) fn cookie_row_frame(&mut self, name: &str, syn: &[u8]) -> Option<SynAck> {
         self.rows += 1;
-        let earliest_ms = (ticked_ns() / 1_000_000).saturating_sub(TICKS_MS);
+        let earliest_ms = earliest_reading_ns() / 1_000_000;
         let (outcome, frame) = self.filter.run_to_frame(syn);
         let context = CookieContext { cookies: self.cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
         let result = if outcome == Outcome::of(Reason::SynCookieSent, 1, syn.len()) {
@@ -208,7 +206,7 @@ impl Testbed {
     /// Runs a row without a look at the counters: a SYN that gets a cookie, or passes. Returns the SYN-ACK.
     pub(crate) fn uncounted(&mut self, name: &str, syn: &[u8], reason: Reason) -> Option<SynAck> {
         self.rows += 1;
-        let earliest_ms = (ticked_ns() / 1_000_000).saturating_sub(TICKS_MS);
+        let earliest_ms = earliest_reading_ns() / 1_000_000;
         let (action, frame) = self.filter.run_to_frame_uncounted(syn);
         let context = CookieContext { cookies: self.cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
         let result = match reason.verdict() {

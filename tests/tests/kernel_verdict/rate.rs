@@ -9,7 +9,7 @@ use synguard_tests::{
     SECOND_NS,
     command::pin_to_cpu,
     packet::Packet,
-    testrun::{Filter, HOLD_NS, Outcome, REASONS, action, now_ns, ticked_ns},
+    testrun::{Filter, HOLD_NS, Outcome, REASONS, action, earliest_reading_ns, now_ns},
 };
 
 use crate::table::{PORT, V4, V4_TO, V6, V6_TO, key, strict};
@@ -60,7 +60,7 @@ fn burst_passes_then_one_exceeds_then_hold_begins() {
                 let expected = Outcome::of(Reason::SynPassed, rest.into(), frame.len());
                 assert_eq!(filter.run_repeat(&frame, rest), expected, "burst {burst}");
             }
-            let before = ticked_ns();
+            let before = earliest_reading_ns();
             assert_eq!(
                 filter.run(&frame),
                 Outcome::of(Reason::RateExceeded, 1, frame.len()),
@@ -140,7 +140,7 @@ fn one_event(frame: &[u8], source: SourceKey, port: u16, flags: u32) {
     let filter = Filter::with_config(Config { flags: config.flags | flags, ..config });
     assert_ne!(filter.run_uncounted(frame, 3), action::DROP);
     assert_eq!(filter.events(), [], "nothing has exceeded anything");
-    let before = ticked_ns();
+    let before = earliest_reading_ns();
     filter.run_uncounted(frame, 100);
     let events = filter.events();
     let [event] = events.as_slice() else { panic!("one event, not {events:?}") };
@@ -167,7 +167,7 @@ fn events_are_bounded_and_none_is_lost_uncounted() {
     // Without hold every SYN exceeds the rate anew, and would be an event.
     let filter = Filter::with_config(Config { hold_ns: 0, ..strict() });
     assert_eq!(filter.run_uncounted(&syn(), 1), action::PASS);
-    let begun = ticked_ns();
+    let begun = earliest_reading_ns();
     assert_eq!(filter.run_uncounted(&syn(), PACKETS), action::DROP);
     let elapsed = now_ns() - begun;
     let events = filter.events().len() as u64;

@@ -10,7 +10,7 @@ use synguard_common::{
 use synguard_tests::{
     SECOND_NS,
     packet::Packet,
-    testrun::{Filter, Outcome, config, now_ns, ticked_ns},
+    testrun::{Filter, Outcome, config, earliest_reading_ns, now_ns},
 };
 
 /// The packets' source address.
@@ -150,7 +150,7 @@ impl Table {
         }
         self.filter.set_ports(&setup.ports);
         self.filter.set_config(setup.config);
-        let before = ticked_ns();
+        let before = earliest_reading_ns();
         let outcome = self.filter.run(frame);
         self.rows += 1;
         self.bytes += frame.len() as u64;

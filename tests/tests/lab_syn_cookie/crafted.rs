@@ -12,7 +12,7 @@ use synguard_tests::{
     lab::{CLIENT_MAC, DEVICE, Family, Lab, SERVER_MAC, UPLINK},
     packet::Packet,
     syn_cookie::{self, CookieContext, Segment, SynAck},
-    testrun::{now_ns, ticked_ns},
+    testrun::{earliest_reading_ns, now_ns},
     wire::Wire,
 };
 
@@ -26,8 +26,6 @@ const SEQUENCE: u32 = 0x1122_3344;
 const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 1, 3, 3, 9];
 /// Bytes after the IP packet, as Ethernet may have them.
 const TRAILER: usize = 8;
-/// The lag that a reading of the clock may have.
-const TICKS_MS: u64 = 21;
 
 /// An address that the client's kernel does not have, so that this kernel leaves its packets alone.
 fn stranger(family: Family) -> &'static str {
@@ -90,7 +88,7 @@ impl Crafted {
         // Room for the SYN-ACK to be longer: a frame from a socket may have no room behind it, and then the kernel
         // replies instead.
         syn.extend([0; TRAILER]);
-        let earliest_ms = ticked_ns() / 1_000_000 - TICKS_MS;
+        let earliest_ms = earliest_reading_ns() / 1_000_000;
         self.wire.send(&syn).unwrap();
         let frame = self.receive(testbed, "SYN-ACK", |_| true);
         let context = CookieContext { cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
