@@ -82,6 +82,7 @@ global!(LISTS: IpLists);
 /// The buckets of one list. This is the inner map's template; the table of each list has its own number of buckets.
 pub type ListBuckets = Array<Bucket, 2, { (BPF_F_MMAPABLE | BPF_F_INNER_MAP) as usize }>;
 
+/// The tables of the lists, by `List::index`: 0 is the allowlist, 1 the blocklist.
 #[btf_map]
 static LIST_TABLES: ArrayOfMaps<ListBuckets, 2> = ArrayOfMaps::new();
 

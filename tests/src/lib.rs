@@ -11,7 +11,7 @@ pub mod command;
 pub mod demo;
 pub mod find_offenders;
 pub mod flood;
-pub mod former;
+pub mod former_binary;
 pub mod fuzz;
 mod interrupt;
 pub mod json_schema;

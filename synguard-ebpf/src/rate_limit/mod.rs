@@ -1,5 +1,5 @@
 //! The rate limits of sources and prefixes. Decides about every packet that the operator's lists do not decide about;
-//! other packets than SYNs leave before the first map lookup.
+//! other packets than SYNs leave before the first map lookup. [`charge`] charges a SYN to the buckets of its source and prefix.
 
 pub mod charge;
 

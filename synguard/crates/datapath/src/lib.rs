@@ -7,7 +7,7 @@
 mod attach;
 mod bpf_syscall;
 mod event_stream;
-mod former;
+mod former_pins;
 mod held_pins;
 mod inspect;
 mod ip_lists;

@@ -15,7 +15,7 @@ use aya_obj::programs::XdpAttachType;
 use synguard_common::{abi::ABI_VERSION, map_names};
 
 use crate::{
-    OBJECT, former,
+    OBJECT, former_pins,
     pinned_map::{UnknownLayout, check_layout, errno, first_value, open_map},
     pins::{is_link, pin_path, remove_if_there, rename_pin, replace_pin},
 };
@@ -42,7 +42,7 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<LoadedProgram> {
     let mut loader = EbpfLoader::new();
     loader.verifier_log_level(VerifierLogLevel::STATS).map_max_entries(map_names::SOURCES, sources);
     for name in &kept {
-        loader.map_pin_path(map_names::in_object(name), former::pin_path(pins, name));
+        loader.map_pin_path(map_names::in_object(name), former_pins::pin_path(pins, name));
     }
     // The loader writes every global section that the program reads, including those that are kept in a pinned map.
     let values = global_values(pins, &kept)?;
@@ -88,7 +88,7 @@ impl LoadedProgram {
     /// version remains, and the next attach creates all maps again.
     pub(super) fn take_over(&self) -> Result<()> {
         if !self.stage {
-            return former::adopt(&self.pins);
+            return former_pins::adopt(&self.pins);
         }
         let stage = self.pins.join(STAGE);
         let (last, others): (Vec<_>, Vec<_>) =

@@ -22,7 +22,7 @@ use synguard_common::{
 use synguard_model::{settings::Settings, snapshot::Counters};
 
 use crate::{
-    bpf_syscall, former,
+    bpf_syscall, former_pins,
     ip_lists::ListMaps,
     pinned_map::{UnknownLayout, check_layout, open_map, open_required_map},
     table_scan::{self, Budget, Coverage},
@@ -80,7 +80,7 @@ impl Datapath {
     /// never).
     pub fn settings(&self) -> Result<(Settings, u64)> {
         let (config, ports) = self.config()?;
-        Ok((Settings::from_abi(&former::as_current(config), &ports)?, config.disarm_at_ns))
+        Ok((Settings::from_abi(&former_pins::as_current(config), &ports)?, config.disarm_at_ns))
     }
 
     /// Puts settings into force.
@@ -90,8 +90,8 @@ impl Datapath {
         // A new seed would invalidate the sketches and the count of distinct sources, so an existing one stays.
         let hash_seed =
             if before.hash_seed == HashSeed::default() { random_seed()? } else { before.hash_seed };
-        // The maps of the former build stay marked as such until `former::adopt` has renamed them.
-        let abi = if before.abi == former::ABI { before.abi } else { config.abi };
+        // The maps of the former build stay marked as such until `former_pins::adopt` has renamed them.
+        let abi = if before.abi == former_pins::ABI { before.abi } else { config.abi };
         self.set_config(&Config { abi, disarm_at_ns, hash_seed, ..config }, &ports)
     }
 

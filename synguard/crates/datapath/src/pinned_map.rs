@@ -7,11 +7,11 @@ use aya::maps::{Array, Map, MapData};
 use synguard_common::abi::{ABI_VERSION, Config};
 use synguard_model::error::{ExitKind, failure};
 
-use crate::{bpf_syscall, former};
+use crate::{bpf_syscall, former_pins};
 
 /// Opens a pinned map, also under the name that the former build gave it; `None` if nothing is pinned under either.
 pub(super) fn open_map(pins: &Path, name: &str) -> Result<Option<MapData>> {
-    for path in former::pin_paths(pins, name) {
+    for path in former_pins::pin_paths(pins, name) {
         match MapData::from_pin(&path) {
             Ok(map) => return Ok(Some(map)),
             Err(error) => match errno(&error) {
@@ -47,7 +47,7 @@ pub(super) fn check_layout(config: MapData) -> Result<Array<MapData, Config>, Un
     let config: Array<MapData, Config> = Array::try_from(Map::Array(config)).map_err(|_| unknown())?;
     match config.get(&0, 0).map_err(|_| unknown())?.abi {
         // 0 means that the map was created and never written: the loader died in between.
-        0 | former::ABI | ABI_VERSION => Ok(config),
+        0 | former_pins::ABI | ABI_VERSION => Ok(config),
         other => Err(UnknownLayout(other.to_string())),
     }
 }

@@ -19,7 +19,7 @@ use synguard_common::{
     abi::{ABI_VERSION, Config},
     map_names::{self, FORMER_NAMES},
 };
-use synguard_tests::{former, lab::Lab, program::Synguard, steps::run};
+use synguard_tests::{former_binary, lab::Lab, program::Synguard, steps::run};
 
 use super::lab;
 
@@ -29,7 +29,7 @@ const FORMER_ABI: u32 = 2;
 /// The lab with the program under test and the former one, which share their directories.
 fn upgrade() -> (Lab, Synguard, Synguard) {
     let (lab, new) = lab();
-    let former = former::binary(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
+    let former = former_binary::build(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
     let old = new.with_binary(former);
     (lab, new, old)
 }

@@ -27,7 +27,7 @@ const OF_THIS_TEST: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
 ///
 /// # Errors
 /// Without git or the commit, which a shallow clone does not have, or when the build fails.
-pub fn binary(temporary: &Path) -> Result<PathBuf> {
+pub fn build(temporary: &Path) -> Result<PathBuf> {
     let build = Build::of(temporary)?;
     // Tests may run in several processes at once.
     let lock = File::create(temporary.join("former.lock")).context("make a lock file")?;
