@@ -12,6 +12,7 @@ pub mod ip_prefix;
 pub mod list_entry;
 pub mod ports;
 pub mod settings;
+pub mod situation;
 pub mod snapshot;
 pub mod source;
 #[cfg(any(test, feature = "strategies"))]

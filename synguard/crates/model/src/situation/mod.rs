@@ -1,0 +1,228 @@
+//! The situation of a filter at one instant, and the five answers that an operator needs first: Is there an attack? Who sends it?
+//! What is done about it? Are visitors served? What is there to do? `status` and `top` show the same answers. Pure.
+//!
+//! Each text is true at that instant; what is not known is called unknown. Texts have no line breaks: the caller wraps them.
+
+mod figures;
+mod next;
+mod texts;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attack::{AttackKind, Phase},
+    settings::Cookies,
+    source::SourceStatus,
+};
+
+/// Share of all SYNs from which a source matters during a distributed flood.
+const SHARE_MIN: f64 = 0.05;
+
+/// The state of a filter, as far as an operator has to know it first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Situation {
+    /// Name of the instance.
+    pub instance: String,
+    /// Interfaces on which the filter is.
+    pub filtered: Vec<String>,
+    /// Interfaces on which the filter should be but is not.
+    pub unfiltered: Vec<String>,
+    pub controller: ControllerLife,
+    pub enforcement: Enforcement,
+    pub phase: Phase,
+    /// Seconds since the phase began; `None` if unknown.
+    pub phase_seconds: Option<u64>,
+    /// Seconds until the phase is calm, if no further flood comes; `None` if unknown, and outside a recovery.
+    pub calm_in_seconds: Option<u64>,
+    /// Kind of the attack; `None` when calm.
+    pub kind: Option<AttackKind>,
+    pub syns: SynRates,
+    /// Distinct sources in the last second.
+    pub distinct_sources: u64,
+    /// Sources in hold.
+    pub in_hold: u64,
+    /// The setting `syn-rate`: SYNs a second that one source may send.
+    pub source_limit: u32,
+    /// Sources and blocked prefixes by rate, busiest first.
+    pub top_sources: Vec<TopSource>,
+    pub cookies: CookieSender,
+    /// The setting `cookies`.
+    pub cookies_setting: Cookies,
+    pub visitors: Visitors,
+}
+
+/// The life of the controller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ControllerLife {
+    /// No controller runs.
+    #[default]
+    Absent,
+    Responding,
+    /// The process runs, but gave its last sign of life so many seconds ago.
+    Silent {
+        pid: u32,
+        seconds: u64,
+    },
+}
+
+/// The effect of the filter's verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    #[default]
+    Enforcing,
+    /// The filter counts what it would drop.
+    Monitor,
+    /// The filter drops, but only for so many seconds unless it is confirmed.
+    ToConfirm { seconds: u64 },
+    /// The time to confirm has run out, and the filter drops nothing.
+    Unconfirmed,
+}
+
+/// SYNs to guarded ports per second, by their fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SynRates {
+    pub passed: f64,
+    /// Dropped for another reason than the blocklist.
+    pub dropped: f64,
+    /// Answered with a SYN cookie from XDP.
+    pub answered: f64,
+    /// Dropped by the blocklist.
+    pub blocked: f64,
+    /// Those of `passed` that would have been dropped or blocked outside monitor mode.
+    pub would_drop: f64,
+}
+
+/// A source, or a prefix in the blocklist, with its rate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopSource {
+    /// An address or a prefix.
+    pub source: String,
+    /// SYNs a second.
+    pub rate: f64,
+    pub status: SourceStatus,
+}
+
+/// The sender of SYN cookies that synguard determined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CookieSender {
+    /// synguard leaves the kernel's setting alone.
+    #[default]
+    Unchanged,
+    /// The kernel, to every SYN that passes.
+    Kernel,
+    /// XDP.
+    Xdp {
+        /// A new SYN is dropped, and its retransmission gets a cookie.
+        first_syn: bool,
+    },
+}
+
+/// The server's connections, from the kernel's counters of its network namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Visitors {
+    /// Connections that clients opened and completed, a second; a mean of about two seconds.
+    pub accepted_rate: Option<f64>,
+    /// Mean of `accepted_rate` while the phase was calm.
+    pub calm_rate: Option<f64>,
+    /// SYNs and last ACKs that listeners dropped, a second.
+    pub lost_rate: Option<f64>,
+}
+
+/// A measure against an attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// SYNs over a limit are dropped, or would be in monitor mode.
+    Limit,
+    /// SYNs from blocked sources are dropped.
+    Blocklist,
+    /// The kernel answers every SYN that passes with a SYN cookie.
+    KernelCookies,
+    /// XDP answers SYNs with SYN cookies.
+    XdpCookies,
+}
+
+impl Default for Situation {
+    fn default() -> Self {
+        Self {
+            instance: "default".to_owned(),
+            filtered: Vec::new(),
+            unfiltered: Vec::new(),
+            controller: ControllerLife::default(),
+            enforcement: Enforcement::default(),
+            phase: Phase::Calm,
+            phase_seconds: None,
+            calm_in_seconds: None,
+            kind: None,
+            syns: SynRates::default(),
+            distinct_sources: 0,
+            in_hold: 0,
+            source_limit: 0,
+            top_sources: Vec::new(),
+            cookies: CookieSender::default(),
+            cookies_setting: Cookies::Auto,
+            visitors: Visitors::default(),
+        }
+    }
+}
+
+impl SynRates {
+    /// Returns the rate of all SYNs.
+    pub fn total(self) -> f64 {
+        self.passed + self.dropped + self.answered + self.blocked
+    }
+}
+
+impl Enforcement {
+    /// Reports whether the filter drops nothing.
+    pub const fn is_off(self) -> bool {
+        matches!(self, Self::Monitor | Self::Unconfirmed)
+    }
+}
+
+impl Situation {
+    /// Returns the measures that are in force and have an effect at this moment.
+    pub fn measures(&self) -> Vec<Measure> {
+        let cookies = match self.cookies {
+            CookieSender::Unchanged => None,
+            CookieSender::Kernel => Some(Measure::KernelCookies),
+            CookieSender::Xdp { .. } => Some(Measure::XdpCookies),
+        };
+        let limit = (self.syns.dropped > 0.0).then_some(Measure::Limit);
+        let blocklist = (self.syns.blocked > 0.0).then_some(Measure::Blocklist);
+        [limit, blocklist, cookies].into_iter().flatten().collect()
+    }
+
+    /// Returns a warning if some interface is not filtered.
+    pub fn warning(&self) -> Option<String> {
+        let names = self.unfiltered.join(", ");
+        match (self.filtered.is_empty(), self.unfiltered.is_empty()) {
+            (false, true) => None,
+            (false, false) => Some(format!("PARTLY PROTECTED: the filter is not on {names}")),
+            (true, true) => Some("NOT PROTECTED: the filter is loaded but on no interface".to_owned()),
+            (true, false) => Some(format!("NOT PROTECTED: the filter is not on {names}")),
+        }
+    }
+
+    /// Returns the sources to blame: those over their limit, in hold or blocked. During a distributed flood only those with a
+    /// share of it that matters, because nothing is gained by blocking others.
+    pub fn standing_out(&self) -> impl Iterator<Item = &TopSource> {
+        let is_distributed = matches!(self.kind, Some(AttackKind::Distributed | AttackKind::Mixed))
+            && self.phase != Phase::Calm;
+        self.top_sources.iter().filter(move |source| {
+            let is_over = source.rate > f64::from(self.source_limit)
+                || matches!(source.status, SourceStatus::Hold | SourceStatus::Blocked);
+            source.rate > 0.0 && is_over && (!is_distributed || self.share(source) >= SHARE_MIN)
+        })
+    }
+
+    /// Returns the share of a source in all SYNs, 0 to 1. The rates are measured at slightly different times.
+    fn share(&self, source: &TopSource) -> f64 {
+        let total = self.syns.total();
+        if total > 0.0 { (source.rate / total).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

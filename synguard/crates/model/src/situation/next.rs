@@ -1,0 +1,98 @@
+//! The fifth answer: what there is to do.
+
+use super::{ControllerLife, Enforcement, Situation, TopSource, figures::time};
+use crate::{
+    attack::{AttackKind, Phase},
+    settings::Cookies,
+    source::SourceStatus,
+};
+
+/// Most interfaces that a command names.
+const NAMED_MAX: usize = 3;
+
+impl Situation {
+    /// Answers what there is to do, with the command to type.
+    pub fn next(&self) -> String {
+        self.protection_step()
+            .or_else(|| self.confirmation_step())
+            .or_else(|| self.attack_step())
+            .unwrap_or_else(|| "nothing to do".to_owned())
+    }
+
+    /// Returns the command line of a verb for this instance.
+    pub fn command(&self, arguments: &str) -> String {
+        if self.instance == "default" {
+            format!("synguard {arguments}")
+        } else {
+            format!("synguard --name {} {arguments}", self.instance)
+        }
+    }
+
+    /// Returns the step that brings the filter, or its controller, back.
+    fn protection_step(&self) -> Option<String> {
+        let missing = if self.unfiltered.is_empty() { &self.filtered } else { &self.unfiltered };
+        let attach = match missing.len() {
+            1..=NAMED_MAX => self.command(&format!("attach {}", missing.join(" "))),
+            _ => self.command("attach IFACE…"),
+        };
+        match self.controller {
+            ControllerLife::Silent { pid, seconds } => Some(format!(
+                "the controller has not responded for {}: kill -KILL {pid}, then {attach}",
+                time(seconds)
+            )),
+            ControllerLife::Absent if self.warning().is_some() => Some(format!("to filter again: {attach}")),
+            ControllerLife::Absent => {
+                Some(format!("no controller runs, so nothing reacts to attacks: {attach}"))
+            }
+            ControllerLife::Responding if !self.unfiltered.is_empty() => Some(
+                "wait: the controller puts the filter back as soon as the interface can have it".to_owned(),
+            ),
+            ControllerLife::Responding if self.filtered.is_empty() => {
+                Some(format!("to filter again: {attach}"))
+            }
+            ControllerLife::Responding => None,
+        }
+    }
+
+    fn confirmation_step(&self) -> Option<String> {
+        match self.enforcement {
+            Enforcement::ToConfirm { seconds } => Some(format!(
+                "within {}: {}; without it the filter stops dropping",
+                time(seconds),
+                self.command("confirm")
+            )),
+            Enforcement::Unconfirmed => Some(format!(
+                "attach again: {}",
+                self.command(&format!("attach {}", self.filtered.join(" ")))
+            )),
+            Enforcement::Enforcing | Enforcement::Monitor => None,
+        }
+    }
+
+    fn attack_step(&self) -> Option<String> {
+        if self.phase != Phase::Attack {
+            return None;
+        }
+        if self.enforcement == Enforcement::Monitor {
+            return Some(format!("to drop it: {}", self.command("set monitor=false")));
+        }
+        let named: Vec<&TopSource> = self.standing_out().take(3).collect();
+        if let Some(allowed) = named.iter().find(|source| source.status == SourceStatus::Allowed) {
+            let check = self.command(&format!("allow check {}", allowed.source));
+            return Some(format!("{} passes because an allow entry covers it: {check}", allowed.source));
+        }
+        let open: Vec<&str> = named
+            .iter()
+            .filter(|source| source.status != SourceStatus::Blocked)
+            .map(|source| source.source.as_str())
+            .collect();
+        if !open.is_empty() {
+            let pronoun = if open.len() == 1 { "it" } else { "them" };
+            let block = self.command(&format!("block add {} --ttl 1h --scope syn", open.join(" ")));
+            return Some(format!("to stop {pronoun} now: {block}"));
+        }
+        let is_distributed = matches!(self.kind, Some(AttackKind::Distributed | AttackKind::Mixed));
+        (is_distributed && self.cookies_setting == Cookies::Off)
+            .then(|| format!("to answer it with SYN cookies: {}", self.command("set cookies=auto")))
+    }
+}

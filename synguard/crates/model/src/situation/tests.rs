@@ -1,0 +1,316 @@
+//! Each answer in each situation.
+
+use super::*;
+
+fn top(source: &str, rate: f64, status: SourceStatus) -> TopSource {
+    TopSource { source: source.to_owned(), rate, status }
+}
+
+fn calm() -> Situation {
+    Situation {
+        filtered: vec!["srv0".to_owned()],
+        controller: ControllerLife::Responding,
+        phase_seconds: Some(11_520),
+        syns: SynRates { passed: 64.0, ..SynRates::default() },
+        distinct_sources: 41,
+        source_limit: 100,
+        top_sources: vec![top("192.0.2.9", 12.0, SourceStatus::Ok)],
+        visitors: Visitors { accepted_rate: Some(61.2), calm_rate: Some(63.0), lost_rate: Some(0.0) },
+        ..Situation::default()
+    }
+}
+
+fn one_source() -> Situation {
+    Situation {
+        phase: Phase::Attack,
+        phase_seconds: Some(4),
+        kind: Some(AttackKind::Concentrated),
+        syns: SynRates { passed: 64.0, dropped: 84_400.0, ..SynRates::default() },
+        distinct_sources: 42,
+        in_hold: 1,
+        top_sources: vec![
+            top("11.0.0.0", 84_437.0, SourceStatus::Hold),
+            top("192.0.2.9", 12.0, SourceStatus::Ok),
+        ],
+        ..calm()
+    }
+}
+
+fn forged() -> Situation {
+    Situation {
+        phase: Phase::Attack,
+        phase_seconds: Some(22),
+        kind: Some(AttackKind::Distributed),
+        syns: SynRates { passed: 64.0, answered: 423_900.0, ..SynRates::default() },
+        distinct_sources: 358_123,
+        top_sources: vec![
+            top("11.0.0.7", 120.0, SourceStatus::Hold),
+            top("192.0.2.9", 12.0, SourceStatus::Ok),
+        ],
+        cookies: CookieSender::Xdp { first_syn: false },
+        ..calm()
+    }
+}
+
+/// Returns the five answers.
+fn answers(situation: &Situation) -> [String; 5] {
+    [situation.headline(), situation.response(), situation.visitors(), situation.sources(), situation.next()]
+}
+
+#[test]
+fn calm_is_called_calm() {
+    assert_eq!(
+        answers(&calm()),
+        [
+            "calm for 3 h 12 min: 64 SYN/s from about 41 sources",
+            "none: all 64 SYN/s pass",
+            "61 connections/s accepted (mean 63); the server lost 0 SYNs/s",
+            "none over its limit; busiest: 192.0.2.9 12/s",
+            "nothing to do",
+        ]
+    );
+    let idle = Situation {
+        phase_seconds: None,
+        syns: SynRates::default(),
+        distinct_sources: 0,
+        top_sources: Vec::new(),
+        visitors: Visitors { accepted_rate: Some(0.0), ..Visitors::default() },
+        ..calm()
+    };
+    assert_eq!(
+        answers(&idle),
+        [
+            "calm: 0 SYN/s",
+            "none: no SYN arrives",
+            "0 connections/s accepted (in calm: not known yet)",
+            "none over its limit",
+            "nothing to do",
+        ]
+    );
+}
+
+#[test]
+fn one_source_is_named_until_it_is_blocked() {
+    assert_eq!(
+        answers(&one_source()),
+        [
+            "ATTACK for 4 s: 1 source sends > 99 % of 84 500 SYN/s",
+            "84 400/s dropped over the limit of 100 SYN/s per source; 64/s passed",
+            "61 connections/s accepted, as in calm (63); the server lost 0 SYNs/s",
+            "11.0.0.0 84 400/s (> 99 %, in hold)",
+            "to stop it now: synguard block add 11.0.0.0 --ttl 1h --scope syn",
+        ]
+    );
+    let blocked = Situation {
+        syns: SynRates { passed: 64.0, blocked: 84_400.0, ..SynRates::default() },
+        top_sources: vec![top("11.0.0.0", 84_437.0, SourceStatus::Blocked)],
+        ..one_source()
+    };
+    assert_eq!(
+        answers(&blocked)[1..],
+        [
+            "84 400/s dropped by the blocklist; 64/s passed",
+            "61 connections/s accepted, as in calm (63); the server lost 0 SYNs/s",
+            "11.0.0.0 84 400/s (> 99 %, blocked)",
+            "nothing to do",
+        ]
+    );
+    assert_eq!(blocked.measures(), [Measure::Blocklist]);
+}
+
+#[test]
+fn several_sources_are_blocked_by_one_command() {
+    let two = Situation {
+        instance: "vc".to_owned(),
+        top_sources: vec![
+            top("11.0.0.0", 50_000.0, SourceStatus::Hold),
+            top("2001:db8:1:2::/64", 34_000.0, SourceStatus::Hold),
+        ],
+        ..one_source()
+    };
+    assert_eq!(two.headline(), "ATTACK for 4 s: 2 sources send > 99 % of 84 500 SYN/s");
+    assert_eq!(
+        two.next(),
+        "to stop them now: synguard --name vc block add 11.0.0.0 2001:db8:1:2::/64 --ttl 1h --scope syn"
+    );
+    let many = Situation {
+        top_sources: (1..=3).map(|i| top(&format!("11.0.0.{i}"), 500.0, SourceStatus::Hold)).collect(),
+        distinct_sources: 180,
+        ..one_source()
+    };
+    assert_eq!(many.headline(), "ATTACK for 4 s: 84 500 SYN/s from about 180 sources");
+    assert_eq!(
+        many.sources(),
+        "11.0.0.1 500/s (1 %, in hold), 11.0.0.2 500/s (1 %, in hold), 11.0.0.3 500/s (1 %, in hold)"
+    );
+}
+
+#[test]
+fn no_source_of_a_forged_flood_is_to_be_blocked() {
+    assert_eq!(
+        answers(&forged()),
+        [
+            "ATTACK for 22 s, distributed: 424 000 SYN/s from about 358 000 sources",
+            "XDP answers SYNs with SYN cookies: 424 000/s; 64/s passed",
+            "61 connections/s accepted, as in calm (63); the server lost 0 SYNs/s",
+            "none stands out, most are probably forged: nothing to block by hand",
+            "nothing to do",
+        ]
+    );
+    assert_eq!(forged().measures(), [Measure::XdpCookies]);
+    let first_syn = Situation {
+        cookies: CookieSender::Xdp { first_syn: true },
+        syns: SynRates { dropped: 390_000.0, answered: 3_000.0, ..SynRates::default() },
+        ..forged()
+    };
+    assert_eq!(
+        first_syn.response(),
+        "XDP answers retransmitted SYNs with SYN cookies: 3 000/s; 390 000/s dropped until they are sent again; 0/s passed"
+    );
+    let kernel = Situation {
+        cookies: CookieSender::Kernel,
+        syns: SynRates { passed: 12_000.0, dropped: 500.0, ..SynRates::default() },
+        ..forged()
+    };
+    assert_eq!(
+        kernel.response(),
+        "500/s dropped over the limit of 100 SYN/s per source; the kernel answers the other 12 000/s with SYN cookies"
+    );
+    let off = Situation {
+        cookies: CookieSender::Unchanged,
+        cookies_setting: Cookies::Off,
+        syns: SynRates { passed: 12_000.0, ..SynRates::default() },
+        ..forged()
+    };
+    assert_eq!(off.response(), "none (cookies=off): all 12 000 SYN/s pass");
+    assert_eq!(off.next(), "to answer it with SYN cookies: synguard set cookies=auto");
+}
+
+#[test]
+fn strong_source_in_a_forged_flood_is_named() {
+    let mixed = Situation {
+        kind: Some(AttackKind::Mixed),
+        top_sources: vec![top("11.0.0.0", 261_000.0, SourceStatus::Hold)],
+        ..forged()
+    };
+    assert_eq!(mixed.headline(), "ATTACK for 22 s: 1 source sends 62 % of 424 000 SYN/s");
+    assert_eq!(mixed.sources(), "11.0.0.0 261 000/s (62 %, in hold)");
+    assert!(mixed.next().starts_with("to stop it now: synguard block add 11.0.0.0 "));
+}
+
+#[test]
+fn recovery_says_how_long_protection_stays() {
+    let recovering = Situation {
+        phase: Phase::Recovering,
+        phase_seconds: Some(3),
+        calm_in_seconds: Some(7),
+        top_sources: Vec::new(),
+        ..calm()
+    };
+    assert_eq!(recovering.headline(), "flood stopped 3 s ago: 64 SYN/s; protection stays on for 7 s more");
+    assert_eq!(recovering.next(), "nothing to do");
+    let unknown = Situation { calm_in_seconds: None, ..recovering };
+    assert!(unknown.headline().ends_with("; protection stays on for a while"));
+}
+
+#[test]
+fn monitor_mode_would_do_everything() {
+    let monitor = Situation {
+        enforcement: Enforcement::Monitor,
+        syns: SynRates { passed: 84_500.0, would_drop: 84_400.0, ..SynRates::default() },
+        ..one_source()
+    };
+    assert_eq!(monitor.response(), "monitor mode: nothing is dropped; 84 400/s would be");
+    assert_eq!(monitor.sources(), "11.0.0.0 84 400/s (> 99 %, would be in hold)");
+    assert_eq!(monitor.next(), "to drop it: synguard set monitor=false");
+    assert!(monitor.measures().is_empty());
+}
+
+#[test]
+fn confirmation_comes_first() {
+    let to_confirm = Situation { enforcement: Enforcement::ToConfirm { seconds: 45 }, ..one_source() };
+    assert_eq!(to_confirm.next(), "within 45 s: synguard confirm; without it the filter stops dropping");
+    let late = Situation { enforcement: Enforcement::Unconfirmed, ..one_source() };
+    assert_eq!(late.response(), "not confirmed in time: nothing is dropped; 0/s would be");
+    assert_eq!(late.next(), "attach again: synguard attach srv0");
+}
+
+#[test]
+fn loss_of_protection_comes_before_all_else() {
+    let gone = Situation { unfiltered: vec!["srv1".to_owned()], ..one_source() };
+    assert_eq!(gone.warning().as_deref(), Some("PARTLY PROTECTED: the filter is not on srv1"));
+    assert!(gone.next().starts_with("wait: the controller puts the filter back"), "{}", gone.next());
+    let lost = Situation {
+        filtered: Vec::new(),
+        unfiltered: vec!["srv0".to_owned()],
+        controller: ControllerLife::Absent,
+        ..one_source()
+    };
+    assert_eq!(lost.warning().as_deref(), Some("NOT PROTECTED: the filter is not on srv0"));
+    assert_eq!(lost.response(), "none: the filter is on no interface");
+    assert_eq!(lost.next(), "to filter again: synguard attach srv0");
+    let none = Situation { filtered: Vec::new(), controller: ControllerLife::Absent, ..one_source() };
+    assert_eq!(none.warning().as_deref(), Some("NOT PROTECTED: the filter is loaded but on no interface"));
+    assert_eq!(none.next(), "to filter again: synguard attach IFACE…");
+}
+
+#[test]
+fn nothing_is_known_of_visitors_without_a_controller() {
+    let absent = Situation { controller: ControllerLife::Absent, ..one_source() };
+    assert_eq!(absent.visitors(), "not known: no controller runs");
+    assert_eq!(absent.next(), "no controller runs, so nothing reacts to attacks: synguard attach srv0");
+    let silent = Situation { controller: ControllerLife::Silent { pid: 7, seconds: 20 }, ..one_source() };
+    assert_eq!(silent.visitors(), "not known: the controller does not respond");
+    assert_eq!(
+        silent.next(),
+        "the controller has not responded for 20 s: kill -KILL 7, then synguard attach srv0"
+    );
+    let unread = Situation { visitors: Visitors::default(), ..one_source() };
+    assert_eq!(unread.visitors(), "not known: the kernel's counters were not read yet");
+}
+
+#[test]
+fn visitors_are_compared_with_calm() {
+    let text = |accepted, calm, lost| {
+        let visitors = Visitors { accepted_rate: Some(accepted), calm_rate: calm, lost_rate: Some(lost) };
+        Situation { visitors, ..one_source() }.visitors()
+    };
+    assert_eq!(
+        text(12.0, Some(63.0), 340.0),
+        "12 connections/s accepted, fewer than in calm (63); the server lost 340 SYNs/s"
+    );
+    assert_eq!(
+        text(130.0, Some(63.0), 0.0),
+        "130 connections/s accepted, more than in calm (63); the server lost 0 SYNs/s"
+    );
+    assert_eq!(
+        text(0.4, Some(1.9), 0.0),
+        "0.4 connections/s accepted, as in calm (1.9); the server lost 0 SYNs/s"
+    );
+    assert_eq!(
+        text(12.0, None, 0.0),
+        "12 connections/s accepted (in calm: not known yet); the server lost 0 SYNs/s"
+    );
+}
+
+#[test]
+fn allowed_source_is_pointed_out() {
+    let allowed = Situation {
+        syns: SynRates { passed: 84_500.0, ..SynRates::default() },
+        top_sources: vec![top("11.0.0.0", 84_437.0, SourceStatus::Allowed)],
+        ..one_source()
+    };
+    assert_eq!(
+        allowed.next(),
+        "11.0.0.0 passes because an allow entry covers it: synguard allow check 11.0.0.0"
+    );
+}
+
+#[test]
+fn answers_have_no_line_breaks() {
+    for situation in [calm(), one_source(), forged()] {
+        for answer in answers(&situation) {
+            assert!(!answer.is_empty() && !answer.contains('\n') && answer.chars().count() <= 80, "{answer}");
+        }
+    }
+}
