@@ -5,27 +5,34 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use synguard_kernel::durable_file;
 use synguard_model::{
     attack::{AttackKind, Phase},
+    situation::Visitors,
     time::Monotonic,
 };
 
 use super::heartbeat;
 
 const FILE: &str = "controller.json";
+/// Time between two publications of the visitors, which change all the time.
+const VISITORS_PERIOD: Duration = Duration::from_secs(1);
 
 /// The published status of a controller.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ControllerStatus {
     pub pid: u32,
     pub phase: Phase,
     /// Beginning of the phase; `None` if it never changed.
     #[serde(default, rename = "phase_since_ns")]
     pub phase_since: Option<Monotonic>,
+    /// End of the recovery, if no further flood comes.
+    #[serde(default, rename = "calm_at_ns")]
+    pub calm_at: Option<Monotonic>,
     /// The kind of the attack; `None` when calm.
     pub kind: Option<AttackKind>,
     /// Set if the kernel sends SYN cookies because the controller wants it to.
@@ -37,6 +44,9 @@ pub(crate) struct ControllerStatus {
     pub timestamps_original: Option<u8>,
     /// Automatic blocks of this controller that are in force.
     pub auto_blocks: usize,
+    /// The server's connections, not older than [`VISITORS_PERIOD`].
+    #[serde(default)]
+    pub visitors: Visitors,
 }
 
 impl ControllerStatus {
@@ -67,11 +77,13 @@ impl ControllerStatus {
 pub(super) struct StatusFile {
     run: PathBuf,
     published: Option<ControllerStatus>,
+    /// Time at which the published visitors were new.
+    visitors_at: Monotonic,
 }
 
 impl StatusFile {
     pub(super) fn new(run: &Path) -> Self {
-        Self { run: run.to_owned(), published: None }
+        Self { run: run.to_owned(), published: None, visitors_at: Monotonic::default() }
     }
 
     /// Has the next update publish the status even if it did not change, because the run directory was removed.
@@ -79,8 +91,14 @@ impl StatusFile {
         self.published = None;
     }
 
-    /// Publishes the status if it changed.
-    pub(super) fn update(&mut self, status: ControllerStatus) {
+    /// Publishes the status at `now` if it changed; the visitors' rates once a second.
+    pub(super) fn update(&mut self, mut status: ControllerStatus, now: Monotonic) {
+        match &self.published {
+            Some(published) if now.since(self.visitors_at) < VISITORS_PERIOD => {
+                status.visitors = published.visitors;
+            }
+            _ => self.visitors_at = now,
+        }
         if self.published.as_ref() == Some(&status) {
             return;
         }
@@ -95,27 +113,64 @@ impl StatusFile {
 mod tests {
     use super::*;
 
+    /// Returns the status of a controller that has not seen anything yet.
+    fn calm() -> ControllerStatus {
+        ControllerStatus {
+            pid: 7,
+            phase: Phase::Calm,
+            phase_since: None,
+            calm_at: None,
+            kind: None,
+            kernel_cookies: false,
+            original: None,
+            timestamps_original: None,
+            auto_blocks: 0,
+            visitors: Visitors::default(),
+        }
+    }
+
     #[test]
     fn only_the_status_of_this_controller_is_valid() {
         let folder = tempfile::tempdir().expect("a folder");
         let run = folder.path();
         assert_eq!(ControllerStatus::read(7, run), None);
         let status = ControllerStatus {
-            pid: 7,
             phase: Phase::Attack,
             phase_since: Some(Monotonic::from_ns(5)),
+            calm_at: Some(Monotonic::from_ns(9)),
             kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
             original: Some(1),
             timestamps_original: Some(0),
             auto_blocks: 3,
+            visitors: visitors(61.5),
+            ..calm()
         };
-        StatusFile::new(run).update(status.clone());
+        StatusFile::new(run).update(status.clone(), Monotonic::from_ns(5));
         assert_eq!(ControllerStatus::read(7, run), Some(status));
         assert_eq!(ControllerStatus::read(8, run), None);
         fs::write(run.join(FILE), "{").expect("written");
         assert_eq!(ControllerStatus::read(7, run), None);
         ControllerStatus::remove(run);
         assert_eq!(fs::read_dir(run).expect("a folder").count(), 0);
+    }
+    fn visitors(rate: f64) -> Visitors {
+        Visitors { accepted_rate: Some(rate), calm_rate: None, lost_rate: Some(0.0) }
+    }
+
+    #[test]
+    fn visitors_are_published_once_a_second() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = StatusFile::new(folder.path());
+        let mut publish = |ms: u64, phase, rate| {
+            let status = ControllerStatus { phase, visitors: visitors(rate), ..calm() };
+            file.update(status, Monotonic::from_ns(1_000_000 * (5_000 + ms)));
+            let published = ControllerStatus::read(7, folder.path()).expect("published");
+            (published.phase, published.visitors.accepted_rate)
+        };
+        assert_eq!(publish(0, Phase::Calm, 1.0), (Phase::Calm, Some(1.0)));
+        assert_eq!(publish(250, Phase::Calm, 2.0), (Phase::Calm, Some(1.0)));
+        assert_eq!(publish(500, Phase::Attack, 3.0), (Phase::Attack, Some(1.0)), "the phase at once");
+        assert_eq!(publish(1_000, Phase::Attack, 4.0), (Phase::Attack, Some(4.0)));
     }
 }

@@ -274,15 +274,19 @@ impl<'a> Controller<'a> {
     }
 
     fn publish_status(&mut self) {
-        self.status_file.update(ControllerStatus {
+        let now = clock::monotonic();
+        let status = ControllerStatus {
             pid: std::process::id(),
             phase: self.policy.phase(),
             phase_since: self.policy.phase_since(),
+            calm_at: self.policy.calm_at(),
             kind: self.policy.kind(),
             kernel_cookies: self.policy.wants_kernel_cookies() && sysctl::is_raised(Sysctl::Syncookies),
             original: self.countermeasures.original(Sysctl::Syncookies),
             timestamps_original: self.countermeasures.original(Sysctl::Timestamps),
-            auto_blocks: self.policy.blocks_in_force(clock::monotonic()),
-        });
+            auto_blocks: self.policy.blocks_in_force(now),
+            visitors: self.policy.visitors(),
+        };
+        self.status_file.update(status, now);
     }
 }

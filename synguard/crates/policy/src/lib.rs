@@ -10,6 +10,7 @@ pub mod explain;
 mod phase;
 mod syn_cookies;
 mod syn_retransmit;
+mod visitors;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,6 +19,7 @@ use synguard_model::{
     attack::{AttackKind, Phase},
     event::{AttackRates, Event, Exemption, Sysctl},
     settings::Settings,
+    situation::Visitors,
     snapshot::Snapshot,
     source::display,
     time::Monotonic,
@@ -29,6 +31,7 @@ use self::{
     detector::Detector,
     phase::{LEAVE, PhaseMachine},
     syn_cookies::SynCookies,
+    visitors::VisitorRates,
 };
 pub use self::{
     blocks::Violation,
@@ -81,6 +84,7 @@ pub enum Action {
 pub struct Policy {
     detector: Detector,
     overall: PhaseMachine,
+    calm_at: Option<Monotonic>,
     concentrated: PhaseMachine,
     distributed: PhaseMachine,
     blocks: Blocks,
@@ -90,6 +94,7 @@ pub struct Policy {
     over: Monotonic,
     last: Option<Snapshot>,
     syn_cookies: SynCookies,
+    visitors: VisitorRates,
 }
 
 impl Policy {
@@ -102,6 +107,8 @@ impl Policy {
         self.distributed.step(levels.distributed, hold, now);
         let before = self.overall.phase();
         self.overall.step(levels.highest(), hold, now);
+        self.calm_at = self.overall.calm_at(hold);
+        self.visitors.observe(observation.snapshot.tcp.as_ref(), self.phase() == Phase::Calm, now);
         let mut actions = Vec::new();
         if let (Some(attack), Some(last)) = (&mut self.attack, &self.last) {
             attack.add(&observation.snapshot.counters.since(&last.counters), &rates);
@@ -126,6 +133,16 @@ impl Policy {
     /// Returns the beginning of the phase; `None` if it never changed.
     pub const fn phase_since(&self) -> Option<Monotonic> {
         self.overall.since()
+    }
+
+    /// Returns the time at which a recovery ends if no further flood comes; `None` outside a recovery.
+    pub const fn calm_at(&self) -> Option<Monotonic> {
+        self.calm_at
+    }
+
+    /// Returns the rates of the server's connections.
+    pub fn visitors(&self) -> Visitors {
+        self.visitors.rates()
     }
 
     /// Returns the kind of the attack, also while it recovers; `None` when calm.

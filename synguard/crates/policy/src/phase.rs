@@ -70,7 +70,7 @@ impl PhaseMachine {
         let lasts = |since: Option<Monotonic>, time: Duration| since.is_none_or(|at| now.since(at) >= time);
         let low_for = |time: Duration| self.low_since.is_some() && lasts(self.low_since, time);
         let lull = if self.recurrences == 0 { LULL.min(hold) } else { hold };
-        let recovery = (hold * (1 << self.recurrences)).min(RECOVERY_MAX).max(hold);
+        let recovery = self.recovery(hold);
         let rises = is_sudden || self.high_observations >= OBSERVATIONS;
         match self.phase {
             Phase::Calm | Phase::Recovering if rises => {
@@ -87,6 +87,17 @@ impl PhaseMachine {
             }
             _ => {}
         }
+    }
+
+    /// Returns the duration of a recovery.
+    fn recovery(&self, hold: Duration) -> Duration {
+        (hold * (1 << self.recurrences)).min(RECOVERY_MAX).max(hold)
+    }
+
+    /// Returns the time at which the recovery ends if the level stays low; `None` outside a recovery.
+    pub(super) fn calm_at(&self, hold: Duration) -> Option<Monotonic> {
+        let (changed, low_since) = (self.changed?, self.low_since?);
+        (self.phase == Phase::Recovering).then(|| changed.max(low_since) + self.recovery(hold))
     }
 
     const fn enter(&mut self, phase: Phase, now: Monotonic) {
@@ -190,6 +201,27 @@ mod tests {
     }
 
     proptest! {
+        /// Calm begins at the announced time, unless the level rises before.
+        #[test]
+        fn calm_begins_when_announced(
+            pieces in prop::collection::vec((0.0f64..4.0, 1usize..90), 1..40),
+        ) {
+            let mut machine = PhaseMachine::default();
+            let mut announced = None;
+            let levels = pieces.into_iter().flat_map(|(level, ticks)| std::iter::repeat_n(level, ticks));
+            for (tick, level) in levels.chain([0.0; 600]).enumerate() {
+                let now = Monotonic::from_ns(SECOND + tick as u64 * TICK);
+                let before = machine.phase();
+                machine.step(level, Duration::from_nanos(HOLD), now);
+                match (before, machine.phase()) {
+                    (Phase::Recovering, Phase::Calm) => prop_assert_eq!(announced, Some(now)),
+                    (_, phase) => prop_assert!(phase == Phase::Recovering || machine.calm_at(Duration::from_nanos(HOLD)).is_none()),
+                }
+                announced = machine.calm_at(Duration::from_nanos(HOLD));
+            }
+            prop_assert_eq!(machine.phase(), Phase::Calm);
+        }
+
         /// Whatever the level does, an attack lasts at least a hold, and calm comes a hold after its end at the earliest.
         #[test]
         fn attacks_last_at_least_a_hold(pieces in prop::collection::vec((0.0f64..4.0, 1usize..90), 1..40)) {
