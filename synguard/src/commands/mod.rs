@@ -2,6 +2,7 @@
 //! running, as the controller.
 
 mod attach;
+mod busiest;
 mod detach;
 mod events;
 mod filter;

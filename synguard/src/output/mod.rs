@@ -22,7 +22,7 @@ pub(crate) use self::{
     names::{AttackKindJson, CookieModeJson, VerdictJson},
     settings::ShowJson,
     status::{
-        ControllerJson, CookiesJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson,
+        ControllerJson, CookiesJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson, ResponseJson,
         SourceTableJson, StatusJson, SynJson, SysctlJson, XdpCookiesJson,
     },
     top::{SourceRowJson, TopJson},

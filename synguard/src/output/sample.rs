@@ -6,7 +6,9 @@ use synguard_model::settings::Settings;
 
 use super::{
     ControllerJson, CookieModeJson, CookiesJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson,
-    SchemaVersion, SourceTableJson, StatusJson, SynJson, SysctlJson, names::PhaseJson, status::ListSizeJson,
+    ResponseJson, SchemaVersion, SourceTableJson, StatusJson, SynJson, SysctlJson,
+    names::PhaseJson,
+    status::{ListSizeJson, VisitorsJson},
 };
 
 impl StatusJson {
@@ -21,6 +23,10 @@ impl StatusJson {
                 attached: false,
                 interfaces: Vec::new(),
                 controller: ControllerJson::default(),
+                visitors: VisitorsJson::default(),
+                response: ResponseJson { measures: Vec::new(), text: "none".to_owned() },
+                next: "nothing to do".to_owned(),
+                top_sources: Vec::new(),
                 phase: PhaseJson::Calm,
                 phase_seconds: None,
                 attack_kind: None,

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use synguard_datapath::{Attached, ListSize};
-use synguard_model::settings::Settings;
+use synguard_model::{
+    settings::Settings,
+    situation::{Measure, TopSource, Visitors},
+};
 
 use super::{
     SchemaVersion,
-    names::{AttackKindJson, CookieModeJson, InterfaceModeJson, PhaseJson},
+    names::{AttackKindJson, CookieModeJson, InterfaceModeJson, PhaseJson, SourceStateJson},
 };
 
 /// Output of `synguard status --json`: the state of the filter and its counters.
@@ -32,8 +35,14 @@ pub(crate) struct HeadJson {
     pub(crate) attached: bool,
     pub(crate) interfaces: Vec<InterfaceJson>,
     pub(crate) controller: ControllerJson,
+    pub(crate) visitors: VisitorsJson,
+    pub(crate) response: ResponseJson,
+    /// What there is to do, with the command to type.
+    pub(crate) next: String,
+    /// The busiest sources and blocked prefixes, by rate: three at most.
+    pub(crate) top_sources: Vec<TopSourceJson>,
     pub(crate) phase: PhaseJson,
-    /// Seconds since the phase began; null without a controller.
+    /// Seconds since the phase began; null without a controller that responds.
     pub(crate) phase_seconds: Option<u64>,
     /// Kind of the attack in one word; an attack of both kinds is `distributed`. Null without an attack.
     pub(crate) attack_kind: Option<AttackKindJson>,
@@ -57,6 +66,39 @@ pub(crate) struct HeadJson {
     pub(crate) events: EventCountsJson,
     pub(crate) blocklist: ListSizeJson,
     pub(crate) allowlist: ListSizeJson,
+}
+
+/// Connections of the server's network namespace. Null where nothing is known, as without a controller that responds.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct VisitorsJson {
+    /// Connections that clients opened and completed, a second; a mean of two seconds.
+    pub(crate) accepted_rate: Option<f64>,
+    /// Mean of `accepted_rate` in calm times; null until it has seen ten seconds of them.
+    pub(crate) calm_rate: Option<f64>,
+    /// SYNs and last ACKs that listeners dropped, a second; a mean of two seconds.
+    pub(crate) lost_rate: Option<f64>,
+}
+
+/// What is done about the SYNs.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ResponseJson {
+    /// Measures that have an effect at this moment.
+    pub(crate) measures: Vec<Measure>,
+    /// The measures in words, with their rates.
+    pub(crate) text: String,
+}
+
+/// A source, or a prefix in the blocklist.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TopSourceJson {
+    /// An address or a prefix.
+    pub(crate) source: String,
+    /// SYNs a second, in tenths.
+    pub(crate) rate: f64,
+    pub(crate) status: SourceStateJson,
 }
 
 /// An interface with the program.
@@ -203,6 +245,26 @@ pub(crate) struct ListSizeJson {
     /// Entries in use, expired ones that were not collected yet included.
     pub(crate) entries: u64,
     pub(crate) capacity: u64,
+}
+
+impl From<Visitors> for VisitorsJson {
+    fn from(visitors: Visitors) -> Self {
+        let Visitors { accepted_rate, calm_rate, lost_rate } = visitors;
+        let [accepted_rate, calm_rate, lost_rate] =
+            [accepted_rate, calm_rate, lost_rate].map(|rate| rate.map(tenths));
+        Self { accepted_rate, calm_rate, lost_rate }
+    }
+}
+
+impl From<&TopSource> for TopSourceJson {
+    fn from(TopSource { source, rate, status }: &TopSource) -> Self {
+        Self { source: source.clone(), rate: tenths(*rate), status: (*status).into() }
+    }
+}
+
+/// Rounds to tenths: more would be noise.
+fn tenths(rate: f64) -> f64 {
+    (rate * 10.0).round() / 10.0
 }
 
 impl From<&Attached> for InterfaceJson {

@@ -12,21 +12,25 @@ use synguard_model::{
     duration,
     event::Sysctl,
     settings::Settings,
+    situation::{CookieSender, Visitors},
     snapshot::Snapshot,
     time::Monotonic,
 };
 
+use super::protection::ControllerHealth;
 use crate::{
     controller::status_file::ControllerStatus,
     output::{AttackKindJson, CookieModeJson, CookiesJson, SysctlJson, XdpCookiesJson},
 };
 
-/// The attack, if there is one, and the SYN cookies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The attack, if there is one, the SYN cookies, and the server's connections.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ControlState {
     pub(crate) phase: Phase,
     /// Beginning of the phase, if known.
     since: Option<Monotonic>,
+    /// End of a recovery, if known.
+    pub(super) calm_at: Option<Monotonic>,
     pub(crate) kind: Option<AttackKind>,
     /// The controller raised `tcp_syncookies` so that the kernel replies to every SYN with a cookie.
     kernel_cookies: bool,
@@ -34,6 +38,10 @@ pub(crate) struct ControlState {
     xdp_cookies: Option<XdpCookiesJson>,
     pub(crate) cookies: SysctlValues,
     pub(crate) timestamps: SysctlValues,
+    /// Nothing is known of them unless a controller responds.
+    pub(super) visitors: Visitors,
+    /// Automatic blocks in force, if known.
+    pub(super) auto_blocks: Option<usize>,
 }
 
 /// A kernel setting's present value, if it can be read, and its value before the controller raised it.
@@ -52,10 +60,11 @@ impl SysctlValues {
 
     fn text(self, sysctl: Sysctl) -> String {
         let name = sysctl.name();
+        let name = name.strip_prefix("net.ipv4.").unwrap_or(name);
         match (self.now, self.original) {
             (None, _) => format!("{name} cannot be read"),
-            (Some(now), Some(before)) if now != before => format!("{name} is {now}, was {before}"),
-            (Some(now), _) => format!("{name} is {now}"),
+            (Some(now), Some(before)) if now != before => format!("{name} {now} (was {before})"),
+            (Some(now), _) => format!("{name} {now}"),
         }
     }
 }
@@ -76,32 +85,50 @@ fn xdp_cookies(config: &SynCookieConfig, now_ns: u64) -> Option<XdpCookiesJson> 
 }
 
 impl ControlState {
-    /// Reads the state that the controller with this process id published, or derives it from two snapshots.
-    pub(crate) fn read(
+    /// Reads the state that the controller published. Where there is none, or one that does not respond, the phase is derived from
+    /// two snapshots.
+    pub(super) fn read(
         instance: &Instance,
-        controller: Option<u32>,
+        controller: Option<ControllerHealth>,
         earlier: &Snapshot,
         now: &Snapshot,
         settings: &Settings,
         config: &SynCookieConfig,
     ) -> Self {
         let xdp_cookies = xdp_cookies(config, now.at.as_ns());
-        let sysctls = |[cookies, timestamps]: [Option<u8>; 2]| {
-            let cookies = SysctlValues::new(Sysctl::Syncookies, cookies);
-            (cookies, SysctlValues::new(Sysctl::Timestamps, timestamps))
+        let published = controller.and_then(|health| ControllerStatus::read(health.pid, &instance.run));
+        let [cookies, timestamps] = match &published {
+            Some(published) => [published.original, published.timestamps_original],
+            // A controller that was killed may have left its sysctls raised.
+            None => Sysctl::ALL.map(|sysctl| sysctl::pending_restore(&instance.run, sysctl)),
         };
-        if let Some(published) = controller.and_then(|pid| ControllerStatus::read(pid, &instance.run)) {
-            let ControllerStatus { phase, phase_since: since, kind, kernel_cookies, .. } = published;
-            let (cookies, timestamps) = sysctls([published.original, published.timestamps_original]);
-            return Self { phase, since, kind, kernel_cookies, xdp_cookies, cookies, timestamps };
-        }
+        let kernel_cookies =
+            published.as_ref().map_or(cookies.is_some(), |published| published.kernel_cookies);
         let kind = synguard_policy::classify_once(earlier, now, settings);
-        let phase = if kind.is_some() { Phase::Attack } else { Phase::Calm };
-        // A controller that was killed may have left its sysctls raised.
-        let pending = Sysctl::ALL.map(|sysctl| sysctl::pending_restore(&instance.run, sysctl));
-        let kernel_cookies = pending[0].is_some();
-        let (cookies, timestamps) = sysctls(pending);
-        Self { phase, since: None, kind, kernel_cookies, xdp_cookies, cookies, timestamps }
+        let derived = Self {
+            phase: if kind.is_some() { Phase::Attack } else { Phase::Calm },
+            since: None,
+            calm_at: None,
+            kind,
+            kernel_cookies,
+            xdp_cookies,
+            cookies: SysctlValues::new(Sysctl::Syncookies, cookies),
+            timestamps: SysctlValues::new(Sysctl::Timestamps, timestamps),
+            visitors: Visitors::default(),
+            auto_blocks: None,
+        };
+        match published {
+            Some(published) if controller.is_some_and(ControllerHealth::is_responding) => Self {
+                phase: published.phase,
+                since: published.phase_since,
+                calm_at: published.calm_at,
+                kind: published.kind,
+                visitors: published.visitors,
+                auto_blocks: Some(published.auto_blocks),
+                ..derived
+            },
+            _ => derived,
+        }
     }
 
     /// Returns the seconds from the beginning of the phase to `now`, if the beginning is known.
@@ -163,20 +190,64 @@ impl ControlState {
         text
     }
 
-    pub(super) fn cookies_text(&self) -> String {
-        let syncookies = self.cookies.text(Sysctl::Syncookies);
-        let Some(XdpCookiesJson { options, first_syn, .. }) = self.xdp_cookies else {
-            let sender = if self.kernel_cookies {
-                "the kernel replies to every SYN with a SYN cookie"
-            } else {
-                "the kernel's setting is unchanged"
-            };
-            return if self.cookies.now.is_none() { syncookies } else { format!("{sender}: {syncookies}") };
-        };
-        let options = if options { "with TCP options" } else { "with the MSS only" };
-        let syns = if first_syn { "retransmitted SYNs" } else { "SYNs" };
-        let timestamps = self.timestamps.text(Sysctl::Timestamps);
-        format!("XDP replies to {syns} with SYN cookies, {options}: {syncookies}; {timestamps}")
+    /// Returns the sender of SYN cookies with what operators have to know of it.
+    pub(super) fn cookie_sender(&self) -> CookieSender {
+        match (self.xdp_cookies, self.kernel_cookies) {
+            (Some(XdpCookiesJson { first_syn, .. }), _) => CookieSender::Xdp { first_syn },
+            (None, true) => CookieSender::Kernel,
+            (None, false) => CookieSender::Unchanged,
+        }
+    }
+
+    /// Describes the kernel's settings, and what they mean for SYN cookies or when they get their old values back.
+    pub(super) fn kernel_text(&self, is_controlled: bool) -> String {
+        let values = format!(
+            "{}, {}",
+            self.cookies.text(Sysctl::Syncookies),
+            self.timestamps.text(Sysctl::Timestamps)
+        );
+        if self.has_raised_sysctl() {
+            let when = if is_controlled { "after the attack" } else { "by the next `attach` or `detach`" };
+            return format!("{values}: restored {when}");
+        }
+        match self.cookies.now {
+            Some(0) => format!("{values}: no SYN cookies"),
+            Some(1) => format!("{values}: SYN cookies on demand, when a listen queue is full"),
+            Some(_) => format!("{values}: SYN cookies always"),
+            None => values,
+        }
+    }
+
+    /// Describes the SYN cookies that synguard had sent; `None` if it leaves them to the kernel's settings.
+    pub(super) fn cookies_text(&self) -> Option<String> {
+        match (self.xdp_cookies, self.kernel_cookies) {
+            (Some(XdpCookiesJson { options, first_syn, .. }), _) => {
+                let options = if options { "with TCP options" } else { "with the MSS only" };
+                let syns = if first_syn { "retransmitted SYNs" } else { "SYNs" };
+                Some(format!("XDP replies to {syns} with SYN cookies, {options}"))
+            }
+            (None, true) => Some("the kernel replies to every SYN with a SYN cookie".to_owned()),
+            (None, false) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl ControlState {
+    /// Returns the state of a controller that has seen nothing.
+    pub(super) fn calm() -> Self {
+        Self {
+            phase: Phase::Calm,
+            since: None,
+            calm_at: None,
+            kind: None,
+            kernel_cookies: false,
+            xdp_cookies: None,
+            cookies: SysctlValues { now: Some(1), original: Some(1) },
+            timestamps: SysctlValues { now: Some(1), original: Some(1) },
+            visitors: Visitors::default(),
+            auto_blocks: Some(0),
+        }
     }
 }
 
@@ -188,19 +259,16 @@ mod tests {
 
     #[test]
     fn texts_and_json_describe_the_state() {
-        let calm = ControlState {
-            phase: Phase::Calm,
-            since: None,
-            kind: None,
-            kernel_cookies: false,
-            xdp_cookies: None,
-            cookies: SysctlValues { now: Some(1), original: Some(1) },
-            timestamps: SysctlValues { now: Some(1), original: Some(1) },
-        };
+        let calm = ControlState::calm();
         let cookies = |state: &ControlState| serde_json::to_value(state.cookies_json()).expect("serialises");
         assert_eq!((calm.phase_text(Monotonic::default()), calm.main_kind()), ("calm".to_owned(), None));
         assert_eq!(cookies(&calm), json!({ "mode": "off", "sysctl": 1, "original": 1 }));
-        assert!(calm.cookies_text().ends_with("is 1") && !calm.has_raised_sysctl());
+        assert_eq!((calm.cookies_text(), calm.cookie_sender()), (None, CookieSender::Unchanged));
+        assert_eq!(
+            calm.kernel_text(true),
+            "tcp_syncookies 1, tcp_timestamps 1: SYN cookies on demand, when a listen queue is full"
+        );
+        assert!(!calm.has_raised_sysctl());
         let mixed = ControlState {
             phase: Phase::Attack,
             since: Some(Monotonic::from_ns(1_000_000_000)),
@@ -215,15 +283,29 @@ mod tests {
         );
         assert_eq!((mixed.main_kind(), mixed.kinds().len()), (Some(AttackKindJson::Distributed), 2));
         assert_eq!(cookies(&mixed), json!({ "mode": "kernel", "sysctl": 2, "original": 0 }));
-        assert!(mixed.cookies_text().ends_with("is 2, was 0") && mixed.has_raised_sysctl());
+        assert_eq!(
+            mixed.cookies_text().as_deref(),
+            Some("the kernel replies to every SYN with a SYN cookie")
+        );
+        assert_eq!(mixed.cookie_sender(), CookieSender::Kernel);
+        assert_eq!(
+            mixed.kernel_text(true),
+            "tcp_syncookies 2 (was 0), tcp_timestamps 1: restored after the attack"
+        );
+        assert!(mixed.kernel_text(false).ends_with("restored by the next `attach` or `detach`"));
+        assert!(mixed.has_raised_sysctl());
         let options = XdpCookiesJson { options: true, first_syn: false, check_acks: true };
         let timestamps = SysctlValues { now: Some(2), original: Some(1) };
         let xdp = ControlState { xdp_cookies: Some(options), timestamps, ..mixed };
         assert_eq!(xdp.cookie_mode(), CookieModeJson::Xdp);
         assert_eq!(
-            xdp.cookies_text(),
-            "XDP replies to SYNs with SYN cookies, with TCP options: net.ipv4.tcp_syncookies is 2, was 0; \
-             net.ipv4.tcp_timestamps is 2, was 1"
+            xdp.cookies_text().as_deref(),
+            Some("XDP replies to SYNs with SYN cookies, with TCP options")
+        );
+        assert_eq!(xdp.cookie_sender(), CookieSender::Xdp { first_syn: false });
+        assert_eq!(
+            xdp.kernel_text(true),
+            "tcp_syncookies 2 (was 0), tcp_timestamps 2 (was 1): restored after the attack"
         );
         let json = |value| serde_json::to_value(value).expect("serialises");
         let timestamps = serde_json::to_value(SysctlJson::from(xdp.timestamps)).expect("serialises");
@@ -232,6 +314,6 @@ mod tests {
         let found = (json(xdp.xdp_cookies_json()), json(mixed.xdp_cookies_json()));
         assert_eq!(found, (expected, serde_json::Value::Null));
         let unreadable = ControlState { cookies: SysctlValues::default(), ..calm };
-        assert!(unreadable.cookies_text().contains("cannot be read"));
+        assert!(unreadable.kernel_text(true).starts_with("tcp_syncookies cannot be read"));
     }
 }

@@ -3,6 +3,7 @@
 mod control;
 mod place;
 mod protection;
+mod situation;
 mod text;
 
 use std::{thread, time::Duration};
@@ -16,17 +17,19 @@ use synguard_datapath::{Attached, Budget, Datapath, ListSize};
 use synguard_kernel::{clock, instance::Instance};
 use synguard_model::{
     settings::Settings,
+    situation::{SynRates, TopSource},
     snapshot::{Snapshot, SourceSummary},
 };
 
 use self::{control::ControlState, protection::ControllerHealth};
 use super::{
+    busiest::BusiestReader,
     filter::{open, snapshot},
-    stdout::emit,
+    stdout::{emit, has_colour},
 };
 use crate::output::{
-    ControllerJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson, SchemaVersion, SourceTableJson,
-    StatusJson, SynJson, to_line,
+    ControllerJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson, ResponseJson, SchemaVersion,
+    SourceTableJson, StatusJson, SynJson, to_line,
 };
 
 pub(super) use self::place::place_brief;
@@ -48,6 +51,9 @@ pub(super) struct Status {
     disarm_at_ns: u64,
     pub(super) snapshot: Snapshot,
     pub(super) syn_rate: f64,
+    syn_rates: SynRates,
+    /// The busiest sources and blocked prefixes, by rate.
+    top_sources: Vec<TopSource>,
     pub(super) sources: SourceSummary,
     /// Capacity of the table of sources.
     pub(super) capacity: u32,
@@ -63,46 +69,43 @@ pub(super) fn run(instance: &Instance, as_json: bool, check: bool) -> Result<()>
         let phase = status.control.phase_text(status.snapshot.at);
         return emit(protection::check(&status.interfaces, status.controller, &phase)?);
     }
-    if as_json { emit(to_line(&status.json())?) } else { emit(status.text()) }
+    if as_json { emit(to_line(&status.json())?) } else { emit(status.text(has_colour())) }
 }
 
 impl Status {
-    /// Reads the filter twice, [`RATE_SAMPLE`] apart, and its table of sources once.
+    /// Reads the filter twice, [`RATE_SAMPLE`] apart.
     fn measure(instance: &Instance, datapath: &Datapath) -> Result<Self> {
+        let mut reader = BusiestReader::new(Budget::new(READ_MAX), false);
+        let (settings, _) = datapath.settings()?;
+        reader.read(datapath, None, &settings)?;
         let earlier = snapshot(datapath)?;
         thread::sleep(RATE_SAMPLE);
-        let mut sources = SourceSummary::default();
-        let at_ns = clock::now_ns();
-        datapath.for_each_source(Budget::new(READ_MAX), |_, state| sources.add(state, at_ns))?;
-        Self::since(instance, datapath, &earlier, sources)
+        let found = reader.read(datapath, None, &settings)?;
+        Self::since(instance, datapath, &earlier, (found.summary, found.top_sources))
     }
 
-    /// Reads the filter. The rates are those since `earlier`; `sources` summarises the table of sources.
+    /// Reads the filter. The rates are those since `earlier`; the rest summarises the table of sources.
     pub(super) fn since(
         instance: &Instance,
         datapath: &Datapath,
         earlier: &Snapshot,
-        sources: SourceSummary,
+        (sources, top_sources): (SourceSummary, Vec<TopSource>),
     ) -> Result<Self> {
         let snapshot = snapshot(datapath)?;
         let (settings, disarm_at_ns) = datapath.settings()?;
         let lists = datapath.lists()?;
         let controller = ControllerHealth::read(instance);
+        let config = datapath.syn_cookie_config()?;
         Ok(Self {
             name: instance.name.clone(),
             interfaces: synguard_datapath::attached(&instance.pins)?,
             controller,
-            control: ControlState::read(
-                instance,
-                controller.map(|health| health.pid),
-                earlier,
-                &snapshot,
-                &settings,
-                &datapath.syn_cookie_config()?,
-            ),
+            control: ControlState::read(instance, controller, earlier, &snapshot, &settings, &config),
             settings,
             disarm_at_ns,
             syn_rate: snapshot.syn_rate(earlier),
+            syn_rates: situation::syn_rates(earlier, &snapshot),
+            top_sources,
             snapshot,
             sources,
             capacity: datapath.sources_capacity()?,
@@ -119,6 +122,7 @@ impl Status {
     pub(super) fn head_json(&self) -> HeadJson {
         let (control, counters, cpus) = (&self.control, &self.snapshot.counters, &self.snapshot.cpus);
         let fates = counters.syn_fates();
+        let situation = self.situation();
         HeadJson {
             schema: SchemaVersion,
             instance: self.name.clone(),
@@ -133,6 +137,10 @@ impl Status {
                     .and_then(|health| health.silence)
                     .map(|silence| (silence.as_secs_f64() * 1e3).round() / 1e3),
             },
+            visitors: situation.visitors.into(),
+            response: ResponseJson { measures: situation.measures(), text: situation.response() },
+            next: situation.next(),
+            top_sources: situation.top_sources.iter().map(Into::into).collect(),
             phase: control.phase.into(),
             phase_seconds: control.phase_seconds(self.snapshot.at),
             attack_kind: control.main_kind(),

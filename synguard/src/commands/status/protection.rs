@@ -8,6 +8,7 @@ use synguard_kernel::{instance::Instance, lock};
 use synguard_model::{
     duration,
     error::{ExitKind, failure},
+    situation::protection_warning,
 };
 
 use super::place::place_brief;
@@ -45,11 +46,6 @@ impl ControllerHealth {
     }
 }
 
-/// Interfaces that the filter should be on but is not.
-fn unfiltered(interfaces: &[Attached]) -> impl Iterator<Item = &Attached> {
-    interfaces.iter().filter(|link| link.ifindex == 0)
-}
-
 /// Reports whether the filter is on some interface.
 pub(super) fn is_attached(interfaces: &[Attached]) -> bool {
     interfaces.iter().any(|link| link.ifindex != 0)
@@ -57,13 +53,9 @@ pub(super) fn is_attached(interfaces: &[Attached]) -> bool {
 
 /// Returns a warning if some interface is not filtered.
 pub(super) fn warning(interfaces: &[Attached]) -> Option<String> {
-    let names: Vec<&str> = unfiltered(interfaces).map(|link| link.name.as_str()).collect();
-    match (is_attached(interfaces), names.as_slice()) {
-        (true, []) => None,
-        (true, names) => Some(format!("PARTLY PROTECTED: the filter is not on {}", names.join(", "))),
-        (false, []) => Some("NOT PROTECTED: the filter is loaded but on no interface".to_owned()),
-        (false, names) => Some(format!("NOT PROTECTED: the filter is not on {}", names.join(", "))),
-    }
+    let unfiltered: Vec<String> =
+        interfaces.iter().filter(|link| link.ifindex == 0).map(|link| link.name.clone()).collect();
+    protection_warning(is_attached(interfaces), &unfiltered)
 }
 
 /// Returns one line for a monitoring system.

@@ -3,7 +3,6 @@
 mod collect;
 mod edit;
 mod events;
-mod list_rows;
 mod print;
 
 use std::{

@@ -17,6 +17,8 @@ use crate::{
 
 /// Share of all SYNs from which a source matters during a distributed flood.
 const SHARE_MIN: f64 = 0.05;
+/// Interfaces that a text names.
+const NAMED_MAX: usize = 4;
 
 /// The state of a filter, as far as an operator has to know it first.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,13 +198,7 @@ impl Situation {
 
     /// Returns a warning if some interface is not filtered.
     pub fn warning(&self) -> Option<String> {
-        let names = self.unfiltered.join(", ");
-        match (self.filtered.is_empty(), self.unfiltered.is_empty()) {
-            (false, true) => None,
-            (false, false) => Some(format!("PARTLY PROTECTED: the filter is not on {names}")),
-            (true, true) => Some("NOT PROTECTED: the filter is loaded but on no interface".to_owned()),
-            (true, false) => Some(format!("NOT PROTECTED: the filter is not on {names}")),
-        }
+        protection_warning(!self.filtered.is_empty(), &self.unfiltered)
     }
 
     /// Returns the sources to blame: those over their limit, in hold or blocked. During a distributed flood only those with a
@@ -221,6 +217,20 @@ impl Situation {
     fn share(&self, source: &TopSource) -> f64 {
         let total = self.syns.total();
         if total > 0.0 { (source.rate / total).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// Returns a warning if some interface is not filtered. `is_attached` if at least one is.
+pub fn protection_warning(is_attached: bool, unfiltered: &[String]) -> Option<String> {
+    let mut names = unfiltered.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if unfiltered.len() > NAMED_MAX {
+        names += &format!(" and {} more", unfiltered.len() - NAMED_MAX);
+    }
+    match (is_attached, unfiltered.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(format!("PARTLY PROTECTED: the filter is not on {names}")),
+        (false, true) => Some("NOT PROTECTED: the filter is loaded but on no interface".to_owned()),
+        (false, false) => Some(format!("NOT PROTECTED: the filter is not on {names}")),
     }
 }
 

@@ -1,22 +1,25 @@
 //! The fifth answer: what there is to do.
 
-use super::{ControllerLife, Enforcement, Situation, TopSource, figures::time};
+use super::{ControllerLife, Enforcement, NAMED_MAX, Situation, TopSource, figures::time};
 use crate::{
     attack::{AttackKind, Phase},
     settings::Cookies,
     source::SourceStatus,
 };
 
-/// Most interfaces that a command names.
-const NAMED_MAX: usize = 3;
-
 impl Situation {
     /// Answers what there is to do, with the command to type.
     pub fn next(&self) -> String {
-        self.protection_step()
-            .or_else(|| self.confirmation_step())
-            .or_else(|| self.attack_step())
-            .unwrap_or_else(|| "nothing to do".to_owned())
+        self.step().unwrap_or_else(|| "nothing to do".to_owned())
+    }
+
+    /// Reports whether there is nothing to do.
+    pub fn is_idle(&self) -> bool {
+        self.step().is_none()
+    }
+
+    fn step(&self) -> Option<String> {
+        self.protection_step().or_else(|| self.confirmation_step()).or_else(|| self.attack_step())
     }
 
     /// Returns the command line of a verb for this instance.
@@ -30,11 +33,7 @@ impl Situation {
 
     /// Returns the step that brings the filter, or its controller, back.
     fn protection_step(&self) -> Option<String> {
-        let missing = if self.unfiltered.is_empty() { &self.filtered } else { &self.unfiltered };
-        let attach = match missing.len() {
-            1..=NAMED_MAX => self.command(&format!("attach {}", missing.join(" "))),
-            _ => self.command("attach IFACE…"),
-        };
+        let attach = self.attach_command();
         match self.controller {
             ControllerLife::Silent { pid, seconds } => Some(format!(
                 "the controller has not responded for {}: kill -KILL {pid}, then {attach}",
@@ -54,6 +53,15 @@ impl Situation {
         }
     }
 
+    /// Returns the command that attaches the filter where it is missing; where it is on every interface, takes it over.
+    fn attach_command(&self) -> String {
+        let names = if self.unfiltered.is_empty() { &self.filtered } else { &self.unfiltered };
+        match names.len() {
+            1..=NAMED_MAX => self.command(&format!("attach {}", names.join(" "))),
+            _ => self.command("attach IFACE…"),
+        }
+    }
+
     fn confirmation_step(&self) -> Option<String> {
         match self.enforcement {
             Enforcement::ToConfirm { seconds } => Some(format!(
@@ -61,10 +69,7 @@ impl Situation {
                 time(seconds),
                 self.command("confirm")
             )),
-            Enforcement::Unconfirmed => Some(format!(
-                "attach again: {}",
-                self.command(&format!("attach {}", self.filtered.join(" ")))
-            )),
+            Enforcement::Unconfirmed => Some(format!("attach again: {}", self.attach_command())),
             Enforcement::Enforcing | Enforcement::Monitor => None,
         }
     }

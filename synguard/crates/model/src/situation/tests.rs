@@ -255,6 +255,17 @@ fn loss_of_protection_comes_before_all_else() {
 }
 
 #[test]
+fn many_unfiltered_interfaces_fit_on_a_line() {
+    let unfiltered: Vec<String> = (0..300).map(|i| format!("v{i}")).collect();
+    let gone = Situation { unfiltered, controller: ControllerLife::Absent, ..calm() };
+    assert_eq!(
+        gone.warning().as_deref(),
+        Some("PARTLY PROTECTED: the filter is not on v0, v1, v2, v3 and 296 more")
+    );
+    assert_eq!(gone.next(), "to filter again: synguard attach IFACE…");
+}
+
+#[test]
 fn nothing_is_known_of_visitors_without_a_controller() {
     let absent = Situation { controller: ControllerLife::Absent, ..one_source() };
     assert_eq!(absent.visitors(), "not known: no controller runs");

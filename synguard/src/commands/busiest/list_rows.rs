@@ -1,4 +1,4 @@
-//! Reads the operator's lists for `top`: the tables without a lock, since they may be read at any time, and the reasons
+//! Reads the operator's lists with their hits: the tables without a lock, since they may be read at any time, and the reasons
 //! from the files, when these have changed and nobody holds the lock.
 
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +40,9 @@ pub(super) struct Shown {
 
 /// Both lists.
 #[derive(Default)]
-pub(super) struct ListMonitor {
+pub(in crate::commands) struct ListMonitor {
+    /// Set if the lists are read again and again, so that a long one is read less often.
+    is_live: bool,
     shown: Vec<Shown>,
     hits: HashMap<(List, Prefix), u64>,
     /// Times of the last two readings of the tables; 0 before the first.
@@ -60,6 +62,10 @@ struct Reasons {
 }
 
 impl ListMonitor {
+    pub(super) fn new(is_live: bool) -> Self {
+        Self { is_live, ..Self::default() }
+    }
+
     /// Reads the tables, unless a long list was read too recently.
     pub(super) fn read(&mut self, datapath: &Datapath, now: Now) -> Result<()> {
         if now.monotonic_ns < self.next_ns {
@@ -90,12 +96,18 @@ impl ListMonitor {
         keep_busiest(&mut shown);
         self.shown = shown;
         let used_ns = clock::cpu_ns().saturating_sub(cpu_ns);
-        self.next_ns = now.monotonic_ns.saturating_add(used_ns.saturating_mul(PAUSE_FACTOR));
+        let pause_ns = if self.is_live { used_ns.saturating_mul(PAUSE_FACTOR) } else { 0 };
+        self.next_ns = now.monotonic_ns.saturating_add(pause_ns);
         Ok(())
     }
 
     /// Reads the reasons of the entries, if they may have changed and can be read now.
-    pub(super) fn read_reasons(&mut self, instance: &Instance, datapath: &Datapath, now: Now) -> Result<()> {
+    pub(in crate::commands) fn read_reasons(
+        &mut self,
+        instance: &Instance,
+        datapath: &Datapath,
+        now: Now,
+    ) -> Result<()> {
         for list in List::ALL {
             let reasons = &mut self.reasons[list.index()];
             reasons.unread = datapath.lists()?.size(list)?.entries > REASONS_MAX;
@@ -124,7 +136,7 @@ impl ListMonitor {
     }
 
     /// Returns the entries as rows.
-    pub(super) fn list_rows(&self, now: Now) -> Vec<ListRow> {
+    pub(in crate::commands) fn list_rows(&self, now: Now) -> Vec<ListRow> {
         let seconds = self.seconds();
         let one = |shown: &Shown| {
             let Shown { list, key, entry, fresh } = shown;
@@ -149,13 +161,19 @@ impl ListMonitor {
     }
 
     /// Reports whether reasons were left unread.
-    pub(super) fn reasons_unread(&self) -> bool {
+    pub(in crate::commands) fn reasons_unread(&self) -> bool {
         self.reasons.iter().any(|reasons| reasons.unread)
     }
 
     /// Returns the seconds between the last two readings of the tables.
     pub(super) fn seconds(&self) -> f64 {
         if self.before_ns == 0 { 0.0 } else { self.at_ns.saturating_sub(self.before_ns) as f64 / 1e9 }
+    }
+
+    /// Returns the entries of the blocklist that have dropped packets since the previous reading, and how many.
+    pub(super) fn blocked_fresh(&self) -> impl Iterator<Item = (String, u64)> {
+        let is_busy = |shown: &&Shown| shown.list == List::Block && shown.fresh > 0;
+        self.shown.iter().filter(is_busy).map(|shown| (Target::from_key(&shown.key).to_string(), shown.fresh))
     }
 
     /// Returns the blocked sources: entries that cover exactly one source and have dropped packets.

@@ -1,0 +1,195 @@
+//! Reads the busiest sources of a filter, with their rates since the previous reading: for `top`, and for `status`. Memory and
+//! time are bounded, however many sources and list entries there are.
+
+mod list_rows;
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use anyhow::Result;
+use synguard_common::{
+    ip_list::Prefix,
+    source::{SourceKey, SourceState},
+};
+use synguard_datapath::{Budget, Coverage, Datapath};
+use synguard_kernel::clock;
+use synguard_model::{
+    settings::Settings,
+    situation::TopSource,
+    snapshot::SourceSummary,
+    source::{SourceStatus, display},
+};
+use synguard_top::{
+    sources::{Busiest, PrefixTotals, Rates, Row, Sort},
+    view_model::TopQuery,
+};
+
+pub(super) use self::list_rows::ListMonitor;
+use self::list_rows::ListStates;
+
+/// Maximum number of prefixes shown.
+const PREFIXES_MAX: usize = 1000;
+/// Number of the top sources, which depend on no query.
+const TOP: usize = 3;
+
+/// Prefix lengths of IPv4, in its mapped form, and of IPv6.
+const PREFIX_LENGTHS: [u32; 2] = [96 + 24, 48];
+
+/// A reader of the busiest sources and prefixes. It remembers the counts of the previous reading.
+pub(super) struct BusiestReader {
+    rates: Rates,
+    prefix_rates: Rates,
+    pub(super) lists: ListMonitor,
+    budget: Budget,
+}
+
+/// The result of reading the table of sources.
+pub(super) struct TableScan {
+    pub(super) summary: SourceSummary,
+    pub(super) rows: Vec<Row>,
+    pub(super) prefixes: Vec<Row>,
+    pub(super) coverage: Coverage,
+    /// The busiest of all sources and blocked prefixes, by rate.
+    pub(super) top_sources: Vec<TopSource>,
+}
+
+impl BusiestReader {
+    /// Creates a reader that is used again and again (`is_live`) or twice.
+    pub(super) fn new(budget: Budget, is_live: bool) -> Self {
+        Self {
+            rates: Rates::default(),
+            prefix_rates: Rates::default(),
+            lists: ListMonitor::new(is_live),
+            budget,
+        }
+    }
+
+    /// Reads the sources; without a query only the summary and the top sources. The first reading has no rates.
+    pub(super) fn read(
+        &mut self,
+        datapath: &Datapath,
+        query: Option<&TopQuery>,
+        settings: &Settings,
+    ) -> Result<TableScan> {
+        self.lists.read(datapath, clock::now())?;
+        let mut found = self.sources(datapath, query, settings.v6_length())?;
+        if query.is_some() && settings.prefix_rate != 0 {
+            found.prefixes = self.prefixes(datapath)?;
+        }
+        Ok(found)
+    }
+
+    fn sources(&mut self, datapath: &Datapath, query: Option<&TopQuery>, v6_length: u8) -> Result<TableScan> {
+        let now_ns = clock::now_ns();
+        self.rates.begin(now_ns);
+        let seconds = self.rates.seconds();
+        let mut summary = SourceSummary::default();
+        let mut busiest = query.map(|query| Busiest::new(query.sort, query.limit));
+        let mut top = Busiest::new(Sort::Rate, TOP);
+        let mut prefixes = PrefixTotals::default();
+        let coverage = datapath.for_each_source(self.budget, |key, state| {
+            summary.add(state, now_ns);
+            let fresh = self.rates.fresh(key, state);
+            let row = Row::new(key, state, fresh, seconds, now_ns);
+            if fresh > 0 {
+                top.offer(row);
+            }
+            let (Some(query), Some(busiest)) = (query, &mut busiest) else { return };
+            if fresh > 0 {
+                prefixes.add(&row);
+            }
+            if query.filter.admits(key, v6_length) {
+                busiest.offer(row);
+            }
+        })?;
+        let sort = query.map(|query| query.sort).unwrap_or_default();
+        let mut prefixes = prefixes.busiest(sort, PREFIXES_MAX, seconds);
+        let mut rows = busiest.map(Busiest::finish).unwrap_or_default();
+        if let Some(query) = query {
+            self.add_blocked(datapath, query, &mut rows, v6_length)?;
+        }
+        let mut top = top.finish();
+        let states = ListStates::of(datapath)?;
+        look_up(&states, &mut rows, [128, v6_length.into()]);
+        look_up(&states, &mut top, [128, v6_length.into()]);
+        look_up(&states, &mut prefixes, PREFIX_LENGTHS);
+        let top = top.iter().map(|row| TopSource {
+            source: display(&row.key, v6_length),
+            rate: row.syn_rate,
+            status: row.status,
+        });
+        let top_sources = self.with_blocked(top.collect());
+        Ok(TableScan { summary, rows, prefixes, coverage, top_sources })
+    }
+
+    /// Returns the busiest of these sources and of the blocklist's entries, whose SYNs the table does not count.
+    fn with_blocked(&self, mut top: Vec<TopSource>) -> Vec<TopSource> {
+        let seconds = self.lists.seconds();
+        for (source, fresh) in self.lists.blocked_fresh() {
+            let rate = if seconds > 0.0 { fresh as f64 / seconds } else { 0.0 };
+            match top.iter_mut().find(|other| other.source == source) {
+                // It was blocked between the two readings.
+                Some(other) => other.rate += rate,
+                None => top.push(TopSource { source, rate, status: SourceStatus::Blocked }),
+            }
+        }
+        top.retain(|source| source.rate > 0.0);
+        top.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.source.cmp(&b.source)));
+        top.truncate(TOP);
+        top
+    }
+
+    /// Adds the packets that the blocklist dropped to their sources: the table does not count blocked sources.
+    fn add_blocked(
+        &self,
+        datapath: &Datapath,
+        query: &TopQuery,
+        rows: &mut Vec<Row>,
+        v6_length: u8,
+    ) -> Result<()> {
+        let (seconds, now_ns) = (self.lists.seconds(), clock::now_ns());
+        let mut places: HashMap<SourceKey, usize> =
+            rows.iter().enumerate().map(|(i, row)| (row.key, i)).collect();
+        for (key, shown) in self.lists.blocked_sources(v6_length) {
+            let place = match places.entry(key) {
+                Entry::Occupied(place) => *place.get(),
+                Entry::Vacant(_) if !query.filter.admits(&key, v6_length) => continue,
+                Entry::Vacant(place) => {
+                    let state = datapath.source(&key)?.unwrap_or_default();
+                    rows.push(Row::new(&key, &state, 0, seconds, now_ns));
+                    *place.insert(rows.len() - 1)
+                }
+            };
+            if let Some(row) = rows.get_mut(place) {
+                *row = row.with_hits(shown.fresh, shown.hits(), seconds, now_ns);
+            }
+        }
+        rows.sort_by(|a, b| query.sort.compare(a, b));
+        rows.truncate(query.limit);
+        Ok(())
+    }
+
+    fn prefixes(&mut self, datapath: &Datapath) -> Result<Vec<Row>> {
+        let now_ns = clock::now_ns();
+        self.prefix_rates.begin(now_ns);
+        let seconds = self.prefix_rates.seconds();
+        let mut busiest = Busiest::new(Sort::Rate, PREFIXES_MAX);
+        let mut visit = |key: &SourceKey, state: &SourceState| {
+            let fresh = self.prefix_rates.fresh(key, state);
+            busiest.offer(Row::new(key, state, fresh, seconds, now_ns));
+        };
+        datapath.for_each_prefix(self.budget, &mut visit)?;
+        let mut prefixes = busiest.finish();
+        look_up(&ListStates::of(datapath)?, &mut prefixes, PREFIX_LENGTHS);
+        Ok(prefixes)
+    }
+}
+
+/// Looks the rows up in the lists. The lengths are those of their prefixes: IPv4 in its mapped form, and IPv6.
+fn look_up(states: &ListStates, rows: &mut [Row], [v4, v6]: [u32; 2]) {
+    let now_ns = clock::now_ns();
+    for row in rows {
+        let length = if row.key.address.is_v4() { v4 } else { v6 };
+        let listed = states.of_prefix(&Prefix::new(row.key.address, length), now_ns);
+        row.status = listed.unwrap_or(row.status);
+    }
+}

@@ -1,0 +1,79 @@
+//! The situation of the filter, from what was read of it.
+
+use synguard_kernel::clock;
+use synguard_model::{
+    attack::Phase,
+    settings::Settings,
+    situation::{ControllerLife, Enforcement, Situation, SynRates, TopSource},
+    snapshot::{Snapshot, SynFates},
+    time::Monotonic,
+};
+
+use super::{Status, protection::ControllerHealth};
+
+/// Returns the rates of SYNs by their fate between two snapshots.
+pub(super) fn syn_rates(earlier: &Snapshot, now: &Snapshot) -> SynRates {
+    let seconds = now.at.since(earlier.at).as_secs_f64();
+    let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+    let SynFates { passed, dropped, answered, blocked, would_drop } =
+        now.counters.since(&earlier.counters).syn_fates();
+    SynRates {
+        passed: rate(passed),
+        dropped: rate(dropped),
+        answered: rate(answered),
+        blocked: rate(blocked),
+        would_drop: rate(would_drop),
+    }
+}
+
+/// Returns the effect of the filter's verdicts. `disarm_at_ns` is 0 if nothing has to be confirmed.
+fn enforcement(settings: &Settings, disarm_at_ns: u64) -> Enforcement {
+    let left_ns = disarm_at_ns.saturating_sub(clock::now_ns());
+    match (settings.monitor, disarm_at_ns, left_ns) {
+        (true, ..) => Enforcement::Monitor,
+        (false, 0, _) => Enforcement::Enforcing,
+        (false, _, 0) => Enforcement::Unconfirmed,
+        (false, _, left_ns) => Enforcement::ToConfirm { seconds: left_ns.div_ceil(1_000_000_000) },
+    }
+}
+
+fn controller_life(controller: Option<ControllerHealth>) -> ControllerLife {
+    match controller {
+        None => ControllerLife::Absent,
+        Some(health) if health.is_responding() => ControllerLife::Responding,
+        Some(ControllerHealth { pid, silence }) => {
+            ControllerLife::Silent { pid, seconds: silence.unwrap_or_default().as_secs() }
+        }
+    }
+}
+
+impl Status {
+    /// Returns what an operator has to know first.
+    pub(in crate::commands) fn situation(&self) -> Situation {
+        let names = |is_filtered: bool| {
+            let links = self.interfaces.iter().filter(|link| (link.ifindex != 0) == is_filtered);
+            links.map(|link| link.name.clone()).collect()
+        };
+        let (control, settings, at) = (&self.control, &self.settings, self.snapshot.at);
+        let left = |until: Monotonic| until.since(at).as_secs_f64().ceil() as u64;
+        Situation {
+            instance: self.name.clone(),
+            filtered: names(true),
+            unfiltered: names(false),
+            controller: controller_life(self.controller),
+            enforcement: enforcement(settings, self.disarm_at_ns),
+            phase: control.phase,
+            phase_seconds: control.phase_seconds(at),
+            calm_in_seconds: control.calm_at.filter(|_| control.phase == Phase::Recovering).map(left),
+            kind: control.kind,
+            syns: self.syn_rates,
+            distinct_sources: self.snapshot.distinct_sources.round() as u64,
+            in_hold: self.sources.in_hold,
+            source_limit: settings.syn_rate,
+            top_sources: self.top_sources.clone(),
+            cookies: control.cookie_sender(),
+            cookies_setting: settings.cookies,
+            visitors: control.visitors,
+        }
+    }
+}
