@@ -14,7 +14,7 @@ use synguard_model::{
     event::Sysctl,
 };
 
-use super::stdout::emit;
+use super::{filter::not_attached, stdout::emit};
 use crate::controller::{self, status_file::ControllerStatus};
 
 /// Time within which the controller must notice the removal and end.
@@ -28,7 +28,7 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         return if sysctl::has_saved_value(&instance.run) {
             restore_after_kill(instance)
         } else {
-            Err(instance.not_attached())
+            Err(not_attached(instance))
         };
     }
     let change = Lock::change(instance)?;

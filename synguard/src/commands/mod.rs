@@ -28,7 +28,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Detach { interfaces } => detach::run(&instance, interfaces),
         Command::Status(args) => status::run(&instance, args.output.json, args.check),
         Command::Top(args) => top::run(&instance, args),
-        Command::Why(args) => why::run(&instance, args),
+        Command::Why(args) => why::run(&instance, args, cli.global.verbose > 0),
         Command::Set { assignments } => settings::set(&instance, assignments),
         Command::Show(output) => settings::show(&instance, output.json),
         Command::Reload => reload::run(&instance),

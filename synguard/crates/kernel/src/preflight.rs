@@ -44,7 +44,8 @@ fn kernel_version(release: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Checks that `path` is a mounted BPF file system. The error says how to mount one.
+/// Checks that `path` is a mounted BPF file system. The error says how to mount one, or how to reach the host's: `ip netns exec`
+/// mounts a sysfs of its own, in which there is none.
 pub fn check_bpffs(path: &Path) -> Result<()> {
     /// `BPF_FS_MAGIC` of linux/magic.h.
     const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
@@ -54,7 +55,10 @@ pub fn check_bpffs(path: &Path) -> Result<()> {
         Err(error) => std::io::Error::from(error).to_string(),
     };
     let path = path.display();
-    anyhow::bail!("no BPF file system at {path} ({why}): mount one with `mount -t bpf bpf {path}`")
+    anyhow::bail!(
+        "no BPF file system at {path} ({why}): mount one with `mount -t bpf bpf {path}`; instead of `ip netns exec NS` use \
+         `nsenter --net=/run/netns/NS`, which keeps the host's"
+    )
 }
 
 #[cfg(test)]
@@ -80,6 +84,7 @@ mod tests {
         for (path, why) in [("/proc", "another kind of file system"), ("/no-such-folder", "No such file")] {
             let error = check_bpffs(Path::new(path)).expect_err("no bpffs").to_string();
             assert!(error.contains(why) && error.contains("mount -t bpf bpf /"), "{error}");
+            assert!(error.contains("`nsenter --net=/run/netns/NS`"), "{error}");
         }
     }
 }

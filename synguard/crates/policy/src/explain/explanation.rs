@@ -60,7 +60,7 @@ impl Explanation {
         }
         let mut decisions: Vec<_> = by_reason.into_values().collect();
         decisions.sort_by_key(|(_, cpus)| std::cmp::Reverse(cpus.len()));
-        let Inspection { address, config, source, .. } = inspection;
+        let Inspection { address, config, .. } = inspection;
         Self {
             source: display(&source_key(*address, config), settings.v6_length()),
             prefix: display_prefix(&prefix_key(*address)),
@@ -70,7 +70,7 @@ impl Explanation {
                 port: port_rule(inspection, settings, port),
                 sketch: sketch_rule(inspection, now_ns),
                 hold: hold_rule(inspection, now_ns),
-                bucket: bucket_rule("bucket", source.as_ref(), config.syn_limit(), now_ns),
+                bucket: source_bucket_rule(inspection, now_ns),
                 prefix: prefix_rule(inspection, now_ns),
                 answer: cookie_rule(inspection, now_ns),
                 armed: arming_rule(inspection, now_ns),
@@ -219,6 +219,15 @@ fn hold_rule(inspection: &Inspection, now_ns: u64) -> Rule<HoldValues> {
     }
 }
 
+/// Explains the bucket of the source. While the source is in hold, the program does not consult it.
+fn source_bucket_rule(inspection: &Inspection, now_ns: u64) -> Rule<Option<BucketValues>> {
+    let source = inspection.source.as_ref();
+    let rule = bucket_rule("bucket", source, inspection.config.syn_limit(), now_ns);
+    let is_held =
+        source.is_some_and(|state| gcra::is_held(state.hold_until_ns, inspection.config.hold_ns, now_ns));
+    if is_held { Rule { text: "not consulted while the source is in hold".to_owned(), ..rule } } else { rule }
+}
+
 fn bucket_rule(
     name: &'static str,
     state: Option<&SourceState>,
@@ -283,11 +292,9 @@ fn arming_rule(inspection: &Inspection, now_ns: u64) -> Rule<ArmedValues> {
     let left_ns = config.disarm_at_ns.saturating_sub(now_ns);
     let (text, drops) = match (config.has(FLAG_MONITOR), config.disarm_at_ns, left_ns) {
         (true, ..) => ("monitor: nothing is dropped, only counted".to_owned(), false),
-        (false, 0, _) => ("the filter drops".to_owned(), true),
+        (false, 0, _) => ("enforcing".to_owned(), true),
         (false, _, 0) => ("not confirmed in time: nothing is dropped".to_owned(), false),
-        (false, _, left) => {
-            (format!("the filter drops; to be confirmed within {:.0} s", to_seconds(left)), true)
-        }
+        (false, _, left) => (format!("enforcing; to be confirmed within {:.0} s", to_seconds(left)), true),
     };
     Rule { name: "armed", text, values: ArmedValues { drops } }
 }

@@ -64,6 +64,7 @@ fn unknown_source_passes() {
     assert_eq!(text(&inspection(), "bucket"), "200 of 200 SYNs left, 100 more a second");
     assert_eq!(text(&inspection(), "hold"), "it has no entry in the table");
     assert_eq!(text(&inspection(), "block"), "no entry covers it");
+    assert_eq!(text(&inspection(), "armed"), "enforcing");
     let explanation = explain(&inspection());
     assert_eq!((explanation.source.as_str(), explanation.prefix.as_str()), ("192.0.2.7", "192.0.2.0/24"));
 }
@@ -73,9 +74,11 @@ fn hold_is_no_longer_than_the_setting() {
     let inspection = Inspection { source: Some(held(NOW + 7 * SECOND + SECOND / 3)), ..inspection() };
     assert_eq!(reasons(&inspection), [(Reason::Hold, vec![0, 1])]);
     assert_eq!(text(&inspection, "hold"), "in hold for another 7.3 s");
+    assert_eq!(text(&inspection, "bucket"), "not consulted while the source is in hold");
     let expired = Inspection { source: Some(held(NOW + 11 * SECOND)), ..inspection };
     assert_eq!(reasons(&expired), [(Reason::SynPassed, vec![0, 1])]);
     assert_eq!(text(&expired, "hold"), "not in hold; 7 SYNs so far, 2 dropped");
+    assert_eq!(text(&expired, "bucket"), "200 of 200 SYNs left, 100 more a second");
 }
 
 #[test]

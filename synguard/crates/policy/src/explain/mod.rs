@@ -7,6 +7,7 @@ mod explanation;
 mod labels;
 mod syn_cookie;
 mod values;
+mod words;
 
 use synguard_common::{
     abi::{FLAG_ALL_PORTS, FLAG_MONITOR},
@@ -22,6 +23,7 @@ pub use self::{
         ArmedValues, BucketValues, CookieValues, CoveringEntry, HoldValues, KernelCookieValues, PortValues,
         Rule, Rules, SketchValues,
     },
+    words::reason_text,
 };
 
 /// The decision about one SYN on one CPU, and its inputs. Inputs that the decision did not need are `None`.
