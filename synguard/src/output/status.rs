@@ -37,7 +37,7 @@ pub(crate) struct HeadJson {
     pub(crate) controller: ControllerJson,
     pub(crate) visitors: VisitorsJson,
     pub(crate) response: ResponseJson,
-    /// What there is to do, with the command to type.
+    /// The step to take next, with the command to type.
     pub(crate) next: String,
     /// The busiest sources and blocked prefixes, by rate: three at most.
     pub(crate) top_sources: Vec<TopSourceJson>,
@@ -80,7 +80,7 @@ pub(crate) struct VisitorsJson {
     pub(crate) lost_rate: Option<f64>,
 }
 
-/// What is done about the SYNs.
+/// The response to the SYNs.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ResponseJson {

@@ -27,7 +27,7 @@ pub(crate) struct WhyJson {
     pub(crate) unanimous: bool,
     /// CPUs by decision, the most common decision first.
     pub(crate) cpus: Vec<CpuDecisionJson>,
-    /// What else is known of the address and the port, in words.
+    /// Further facts about the address and the port, in words.
     pub(crate) notes: Vec<String>,
     pub(crate) rules: RuleSetJson,
 }

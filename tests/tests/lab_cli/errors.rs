@@ -111,15 +111,19 @@ fn missing_privileges_are_reported() {
 fn an_instance_without_a_bpffs_says_how_to_mount_one() {
     let (_lab, synguard) = lab();
     let elsewhere = synguard.dirs().root().to_str().unwrap();
-    // The runner names a bpffs already, and a flag cannot be given twice.
-    let command = synguard.command(["attach", DEVICE]);
-    let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    let bpffs = args.iter().position(|arg| arg == "--bpffs").unwrap();
-    let mut plain = Command::new(command.get_program());
-    for (i, arg) in args.iter().enumerate() {
-        plain.arg(if i == bpffs + 1 { elsewhere.as_ref() } else { arg.as_os_str() });
+    // A namespace of `ip netns exec` has none either, and what is attached cannot be seen from there.
+    for (verb, code) in [(&["attach", DEVICE][..], 1), (&["status"], 3), (&["detach"], 3)] {
+        // The runner names a bpffs already, and a flag cannot be given twice.
+        let command = synguard.command(verb);
+        let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        let bpffs = args.iter().position(|arg| arg == "--bpffs").unwrap();
+        let mut plain = Command::new(command.get_program());
+        for (i, arg) in args.iter().enumerate() {
+            plain.arg(if i == bpffs + 1 { elsewhere.as_ref() } else { arg.as_os_str() });
+        }
+        let words = ["BPF file system", "mount -t bpf", "nsenter --net=/run/netns/NS"];
+        assert_fails(&run(&mut plain), code, &words);
     }
-    assert_fails(&run(&mut plain), 1, &["BPF file system", "mount -t bpf"]);
     untouched(&synguard);
 }
 

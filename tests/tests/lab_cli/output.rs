@@ -21,6 +21,13 @@ const CONTRACT: &[(&str, Right)] = &[
     ("/interfaces/0/prog_id", Value::is_u64),
     ("/controller/running", Value::is_boolean),
     ("/controller/pid", |v| v.is_u64() || v.is_null()),
+    ("/visitors/accepted_rate", |v| v.is_f64() || v.is_null()),
+    ("/visitors/calm_rate", |v| v.is_f64() || v.is_null()),
+    ("/visitors/lost_rate", |v| v.is_f64() || v.is_null()),
+    ("/response/measures", Value::is_array),
+    ("/response/text", Value::is_string),
+    ("/next", Value::is_string),
+    ("/top_sources", Value::is_array),
     ("/phase", |v| ["calm", "attack", "recovering"].iter().any(|phase| v == phase)),
     ("/attack_kind", |v| v.is_null() || *v == "concentrated" || *v == "distributed"),
     ("/monitor", Value::is_boolean),
@@ -75,7 +82,7 @@ fn status_and_show_are_readable() {
     let (_lab, synguard) = lab();
     let running = synguard.attach(&["--syn-rate", "77"]).unwrap();
     let status = synguard.run(&["status"]).unwrap();
-    for words in [DEVICE, "native", "syn-rate=77", "running", "calm", "262144"] {
+    for words in [DEVICE, "native", "syn-rate=77", "running", "calm", "262 144"] {
         assert!(status.stdout.contains(words), "`{words}` missing in:\n{}", status.stdout);
     }
     assert!(!status.stdout.contains('\u{1b}'), "colour where there is no terminal");

@@ -49,7 +49,8 @@ fn forged_flood_from(original: u8) {
     }
     let text = synguard.run(&["status"]).unwrap().stdout;
     assert!(
-        text.contains("attack (distributed)")
+        text.starts_with("ATTACK for ")
+            && text.contains(", distributed: ")
             && text.contains("the kernel replies to every SYN with a SYN cookie"),
         "{text}"
     );

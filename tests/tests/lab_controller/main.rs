@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![expect(clippy::print_stdout, reason = "what was measured is for people to read")]
 
+mod answers;
 mod blocks;
 mod cookie_acks_lost;
 mod cookies;

@@ -138,5 +138,5 @@ fn status_counts_entries() {
     assert_eq!((&status["blocklist"]["entries"], &status["allowlist"]["entries"]), (&json!(2), &json!(1)));
     assert!(status["blocklist"]["capacity"].as_u64().unwrap() >= 1_000_000);
     let text = run(&synguard, &["status"]);
-    assert!(text.contains("blocklist   2 of "), "{text}");
+    assert!(text.contains("lists        blocklist 2 of "), "{text}");
 }

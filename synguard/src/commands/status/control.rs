@@ -38,7 +38,7 @@ pub(crate) struct ControlState {
     xdp_cookies: Option<XdpCookiesJson>,
     pub(crate) cookies: SysctlValues,
     pub(crate) timestamps: SysctlValues,
-    /// Nothing is known of them unless a controller responds.
+    /// Unknown unless a controller responds.
     pub(super) visitors: Visitors,
     /// Automatic blocks in force, if known.
     pub(super) auto_blocks: Option<usize>,

@@ -190,7 +190,7 @@ fn write_answers(out: &mut String, situation: &Situation, colour: bool) -> fmt::
     writeln!(out, "  visitors   {}", situation.visitors())?;
     writeln!(out, "  sources    {}", situation.sources())?;
     let more = if situation.is_idle() {
-        format!("   Live: {}   Log: {}", situation.command("top"), situation.command("events -f"))
+        format!(". Live: {}   Log: {}", situation.command("top"), situation.command("events -f"))
     } else {
         String::new()
     };

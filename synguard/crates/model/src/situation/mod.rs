@@ -204,13 +204,17 @@ impl Situation {
     /// Returns the sources to blame: those over their limit, in hold or blocked. During a distributed flood only those with a
     /// share of it that matters, because nothing is gained by blocking others.
     pub fn standing_out(&self) -> impl Iterator<Item = &TopSource> {
-        let is_distributed = matches!(self.kind, Some(AttackKind::Distributed | AttackKind::Mixed))
-            && self.phase != Phase::Calm;
+        let is_distributed = self.is_distributed() && self.phase != Phase::Calm;
         self.top_sources.iter().filter(move |source| {
             let is_over = source.rate > f64::from(self.source_limit)
                 || matches!(source.status, SourceStatus::Hold | SourceStatus::Blocked);
             source.rate > 0.0 && is_over && (!is_distributed || self.share(source) >= SHARE_MIN)
         })
+    }
+
+    /// Reports whether very many sources send, most of them forged as a rule.
+    const fn is_distributed(&self) -> bool {
+        matches!(self.kind, Some(AttackKind::Distributed | AttackKind::Mixed))
     }
 
     /// Returns the share of a source in all SYNs, 0 to 1. The rates are measured at slightly different times.

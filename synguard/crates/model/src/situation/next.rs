@@ -1,11 +1,7 @@
 //! The fifth answer: what there is to do.
 
 use super::{ControllerLife, Enforcement, NAMED_MAX, Situation, TopSource, figures::time};
-use crate::{
-    attack::{AttackKind, Phase},
-    settings::Cookies,
-    source::SourceStatus,
-};
+use crate::{attack::Phase, settings::Cookies, source::SourceStatus};
 
 impl Situation {
     /// Answers what there is to do, with the command to type.
@@ -96,8 +92,7 @@ impl Situation {
             let block = self.command(&format!("block add {} --ttl 1h --scope syn", open.join(" ")));
             return Some(format!("to stop {pronoun} now: {block}"));
         }
-        let is_distributed = matches!(self.kind, Some(AttackKind::Distributed | AttackKind::Mixed));
-        (is_distributed && self.cookies_setting == Cookies::Off)
+        (self.is_distributed() && self.cookies_setting == Cookies::Off)
             .then(|| format!("to answer it with SYN cookies: {}", self.command("set cookies=auto")))
     }
 }

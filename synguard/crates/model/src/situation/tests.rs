@@ -214,6 +214,21 @@ fn recovery_says_how_long_protection_stays() {
 }
 
 #[test]
+fn pause_in_an_attack_is_of_this_moment() {
+    let pause = Situation {
+        syns: SynRates { passed: 64.0, ..SynRates::default() },
+        top_sources: vec![top("192.0.2.9", 12.0, SourceStatus::Ok)],
+        ..one_source()
+    };
+    assert_eq!(pause.headline(), "ATTACK for 4 s: 64 SYN/s from about 42 sources at this moment");
+    assert_eq!(pause.sources(), "none over its limit; busiest: 192.0.2.9 12/s");
+    let silent = Situation { syns: SynRates::default(), top_sources: Vec::new(), ..pause };
+    assert_eq!(silent.headline(), "ATTACK for 4 s: 0 SYN/s at this moment");
+    assert_eq!(silent.sources(), "none stands out at this moment");
+    assert_eq!(silent.next(), "nothing to do");
+}
+
+#[test]
 fn monitor_mode_would_do_everything() {
     let monitor = Situation {
         enforcement: Enforcement::Monitor,

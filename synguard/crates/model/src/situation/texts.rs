@@ -43,10 +43,7 @@ impl Situation {
             }
             Phase::Attack => {
                 let since = since.map_or_else(String::new, |time| format!(" for {time}"));
-                let kind = match self.kind {
-                    Some(AttackKind::Distributed) => ", distributed",
-                    _ => "",
-                };
+                let kind = if self.kind == Some(AttackKind::Distributed) { ", distributed" } else { "" };
                 format!("ATTACK{since}{kind}: {}", self.flood_text(&syns, &sources))
             }
         }
@@ -60,7 +57,9 @@ impl Situation {
             return format!("{syns} at this moment");
         }
         if few.is_empty() || share < FEW_SHARE {
-            return format!("{syns} from {sources}");
+            let is_between_floods = few.is_empty() && !self.is_distributed();
+            let now = if is_between_floods { " at this moment" } else { "" };
+            return format!("{syns} from {sources}{now}");
         }
         let (count, verb) = (few.len() as u64, if few.len() == 1 { "sends" } else { "send" });
         format!("{count} {} {verb} {} of {syns}", plural(count, "source"), percent(share))
@@ -148,13 +147,13 @@ impl Situation {
         }
         let busiest = self.top_sources.first().filter(|source| source.rate > 0.0);
         let busiest = busiest.map(|source| self.source_text(source, false));
-        match (self.phase, self.kind, busiest) {
-            (Phase::Attack, Some(AttackKind::Distributed | AttackKind::Mixed), _) => {
+        match (self.phase, busiest) {
+            (Phase::Attack, _) if self.is_distributed() => {
                 "none stands out, most are probably forged: nothing to block by hand".to_owned()
             }
-            (Phase::Attack, _, None) => "none stands out at this moment".to_owned(),
-            (_, _, Some(busiest)) => format!("none over its limit; busiest: {busiest}"),
-            (_, _, None) => "none over its limit".to_owned(),
+            (Phase::Attack, None) => "none stands out at this moment".to_owned(),
+            (_, Some(busiest)) => format!("none over its limit; busiest: {busiest}"),
+            (_, None) => "none over its limit".to_owned(),
         }
     }
 
