@@ -4,7 +4,7 @@ use synguard_kernel::clock;
 use synguard_model::{
     attack::Phase,
     settings::Settings,
-    situation::{ControllerLife, Enforcement, Situation, SynRates, TopSource},
+    situation::{ControllerLife, Enforcement, Situation, SynRates},
     snapshot::{Snapshot, SynFates},
     time::Monotonic,
 };
