@@ -176,6 +176,8 @@ fn no_source_of_a_forged_flood_is_to_be_blocked() {
         kernel.response(),
         "500/s dropped over the limit of 100 SYN/s per source; the kernel answers the other 12 000/s with SYN cookies"
     );
+    let all = Situation { syns: SynRates { passed: 12_000.0, ..SynRates::default() }, ..kernel };
+    assert_eq!(all.response(), "the kernel answers all 12 000/s with SYN cookies");
     let off = Situation {
         cookies: CookieSender::Unchanged,
         cookies_setting: Cookies::Off,

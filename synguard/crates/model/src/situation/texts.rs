@@ -92,7 +92,8 @@ impl Situation {
         }
         match self.cookies {
             CookieSender::Kernel => {
-                parts.push(format!("the kernel answers the other {}/s with SYN cookies", rate(syns.passed)));
+                let which = if parts.is_empty() { "all" } else { "the other" };
+                parts.push(format!("the kernel answers {which} {}/s with SYN cookies", rate(syns.passed)));
             }
             _ if parts.is_empty() && is_under_attack && self.cookies_setting == Cookies::Off => {
                 parts.push(format!("none (cookies=off): all {} SYN/s pass", rate(syns.passed)));
