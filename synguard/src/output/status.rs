@@ -73,11 +73,14 @@ pub(crate) struct HeadJson {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct VisitorsJson {
     /// Connections that clients opened and completed, a second; a mean of two seconds.
-    pub(crate) accepted_rate: Option<f64>,
+    #[serde(rename = "accepted_rate")]
+    pub(crate) accepted: Option<f64>,
     /// Mean of `accepted_rate` in calm times; null until it has seen ten seconds of them.
-    pub(crate) calm_rate: Option<f64>,
+    #[serde(rename = "calm_rate")]
+    pub(crate) calm: Option<f64>,
     /// SYNs and last ACKs that listeners dropped, a second; a mean of two seconds.
-    pub(crate) lost_rate: Option<f64>,
+    #[serde(rename = "lost_rate")]
+    pub(crate) lost: Option<f64>,
 }
 
 /// The response to the SYNs.
@@ -250,9 +253,8 @@ pub(crate) struct ListSizeJson {
 impl From<Visitors> for VisitorsJson {
     fn from(visitors: Visitors) -> Self {
         let Visitors { accepted_rate, calm_rate, lost_rate } = visitors;
-        let [accepted_rate, calm_rate, lost_rate] =
-            [accepted_rate, calm_rate, lost_rate].map(|rate| rate.map(tenths));
-        Self { accepted_rate, calm_rate, lost_rate }
+        let [accepted, calm, lost] = [accepted_rate, calm_rate, lost_rate].map(|rate| rate.map(tenths));
+        Self { accepted, calm, lost }
     }
 }
 

@@ -128,15 +128,7 @@ impl Status {
             instance: self.name.clone(),
             attached: protection::is_attached(&self.interfaces),
             interfaces: self.interfaces.iter().map(Into::into).collect(),
-            controller: ControllerJson {
-                running: self.controller.is_some(),
-                pid: self.controller.map(|health| health.pid),
-                responding: self.controller.map(ControllerHealth::is_responding),
-                seen_seconds_ago: self
-                    .controller
-                    .and_then(|health| health.silence)
-                    .map(|silence| (silence.as_secs_f64() * 1e3).round() / 1e3),
-            },
+            controller: self.controller_json(),
             visitors: situation.visitors.into(),
             response: ResponseJson { measures: situation.measures(), text: situation.response() },
             next: situation.next(),
@@ -184,6 +176,16 @@ impl Status {
             events: EventCountsJson { sent: cpus.events_sent, suppressed: cpus.events_suppressed },
             blocklist: self.lists[List::Block.index()].into(),
             allowlist: self.lists[List::Allow.index()].into(),
+        }
+    }
+
+    fn controller_json(&self) -> ControllerJson {
+        let silence = self.controller.and_then(|health| health.silence);
+        ControllerJson {
+            running: self.controller.is_some(),
+            pid: self.controller.map(|health| health.pid),
+            responding: self.controller.map(ControllerHealth::is_responding),
+            seen_seconds_ago: silence.map(|silence| (silence.as_secs_f64() * 1e3).round() / 1e3),
         }
     }
 
