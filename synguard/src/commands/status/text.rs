@@ -214,9 +214,10 @@ fn places_text(links: &[&Attached]) -> String {
 }
 
 fn limits_text(settings: &Settings) -> String {
-    let Settings { syn_rate, syn_burst, hold, ports, .. } = settings;
+    let (rate, burst) = settings.rate_and_burst();
+    let Settings { hold, ports, .. } = settings;
     let ports = if *ports == Ports::All { "all ports".to_owned() } else { format!("ports {ports}") };
-    format!("{syn_rate} SYN/s per source, burst {syn_burst}, hold {}; {ports}", duration::format(*hold))
+    format!("{rate} SYN/s per source, burst {burst}, hold {}; {ports}", duration::format(*hold))
 }
 
 /// Names the settings that differ from the defaults.

@@ -79,7 +79,8 @@ impl Settings {
         burst == derived_burst(rate)
     }
 
-    const fn rate_and_burst(&self) -> (u32, u32) {
+    /// Returns the limit of a source: SYNs a second, and SYNs at once after a silence.
+    pub const fn rate_and_burst(&self) -> (u32, u32) {
         (self.syn_rate, self.syn_burst)
     }
 
