@@ -141,14 +141,18 @@ fn list_rule(name: &'static str, entries: &[(Prefix, ListEntry)], now_ns: u64) -
 
 fn entry_text(key: &Prefix, entry: &ListEntry, now_ns: u64) -> String {
     let time = match entry.expires_at_ns {
-        0 => "for good".to_owned(),
+        0 => "never expires".to_owned(),
         at_ns => {
             let remaining = Duration::from_secs((at_ns - now_ns).div_ceil(SECOND_NS));
-            format!("for another {}", duration::format(remaining))
+            format!("expires in {}", duration::format(remaining))
         }
     };
-    let packets = if entry.scope == SCOPE_SYN { "its SYNs" } else { "everything" };
-    format!("{}, {packets}, by {}, {time}, {} packets so far", target(key), origin(entry), entry.hits)
+    let packets = if entry.scope == SCOPE_SYN { "SYNs only" } else { "all packets" };
+    let origin = match origin(entry) {
+        "operator" => "manual",
+        other => other,
+    };
+    format!("{} ({packets}, {origin}, {time}), {} packets so far", target(key), entry.hits)
 }
 
 fn port_rule(inspection: &Inspection, settings: &Settings, port: Option<u16>) -> Rule<PortValues> {

@@ -91,11 +91,11 @@ fn allowlist_wins_and_expired_entries_do_not_count() {
     assert_eq!(reasons(&block), [(Reason::BlockedSyn, vec![0, 1])]);
     assert_eq!(
         text(&block, "block"),
-        "192.0.2.0/24, everything, by operator, for another 1m30s, 0 packets so far"
+        "192.0.2.0/24 (all packets, manual, expires in 1m30s), 0 packets so far"
     );
     let both = Inspection { allow: vec![listed(32, 0)], ..block };
     assert_eq!(reasons(&both), [(Reason::AllowedSyn, vec![0, 1])]);
-    assert_eq!(text(&both, "allow"), "192.0.2.7, everything, by operator, for good, 0 packets so far");
+    assert_eq!(text(&both, "allow"), "192.0.2.7 (all packets, manual, never expires), 0 packets so far");
 }
 
 #[test]
