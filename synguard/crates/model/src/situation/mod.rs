@@ -17,6 +17,8 @@ use crate::{
 
 /// Share of all SYNs from which a source matters during a distributed flood.
 const SHARE_MIN: f64 = 0.05;
+/// Sources that a text names, and that a command blocks.
+const SOURCES_MAX: usize = 3;
 /// Interfaces that a text names.
 const NAMED_MAX: usize = 4;
 
@@ -215,6 +217,11 @@ impl Situation {
     /// Reports whether very many sources send, most of them forged as a rule.
     const fn is_distributed(&self) -> bool {
         matches!(self.kind, Some(AttackKind::Distributed | AttackKind::Mixed))
+    }
+
+    /// Returns the common share of these sources in all SYNs, 0 to 1.
+    fn shares(&self, sources: &[&TopSource]) -> f64 {
+        sources.iter().map(|source| self.share(source)).sum::<f64>().min(1.0)
     }
 
     /// Returns the share of a source in all SYNs, 0 to 1. The rates are measured at slightly different times.

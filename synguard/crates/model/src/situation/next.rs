@@ -1,7 +1,11 @@
 //! The fifth answer: what there is to do.
 
-use super::{ControllerLife, Enforcement, NAMED_MAX, Situation, TopSource, figures::time};
+use super::{ControllerLife, Enforcement, NAMED_MAX, SOURCES_MAX, Situation, TopSource, figures::time};
 use crate::{attack::Phase, settings::Cookies, source::SourceStatus};
+
+/// Common share of a few sources in all SYNs from which they are worth blocking by hand. Of a hundred that send alike, three
+/// are not.
+const BLOCK_SHARE: f64 = 0.2;
 
 impl Situation {
     /// Answers what there is to do, with the command to type.
@@ -77,19 +81,17 @@ impl Situation {
         if self.enforcement == Enforcement::Monitor {
             return Some(format!("to drop it: {}", self.command("set monitor=false")));
         }
-        let named: Vec<&TopSource> = self.standing_out().take(3).collect();
+        let named: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
         if let Some(allowed) = named.iter().find(|source| source.status == SourceStatus::Allowed) {
             let check = self.command(&format!("allow check {}", allowed.source));
             return Some(format!("{} passes because an allow entry covers it: {check}", allowed.source));
         }
-        let open: Vec<&str> = named
-            .iter()
-            .filter(|source| source.status != SourceStatus::Blocked)
-            .map(|source| source.source.as_str())
-            .collect();
-        if !open.is_empty() {
+        let open: Vec<&TopSource> =
+            named.into_iter().filter(|source| source.status != SourceStatus::Blocked).collect();
+        if self.shares(&open) >= BLOCK_SHARE {
             let pronoun = if open.len() == 1 { "it" } else { "them" };
-            let block = self.command(&format!("block add {} --ttl 1h --scope syn", open.join(" ")));
+            let names: Vec<&str> = open.iter().map(|source| source.source.as_str()).collect();
+            let block = self.command(&format!("block add {} --ttl 1h --scope syn", names.join(" ")));
             return Some(format!("to stop {pronoun} now: {block}"));
         }
         (self.is_distributed() && self.cookies_setting == Cookies::Off)

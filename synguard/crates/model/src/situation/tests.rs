@@ -136,13 +136,16 @@ fn several_sources_are_blocked_by_one_command() {
     let many = Situation {
         top_sources: (1..=3).map(|i| top(&format!("11.0.0.{i}"), 500.0, SourceStatus::Hold)).collect(),
         distinct_sources: 180,
+        in_hold: 169,
         ..one_source()
     };
     assert_eq!(many.headline(), "ATTACK for 4 s: 84 500 SYN/s from about 180 sources");
     assert_eq!(
         many.sources(),
-        "11.0.0.1 500/s (1 %, in hold), 11.0.0.2 500/s (1 %, in hold), 11.0.0.3 500/s (1 %, in hold)"
+        "11.0.0.1 500/s (1 %, in hold), 11.0.0.2 500/s (1 %, in hold), 11.0.0.3 500/s (1 %, in hold), \
+         and 166 more in hold"
     );
+    assert_eq!(many.next(), "nothing to do", "three of 169 are not worth it");
 }
 
 #[test]

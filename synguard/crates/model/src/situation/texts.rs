@@ -1,7 +1,7 @@
 //! The first four answers: attack, sources, response, visitors.
 
 use super::{
-    ControllerLife, CookieSender, Enforcement, Situation, TopSource,
+    ControllerLife, CookieSender, Enforcement, SOURCES_MAX, Situation, TopSource,
     figures::{about, percent, plural, rate, time},
 };
 use crate::{
@@ -51,8 +51,8 @@ impl Situation {
 
     /// Describes the flood: few sources by their share, many by their number.
     fn flood_text(&self, syns: &str, sources: &str) -> String {
-        let few: Vec<&TopSource> = self.standing_out().take(3).collect();
-        let share = few.iter().map(|source| self.share(source)).sum::<f64>().min(1.0);
+        let few: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
+        let share = self.shares(&few);
         if self.syns.total() <= 0.0 {
             return format!("{syns} at this moment");
         }
@@ -141,10 +141,16 @@ impl Situation {
 
     /// Answers who sends the SYNs: the sources that stand out, or that none does.
     pub fn sources(&self) -> String {
-        let named: Vec<String> =
-            self.standing_out().take(3).map(|source| self.source_text(source, true)).collect();
+        let named: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
         if !named.is_empty() {
-            return named.join(", ");
+            let texts: Vec<String> = named.iter().map(|source| self.source_text(source, true)).collect();
+            // A source that was blocked a moment ago is in hold as well.
+            let all_held = named.iter().all(|source| source.status == SourceStatus::Hold);
+            let more = match self.in_hold.saturating_sub(named.len() as u64) {
+                more @ 1.. if all_held => format!(", and {} more in hold", about(more)),
+                _ => String::new(),
+            };
+            return texts.join(", ") + &more;
         }
         let busiest = self.top_sources.first().filter(|source| source.rate > 0.0);
         let busiest = busiest.map(|source| self.source_text(source, false));
