@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     logging::start(cli.global.verbose);
     match commands::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("{error:#}"), error::exit_code(&error)),
+        Err(error) => fail(&error::message(&error), error::exit_code(&error)),
     }
 }
 

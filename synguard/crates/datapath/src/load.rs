@@ -13,6 +13,7 @@ use aya::{
 };
 use aya_obj::programs::XdpAttachType;
 use synguard_common::{abi::ABI_VERSION, map_names};
+use synguard_model::error::OPEN_FILES_REMEDY;
 
 use crate::{
     OBJECT, former_pins,
@@ -164,6 +165,9 @@ fn global_values(pins: &Path, kept: &[&'static str]) -> Result<Vec<(&'static str
 fn explain_load(error: aya::EbpfError) -> anyhow::Error {
     match errno(&error) {
         Some(libc::ENOMEM) => anyhow!("not enough memory for the maps: choose a smaller --max-sources"),
+        Some(libc::EMFILE) => {
+            anyhow!("cannot create the BPF maps: too many open files: {OPEN_FILES_REMEDY}")
+        }
         Some(libc::EPERM) => anyhow!("the kernel refused to create the maps: is BPF locked down here?"),
         _ => anyhow::Error::from(error).context("create the maps"),
     }
@@ -171,6 +175,9 @@ fn explain_load(error: aya::EbpfError) -> anyhow::Error {
 
 fn explain_program(error: ProgramError) -> anyhow::Error {
     match error {
+        ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(libc::EMFILE) => {
+            anyhow!("cannot load the XDP program: too many open files: {OPEN_FILES_REMEDY}")
+        }
         ProgramError::LoadError { io_error, verifier_log } => {
             log::debug!("verifier: {verifier_log}");
             let hint = "run with -v to see the verifier's log, and please report it";

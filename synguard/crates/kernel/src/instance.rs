@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use synguard_model::error::{ExitKind, failure};
 
+/// Name of the instance that commands without `--name` are about.
+pub const DEFAULT_NAME: &str = "default";
+
 /// The name and the paths of one instance.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// `default` unless `--name` was given.
+    /// [`DEFAULT_NAME`] unless `--name` was given.
     pub name: String,
     /// The mount point of bpffs.
     pub bpffs: PathBuf,
@@ -31,12 +34,41 @@ impl Instance {
         }
     }
 
+    /// Returns a command line for this instance, for advice: `synguard` with `--name` where it is needed, and the words.
+    pub fn command(&self, words: &str) -> String {
+        match self.name.as_str() {
+            DEFAULT_NAME => format!("synguard {words}"),
+            name => format!("synguard --name {name} {words}"),
+        }
+    }
+
     /// Returns the error of a command that needs the filter when it is not attached.
     pub fn not_attached(&self) -> anyhow::Error {
-        let name = &self.name;
+        let (name, attach) = (&self.name, self.command("attach IFACE"));
         failure(
             ExitKind::NotAttached,
-            format!("instance `{name}` is not attached: run `synguard attach IFACE` first"),
+            format!(
+                "not attached (instance {name}): start it with `{attach}` or `systemctl start synguard@{name}`"
+            ),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_repeats_the_name() {
+        let instance = |name| Instance::new(name, Path::new("/b"), Path::new("/r"), Path::new("/s"));
+        let error = |name| instance(name).not_attached().to_string();
+        assert_eq!(
+            error("dmz"),
+            "not attached (instance dmz): start it with `synguard --name dmz attach IFACE` or `systemctl start synguard@dmz`"
+        );
+        assert_eq!(
+            error("default"),
+            "not attached (instance default): start it with `synguard attach IFACE` or `systemctl start synguard@default`"
+        );
     }
 }

@@ -40,11 +40,12 @@ impl Lock {
             None => {
                 let pid = controller_pid(instance).map_or_else(String::new, |pid| format!(" (pid {pid})"));
                 let name = &instance.name;
+                let (set, detach) = (instance.command("set KEY=VALUE"), instance.command("detach"));
                 Err(failure(
                     ExitKind::Conflict,
                     format!(
                         "instance `{name}` is already attached by another controller{pid}: \
-                         change settings with `synguard set KEY=VALUE`, or stop it with `synguard detach`"
+                         change settings with `{set}`, or stop it with `{detach}`"
                     ),
                 ))
             }
@@ -202,7 +203,7 @@ mod tests {
         let pid = std::process::id();
         let expected = format!(
             "instance `test` is already attached by another controller (pid {pid}): change settings with \
-             `synguard set KEY=VALUE`, or stop it with `synguard detach`"
+             `synguard --name test set KEY=VALUE`, or stop it with `synguard --name test detach`"
         );
         assert_eq!(error.to_string(), expected);
         assert_eq!(synguard_model::error::exit_code(&error), 5);

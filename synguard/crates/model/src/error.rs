@@ -1,6 +1,9 @@
 //! Errors that decide the exit code. Every other error is a plain `anyhow` error and exits with 1.
 
-use std::fmt;
+use std::{fmt, io};
+
+/// Remedy for too many open files.
+pub const OPEN_FILES_REMEDY: &str = "raise the limit (`ulimit -n 1024`, LimitNOFILE=1024 in a unit)";
 
 /// The kind of a failure, which is its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,19 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Failure>().map_or(1, |failure| failure.kind as u8)
 }
 
+/// Returns the message of an error with its causes, and the remedy if the process has too many open files.
+pub fn message(error: &anyhow::Error) -> String {
+    /// `EMFILE` of Linux.
+    const TOO_MANY_FILES: i32 = 24;
+    let is_limit = |cause: &io::Error| cause.raw_os_error() == Some(TOO_MANY_FILES);
+    let message = format!("{error:#}");
+    if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_limit)) {
+        format!("{message}: {OPEN_FILES_REMEDY}")
+    } else {
+        message
+    }
+}
+
 /// Returns a message on one line and without control characters, even if it repeats somebody's input.
 pub fn one_line(message: &str) -> String {
     let mut line = String::with_capacity(message.len());
@@ -61,6 +77,17 @@ mod tests {
             Err::<(), _>(failure(ExitKind::Conflict, "held")).context("attach").expect_err("an error");
         assert_eq!((exit_code(&error), format!("{error:#}").as_str()), (5, "attach: held"));
         assert_eq!(exit_code(&anyhow::anyhow!("other")), 1);
+    }
+
+    #[test]
+    fn too_many_open_files_have_a_remedy() {
+        let error = |number| {
+            Err::<(), _>(io::Error::from_raw_os_error(number)).context("open a socket").expect_err("an error")
+        };
+        let expected = "open a socket: Too many open files (os error 24): raise the limit (`ulimit -n 1024`, \
+                        LimitNOFILE=1024 in a unit)";
+        assert_eq!(message(&error(24)), expected);
+        assert_eq!(message(&error(1)), "open a socket: Operation not permitted (os error 1)");
     }
 
     #[test]
