@@ -1,24 +1,32 @@
-//! The event log on disk: one JSON object a line, in the state directory, in two files of a bounded size. A damaged line,
-//! left by a full disk or a power failure, is skipped and counted, and the rest is read.
+//! The event log on disk: one JSON object a line, in the state directory, in two files of a bounded size. The controller and the
+//! commands that change something write it. A damaged line, left by a full disk or a power failure, is skipped and counted, and
+//! the rest is read.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use synguard_kernel::clock;
+use synguard_kernel::clock::{self, Deadline};
 use synguard_model::event::Event;
 
 const CURRENT: &str = "events.jsonl";
 const FORMER: &str = "events.old.jsonl";
 /// Maximum size of each of the two files, in bytes.
 const SIZE_MAX: u64 = 1024 * 1024;
+/// Longest time to wait for another writer. A writer holds the lock for microseconds.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+const LOCK_POLL: Duration = Duration::from_millis(1);
+/// Most files to open for one line.
+const REOPEN_MAX: usize = 16;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -28,12 +36,15 @@ struct Line<'a> {
     message: String,
 }
 
-/// A writer of the event log. The first error of a series is logged; errors have no other effect.
+/// A writer of the event log, beside which other processes may write. The first error of a series is logged; errors have no
+/// other effect.
+///
+/// Each line is appended under a lock on the file, and whoever finds the file full renames it. A process that waited for the
+/// lock meanwhile, or had the file open, notices that its file is no longer the current one and opens that.
 #[derive(Debug)]
 pub(crate) struct EventLog {
     folder: PathBuf,
     file: Option<File>,
-    size: u64,
     size_max: u64,
     is_error_logged: bool,
 }
@@ -41,15 +52,20 @@ pub(crate) struct EventLog {
 impl EventLog {
     /// Creates the writer of the log in the folder `state`, which is created with the first event.
     pub(crate) fn new(state: &Path) -> Self {
-        Self { folder: state.to_owned(), file: None, size: 0, size_max: SIZE_MAX, is_error_logged: false }
+        Self { folder: state.to_owned(), file: None, size_max: SIZE_MAX, is_error_logged: false }
     }
 
     /// Reports events: logs each on standard error and appends it to the event log.
     pub(crate) fn report(&mut self, events: &[Event]) {
         for event in events {
             log::log!(event.level(), "{event}");
-            self.write(event, clock::unix_ms());
+            self.record(event);
         }
+    }
+
+    /// Appends an event to the event log only.
+    pub(crate) fn record(&mut self, event: &Event) {
+        self.write(event, clock::unix_ms());
     }
 
     /// Appends an event that happened at `unix_ms`, in milliseconds since 1970.
@@ -68,25 +84,50 @@ impl EventLog {
         let mut line = line(event, unix_ms)?;
         line.push('\n');
         let path = self.folder.join(CURRENT);
-        if self.file.is_some() && self.size + line.len() as u64 > self.size_max {
-            self.file = None;
-            let former = self.folder.join(FORMER);
-            fs::rename(&path, &former).with_context(|| format!("rename {}", path.display()))?;
-        }
-        let write = |this: &mut Self| -> io::Result<()> {
-            let file = match &mut this.file {
+        self.append(&path, line.as_bytes())
+            .inspect_err(|_| self.file = None)
+            .with_context(|| format!("write {}", path.display()))
+    }
+
+    fn append(&mut self, path: &Path, line: &[u8]) -> io::Result<()> {
+        for _ in 0..REOPEN_MAX {
+            let mut file = match self.file.take() {
                 Some(file) => file,
-                None => {
-                    let (file, size) = open(&this.folder, &path)?;
-                    this.size = size;
-                    this.file.insert(file)
-                }
+                None => open(&self.folder, path)?,
             };
-            file.write_all(line.as_bytes())?;
-            this.size += line.len() as u64;
-            Ok(())
-        };
-        write(self).inspect_err(|_| self.file = None).with_context(|| format!("write {}", path.display()))
+            let is_locked = lock(&file)?;
+            if !is_same(path, &file) {
+                // Another process renamed this file, or somebody removed it.
+                continue;
+            }
+            let size = file.metadata()?.len();
+            if is_locked && size > 0 && size + line.len() as u64 > self.size_max {
+                fs::rename(path, self.folder.join(FORMER))?;
+                continue;
+            }
+            let written = end_last_line(&mut file, size).and_then(|()| file.write_all(line));
+            if is_locked {
+                file.unlock()?;
+            }
+            written?;
+            self.file = Some(file);
+            return Ok(());
+        }
+        Err(io::Error::other("the file is renamed again and again"))
+    }
+}
+
+/// Locks the file against other writers. Returns `false` if another process holds the lock for too long, perhaps because it
+/// was stopped: a single write appends a whole line without the lock, too, but the file must not be renamed then.
+fn lock(file: &File) -> io::Result<bool> {
+    let deadline = Deadline::after(LOCK_WAIT);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if deadline.has_passed() => return Ok(false),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_POLL),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 
@@ -97,20 +138,27 @@ pub(crate) fn line(event: &Event, unix_ms: u64) -> Result<String> {
     Ok(serde_json::to_string(&line)?)
 }
 
-/// Opens the file for appending. Ends an incomplete last line, so that the next event begins a new one.
-fn open(folder: &Path, path: &Path) -> io::Result<(File, u64)> {
+/// Opens the file for appending.
+fn open(folder: &Path, path: &Path) -> io::Result<File> {
     fs::create_dir_all(folder)?;
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
-    let size = file.metadata()?.len();
+    OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)
+}
+
+/// Ends an incomplete last line, which a full disk or a power failure left, so that the next event begins a new one.
+fn end_last_line(file: &mut File, size: u64) -> io::Result<()> {
+    let mut last = [b'\n'];
     if size > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
+        file.seek(SeekFrom::Start(size - 1))?;
         file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
     }
-    Ok((file, size))
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
+/// Reports whether an open file is the one at `path`.
+fn is_same(path: &Path, file: &File) -> bool {
+    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let there = fs::metadata(path).map(inode).ok();
+    there.is_some() && there == file.metadata().map(inode).ok()
 }
 
 /// Events read from the log.
@@ -148,13 +196,20 @@ impl EventLogReader {
         let mut batch = EventBatch::default();
         if self.is_first {
             self.is_first = false;
+            // In this order, no event is missed or read twice if a writer renames the file in between.
+            let current = self.open(CURRENT)?;
             if let Some(former) = self.open(FORMER)? {
-                self.drain(former, &mut batch)?;
+                let is_renamed =
+                    current.as_ref().is_some_and(|file| is_same(&self.folder.join(FORMER), file));
+                if !is_renamed {
+                    self.drain(former, &mut batch)?;
+                }
             }
+            self.file = current;
         }
         if let Some(file) = self.file.take() {
             let file = self.drain(file, &mut batch)?;
-            if self.is_current(&file) {
+            if is_same(&self.folder.join(CURRENT), &file) {
                 self.file = Some(file);
                 return Ok(batch);
             }
@@ -172,13 +227,6 @@ impl EventLogReader {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
         }
-    }
-
-    /// Reports whether events are still appended to this file.
-    fn is_current(&self, file: &File) -> bool {
-        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let current = fs::metadata(self.folder.join(CURRENT)).map(inode).ok();
-        current.is_some() && current == file.metadata().map(inode).ok()
     }
 
     /// Reads a file to its end.

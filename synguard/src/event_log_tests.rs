@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use proptest::prelude::*;
 use synguard_model::event::{Sysctl, SysctlChange, SysctlEvent};
 
@@ -72,6 +74,62 @@ fn files_stay_small_and_a_reader_follows() {
     let fresh = values(&EventLogReader::new(folder.path()).read_new().expect("read"));
     assert_eq!(fresh.last(), Some(&199));
     assert!(fresh.len() > 5 && fresh.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{fresh:?}");
+}
+
+/// Writes events as commands do: each with a writer of its own.
+fn write_as_commands(folder: &Path, size_max: u64, values: Range<u8>) {
+    for value in values {
+        EventLog { size_max, ..EventLog::new(folder) }.write(&event(value), 0);
+    }
+}
+
+#[test]
+fn two_writers_lose_nothing_when_one_renames_the_file() {
+    // The events need more room than one file has, and less than two have.
+    const SIZE: u64 = 20_000;
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().expect("a folder");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // The controller keeps its file open.
+                let mut writer = EventLog { size_max: SIZE, ..EventLog::new(folder.path()) };
+                (0..100).for_each(|value| writer.write(&event(value), 0));
+            });
+            scope.spawn(|| write_as_commands(folder.path(), SIZE, 100..200));
+        });
+        assert!(folder.path().join(FORMER).exists());
+        let read = EventLogReader::new(folder.path()).read_new().expect("read");
+        let (seen, damaged) = (values(&read), read.damaged);
+        let written_by =
+            |from: u64| seen.iter().copied().filter(move |value| (from..from + 100).contains(value));
+        assert!(written_by(0).eq(0..100) && written_by(100).eq(100..200), "{seen:?}");
+        assert_eq!((seen.len(), damaged), (200, 0));
+    }
+}
+
+#[test]
+fn writer_notices_that_another_process_renamed_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut controller = EventLog { size_max: 1_000, ..EventLog::new(folder.path()) };
+    controller.write(&event(1), 0);
+    write_as_commands(folder.path(), 1_000, 2..20);
+    assert!(folder.path().join(FORMER).exists(), "renamed by the commands");
+    controller.write(&event(20), 0);
+    let current = fs::read_to_string(folder.path().join(CURRENT)).expect("readable");
+    assert_eq!(current.matches("\"value\":20,").count(), 1, "{current}");
+}
+
+#[test]
+fn stopped_writer_does_not_stop_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_as_commands(folder.path(), 1_000, 0..5);
+    let stopped = File::open(folder.path().join(CURRENT)).expect("there");
+    stopped.lock().expect("free");
+    write_as_commands(folder.path(), 1_000, 5..20);
+    drop(stopped);
+    let read = EventLogReader::new(folder.path()).read_new().expect("read");
+    assert!(values(&read).into_iter().eq(0..20), "{read:?}");
+    assert!(!folder.path().join(FORMER).exists(), "renamed without the lock");
 }
 
 #[test]
