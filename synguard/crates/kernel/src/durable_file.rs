@@ -5,9 +5,9 @@
 
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{self as unix_fs, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -23,6 +23,27 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
         file.sync_all()
     })?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Replaces a file of an operator like [`replace`], but keeps its owner and mode, and writes through a symbolic link. A file
+/// that did not exist may be read by everybody.
+pub fn replace_keeping_owner(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let path = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+        path => path?,
+    };
+    let former = match fs::metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        former => Some(former?),
+    };
+    replace(&path, |file| {
+        if let Some(former) = &former {
+            // The mode comes last, because a change of owner clears bits of it.
+            unix_fs::fchown(&*file, Some(former.uid()), Some(former.gid()))?;
+        }
+        file.set_permissions(former.as_ref().map_or(Permissions::from_mode(0o644), Metadata::permissions))?;
+        write(file)
+    })
 }
 
 /// Replaces `path` like [`replace`] but does not wait for the disk: for files that mean nothing after a reboot. A
@@ -79,7 +100,7 @@ pub fn unwritable(file: impl fmt::Display, error: &io::Error, option: &str) -> a
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
+    use std::io::Write as _;
 
     use super::*;
 
@@ -103,6 +124,25 @@ mod tests {
         assert_eq!(names(folder.path()), ["file"]);
         let mode = fs::metadata(&path).expect("readable").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn owner_mode_and_link_are_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, link) = (folder.path().join("file"), folder.path().join("link"));
+        unix_fs::symlink(&path, &link).expect("a link");
+        let mode = || fs::metadata(&path).expect("readable").permissions().mode() & 0o777;
+        replace_keeping_owner(&path, |file| file.write_all(b"new")).expect("written");
+        assert_eq!(mode(), 0o644);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("changed");
+        // Only root can give a file away.
+        let is_root = unix_fs::chown(&path, Some(7), Some(8)).is_ok();
+        replace_keeping_owner(&link, |file| file.write_all(b"newer")).expect("written");
+        assert_eq!((mode(), fs::read_to_string(&path).expect("readable").as_str()), (0o640, "newer"));
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        let owner = fs::metadata(&path).map(|file| (file.uid(), file.gid())).expect("readable");
+        assert!(!is_root || owner == (7, 8), "{owner:?}");
+        assert_eq!(names(folder.path()).len(), 2);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! `events!` declares each event once: its name in the event log, its priority, its fields, and its text, which is the
 //! same on standard error, in the journal and in `synguard events`. Pure.
 
+mod actor;
+mod change;
+mod declare;
 mod exemption;
 mod rates;
 #[cfg(feature = "schemas")]
@@ -17,81 +20,86 @@ use std::{
 use log::Level;
 use serde::Serialize;
 
+use self::declare::events;
 pub use self::{
+    actor::Actor,
+    change::{ListChange, ListVerb, TARGETS_MAX},
     exemption::Exemption,
     rates::AttackRates,
     sysctl::{Sysctl, SysctlChange, SysctlEvent},
 };
-use crate::{attack::AttackKind, duration};
-
-macro_rules! events {
-    ($(
-        $(#[doc = $doc:literal])+
-        $variant:ident = $name:literal, $level:ident,
-        { $($(#[$field_attribute:meta])* $field:ident: $type:ty),* $(,)? } => $text:expr;
-    )+) => {
-        /// An event of the controller. Field names are keys in the event log; rates are per second.
-        #[derive(Clone, Debug, PartialEq, Serialize)]
-        #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
-        #[serde(tag = "event")]
-        pub enum Event {
-            $(
-                $(#[doc = $doc])+
-                #[serde(rename = $name)]
-                $variant { $($(#[$field_attribute])* $field: $type),* },
-            )+
-            /// A kernel setting was changed, or could not be.
-            #[serde(untagged)]
-            Sysctl(SysctlEvent),
-        }
-
-        impl Event {
-            /// Returns the name that the event has in the event log.
-            pub const fn name(&self) -> &'static str {
-                match self {
-                    $(Self::$variant { .. } => $name,)+
-                    Self::Sysctl(event) => event.name(),
-                }
-            }
-
-            /// Returns the priority of the event in the log.
-            pub const fn level(&self) -> Level {
-                match self {
-                    $(Self::$variant { .. } => Level::$level,)+
-                    Self::Sysctl(event) => event.level(),
-                }
-            }
-        }
-
-        impl Display for Event {
-            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-                match self {
-                    $(
-                        Self::$variant { $($field),* } => {
-                            // Not every field is in the text.
-                            $(let _ = $field;)*
-                            f.write_str(&$text)
-                        }
-                    )+
-                    Self::Sysctl(event) => event.fmt(f),
-                }
-            }
-        }
-    };
-}
+use crate::{attack::AttackKind, duration, settings::SettingChange};
 
 events! {
     /// The controller started; `adopted` if it took over the filter of an earlier controller.
-    Started = "started", Info, { interfaces: Vec<String>, adopted: bool } => {
+    Started = "started", Info, {
+        interfaces: Vec<String>,
+        adopted: bool,
+        #[serde(flatten)]
+        actor: Actor,
+    } => {
         let verb = if *adopted { "took over the filter on" } else { "filtering on" };
-        format!("{verb} {}", interfaces.join(", "))
+        format!("{verb} {}; by {actor}", interfaces.join(", "))
     };
 
-    /// The controller ended.
-    Stopped = "stopped", Info, { why: String, detached: bool } => if *detached {
-        format!("{why}: detached")
-    } else {
-        format!("{why}: ended; the filter stays attached (`synguard detach` removes it)")
+    /// Somebody attached the filter without a controller; `adopted` if there was a filter already.
+    Attached = "attached", Info, {
+        interfaces: Vec<String>,
+        adopted: bool,
+        #[serde(flatten)]
+        actor: Actor,
+    } => format!("attached to {} without a controller; by {actor}", interfaces.join(", "));
+
+    /// `detach` removed the filter from these interfaces; it stays on the remaining ones.
+    Detached = "detached", Info, {
+        interfaces: Vec<String>,
+        remaining: Vec<String>,
+        #[serde(flatten)]
+        actor: Actor,
+    } => {
+        let remaining = match remaining.as_slice() {
+            [] => String::new(),
+            names => format!(", which stays on {}", names.join(", ")),
+        };
+        format!("`synguard detach` removed the filter from {}{remaining}; by {actor}", interfaces.join(", "))
+    };
+
+    /// `set` changed settings; `saved` is the file in which they were saved.
+    SettingsChanged = "settings_changed", Info, {
+        changes: Vec<SettingChange>,
+        saved: Option<String>,
+        #[serde(flatten)]
+        actor: Actor,
+    } => {
+        let saved = saved.as_ref().map_or(String::new(), |file| format!("; saved in {file}"));
+        format!("settings: {}{saved}; by {actor}", change::list_changes(changes, "none has changed"))
+    };
+
+    /// An operator changed a list.
+    ListChanged = "list_changed", Info, {
+        #[serde(flatten)]
+        change: ListChange,
+        #[serde(flatten)]
+        actor: Actor,
+    } => format!("{}; by {actor}", change.text());
+
+    /// The controller's terminal was closed.
+    TerminalClosed = "terminal_closed", Info, {} =>
+        "the terminal was closed: filtering continues, and nothing was reloaded (`synguard detach` removes the filter)";
+
+    /// The controller ended. The actor is the sender of the signal that ended it.
+    Stopped = "stopped", Info, {
+        why: String,
+        detached: bool,
+        #[serde(flatten)]
+        actor: Option<Actor>,
+    } => {
+        let by = actor.as_ref().map_or(String::new(), |actor| format!("; by {actor}"));
+        if *detached {
+            format!("{why}: detached{by}")
+        } else {
+            format!("{why}: ended; the filter stays attached (`synguard detach` removes it){by}")
+        }
     };
 
     /// An attack began, or began `again` before it was over.
@@ -287,14 +295,25 @@ events! {
         format!("{interface} is called {now} now; the filter stays attached");
 
     /// An operator confirmed the filter.
-    Confirmed = "confirmed", Info, {} => "confirmed: the filter stays";
+    Confirmed = "confirmed", Info, {
+        #[serde(flatten)]
+        actor: Actor,
+    } => format!("confirmed: the filter stays; by {actor}");
 
-    /// The controller read its settings again.
-    Reloaded = "reloaded", Info, {} => "settings reloaded";
+    /// The controller read its settings again. Options in `at_next_attach` differ from those in use.
+    Reloaded = "reloaded", Info, {
+        changes: Vec<SettingChange>,
+        at_next_attach: Vec<SettingChange>,
+        #[serde(flatten)]
+        actor: Actor,
+    } => format!("{}; by {actor}", change::reload_text(changes, at_next_attach));
 
     /// The settings could not be read: the old ones stay in force.
-    NotReloaded = "not_reloaded", Error, { why: String } =>
-        format!("settings not reloaded, the old ones stay in force: {why}");
+    NotReloaded = "not_reloaded", Error, {
+        why: String,
+        #[serde(flatten)]
+        actor: Actor,
+    } => format!("settings not reloaded, the old ones stay in force: {why}; by {actor}");
 }
 
 impl From<SysctlEvent> for Event {

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::settings::Key;
 
 /// Every change that a sysctl event can report, with the second half of its name in the event log.
 fn changes() -> [(&'static str, SysctlChange); 6] {
@@ -63,8 +64,8 @@ fn rates_are_flattened_into_whole_numbers() {
 
 #[test]
 fn event_without_fields_is_an_object_with_a_name() {
-    let json = serde_json::to_value(Event::Confirmed {}).expect("serializable");
-    assert_eq!(json, json!({ "event": "confirmed" }));
+    let json = serde_json::to_value(Event::Unprotected {}).expect("serializable");
+    assert_eq!(json, json!({ "event": "unprotected" }));
     let ended = Event::XdpCookiesEnded { why: "as set".to_owned(), seconds: 61, sent: 5, returned: None };
     let json = serde_json::to_value(&ended).expect("serializable");
     assert_eq!((&json["answered"], &json["returned"]), (&Value::from(5), &Value::Null));
@@ -88,8 +89,32 @@ fn listeners_in_other_namespaces_are_named_with_the_consequence() {
 
 #[test]
 fn levels_follow_the_consequence() {
-    let not_reloaded = Event::NotReloaded { why: String::new() };
-    assert_eq!((not_reloaded.level(), Event::Reloaded {}.level()), (Level::Error, Level::Info));
+    let actor = Actor::default();
+    let not_reloaded = Event::NotReloaded { why: String::new(), actor: actor.clone() };
+    assert_eq!((not_reloaded.level(), Event::Confirmed { actor }.level()), (Level::Error, Level::Info));
     let levels = changes().map(|(_, change)| SysctlEvent { sysctl: Sysctl::Syncookies, change }.level());
     assert_eq!(levels, [Level::Warn, Level::Info, Level::Warn, Level::Warn, Level::Warn, Level::Error]);
+}
+
+#[test]
+fn change_has_its_actor_beside_its_fields() {
+    let actor = Actor { user: Some("root".to_owned()), pid: 7, ..Actor::default() };
+    let who = json!({
+        "uid": 0, "user": "root", "sudo_user": null, "tty": null, "pid": 7, "process": null, "parent": null,
+    });
+    let changes = vec![SettingChange::new(Key::SynRate, 100, 500)];
+    let event = Event::SettingsChanged { changes, saved: Some("/etc/x".to_owned()), actor: actor.clone() };
+    assert_eq!(event.to_string(), "settings: syn-rate 100 → 500; saved in /etc/x; by root");
+    let mut expected = json!({
+        "event": "settings_changed",
+        "changes": [{ "key": "syn-rate", "from": "100", "to": "500", "undoes_set": false }],
+        "saved": "/etc/x",
+    });
+    let (fields, who) = (expected.as_object_mut().expect("an object"), who.as_object().expect("an object"));
+    fields.extend(who.clone());
+    assert_eq!(serde_json::to_value(&event).expect("serializable"), expected);
+    let stopped = |actor| Event::Stopped { why: "SIGTERM".to_owned(), detached: true, actor };
+    assert_eq!(stopped(Some(actor)).to_string(), "SIGTERM: detached; by root");
+    let json = serde_json::to_value(stopped(None)).expect("serializable");
+    assert_eq!(json, json!({ "event": "stopped", "why": "SIGTERM", "detached": true }));
 }

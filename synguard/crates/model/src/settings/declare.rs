@@ -228,6 +228,11 @@ macro_rules! settings {
         }
 
         impl AttachOptions {
+            /// Returns every option and its value, in the order of [`Key::at_attach`].
+            pub fn values(&self) -> Vec<(Key, SettingValue)> {
+                vec![$((Key::$fixed_key, $fixed_form.show(&self.$fixed_field)),)+]
+            }
+
             /// Returns these options with the patch's values in place of their own.
             #[must_use]
             pub fn patched(&self, patch: &Patch) -> Self {
@@ -251,6 +256,16 @@ macro_rules! settings {
                     $(Key::$fixed_key => self.$fixed_field = Some($fixed_form.parse(text)?),)+
                 }
                 Ok(())
+            }
+
+            /// Returns the keys that the patch has values for, with these values.
+            pub fn values(&self) -> Vec<(Key, SettingValue)> {
+                let mut values = Vec::new();
+                $(values.extend(self.$field.as_ref().map(|value| (Key::$key, $form.show(value))));)+
+                $(values.extend(
+                    self.$fixed_field.as_ref().map(|value| (Key::$fixed_key, $fixed_form.show(value)))
+                );)+
+                values
             }
 
             /// Returns this patch, with the values of `under` where it has none.

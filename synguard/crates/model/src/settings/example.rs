@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Key, SettingValue, Syntax};
+use super::{Key, Syntax};
 
 /// Longest line of the file.
 const WIDTH: usize = 110;
@@ -46,8 +46,7 @@ fn entry(file: &mut String, key: Key) {
     }
     let value = match (key.syntax(), key.default_value()) {
         (Syntax::Interfaces, _) => "[\"eth0\"]".to_owned(),
-        (_, SettingValue::Text(text)) => format!("\"{text}\""),
-        (_, value) => value.to_string(),
+        (_, value) => value.to_toml(),
     };
     let _ = writeln!(file, "#{key} = {value}");
 }

@@ -67,6 +67,16 @@ impl fmt::Display for SettingValue {
     }
 }
 
+impl SettingValue {
+    /// Returns the value of a live setting as the configuration file has it: text in quotes.
+    pub fn to_toml(&self) -> String {
+        match self {
+            Self::Number(_) | Self::Boolean(_) => self.to_string(),
+            Self::Text(text) => format!("\"{text}\""),
+        }
+    }
+}
+
 impl Serialize for SettingValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -2,12 +2,15 @@
 //! at all. Pure.
 
 mod abi;
+mod caution;
+mod change;
 mod choice;
 mod declare;
 mod error;
 mod example;
 mod form;
 mod key;
+mod origin;
 mod range;
 mod table;
 mod value;
@@ -17,11 +20,13 @@ use synguard_common::gcra::burst_min;
 
 pub use self::{
     abi::AbiError,
+    change::SettingChange,
     choice::{AttachMode, Choice, ChoiceName, Cookies, DropFirstSyn},
     error::{SettingError, shown},
     example::example_file,
     form::{SettingValue, Syntax},
     key::RenamedKey,
+    origin::{SettingOrigin, SettingSources},
     range::{DurationRange, NumberRange},
     table::{AttachOptions, Key, Patch, Settings},
     value::{INTERFACE_SEPARATOR, ValueError, parse_confirm, parse_instance, parse_interface},
