@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Command, Subcommand};
 use synguard_model::{
     ip_prefix::{ParsedTarget, TargetError},
     list_entry::{EntryReason, EntryReasonError, Scope, TTL},
@@ -48,18 +48,14 @@ Examples:
 /// Subcommands of `block` and `allow`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ListCommand {
-    /// Add addresses and prefixes: all of them, or none if there is an error
+    /// Add addresses and prefixes (all or none)
     Add(AddArgs),
-    /// Remove addresses and prefixes: all of them, or none if there is an error
+    /// Remove entries (all or none)
     #[command(aliases = ["delete", "remove", "rm"])]
-    Del {
-        /// Entries to remove, as `list` shows them
-        #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
-        targets: Vec<ParsedTarget>,
-    },
+    Del(DelArgs),
     /// Show the entries with their packet counts and remaining times
     List(Output),
-    /// Add the targets in a file: all of them, or none if there is an error
+    /// Add the targets in a file (all or none)
     #[command(after_help = FILE_HELP)]
     Import(ImportArgs),
     /// Print the list in the form that `import` reads
@@ -84,6 +80,14 @@ pub struct AddArgs {
     pub targets: Vec<ParsedTarget>,
     #[command(flatten)]
     pub entry: EntryArgs,
+}
+
+/// Arguments of `del`.
+#[derive(Args, Clone, Debug)]
+pub struct DelArgs {
+    /// Entries to remove, as `list` shows them
+    #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
+    pub targets: Vec<ParsedTarget>,
 }
 
 /// Arguments of `import`.
@@ -117,6 +121,11 @@ pub struct EntryArgs {
     /// Block even protected addresses: this host's own, gateways, resolvers, peers of SSH sessions
     #[arg(long)]
     pub force: bool,
+}
+
+/// Hides `--force`, which does nothing for the allowlist.
+pub(super) fn without_force(command: Command) -> Command {
+    command.mut_arg("force", |arg| arg.hide(true))
 }
 
 fn parse_target(text: &str) -> Result<ParsedTarget, TargetError> {

@@ -17,7 +17,7 @@ use synguard_model::{
 use synguard_top::sources::Sort;
 
 pub use self::{
-    lists::{AddArgs, EntryArgs, ImportArgs, ListCommand},
+    lists::{AddArgs, DelArgs, EntryArgs, ImportArgs, ListCommand},
     render::{completions, man, usage_line},
     settings::SettingFlags,
 };
@@ -85,21 +85,28 @@ const SET_EXAMPLES: &str = "\
 Examples:
   synguard set syn-rate=200
   synguard set syn-rate=1000 syn-burst=5000 hold=1m
-  synguard set ports=80,443,8000-8010 monitor=false";
+  synguard set ports=80,443,8000-8010 monitor=false
+  synguard set syn-rate=200 --save       also in the configuration file
+  synguard set --save                    keep what was set before";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  synguard show
+  synguard show > settings.toml          a part of a configuration file
+  synguard show --json | jq .origin";
 
 /// Returns what follows the options in the help of `set`.
 fn set_help() -> String {
     let keys: Vec<_> = Key::live().map(Key::name).collect();
     format!(
-        "{SET_EXAMPLES}\n\nKeys: {}.\nEach takes the values of the `attach` flag of that name.",
+        "{SET_EXAMPLES}\n\nKeys: {}.\nEach takes the values of the `attach` flag of that name. The lines that `show` prints are accepted too.",
         keys.join(", ")
     )
 }
 
-/// Drops excess SYNs per source in the network driver, before they cost the server anything.
+/// Protects this server from SYN floods: limits SYNs per source in the network driver (XDP) and switches SYN cookies on and off.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "synguard", bin_name = "synguard", version, after_help = EXAMPLES, after_long_help = EXAMPLES_AND_EXIT_CODES)]
-#[command(disable_help_subcommand = true)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -114,7 +121,7 @@ const EVERY_COMMAND: &str = "Options of every command";
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub struct Global {
-    /// Name of the instance, where several run on one machine
+    /// Instance name (to run several filters on one host)
     #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "INSTANCE", default_value = "default", value_parser = parse_instance)]
     pub name: String,
     /// Directory of lasting state, with a subdirectory for each instance
@@ -126,7 +133,7 @@ pub struct Global {
     /// Mount point of the BPF file system, in which program and maps are pinned
     #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/sys/fs/bpf")]
     pub bpffs: PathBuf,
-    /// Log more; twice for every detail
+    /// Verbose; -vv for debugging
     #[arg(short, long, global = true, help_heading = EVERY_COMMAND, action = ArgAction::Count)]
     pub verbose: u8,
 }
@@ -134,10 +141,11 @@ pub struct Global {
 /// A command.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Attach the filter, and control it until Ctrl-C or SIGTERM, which detaches it
+    /// Start filtering; stays in the foreground, and Ctrl-C removes the filter
     Attach(AttachArgs),
-    /// Remove the filter from the named interfaces, or from all together with its maps and state
+    /// Stop filtering on these interfaces, or on all; restores every kernel setting
     #[command(
+        aliases = ["stop", "off"],
         after_help = "Examples:\n  synguard detach eth1   from this interface; the others stay\n  synguard detach        from all"
     )]
     Detach {
@@ -156,39 +164,43 @@ pub enum Command {
         after_help = "Examples:\n  synguard why 192.0.2.7\n  synguard why 2001:db8::1 --port 443 --json | jq .verdict"
     )]
     Why(WhyArgs),
-    /// Change settings of the attached filter: all that are given, or on an error none
+    /// Change settings of the running filter until the next reload or restart (all or none)
     #[command(after_help = set_help())]
     Set {
         /// Settings and their new values
-        #[arg(value_name = "KEY=VALUE", required = true, value_parser = Assignment::parse)]
+        #[arg(value_name = "KEY=VALUE", required_unless_present = "save", value_parser = Assignment::parse)]
         assignments: Vec<Assignment>,
+        /// Also write them to the configuration file; without KEY=VALUE, write the settings in force
+        #[arg(long)]
+        save: bool,
     },
-    /// Show the settings in force, in the form that `set` takes
-    #[command(after_help = "Examples:\n  synguard show\n  synguard show --json | jq .settings")]
+    /// Show the settings in force and their origins, in the form of the configuration file
+    #[command(after_help = SHOW_EXAMPLES)]
     Show(Output),
-    /// Have the controller read its configuration file again; an invalid file changes nothing
+    /// Reload the configuration file; an invalid file changes nothing
     #[command(
         after_help = "Example:\n  synguard reload        like SIGHUP, but waits for the result and prints it"
     )]
     Reload,
-    /// Block addresses and prefixes: drop all their packets
+    /// Manage the blocklist: drop all packets from addresses and prefixes
     #[command(after_help = lists::BLOCK_EXAMPLES)]
     Block {
         #[command(subcommand)]
         command: ListCommand,
     },
-    /// Allow addresses and prefixes: pass all their packets
+    /// Manage the allowlist: pass all packets from addresses and prefixes
     #[command(after_help = lists::ALLOW_EXAMPLES)]
+    #[command(mut_subcommand("add", lists::without_force), mut_subcommand("import", lists::without_force))]
     Allow {
         #[command(subcommand)]
         command: ListCommand,
     },
-    /// Show the events that the controller has logged, oldest first
+    /// Show the event log, oldest first: attacks, blocks, and who changed what
     #[command(
         after_help = "Examples:\n  synguard events\n  synguard events --follow\n  synguard events --json | jq '.events[] | select(.event == \"attack_began\")'"
     )]
     Events {
-        /// Continue with new events as they happen
+        /// Keep running and print new events
         #[arg(short, long)]
         follow: bool,
         /// With --follow, --json prints one object a line.
@@ -209,6 +221,17 @@ pub enum Command {
     /// Print the manual page
     #[command(after_help = "Example:\n  synguard man > /usr/local/share/man/man8/synguard.8")]
     Man,
+    /// Print the version
+    Version,
+    /// Block addresses and prefixes: another name of `block add`
+    #[command(hide = true, alias = "deny")]
+    Ban(AddArgs),
+    /// Remove addresses and prefixes from the blocklist: another name of `block del`
+    #[command(hide = true, alias = "unblock")]
+    Unban(DelArgs),
+    /// Show the blocklist: another name of `block list`
+    #[command(hide = true)]
+    List(Output),
 }
 
 /// Arguments of `status`.
@@ -303,9 +326,20 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Reads `KEY=VALUE`, or a line of the configuration file.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, such as syn-rate=200")?;
-        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+        Ok(Self { key: key.trim().to_owned(), value: plain_value(value).to_owned() })
+    }
+}
+
+/// Returns a value as it was given, or without the quotes and the comment that a line of the configuration file has.
+fn plain_value(text: &str) -> &str {
+    let text = text.trim();
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+    match quoted {
+        Some((value, rest)) if rest.trim_start().starts_with('#') || rest.trim().is_empty() => value,
+        _ => text.split_once('#').map_or(text, |(value, _)| value.trim_end()),
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::io;
 
-use clap::{Command, CommandFactory as _, error::ErrorKind};
+use clap::{
+    Command, CommandFactory as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use synguard_model::error::one_line;
+use synguard_common::ip_list::List;
+use synguard_model::{error::one_line, ip_prefix::ParsedTarget};
 
 use super::Cli;
 
@@ -27,9 +31,10 @@ pub fn man() -> io::Result<Vec<u8>> {
     page.render_synopsis_section(&mut roff)?;
     page.render_description_section(&mut roff)?;
     page.render_options_section(&mut roff)?;
-    for subcommand in command.get_subcommands() {
+    let shown = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
+    for subcommand in command.get_subcommands().filter(shown) {
         command_section(subcommand, subcommand.get_name(), &mut roff)?;
-        for verb in subcommand.get_subcommands() {
+        for verb in subcommand.get_subcommands().filter(shown) {
             let name = format!("{} {}", subcommand.get_name(), verb.get_name());
             command_section(verb, &name, &mut roff)?;
         }
@@ -74,6 +79,13 @@ pub fn usage_line(error: &clap::Error) -> Option<String> {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return None;
     }
+    if error.kind() == ErrorKind::MissingSubcommand {
+        // clap would list the hidden names too.
+        return Some("no command is given; try 'synguard help'".to_owned());
+    }
+    if let Some(line) = hint(error) {
+        return Some(line);
+    }
     let text = error.to_string();
     let message = text
         .split("\n\n")
@@ -83,8 +95,36 @@ pub fn usage_line(error: &clap::Error) -> Option<String> {
             !line.is_empty()
                 && !line.starts_with("Usage: synguard")
                 && !line.starts_with("For more information")
+                // Advice to pass a flag as a value helps nobody.
+                && !line.starts_with("tip: to pass")
         })
         .collect::<Vec<_>>()
         .join("; ");
     Some(one_line(&message) + "; try '--help'")
+}
+
+/// Returns the error for a word that is no command, but that says what its writer wants.
+fn hint(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let verb = [List::Block, List::Allow]
+        .map(List::verb)
+        .into_iter()
+        .find(|verb| usage.contains(&format!("synguard {verb} ")));
+    let command = match (verb, word.as_str()) {
+        (verb, target) if ParsedTarget::parse(target).is_ok() => match verb {
+            Some(verb) => format!("{verb} add {target}"),
+            None => format!("why {target}"),
+        },
+        (Some(_), _) => return None,
+        (None, "start" | "on" | "up" | "enable") => "attach IFACE".to_owned(),
+        (None, "down" | "disable") => "detach".to_owned(),
+        (None, "drop" | "reject" | "blacklist") => "block add TARGET".to_owned(),
+        (None, "accept" | "permit" | "whitelist") => "allow add TARGET".to_owned(),
+        (None, "log" | "logs" | "history") => "events".to_owned(),
+        (None, "config" | "get" | "settings") => "show".to_owned(),
+        _ => return None,
+    };
+    let word = one_line(word);
+    Some(format!("unrecognized subcommand '{word}': did you mean `synguard {command}`?"))
 }

@@ -80,6 +80,9 @@ fn commands_of_the_contract_exist() {
         "allow flush",
         "allow check ::1",
         "confirm",
+        "set --save",
+        "set syn-rate=5 --save",
+        "version",
         "completions bash",
         "man",
         "--name edge1 show",
@@ -166,9 +169,85 @@ fn help_names_every_key_and_no_old_one() {
 
 #[test]
 fn assignments_are_split_at_the_first_equals_sign() {
-    let Command::Set { assignments } = parse("set a=b=c d=").expect("valid").command else { panic!() };
+    let Command::Set { assignments, .. } = parse("set a=b=c d=").expect("valid").command else { panic!() };
     let pairs: Vec<_> = assignments.iter().map(|a| (a.key.as_str(), a.value.as_str())).collect();
     assert_eq!(pairs, [("a", "b=c"), ("d", "")]);
+}
+
+#[test]
+fn lines_of_the_file_are_assignments() {
+    for (text, key, value) in [
+        ("syn-rate = 200", "syn-rate", "200"),
+        ("syn-rate = 200 # set", "syn-rate", "200"),
+        ("hold = \"10s\"   # default", "hold", "10s"),
+        ("hold=\"10s\"", "hold", "10s"),
+        // Not what the file has, so the value is refused as it is.
+        ("hold = \"10s\" x", "hold", "\"10s\" x"),
+        ("hold = \"10s", "hold", "\"10s"),
+    ] {
+        let expected = Assignment { key: key.to_owned(), value: value.to_owned() };
+        assert_eq!(Assignment::parse(text), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn words_of_other_tools_are_understood() {
+    for (line, same) in [
+        ("ban 192.0.2.1 --ttl 1h", "block add 192.0.2.1 --ttl 1h"),
+        ("deny 192.0.2.0/24", "block add 192.0.2.0/24"),
+        ("unban 192.0.2.1", "block del 192.0.2.1"),
+        ("unblock 192.0.2.1", "block del 192.0.2.1"),
+        ("list --json", "block list --json"),
+        ("stop", "detach"),
+        ("off eth0", "detach eth0"),
+    ] {
+        let command = |line| match parse(line).expect(line).command {
+            Command::Ban(args) => Command::Block { command: ListCommand::Add(args) },
+            Command::Unban(args) => Command::Block { command: ListCommand::Del(args) },
+            Command::List(output) => Command::Block { command: ListCommand::List(output) },
+            command => command,
+        };
+        assert_eq!(format!("{:?}", command(line)), format!("{:?}", command(same)), "{line}");
+    }
+    let help = Cli::command().render_long_help().to_string();
+    for word in ["ban ", "deny", "unban", "unblock", "stop "] {
+        assert!(!help.contains(&format!("  {word}")), "{word} in {help}");
+    }
+}
+
+#[test]
+fn wrong_words_lead_to_the_right_command() {
+    for (line, advice) in [
+        ("block 192.0.2.1", "'192.0.2.1': did you mean `synguard block add 192.0.2.1`?"),
+        ("allow 2001:db8::/32", "'2001:db8::/32': did you mean `synguard allow add 2001:db8::/32`?"),
+        ("--name x block 192.0.2.1", "did you mean `synguard block add 192.0.2.1`?"),
+        ("192.0.2.1", "did you mean `synguard why 192.0.2.1`?"),
+        ("start", "did you mean `synguard attach IFACE`?"),
+        ("drop 192.0.2.1", "did you mean `synguard block add TARGET`?"),
+        ("whitelist 192.0.2.1", "did you mean `synguard allow add TARGET`?"),
+        ("logs", "did you mean `synguard events`?"),
+    ] {
+        let got = parse(line).expect_err(line);
+        assert!(got.ends_with(advice), "{line}: {got}");
+    }
+    assert_eq!(parse("--name x").expect_err("no command"), "no command is given; try 'synguard help'");
+    let got = parse("attach eth0 --no-such-flag").expect_err("no such flag");
+    assert!(got.contains("'--no-such-flag'") && !got.contains("-- --"), "{got}");
+}
+
+#[test]
+fn force_is_an_option_of_the_blocklist_only() {
+    let help = |list: &str, verb: &str| {
+        let mut command = Cli::command();
+        let list = command.find_subcommand_mut(list).expect("a command");
+        list.find_subcommand_mut(verb).expect("a command").render_long_help().to_string()
+    };
+    for verb in ["add", "import"] {
+        assert!(
+            help("block", verb).contains("--force") && !help("allow", verb).contains("--force"),
+            "{verb}"
+        );
+    }
 }
 
 #[test]
@@ -188,7 +267,7 @@ fn usage_errors_name_argument_and_remedy() {
         ("detach abcdefghijklmnop", ["'[IFACE]...'", "must be an interface name"]),
         ("status --name a.b", ["'a.b' for '--name <INSTANCE>'", "must be 1 to 64 letters, digits"]),
         ("status --name ../x", ["'--name <INSTANCE>'", "must be 1 to 64 letters"]),
-        ("set syn-rate", ["'syn-rate' for '<KEY=VALUE>...'", "must be KEY=VALUE, such as syn-rate=200"]),
+        ("set syn-rate", ["'syn-rate' for '[KEY=VALUE]...'", "must be KEY=VALUE, such as syn-rate=200"]),
         ("set", ["required", "<KEY=VALUE>..."]),
         ("attach eth0 --syn-rat 5", ["'--syn-rat'", "'--syn-rate'"]),
         ("atach", ["'atach'", "'attach'"]),
@@ -210,7 +289,16 @@ fn usage_errors_name_argument_and_remedy() {
 
 #[test]
 fn help_version_and_no_command_are_left_to_clap() {
-    for words in [vec!["--help"], vec!["-h"], vec!["--version"], vec!["attach", "--help"], vec![]] {
+    for words in [
+        vec!["--help"],
+        vec!["-h"],
+        vec!["help"],
+        vec!["help", "block", "add"],
+        vec!["--version"],
+        vec!["attach", "--help"],
+        vec![],
+        vec!["block"],
+    ] {
         let error = Cli::try_parse_from(iter::once("synguard").chain(words)).expect_err("not a command");
         assert_eq!(usage_line(&error), None);
     }
@@ -260,7 +348,7 @@ fn examples_in_the_help_are_valid() {
         for example in text.lines().filter_map(|line| line.strip_prefix("  synguard ")) {
             let line = example.split("  ").next().expect("a command").split(" > ").next().expect("a command");
             match parse(line).expect(line).command {
-                Command::Set { assignments } => {
+                Command::Set { assignments, .. } => {
                     let pairs = assignments.iter().map(|a| (a.key.as_str(), a.value.as_str()));
                     assert_eq!(Settings::default().set_all(pairs), Ok(vec![]), "{line}");
                 }
@@ -296,7 +384,8 @@ fn completions_and_manual_are_complete() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    for command in Cli::command().get_subcommands() {
+    assert!(!page.contains(".SH \"HELP\"") && !page.contains(".SH \"BAN\""), "{page}");
+    for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
         assert!(page.contains(&format!(".SH \"{}\"", command.get_name().to_uppercase())), "{page}");
     }
 }
