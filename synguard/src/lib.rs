@@ -1,5 +1,6 @@
 //! synguard's command line and controller, as a library beside the program.
 
+mod audit;
 pub mod cli;
 pub mod commands;
 mod config;

@@ -168,10 +168,19 @@ mod tests {
             line.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
             line
         };
+        let by_root = |event: Value| {
+            let mut event = event;
+            let actor = json!({
+                "uid": 0, "user": "root", "sudo_user": null, "tty": null, "pid": 7, "process": "sh", "parent": null,
+            });
+            event.as_object_mut().unwrap().extend(actor.as_object().unwrap().clone());
+            event
+        };
         for event in [
-            json!({ "event": "started", "interfaces": ["eth0"], "adopted": false }),
+            by_root(json!({ "event": "started", "interfaces": ["eth0"], "adopted": false })),
             json!({ "event": "answering_ended", "why": "", "seconds": 1, "answered": 2, "returned": null }),
-            json!({ "event": "confirmed" }),
+            by_root(json!({ "event": "confirmed" })),
+            json!({ "event": "unprotected" }),
             json!({ "event": "cookies_restored", "from": 2, "to": 1, "after_crash": false }),
             json!({ "event": "timestamps_not_raised", "why": "EPERM" }),
         ] {

@@ -7,14 +7,17 @@ use synguard_common::{ip_list::List, map_names};
 use synguard_datapath::{AttachReport, AttachRequest, Datapath};
 use synguard_kernel::{clock, instance::Instance, lock::Lock, netlink::XdpPlace, preflight};
 use synguard_model::{
+    duration,
     error::{ExitKind, failure},
-    settings::{AttachOptions, Key, Settings},
+    event::Event,
+    settings::{AttachOptions, Settings},
 };
 
 use super::lists::restore;
 use crate::{
+    audit,
     cli::AttachArgs,
-    config,
+    config::{self, AttachConfig, record::AttachRecord},
     controller::{self, Signals},
 };
 
@@ -23,38 +26,24 @@ pub(super) fn run(instance: &Instance, args: &AttachArgs) -> Result<()> {
     for renamed in &args.settings.renamed {
         log::warn!("command line: {renamed}");
     }
-    let (settings, options) = load(args)?;
-    check_capacity(options.max_sources)?;
+    let config = load(args)?;
+    check_capacity(config.options.max_sources)?;
     preflight::check_kernel()?;
     preflight::check_privileges()?;
     preflight::check_bpffs(&instance.bpffs)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start tokio")?;
-    runtime.block_on(attach(instance, args, &settings, &options))
+    runtime.block_on(attach(instance, args, &config))
 }
 
 /// Reads settings and options from the configuration file and the flags.
-fn load(args: &AttachArgs) -> Result<(Settings, AttachOptions)> {
+fn load(args: &AttachArgs) -> Result<AttachConfig> {
     config::load(args.config.as_deref(), &args.settings.patch)
         .map_err(|error| failure(ExitKind::Invalid, error.to_string()))
 }
 
-/// Reads the settings again, and warns of options that differ from those in use.
-fn reload_settings(args: &AttachArgs, used: &AttachOptions) -> Result<Settings> {
-    let (settings, options) = load(args)?;
-    if options != *used {
-        let keys: Vec<_> = Key::at_attach().map(Key::name).collect();
-        log::warn!("these keys take effect at the next attach only: {}", keys.join(", "));
-    }
-    Ok(settings)
-}
-
-async fn attach(
-    instance: &Instance,
-    args: &AttachArgs,
-    settings: &Settings,
-    options: &AttachOptions,
-) -> Result<()> {
+async fn attach(instance: &Instance, args: &AttachArgs, config: &AttachConfig) -> Result<()> {
+    let AttachConfig { settings, options, sources, file } = config;
     let signals = Signals::catch()?;
     // Also held with `--no-control`, until the filter is attached: no other process may become the controller meanwhile.
     let controller = Lock::controller(instance)?;
@@ -88,32 +77,40 @@ async fn attach(
     };
     // The tables have been filled from the files, so that a change that was interrupted before is repaired.
     change.mark_finished()?;
+    let record = AttachRecord::new(file, sources.clone());
+    record.publish(&instance.run);
     drop(change);
     log_report(&report, &datapath, options, settings)?;
-    if let Some(time) = args.confirm {
-        log::warn!(
-            "detaches again unless `synguard confirm` is run within {}",
-            synguard_model::duration::format(time)
-        );
-    }
+    warn_of_confirmation(instance, args);
+    let adopted = !report.adopted.is_empty();
     if args.no_control {
         controller.remove_file();
+        let interfaces = options.interfaces.clone();
+        audit::record(instance, |actor| Event::Attached { interfaces, adopted, actor });
         return Ok(());
     }
-    let reload = || reload_settings(args, options);
+    let reload = || load(args);
     let reattach = |name: &str| -> Result<()> {
         let _lock = Lock::change(instance)?;
         synguard_datapath::reattach(&instance.pins, name, options.mode)
     };
     let options = controller::ControllerOptions {
         instance,
-        keep_on_exit: options.keep_on_exit,
+        options,
         reload: &reload,
+        record,
         reattach: &reattach,
         confirm_by_ns,
-        adopted: !report.adopted.is_empty(),
+        adopted,
     };
     controller::run(options, datapath, controller, signals).await
+}
+
+fn warn_of_confirmation(instance: &Instance, args: &AttachArgs) {
+    if let Some(time) = args.confirm {
+        let (confirm, time) = (instance.command("confirm"), duration::format(time));
+        log::warn!("detaches again unless `{confirm}` is run within {time}");
+    }
 }
 
 /// Logs the result, one line an interface.
@@ -138,12 +135,12 @@ fn log_report(
     let capacity = datapath.sources_capacity()?;
     if capacity != options.max_sources {
         log::warn!(
-            "the table keeps its {capacity} entries, max-sources = {} takes effect after `synguard detach`",
+            "the table keeps its {capacity} entries, max-sources = {} takes effect after detach and attach",
             options.max_sources
         );
     }
-    if settings.monitor {
-        log::warn!("monitor mode: nothing is dropped, only counted");
+    for caution in settings.new_cautions(&Settings::default()) {
+        log::warn!("{caution}");
     }
     Ok(())
 }

@@ -11,11 +11,15 @@ use synguard_kernel::{
 };
 use synguard_model::{
     error::{ExitKind, failure},
-    event::Sysctl,
+    event::{Event, Sysctl},
 };
 
 use super::{filter::not_attached, stdout::emit};
-use crate::controller::{self, status_file::ControllerStatus};
+use crate::{
+    audit,
+    config::record::AttachRecord,
+    controller::{self, status_file::ControllerStatus},
+};
 
 /// Time within which the controller must notice the removal and end.
 const CONTROLLER_WAIT: Duration = Duration::from_secs(5);
@@ -46,9 +50,12 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         for name in interfaces {
             synguard_datapath::detach(&instance.pins, name)?;
         }
+        let remaining = attached.into_iter().filter(|name| !interfaces.contains(name)).collect();
+        record(instance, interfaces.to_vec(), remaining);
         return emit(format!("detached from {}\n", list_names(interfaces)));
     }
     synguard_datapath::remove(&instance.pins)?;
+    record(instance, attached.clone(), Vec::new());
     // The controller notices within a tick. If this command returned earlier, the next attach would still find it.
     let deadline = Deadline::after(CONTROLLER_WAIT);
     while let Some(pid) = lock::controller_pid(instance) {
@@ -60,9 +67,14 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
     // A controller that ended has restored the sysctls; one that was killed has not.
     controller::restore_after_crash(instance);
     ControllerStatus::remove(&instance.run);
+    AttachRecord::remove(&instance.run);
     lock::remove_dead_controllers_file(instance);
     change.remove_file();
     emit(format!("detached from {}{}\n", list_names(&attached), syncookies_text()))
+}
+
+fn record(instance: &Instance, interfaces: Vec<String>, remaining: Vec<String>) {
+    audit::record(instance, |actor| Event::Detached { interfaces, remaining, actor });
 }
 
 /// Returns a clause with the value that `tcp_syncookies` has now, if it can be read.
@@ -76,6 +88,7 @@ fn restore_after_kill(instance: &Instance) -> Result<()> {
     let controller = Lock::controller(instance)?;
     controller::restore_after_crash(instance);
     ControllerStatus::remove(&instance.run);
+    AttachRecord::remove(&instance.run);
     controller.remove_file();
     emit(format!("no filter was attached{}\n", syncookies_text()))
 }

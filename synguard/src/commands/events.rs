@@ -1,11 +1,11 @@
 //! `synguard events`: the log of the controller's observations and actions.
 
-use std::{thread, time::Duration};
+use std::{fs, io::ErrorKind, thread, time::Duration};
 
 use anyhow::Result;
 use serde_json::Value;
-use synguard_kernel::instance::Instance;
-use synguard_model::error;
+use synguard_kernel::{instance::Instance, preflight};
+use synguard_model::error::{self, ExitKind, failure};
 
 use super::stdout::{emit, emit_if_open};
 use crate::{
@@ -19,8 +19,11 @@ const POLL: Duration = Duration::from_millis(200);
 /// Prints the events in the log and, with `follow`, new ones as they are written. Fails with the exit code for "not
 /// attached" if the instance is not attached and has no log.
 pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()> {
+    check_access(instance)?;
     let mut reader = EventLogReader::new(&instance.state);
     if !reader.exists() && !synguard_datapath::is_pinned(&instance.pins) {
+        // Without privileges, what exists is not visible.
+        preflight::check_privileges()?;
         return Err(instance.not_attached());
     }
     let EventBatch { events, damaged } = reader.read_new()?;
@@ -44,6 +47,17 @@ pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()
         }
         thread::sleep(POLL);
         events = reader.read_new()?.events;
+    }
+}
+
+/// Checks that this process may look into the state directory.
+fn check_access(instance: &Instance) -> Result<()> {
+    match fs::read_dir(&instance.state) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let message = format!("cannot read {}: {error}: run as root (sudo)", instance.state.display());
+            Err(failure(ExitKind::Privilege, message))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result};
 use synguard_common::{ip_list::List, reason::Verdict};
 
 use self::stdout::emit;
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Cli, Command, ListCommand};
 
 /// Runs the command. [`synguard_model::error::exit_code`] converts an error to the exit code.
 pub fn run(cli: &Cli) -> Result<()> {
@@ -29,7 +29,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Status(args) => status::run(&instance, args.output.json, args.check),
         Command::Top(args) => top::run(&instance, args),
         Command::Why(args) => why::run(&instance, args, cli.global.verbose > 0),
-        Command::Set { assignments } => settings::set(&instance, assignments),
+        Command::Set { assignments, save } => settings::set(&instance, assignments, *save),
         Command::Show(output) => settings::show(&instance, output.json),
         Command::Reload => reload::run(&instance),
         Command::Block { command } => lists::run(&instance, List::Block, command),
@@ -38,6 +38,10 @@ pub fn run(cli: &Cli) -> Result<()> {
         Command::Confirm => settings::confirm(&instance),
         Command::Completions { shell } => emit(cli::completions(*shell)),
         Command::Man => emit(cli::man().context("make the manual page")?),
+        Command::Version => emit(concat!("synguard ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Ban(args) => lists::run(&instance, List::Block, &ListCommand::Add(args.clone())),
+        Command::Unban(args) => lists::run(&instance, List::Block, &ListCommand::Del(args.clone())),
+        Command::List(output) => lists::run(&instance, List::Block, &ListCommand::List(*output)),
     }
 }
 

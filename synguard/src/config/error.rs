@@ -34,6 +34,9 @@ pub(crate) enum ConfigError {
     /// Values given as flags contradict each other.
     #[error("command line: {0}")]
     Flags(#[source] Box<SettingError>),
+    /// `set --save` cannot edit the file.
+    #[error("{}: cannot be edited: {error}", path.display())]
+    Edit { path: PathBuf, error: String },
     /// Neither the command line nor the file names an interface.
     #[error("no interface is named: name one, as in `synguard attach eth0`, or set interfaces = [\"eth0\"] in {}", path.display())]
     NoInterface {

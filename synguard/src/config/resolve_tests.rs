@@ -17,7 +17,8 @@ fn file(text: &str) -> Result<(Settings, AttachOptions), ConfigError> {
 
 /// Resolves what must give no warning.
 fn quiet(file: Option<(&Path, &str)>, flags: &Patch) -> Result<(Settings, AttachOptions), ConfigError> {
-    resolve(file, flags, |warning| panic!("{warning}"))
+    let config = resolve(file, flags, |warning| panic!("{warning}"))?;
+    Ok((config.settings, config.options))
 }
 
 fn eth0() -> Patch {
@@ -162,8 +163,8 @@ fn only_the_default_file_may_be_missing() {
     let path = dir.path().join("synguard.toml");
     fs::write(&path, "syn-rate = 7\n").expect("written");
     for explicit in [None, Some(path.as_path())] {
-        let (settings, _) = load_or(explicit, &path, &eth0()).expect("valid");
-        assert_eq!(settings.syn_rate, 7);
+        let config = load_or(explicit, &path, &eth0()).expect("valid");
+        assert_eq!(config.settings.syn_rate, 7);
     }
     for bytes in [vec![0xff, 0xfe], vec![b'\n'; FILE_MAX as usize + 1]] {
         fs::write(&path, bytes).expect("written");
@@ -209,8 +210,7 @@ fn example_states_the_ranges() {
 fn old_names_in_the_file_are_reported() {
     let mut warnings = Vec::new();
     let text = "\nanswer-rate = 5\nfirst-syn = \"off\"\nsyn-rate = 7\n";
-    let (settings, _) =
-        resolve(Some((Path::new(PATH), text)), &eth0(), |line| warnings.push(line)).expect("valid");
+    let config = resolve(Some((Path::new(PATH), text)), &eth0(), |line| warnings.push(line)).expect("valid");
     assert_eq!(
         warnings,
         [
@@ -219,7 +219,7 @@ fn old_names_in_the_file_are_reported() {
         ]
     );
     let new = "syn-cookie-rate = 5\ndrop-first-syn = \"off\"\nsyn-rate = 7";
-    assert_eq!(settings, file(new).expect("valid").0);
+    assert_eq!(config.settings, file(new).expect("valid").0);
     for (text, old) in [
         ("keep-options = true\nsyn-cookie-options = false", "keep-options"),
         ("syn-cookie-rate = 5\nanswer-rate = 5", "answer-rate"),

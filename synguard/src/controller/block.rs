@@ -183,7 +183,7 @@ mod tests {
         let block = |text| PendingBlock {
             source: source(text),
             ttl: Duration::from_secs(30),
-            event: Event::Confirmed {},
+            event: Event::Unprotected {},
         };
         let error = anyhow::anyhow!("no\nroom");
         let message = |blocks: &[PendingBlock]| failure(blocks, 64, &error).to_string();

@@ -147,12 +147,12 @@ mod tests {
     fn panic_of_a_job_does_not_stop_others() {
         let mut jobs = Jobs { is_checking_exemptions: true, ..Jobs::default() };
         jobs.start(|| panic!("expected by this test"));
-        jobs.start(|| JobResult::Events(vec![Event::Confirmed {}]));
+        jobs.start(|| JobResult::Events(vec![Event::Unprotected {}]));
         let mut events = Vec::new();
         while !jobs.running.is_empty() {
             events.extend(jobs.collect(0));
         }
-        assert_eq!(events, [Event::Confirmed {}]);
+        assert_eq!(events, [Event::Unprotected {}]);
         assert!(!jobs.is_checking_exemptions);
     }
 

@@ -8,6 +8,8 @@ pub(crate) mod heartbeat;
 mod interfaces;
 mod jobs;
 mod last_error;
+mod reload;
+mod signals;
 pub(crate) mod status_file;
 mod syn_cookies;
 mod systemd;
@@ -16,57 +18,38 @@ mod violations;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use synguard_datapath::Datapath;
 use synguard_kernel::{capabilities, instance::Instance, lock::Lock, netlink::LinkWatch};
-use synguard_model::settings::Settings;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::MissedTickBehavior,
+use synguard_model::settings::AttachOptions;
+use tokio::time::MissedTickBehavior;
+
+pub(crate) use self::signals::Signals;
+use self::{signals::SignalRequest, tick::Controller};
+use crate::{
+    config::{AttachConfig, record::AttachRecord},
+    event_log::EventLog,
 };
 
-use self::tick::Controller;
-use crate::event_log::EventLog;
-
 const TICK: Duration = Duration::from_millis(250);
-
-/// The signals that the controller handles. They are caught before the filter is attached, so that none is lost.
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    /// Begins to catch the signals. Needs the runtime.
-    pub(crate) fn catch() -> Result<Self> {
-        let catch = |kind| signal(kind).context("install a signal handler");
-        Ok(Self {
-            terminate: catch(SignalKind::terminate())?,
-            interrupt: catch(SignalKind::interrupt())?,
-            hangup: catch(SignalKind::hangup())?,
-        })
-    }
-}
 
 /// An input of the controller's loop.
 enum ControllerInput {
     Tick,
     /// An interface changed.
     Links,
-    /// SIGHUP.
-    Reload,
-    /// The signal of that name.
-    Shutdown(&'static str),
+    Signal(SignalRequest),
 }
 
 /// The options of a controller, beside the settings in force.
 pub(crate) struct ControllerOptions<'a> {
     pub instance: &'a Instance,
-    /// Leave the filter attached when the controller ends.
-    pub keep_on_exit: bool,
-    /// Reads the settings again from their sources.
-    pub reload: &'a dyn Fn() -> Result<Settings>,
+    /// The options of the attach.
+    pub options: &'a AttachOptions,
+    /// Reads settings and options again from their sources.
+    pub reload: &'a dyn Fn() -> Result<AttachConfig>,
+    /// The sources of the settings as they were read last.
+    pub record: AttachRecord,
     /// Attaches the filter again to an interface that returned.
     pub reattach: &'a dyn Fn(&str) -> Result<()>,
     /// Time at which the filter is detached unless it is confirmed, in nanoseconds of `CLOCK_MONOTONIC`; 0 is never.
@@ -90,7 +73,7 @@ pub(crate) async fn run(
     options: ControllerOptions<'_>,
     datapath: Datapath,
     lock: Lock,
-    mut signals: Signals,
+    signals: Signals,
 ) -> Result<()> {
     let links = LinkWatch::open()
         .inspect_err(|error| log::warn!("changes of interfaces are noticed late: {error:#}"))
@@ -103,9 +86,7 @@ pub(crate) async fn run(
     let result = loop {
         let input = tokio::select! {
             biased;
-            _ = signals.terminate.recv() => ControllerInput::Shutdown("SIGTERM"),
-            _ = signals.interrupt.recv() => ControllerInput::Shutdown("SIGINT"),
-            _ = signals.hangup.recv() => ControllerInput::Reload,
+            request = signals.next() => ControllerInput::Signal(request),
             _ = ticker.tick() => ControllerInput::Tick,
             () = link_change(links.as_ref()) => ControllerInput::Links,
         };
@@ -116,8 +97,11 @@ pub(crate) async fn run(
                 Err(error) => break Err(error),
             },
             ControllerInput::Links => controller.links_changed(),
-            ControllerInput::Reload => controller.reload(),
-            ControllerInput::Shutdown(signal) => break controller.shut_down(signal),
+            ControllerInput::Signal(SignalRequest::Reload(actor)) => controller.reload(actor),
+            ControllerInput::Signal(SignalRequest::TerminalClosed) => controller.terminal_closed(),
+            ControllerInput::Signal(SignalRequest::ShutDown(signal, actor)) => {
+                break controller.shut_down(signal, actor);
+            }
         }
     };
     if let Err(error) = &result {

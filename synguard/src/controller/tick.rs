@@ -1,11 +1,13 @@
 //! The controller's reaction to each input. Each step returns the events that it leads to; a tick reports them together.
 
+use std::mem;
+
 use anyhow::{Result, bail};
 use synguard_datapath::Datapath;
-use synguard_kernel::{clock, lock::Lock, sysctl};
+use synguard_kernel::{clock, lock::Lock, process, sysctl};
 use synguard_model::{
     error::{self, ExitKind, one_line},
-    event::{Event, Sysctl},
+    event::{Actor, Event, Sysctl},
     settings::Settings,
 };
 use synguard_policy::{Action, Observation, Policy};
@@ -18,11 +20,12 @@ use super::{
     interfaces::Interfaces,
     jobs::Jobs,
     last_error::LastError,
+    reload::{self, Reload},
     status_file::{ControllerStatus, StatusFile},
     systemd::{self, Systemd},
     violations::Violations,
 };
-use crate::event_log::EventLog;
+use crate::{config::record::AttachRecord, event_log::EventLog};
 
 /// Ticks between checks of the interfaces while no change of one is reported.
 const INTERFACE_TICKS: u32 = 40;
@@ -45,6 +48,7 @@ pub(super) struct Controller<'a> {
     lock_error: LastError,
     ticks: u32,
     is_stop_reported: bool,
+    is_terminal_closed: bool,
     /// Set if another controller has begun.
     is_superseded: bool,
 }
@@ -66,6 +70,7 @@ impl<'a> Controller<'a> {
             lock_error: LastError::default(),
             ticks: 0,
             is_stop_reported: false,
+            is_terminal_closed: false,
             is_superseded: false,
             options,
             datapath,
@@ -76,7 +81,8 @@ impl<'a> Controller<'a> {
     pub(super) fn begin(&mut self) -> Result<()> {
         let attached = synguard_datapath::attached(&self.options.instance.pins)?;
         let interfaces = attached.into_iter().map(|link| link.name).collect();
-        self.event_log.report(&[Event::Started { interfaces, adopted: self.options.adopted }]);
+        let (adopted, actor) = (self.options.adopted, process::current_actor());
+        self.event_log.report(&[Event::Started { interfaces, adopted, actor }]);
         self.publish_status();
         self.heartbeat.beat(clock::now_ns());
         systemd::ready();
@@ -155,6 +161,7 @@ impl<'a> Controller<'a> {
             }
         }
         self.status_file.publish_again();
+        self.options.record.publish(&instance.run);
         self.heartbeat.create_again();
         events.push(Event::RunDirRestored { directory: instance.run.display().to_string() });
         Ok(())
@@ -201,12 +208,14 @@ impl<'a> Controller<'a> {
             return Ok(());
         }
         if disarm_at_ns == 0 {
-            events.push(Event::Confirmed {});
+            // `confirm` has put its event into the log.
+            log::info!("confirmed: the filter stays");
             self.options.confirm_by_ns = 0;
         } else if now_ns >= disarm_at_ns {
             self.detach()?;
             events.push(self.stopped("not confirmed in time", true));
-            bail!("to keep the filter, attach again, and run `synguard confirm` within the time");
+            let confirm = self.options.instance.command("confirm");
+            bail!("to keep the filter, attach again, and run `{confirm}` within the time");
         }
         Ok(())
     }
@@ -216,27 +225,29 @@ impl<'a> Controller<'a> {
         self.interfaces.schedule_check();
     }
 
-    pub(super) fn reload(&mut self) {
-        let apply = |datapath: &mut Datapath| -> Result<()> {
-            let settings = (self.options.reload)()?;
-            let _lock = Lock::change(self.options.instance)?;
-            let (_, disarm_at_ns) = datapath.settings()?;
-            datapath.set_settings(&settings, disarm_at_ns)
-        };
-        let event = match apply(&mut self.datapath) {
-            Ok(()) => Event::Reloaded {},
-            Err(error) => Event::NotReloaded { why: one_line(&format!("{error:#}")) },
+    /// Reads the settings again, and reports what changed.
+    pub(super) fn reload(&mut self, actor: Actor) {
+        let event = match reload::apply(&mut self.options, &mut self.datapath) {
+            Ok(Reload { changes, at_next_attach }) => Event::Reloaded { changes, at_next_attach, actor },
+            Err(error) => Event::NotReloaded { why: one_line(&format!("{error:#}")), actor },
         };
         self.event_log.report(&[event]);
     }
 
-    pub(super) fn shut_down(&mut self, signal: &str) -> Result<()> {
+    /// Reports once that the terminal was closed; several signals say so.
+    pub(super) fn terminal_closed(&mut self) {
+        if !mem::replace(&mut self.is_terminal_closed, true) {
+            self.event_log.report(&[Event::TerminalClosed {}]);
+        }
+    }
+
+    pub(super) fn shut_down(&mut self, signal: &str, actor: Actor) -> Result<()> {
         systemd::stopping();
-        let detaches = !self.options.keep_on_exit;
+        let detaches = !self.options.options.keep_on_exit;
         if detaches {
             self.detach()?;
         }
-        let event = self.stopped(signal, detaches);
+        let event = self.stopped_by(Some(actor), signal, detaches);
         self.event_log.report(&[event]);
         Ok(())
     }
@@ -257,8 +268,12 @@ impl<'a> Controller<'a> {
     }
 
     fn stopped(&mut self, why: &str, detached: bool) -> Event {
+        self.stopped_by(None, why, detached)
+    }
+
+    fn stopped_by(&mut self, actor: Option<Actor>, why: &str, detached: bool) -> Event {
         self.is_stop_reported = true;
-        Event::Stopped { why: why.to_owned(), detached }
+        Event::Stopped { why: why.to_owned(), detached, actor }
     }
 
     /// Restores everything outside the filter. The caller calls this at every kind of end.
@@ -269,7 +284,11 @@ impl<'a> Controller<'a> {
             // These files are the other controller's.
             return;
         }
-        ControllerStatus::remove(&self.options.instance.run);
+        let instance = self.options.instance;
+        ControllerStatus::remove(&instance.run);
+        if !synguard_datapath::is_pinned(&instance.pins) {
+            AttachRecord::remove(&instance.run);
+        }
         self.lock.remove_file();
     }
 

@@ -43,6 +43,8 @@ fn a_bad_flag_or_value_is_named_with_its_range() {
     assert_fails(&synguard.run(&["attach", "a-name-that-is-too-long"]).unwrap(), 2, &["interface name"]);
     assert_fails(&synguard.run(&["--name", "../x", "status"]).unwrap(), 2, &["--name"]);
     assert_fails(&synguard.run(&["no-such-command"]).unwrap(), 2, &["no-such-command"]);
+    let typed = synguard.run(&["block", "192.0.2.1"]).unwrap();
+    assert_fails(&typed, 2, &["did you mean `synguard block add 192.0.2.1`?"]);
     untouched(&synguard);
 }
 
@@ -99,10 +101,38 @@ fn missing_privileges_are_reported() {
         &["block", "add", "192.0.2.1"],
         &["block", "import", "-"],
         &["allow", "list"],
+        &["events"],
+        &["reload"],
+        &["ban", "192.0.2.1"],
+        &["stop"],
     ] {
         let mut command = without_privilege(&synguard.command(args));
         let output = run(&mut command);
         assert_fails(&output, 4, &["root"]);
+    }
+    untouched(&synguard);
+}
+
+#[test]
+fn advice_names_the_instance() {
+    let (_lab, synguard) = lab();
+    let status = synguard.run(&["--name", "dmz", "show"]).unwrap();
+    assert_fails(&status, 3, &["not attached", "`synguard --name dmz attach IFACE`", "synguard@dmz"]);
+    untouched(&synguard);
+}
+
+#[test]
+fn too_few_open_files_name_the_limit() {
+    let (_lab, synguard) = lab();
+    let command = synguard.command(["attach", DEVICE, "--no-control"]);
+    let words: Vec<String> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    for limit in [9, 16, 25] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {limit}; exec {}", words.join(" "))]);
+        assert_fails(&run(&mut shell), 1, &["oo many open files", "raise the limit (`ulimit -n 1024`"]);
     }
     untouched(&synguard);
 }

@@ -87,14 +87,21 @@ fn status_and_show_are_readable() {
     }
     assert!(!status.stdout.contains('\u{1b}'), "colour where there is no terminal");
     let show = synguard.run(&["show"]).unwrap();
-    assert!(show.stdout.contains("syn-rate = 77\n"), "{}", show.stdout);
+    let line = |start: &str| show.stdout.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
+    let rate = line("syn-rate = 77 ");
+    assert!(rate.ends_with("# command line of attach"), "{rate}");
+    assert!(line("hold = \"10s\" ").ends_with("# default"), "{}", show.stdout);
     let json = synguard.run_json(&["show", "--json"]).unwrap();
     assert_eq!((&json["schema"], &json["settings"]["syn-rate"]), (&1.into(), &77.into()));
+    assert_eq!(
+        (&json["origin"]["syn-rate"], &json["origin"]["hold"]),
+        (&"command_line".into(), &"default".into())
+    );
     // `set` accepts the output of `show`.
-    let pairs: Vec<String> = show.stdout.lines().map(|line| line.replace(" = ", "=")).collect();
-    let args: Vec<&str> = iter::once("set").chain(pairs.iter().map(String::as_str)).collect();
+    let args: Vec<&str> = iter::once("set").chain(show.stdout.lines()).collect();
     let set = synguard.run(&args).unwrap();
     assert_eq!(set.code, Some(0), "{}", set.stderr);
+    assert_eq!(set.stdout, "nothing has changed: these are the settings already\n");
     running.terminate().unwrap();
 }
 
@@ -114,8 +121,23 @@ fn help_version_completions_and_manual() {
         "{}",
         help.stdout
     );
-    let version = synguard.run(&["--version"]).unwrap();
-    assert_eq!(version.stdout, format!("synguard {}\n", env!("CARGO_PKG_VERSION")));
+    for args in [&["help"][..], &["help", "block", "add"], &["block", "help"]] {
+        let help = synguard.run(args).unwrap();
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{args:?}");
+        assert!(help.stdout.contains("Usage: synguard"), "{}", help.stdout);
+    }
+    // The runner names the directories, so the program is run by itself.
+    let runner = synguard.command(["status"]);
+    let mut words = iter::once(runner.get_program()).chain(runner.get_args());
+    let program = words.find(|word| word.to_string_lossy().ends_with("/synguard")).unwrap();
+    let bare = std::process::Command::new(program).output().unwrap();
+    let usage = String::from_utf8_lossy(&bare.stderr);
+    assert_eq!((bare.status.code(), bare.stdout.as_slice()), (Some(2), &b""[..]));
+    assert!(usage.contains("Usage: synguard") && usage.contains("Examples:"), "{usage}");
+    for args in [["--version"], ["version"]] {
+        let version = synguard.run(&args).unwrap();
+        assert_eq!(version.stdout, format!("synguard {}\n", env!("CARGO_PKG_VERSION")));
+    }
     for shell in ["bash", "zsh", "fish"] {
         let script = synguard.run(&["completions", shell]).unwrap();
         assert_eq!(script.code, Some(0));
@@ -123,6 +145,20 @@ fn help_version_completions_and_manual() {
     }
     let man = synguard.run(&["man"]).unwrap();
     assert!(man.stdout.starts_with(".ie") || man.stdout.contains(".TH synguard 8"), "{}", man.stdout);
+}
+
+#[test]
+fn words_of_other_tools_work() {
+    let (_lab, synguard) = lab();
+    assert_eq!(synguard.run(&["attach", DEVICE, "--no-control"]).unwrap().code, Some(0));
+    assert_eq!(synguard.run(&["ban", "192.0.2.1"]).unwrap().stdout, "blocked 192.0.2.1\n");
+    assert!(synguard.run(&["list"]).unwrap().stdout.contains("192.0.2.1"));
+    assert_eq!(
+        synguard.run(&["unban", "192.0.2.1"]).unwrap().stdout,
+        "192.0.2.1 removed from the blocklist\n"
+    );
+    let stopped = synguard.run(&["stop"]).unwrap();
+    assert!(stopped.stdout.starts_with(&format!("detached from {DEVICE}")), "{stopped:?}");
 }
 
 #[test]

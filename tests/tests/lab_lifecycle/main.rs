@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod adoption;
+mod audit;
 mod confirm;
 mod conflicts;
 mod endings;
+mod hangup;
 mod layout;
 mod settings;
 mod upgrade;

@@ -9,12 +9,13 @@ use synguard_lists::{check::EntryView, transaction::ListTransaction};
 use synguard_model::{
     duration,
     error::{ExitKind, failure},
+    event::ListVerb,
     ip_prefix::{ParsedTarget, Target},
     list_entry::{Entry, Origin},
     time::Now,
 };
 
-use super::{name_targets, refusal};
+use super::{audit::ListAudit, name_targets, refusal};
 use crate::cli::EntryArgs;
 
 /// Number of targets up to which the outcome has notes about each: former entries, and other entries that cover it.
@@ -66,7 +67,9 @@ pub(in crate::commands) fn add(
         expires_ms: args.ttl.map(|ttl| now.expiry_after(ttl)),
     };
     let before = present_entries(&lists, list, targets, now)?;
+    let audit = ListAudit::begin(instance, &lists, list, ListVerb::Add);
     lists.add(list, targets.iter().map(entry).collect(), now)?;
+    audit.targets(targets.iter().map(|written| written.target)).entries(args).record(&lists, list);
     let mut notes = notes_on_masked(targets);
     notes.extend(before.iter().map(|view| {
         let (target, name, words) = (view.target, list.name(), view.describe(now));
@@ -97,7 +100,9 @@ pub(in crate::commands) fn delete(
     let now = clock::now();
     let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
     let before = present_entries(&lists, list, targets, now)?;
+    let audit = ListAudit::begin(instance, &lists, list, ListVerb::Del);
     lists.remove(list, &plain, now)?;
+    audit.targets(plain.iter()).record(&lists, list);
     let mut notes = notes_on_masked(targets);
     for &target in plain.iter().take(NOTES_MAX) {
         if let Some(view) = lists.covering(list, target, now)?.first() {
@@ -124,7 +129,9 @@ pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Ent
         return Err(failure(ExitKind::Invalid, message));
     }
     let before = present_entries(&lists, list, &[ParsedTarget { target, masked: false }], now)?;
+    let audit = ListAudit::begin(instance, &lists, list, ListVerb::Restore);
     lists.add(list, vec![entry.clone()], now)?;
+    audit.targets(std::iter::once(target)).record(&lists, list);
     let notes = notes_on_others(&lists, list, target)?;
     Ok(ChangeOutcome {
         message: format!("{target} restored in the {name}"),

@@ -18,11 +18,12 @@ use synguard_lists::{
 };
 use synguard_model::{
     error::{ExitKind, failure},
+    event::ListVerb,
     list_entry::{Entry, Origin},
     time::Now,
 };
 
-use super::{counted, refusal};
+use super::{audit::ListAudit, counted, refusal};
 use crate::{
     cli::ImportArgs,
     commands::{filter::open, stdout::emit},
@@ -65,7 +66,7 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     let mut notes: Vec<_> = notes.map(|(number, one, more)| counted(number, one, more)).collect();
     notes.extend((left < read).then(|| format!("merged into {}", counted(left, "entry", "entries"))));
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
-    let way = match write(instance, list, args.replace, entries, now)? {
+    let way = match write(instance, list, args, entries, now)? {
         Some(had) => format!("replacing the {} of", counted(had, "entry", "entries")),
         None => "into".to_owned(),
     };
@@ -80,7 +81,7 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
 fn write(
     instance: &Instance,
     list: List,
-    replace: bool,
+    args: &ImportArgs,
     entries: Vec<Entry>,
     now: Now,
 ) -> Result<Option<u64>> {
@@ -89,7 +90,11 @@ fn write(
     let mut lists = ListTransaction::open(instance)?;
     let mut had = None;
     let mut by_hand = 0;
-    let written = if replace {
+    let verb = if args.replace { ListVerb::Replace } else { ListVerb::Import };
+    let audit = ListAudit::begin(instance, &lists, list, verb)
+        .import(display_name(&args.file), entries.len() as u64)
+        .entries(&args.entry);
+    let written = if args.replace {
         had = Some(lists.size(list)?.entries);
         by_hand = lists.count_missing(list, Origin::Operator, &entries, now)?;
         lists.replace(list, &entries, now)
@@ -98,6 +103,7 @@ fn write(
     };
     bar.finish_and_clear();
     written?;
+    audit.record(&lists, list);
     if by_hand > 0 {
         let entries =
             counted(by_hand, "entry that was added by hand was", "entries that were added by hand were");

@@ -1,5 +1,6 @@
 //! `synguard block` and `synguard allow`: the operator's lists.
 
+mod audit;
 pub(super) mod change;
 mod import;
 mod restore;
@@ -9,10 +10,13 @@ use anyhow::Result;
 use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance, protected};
 use synguard_lists::transaction::ListTransaction;
-use synguard_model::ip_prefix::{ParsedTarget, Target};
+use synguard_model::{
+    event::ListVerb,
+    ip_prefix::{ParsedTarget, Target},
+};
 
-use self::change::ChangeOutcome;
 pub(super) use self::restore::restore;
+use self::{audit::ListAudit, change::ChangeOutcome};
 use super::stdout::emit;
 use crate::cli::ListCommand;
 
@@ -20,7 +24,7 @@ use crate::cli::ListCommand;
 pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Result<()> {
     match command {
         ListCommand::Add(args) => report(change::add(instance, list, &args.targets, &args.entry)?),
-        ListCommand::Del { targets } => report(change::delete(instance, list, targets)?),
+        ListCommand::Del(args) => report(change::delete(instance, list, &args.targets)?),
         ListCommand::Import(args) => import::run(instance, list, args),
         ListCommand::Flush => flush(instance, list),
         ListCommand::List(output) => show::list(instance, list, output.json),
@@ -44,7 +48,9 @@ fn flush(instance: &Instance, list: List) -> Result<()> {
     let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let entries = lists.size(list)?.entries;
+    let audit = ListAudit::begin(instance, &lists, list, ListVerb::Flush);
     lists.replace(list, &[], now)?;
+    audit.record(&lists, list);
     emit(format!("{} removed from the {}\n", counted(entries, "entry", "entries"), list.name()))
 }
 

@@ -12,7 +12,6 @@ pub struct SettingChange {
     pub from: String,
     pub to: String,
     /// True if the former value was given with `set`, which this change undoes.
-    #[serde(default)]
     pub undoes_set: bool,
 }
 
