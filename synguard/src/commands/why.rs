@@ -26,23 +26,23 @@ pub(super) fn run(instance: &Instance, args: &WhyArgs, verbose: bool) -> Result<
     let address = args.address.to_canonical();
     let inspection = datapath.inspect(key_of(address).address)?;
     let (settings, _) = datapath.settings()?;
-    let explanation = Explanation::new(
-        &inspection,
-        &settings,
-        args.port,
-        sysctl::read(Sysctl::Syncookies),
-        clock::now_ns(),
-    );
-    let protection = protected::current();
-    protection.warnings.iter().for_each(|warning| log::debug!("{warning}"));
-    let notes: Vec<String> = address_note(address, &protection.set)
-        .into_iter()
-        .chain(args.port.filter(|&port| has_listener(port) == Some(false)).map(port_note))
-        .collect();
+    let syncookies = sysctl::read(Sysctl::Syncookies);
+    let mut explanation = Explanation::new(&inspection, &settings, args.port, syncookies, clock::now_ns());
+    let mut notes = Vec::from_iter(address_note(address, &protected_addresses()));
+    if let Some(port) = args.port.filter(|&port| has_listener(port) == Some(false)) {
+        explanation = explanation.without_listener();
+        notes.push(port_note(port));
+    }
     if args.json {
         return emit(to_line(&to_json(address, &explanation, notes))?);
     }
     emit(to_text(address, &explanation, &notes, verbose))
+}
+
+fn protected_addresses() -> ProtectedSet {
+    let protection = protected::current();
+    protection.warnings.iter().for_each(|warning| log::debug!("{warning}"));
+    protection.set
 }
 
 /// Returns what an address is to this host, if it is anything.

@@ -129,6 +129,13 @@ fn forged_flood_has_nobody_to_block() {
     assert!(seen.contains(" connections/s accepted (in calm: not known yet)"), "{seen}");
     assert_eq!(sources, "none stands out, most are probably forged: nothing to block by hand");
     assert!(next.starts_with("nothing to do"), "{next}");
+    let why = |port| run(&synguard, &["why", "203.0.113.9", "--port", port]);
+    let (web, closed) = (why("80"), why("81"));
+    assert!(
+        web.contains("verdict          ANSWER: XDP replies with a SYN cookie (syn_cookie_sent)"),
+        "{web}"
+    );
+    assert!(closed.contains("verdict          PASS: nobody listens on the port (no_listener)"), "{closed}");
     flood.stop().unwrap();
     until("the recovery", Duration::from_secs(10), || status(&synguard)["phase"] == "recovering");
     let [headline, ..] = answers(&synguard);

@@ -80,6 +80,22 @@ impl Explanation {
         }
     }
 
+    /// Corrects the decisions if nobody listens on the port, which the maps do not show: XDP sends no SYN cookie then.
+    #[must_use]
+    pub fn without_listener(self) -> Self {
+        let mut decisions: Vec<(Decision, Vec<usize>)> = Vec::new();
+        for (mut decision, cpus) in self.decisions {
+            if Self::decider(decision.reason) == "answer" {
+                decision.reason = Reason::NoListener;
+            }
+            match decisions.iter_mut().find(|(known, _)| known.reason == decision.reason) {
+                Some((_, known)) => known.extend(cpus),
+                None => decisions.push((decision, cpus)),
+            }
+        }
+        Self { decisions, ..self }
+    }
+
     /// Returns the name of the rule that decides with this reason.
     pub const fn decider(reason: Reason) -> &'static str {
         match reason {

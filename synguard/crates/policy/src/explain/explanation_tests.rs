@@ -148,6 +148,10 @@ fn passing_syn_gets_a_cookie_while_xdp_sends_them() {
     let mut spent = on.clone();
     spent.cpus[1].cookie_tat_ns = NOW + SECOND / 5;
     assert_eq!(reasons(&spent), [(Reason::SynCookieSent, vec![0]), (Reason::CookieLimitExceeded, vec![1])]);
+    let unheard = explain(&spent).without_listener().decisions;
+    let unheard: Vec<_> = unheard.into_iter().map(|(decision, cpus)| (decision.reason, cpus)).collect();
+    assert_eq!(unheard, [(Reason::NoListener, vec![0, 1])]);
+    assert_eq!(explain(&held).without_listener(), explain(&held), "dropped before anybody is asked");
     let mut first = on.clone();
     first.syn_cookies.flags |= SYN_COOKIE_REQUIRE_RETRANSMIT;
     assert_eq!(reasons(&first), [(Reason::FirstSyn, vec![0, 1])]);

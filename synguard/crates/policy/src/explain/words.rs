@@ -23,6 +23,7 @@ pub fn reason_text(reason: Reason) -> String {
             "its prefix was sent as many SYN cookies as cookie-prefix-rate allows"
         }
         Reason::FirstSyn => "a new SYN; its retransmission gets a SYN cookie",
+        Reason::NoListener => "nobody listens on the port",
         Reason::ValidatedSource => "it returned a SYN cookie recently",
         other => return other.meaning().trim().trim_end_matches('.').to_owned(),
     };
