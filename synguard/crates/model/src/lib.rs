@@ -10,6 +10,7 @@ pub mod event;
 pub mod inspection;
 pub mod ip_prefix;
 pub mod list_entry;
+pub mod number;
 pub mod ports;
 pub mod settings;
 pub mod situation;

@@ -2,6 +2,7 @@
 
 pub(crate) mod wrap;
 
+pub use synguard_model::number::grouped;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The mark for omitted text.
@@ -41,19 +42,6 @@ pub fn rate(per_second: f64) -> String {
         // NaN and negative values count as 0.
         rate => short(rate.round() as u64),
     }
-}
-
-/// Formats a count with its thousands separated.
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Formats a time in at most four columns: `59s`, `59m`, `23h`, `999d`.
