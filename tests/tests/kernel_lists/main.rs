@@ -8,6 +8,7 @@
 )]
 
 mod change;
+mod kept_hits;
 mod listed;
 mod prefixes;
 mod setup;

@@ -182,6 +182,23 @@ impl Datapath {
         }))
     }
 
+    /// Returns the entries of those of the sources that have one.
+    pub fn entries_of(
+        &self,
+        keys: impl IntoIterator<Item = SourceKey>,
+    ) -> Result<HashMap<SourceKey, SourceState>> {
+        let pending = self.pending_drops()?;
+        let mut entries = HashMap::new();
+        for key in keys {
+            let state: Option<SourceState> =
+                bpf_syscall::lookup(self.sources.fd(), &key).context("read SOURCES")?;
+            let Some(mut state) = state else { continue };
+            state.dropped += pending.get(&key).copied().unwrap_or(0);
+            entries.insert(key, state);
+        }
+        Ok(entries)
+    }
+
     /// Returns the entry of a prefix, if it has one.
     pub(super) fn prefix(&self, key: &SourceKey) -> Result<Option<SourceState>> {
         bpf_syscall::lookup(self.prefixes.fd(), key).context("read PREFIXES")

@@ -79,9 +79,6 @@ impl ListMonitor {
         let mut shown = Vec::new();
         for list in List::ALL {
             maps.for_each(list, |key, entry| {
-                if !entry.is_effective(now.monotonic_ns) {
-                    return;
-                }
                 let before = former.get(&(list, *key)).copied().unwrap_or(0);
                 let fresh = if is_first { 0 } else { entry.hits.saturating_sub(before) };
                 if entry.hits > 0 && self.hits.len() < REMEMBERED_MAX {
@@ -176,7 +173,8 @@ impl ListMonitor {
         self.shown.iter().filter(is_busy).map(|shown| (Target::from_key(&shown.key).to_string(), shown.fresh))
     }
 
-    /// Returns the blocked sources: entries that cover exactly one source and have dropped packets.
+    /// Returns the blocked sources: entries that cover exactly one source and have dropped packets. Expired ones are among them,
+    /// because the source's count has their hits only when they are swept.
     pub(super) fn blocked_sources(&self, v6_length: u8) -> impl Iterator<Item = (SourceKey, Shown)> {
         let is_source = move |shown: &&Shown| {
             let length = if shown.key.is_v4() { 128 } else { v6_length.into() };
@@ -190,6 +188,11 @@ impl Shown {
     /// Returns the number of packets that the entry matched.
     pub(super) const fn hits(&self) -> u64 {
         self.entry.hits
+    }
+
+    /// Reports whether the entry has not expired.
+    pub(super) const fn is_effective(&self, now_ns: u64) -> bool {
+        self.entry.is_effective(now_ns)
     }
 }
 

@@ -160,7 +160,11 @@ impl BusiestReader {
                 }
             };
             if let Some(row) = rows.get_mut(place) {
+                let status = row.status;
                 *row = row.with_hits(shown.fresh, shown.hits(), seconds, now_ns);
+                if !shown.is_effective(now_ns) {
+                    row.status = status;
+                }
             }
         }
         rows.sort_by(|a, b| query.sort.compare(a, b));

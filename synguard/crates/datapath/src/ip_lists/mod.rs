@@ -8,6 +8,7 @@
 
 mod bloom;
 mod buckets;
+mod kept_hits;
 mod lookup;
 mod prefix_entry;
 mod table;
@@ -25,7 +26,7 @@ use synguard_common::{
     map_names,
 };
 
-use self::{bloom::ListBloom, table::MappedTable};
+use self::{bloom::ListBloom, kept_hits::KeptHits, table::MappedTable};
 pub use self::{lookup::PrefixLookup, prefix_entry::PrefixEntry};
 use crate::{
     bpf_syscall,
@@ -83,6 +84,11 @@ impl<'a> ListMaps<'a> {
         Ok(ListSize { entries: info.entries(), capacity: info.capacity })
     }
 
+    /// Returns the version of the lists, which changes with every change of an entry.
+    pub fn version(&self) -> Result<u64> {
+        Ok(self.read()?.version)
+    }
+
     /// Returns the entry of exactly this prefix.
     pub fn entry(&self, list: List, key: &Prefix) -> Result<Option<ListEntry>> {
         let (pending, Some(table)) = (self.pending_hits(list)?, self.table(list)?) else { return Ok(None) };
@@ -95,8 +101,9 @@ impl<'a> ListMaps<'a> {
     ///
     /// If the list has no room, in which case nothing has changed, or a map cannot be written.
     pub fn add(&mut self, list: List, items: Vec<PrefixEntry>) -> Result<()> {
-        let items = sort_unique(items);
+        let mut items = sort_unique(items);
         let table = self.table(list)?;
+        self.discount_kept_hits(list, table.as_ref(), &mut items)?;
         let mut lists = self.read()?;
         let info = &mut lists.info[list.index()];
         for (key, _) in &items {
@@ -123,23 +130,27 @@ impl<'a> ListMaps<'a> {
         self.write(&mut lists)
     }
 
-    /// Removes entries and returns the number of those that existed.
+    /// Removes entries and returns the number of those that existed. Their hits become part of their sources' counts.
     pub fn remove(&mut self, list: List, keys: &[Prefix]) -> Result<u64> {
         let Some(table) = self.table(list)? else { return Ok(0) };
         let mut lists = self.read()?;
+        let (pending, mut gone) = (self.pending_hits(list)?, KeptHits::default());
         let mut removed = 0;
         for key in keys {
+            let hits = table.buckets().find(key).map_or(0, |entry| with_hits(key, &entry, &pending).hits);
             if table.buckets().remove(key) {
                 removed += 1;
+                gone.push(key, hits);
                 lists.info[list.index()].lengths_mut(key).remove(key.length as u8, 1);
             }
         }
         self.narrow(list, &mut lists)?;
+        self.keep_hits(list, gone);
         Ok(removed)
     }
 
     /// Replaces the whole list. Every packet meets either the old list or the new one. Prefixes that are in both keep
-    /// their hits.
+    /// their hits; those of the others become part of their sources' counts.
     ///
     /// # Errors
     ///
@@ -152,6 +163,8 @@ impl<'a> ListMaps<'a> {
         items.iter().try_for_each(|(key, _)| count_entry(&mut fresh, key))?;
         let need = check_room(&fresh)?;
         self.carry_hits(list, &mut items)?;
+        let old = self.table(list)?;
+        self.discount_kept_hits(list, old.as_ref(), &mut items)?;
         let table = self.filled(need, &items)?;
         // While packets may meet either list, the lengths of both are in force and keep their places. If there are
         // too many lengths for that, only those of the new list are.
@@ -173,7 +186,22 @@ impl<'a> ListMaps<'a> {
         }
         self.narrow(list, &mut lists)?;
         bloom.replace(&items, self.seed);
+        if let Some(old) = old {
+            self.keep_hits(list, self.hits_without(list, &old, &items));
+        }
         Ok(())
+    }
+
+    /// Returns the hits of the entries of a former table that are not among these sorted ones.
+    fn hits_without(&self, list: List, old: &MappedTable, items: &[PrefixEntry]) -> KeptHits {
+        let (pending, mut gone) = (self.pending_hits(list).unwrap_or_default(), KeptHits::default());
+        old.buckets().for_each(|key, entry| {
+            let hits = with_hits(key, entry, &pending).hits;
+            if hits > 0 && items.binary_search_by_key(key, |(key, _)| *key).is_err() {
+                gone.push(key, hits);
+            }
+        });
+        gone
     }
 
     /// Writes LISTS after entries were removed.
@@ -254,7 +282,7 @@ impl<'a> ListMaps<'a> {
     /// Copies the hits of prefixes that are in the list already.
     fn carry_hits(&self, list: List, items: &mut [PrefixEntry]) -> Result<()> {
         self.for_each_in_table(list, |key, entry| {
-            if entry.hits > 0
+            if entry.hits != 0
                 && let Ok(place) = items.binary_search_by_key(key, |(key, _)| *key)
             {
                 items[place].1.hits = entry.hits;
@@ -267,7 +295,9 @@ impl<'a> ListMaps<'a> {
 type PendingHits = std::collections::HashMap<Prefix, u64>;
 
 fn with_hits(key: &Prefix, entry: &ListEntry, pending: &PendingHits) -> ListEntry {
-    ListEntry { hits: entry.hits + pending.get(key).copied().unwrap_or(0), ..*entry }
+    let hits = entry.hits.wrapping_add(pending.get(key).copied().unwrap_or(0));
+    // Below 0 if the pending hits that a new entry was charged with were lost before it was in the table.
+    ListEntry { hits: hits.cast_signed().max(0).cast_unsigned(), ..*entry }
 }
 
 /// Returns the name of the pin of a list's table.
