@@ -18,7 +18,7 @@ use synguard_model::{
     event::{Event, Exemption},
     ip_prefix::Target,
     list_entry::{Entry, EntryReason, Origin, Scope},
-    source::display,
+    source::{display, prefix_of},
 };
 
 /// A source that the policy decided to block.
@@ -47,7 +47,7 @@ pub(super) fn exemptions(
         .inspect_err(|error| log::warn!("the allowlist cannot be read: {error:#}"))
         .ok();
     let exemption = |source: &SourceKey| {
-        let key = list_key(*source, prefix_v6);
+        let key = prefix_of(source, prefix_v6);
         if allowed.as_ref().is_none_or(|allowed| allowed.contains(source)) {
             Some(Exemption::Allowed)
         } else if !protected.warnings.is_empty()
@@ -70,7 +70,7 @@ fn allowed(instance: &Instance, candidates: &[SourceKey], prefix_v6: u8) -> Resu
     let now_ns = clock::now_ns();
     let mut allowed = HashSet::new();
     for source in candidates {
-        for target in Target::from_key(&list_key(*source, prefix_v6)).covering() {
+        for target in Target::from_key(&prefix_of(source, prefix_v6)).covering() {
             if lists.entry(List::Allow, &target.key())?.is_some_and(|entry| entry.is_effective(now_ns)) {
                 allowed.insert(*source);
                 break;
@@ -102,7 +102,7 @@ fn add_entries(
     let now = clock::now();
     let (mut entries, mut blocked) = (Vec::new(), Vec::new());
     for PendingBlock { source, ttl, event } in blocks {
-        let target = Target::from_key(&list_key(*source, prefix_v6));
+        let target = Target::from_key(&prefix_of(source, prefix_v6));
         let existing = transaction.entry(List::Block, target, now)?;
         if let Some(entry) = existing.filter(|entry| entry.origin != Origin::Auto) {
             let why = format!("the blocklist has it already, by {}", entry.origin.name());
@@ -141,12 +141,6 @@ fn failure(blocks: &[PendingBlock], prefix_v6: u8, error: &anyhow::Error) -> Eve
     Event::NotBlocked { source, why: synguard_model::error::one_line(&format!("{error:#}")) }
 }
 
-/// Returns the prefix that a source stands for.
-fn list_key(source: SourceKey, prefix_v6: u8) -> Prefix {
-    let is_v4 = source.address.is_v4();
-    Prefix::new(source.address, if is_v4 { 128 } else { prefix_v6.into() })
-}
-
 fn is_connected(peers: &HashSet<Ipv6Addr>, key: &Prefix) -> bool {
     let is_within = |peer: &Ipv6Addr| Prefix::new((*peer).into(), key.length as u32) == *key;
     // Most sources are single addresses.
@@ -171,11 +165,11 @@ mod tests {
             .iter()
             .map(|text| text.parse().expect("an address"))
             .collect();
-        let connected = |text| is_connected(&peers, &list_key(source(text), 64));
+        let connected = |text| is_connected(&peers, &prefix_of(&source(text), 64));
         assert!(connected("::ffff:192.0.2.1") && connected("2001:db8:1::"));
         assert!(!connected("::ffff:192.0.2.2") && !connected("2001:db8:2::"));
-        assert_eq!(list_key(source("::ffff:192.0.2.1"), 64).length, 128);
-        assert_eq!(list_key(source("2001:db8:1::5"), 64).length, 64);
+        assert_eq!(prefix_of(&source("::ffff:192.0.2.1"), 64).length, 128);
+        assert_eq!(prefix_of(&source("2001:db8:1::5"), 64).length, 64);
     }
 
     #[test]

@@ -19,6 +19,11 @@ use super::block::{self, PendingBlock};
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_FACTOR: u32 = 20;
 
+/// Name of the threads that block sources; the others have another one.
+const BLOCKING: &str = "block";
+/// Pause between two scans for listeners in other network namespaces. They change seldom, and attacks may come each minute.
+const SCAN_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
 /// The exemption of each checked block candidate, if it has one.
 type Exemptions = BTreeMap<SourceKey, Option<Exemption>>;
 
@@ -36,13 +41,18 @@ pub(super) struct Jobs {
     running: Vec<JoinHandle<JobResult>>,
     is_checking_exemptions: bool,
     next_check_ns: u64,
+    next_scan_ns: u64,
     /// The exemptions that the latest [`Self::collect`] fetched.
     exemptions: Exemptions,
 }
 
 impl Jobs {
     fn start(&mut self, job: impl FnOnce() -> JobResult + Send + 'static) {
-        match thread::Builder::new().name("job".to_owned()).spawn(job) {
+        self.start_named("job", job);
+    }
+
+    fn start_named(&mut self, name: &str, job: impl FnOnce() -> JobResult + Send + 'static) {
+        match thread::Builder::new().name(name.to_owned()).spawn(job) {
             Ok(handle) => self.running.push(handle),
             Err(error) => log::warn!("no thread can be started: {error}"),
         }
@@ -74,11 +84,21 @@ impl Jobs {
             return;
         }
         let instance = instance.clone();
-        self.start(move || JobResult::Events(block::block(&instance, &blocks, prefix_v6)));
+        self.start_named(BLOCKING, move || JobResult::Events(block::block(&instance, &blocks, prefix_v6)));
     }
 
-    /// Starts to look for listeners in other network namespaces, which the raised sysctls do not reach.
-    pub(super) fn start_namespace_scan(&mut self) {
+    /// Reports whether sources are being blocked, as far as the latest [`Self::collect`] saw.
+    pub(super) fn is_blocking(&self) -> bool {
+        self.running.iter().any(|job| job.thread().name() == Some(BLOCKING))
+    }
+
+    /// Starts to look for listeners in other network namespaces, which the raised sysctls do not reach, unless that was done
+    /// within a day.
+    pub(super) fn start_namespace_scan(&mut self, now_ns: u64) {
+        if now_ns < self.next_scan_ns {
+            return;
+        }
+        self.next_scan_ns = now_ns + SCAN_PAUSE.as_nanos() as u64;
         self.start(|| {
             let (namespaces, more) = netlink::listeners_in_other_namespaces();
             let event =

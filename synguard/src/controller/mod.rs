@@ -3,6 +3,8 @@
 //! the same without it.
 
 mod block;
+mod block_check;
+mod blocked_traffic;
 mod countermeasures;
 pub(crate) mod heartbeat;
 mod interfaces;

@@ -7,7 +7,7 @@ use synguard_datapath::Datapath;
 use synguard_kernel::{clock, lock::Lock, process, sysctl};
 use synguard_model::{
     error::{self, ExitKind, one_line},
-    event::{Actor, Event, Sysctl},
+    event::{Actor, DETACH_COMMAND, Event, Sysctl},
     settings::Settings,
 };
 use synguard_policy::{Action, Observation, Policy};
@@ -15,6 +15,7 @@ use synguard_policy::{Action, Observation, Policy};
 use super::{
     ControllerOptions,
     block::PendingBlock,
+    block_check::BlockCheck,
     countermeasures::Countermeasures,
     heartbeat::Heartbeat,
     interfaces::Interfaces,
@@ -39,6 +40,7 @@ pub(super) struct Controller<'a> {
     event_log: EventLog,
     countermeasures: Countermeasures,
     violations: Violations,
+    block_check: BlockCheck,
     jobs: Jobs,
     interfaces: Interfaces,
     systemd: Systemd,
@@ -61,6 +63,7 @@ impl<'a> Controller<'a> {
             event_log: EventLog::new(&instance.state),
             countermeasures: Countermeasures::new(instance),
             violations: Violations::open(&instance.pins)?,
+            block_check: BlockCheck::default(),
             jobs: Jobs::default(),
             interfaces: Interfaces::open(&instance.pins)?,
             systemd: Systemd::default(),
@@ -106,25 +109,28 @@ impl<'a> Controller<'a> {
     fn run_steps(&mut self, events: &mut Vec<Event>) -> Result<bool> {
         self.check_run_directory(events)?;
         if !self.interfaces.watch(self.options.instance, events)? {
-            events.push(self.stopped("the filter was detached by another process", true));
+            events.push(self.stopped(DETACH_COMMAND, true));
             return Ok(false);
         }
         let now = clock::monotonic();
         let now_ns = now.as_ns();
         let (settings, disarm_at_ns) = self.datapath.settings()?;
         self.check_confirmation(disarm_at_ns, now_ns, events)?;
-        let (violations, over_limit) = self.violations.collect(&self.datapath, &settings, now_ns)?;
-        events.extend(over_limit);
         let snapshot = self.datapath.snapshot(now)?;
+        let sightings = self.violations.collect(&self.datapath, &settings, &snapshot)?;
+        let blocked = self.policy.blocked_sources(now);
+        let (is_blocking, v6_length) = (self.jobs.is_blocking(), settings.v6_length());
         let observation = Observation {
             snapshot: &snapshot,
             settings: &settings,
             attachment: self.countermeasures.xdp_cookies.attachment(self.interfaces.is_check_due()),
-            violations: &violations,
+            violations: &sightings.violations,
+            sources: &sightings.sources,
+            blocks: &self.block_check.step(&self.datapath, &blocked, is_blocking, v6_length, now),
             exemptions: &self.jobs.take_exemptions(),
         };
         let actions = self.policy.step(&observation, now);
-        events.extend(self.perform(actions, &settings));
+        events.extend(self.perform(actions, &settings, now_ns));
         events.extend(self.countermeasures.check(&mut self.datapath, &snapshot, &settings));
         events.extend(self.run_jobs(&settings, now_ns));
         self.ticks = self.ticks.wrapping_add(1);
@@ -167,17 +173,21 @@ impl<'a> Controller<'a> {
         Ok(())
     }
 
-    fn perform(&mut self, actions: Vec<Action>, settings: &Settings) -> Vec<Event> {
+    fn perform(&mut self, actions: Vec<Action>, settings: &Settings, now_ns: u64) -> Vec<Event> {
         let (mut events, mut blocks) = (Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Report(event) => events.push(event),
                 Action::RaiseSysctl(sysctl, rates) => {
                     if sysctl == Sysctl::Syncookies {
-                        self.jobs.start_namespace_scan();
+                        self.jobs.start_namespace_scan(now_ns);
                     }
                     events.extend(self.countermeasures.guard(sysctl).raise(rates));
                 }
+                Action::WouldRaiseSyncookies(rates) if !sysctl::is_raised(Sysctl::Syncookies) => {
+                    events.push(Event::WouldRaiseCookies { rates });
+                }
+                Action::WouldRaiseSyncookies(_) => {}
                 Action::RestoreSysctl(sysctl) => events.extend(self.countermeasures.guard(sysctl).restore()),
                 Action::SendXdpCookies(mode, rates) => self.countermeasures.xdp_cookies.request(mode, rates),
                 Action::StopXdpCookies(why) => {

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "what was measured is for people to read")]
 
 mod answers;
+mod attackers;
 mod blocks;
 mod cookie_acks_lost;
 mod cookies;

@@ -29,6 +29,13 @@ impl AttackKind {
     }
 }
 
+impl AttackKind {
+    /// Reports whether more sources than `distinct-limit` send SYNs, most of them forged as a rule.
+    pub const fn is_distributed(self) -> bool {
+        matches!(self, Self::Distributed | Self::Mixed)
+    }
+}
+
 impl Display for AttackKind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

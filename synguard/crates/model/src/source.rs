@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use synguard_common::source::{SourceKey, SourceState};
+use synguard_common::{
+    ip_list::Prefix,
+    source::{SourceKey, SourceState},
+};
 
 /// The status of a source: the measure in force against it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,12 @@ pub fn address(key: &SourceKey) -> IpAddr {
 /// Returns the key of a whole address, without a mask.
 pub fn key_of(address: IpAddr) -> SourceKey {
     SourceKey { address: address.into() }
+}
+
+/// Returns the prefix that a source stands for: an IPv4 address, or an IPv6 prefix of `v6_length` bits.
+pub const fn prefix_of(key: &SourceKey, v6_length: u8) -> Prefix {
+    let length = if key.address.is_v4() { 128 } else { v6_length as u32 };
+    Prefix::new(key.address, length)
 }
 
 /// Formats a source: an IPv4 address, an IPv6 address, or an IPv6 prefix of `v6_length` bits.

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use synguard_common::source::SourceKey;
 use synguard_model::{
     attack::AttackKind,
-    event::{AttackRates, Event},
+    event::{AttackRates, AttackSource, Event},
+    settings::Settings,
     snapshot::Counters,
+    source::display,
     time::Monotonic,
 };
+
+use crate::source_rates::NAMED;
 
 /// Interval of the reports that an attack continues.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -22,6 +27,10 @@ pub(super) struct Attack {
     counted: Counters,
     peak_syn_rate: f64,
     peak_distinct_sources: f64,
+    was_concentrated: bool,
+    was_distributed: bool,
+    /// The sources that were blocked during it, or would have been.
+    blocked: Vec<SourceKey>,
 }
 
 impl Attack {
@@ -33,7 +42,28 @@ impl Attack {
             counted: Counters::default(),
             peak_syn_rate: rates.syn_rate,
             peak_distinct_sources: rates.distinct_sources,
+            was_concentrated: false,
+            was_distributed: false,
+            blocked: Vec::new(),
         }
+    }
+
+    /// Notes the present kind of the attack.
+    pub(super) fn is_of(&mut self, kind: AttackKind) {
+        self.was_concentrated |= kind != AttackKind::Distributed;
+        self.was_distributed |= kind.is_distributed();
+    }
+
+    /// Notes that a source was blocked, or would have been.
+    pub(super) fn source_blocked(&mut self, source: SourceKey) {
+        if !self.blocked.contains(&source) {
+            self.blocked.push(source);
+        }
+    }
+
+    /// Returns the SYNs so far.
+    pub(super) fn syns(&self) -> u64 {
+        self.counted.guarded_syns()
     }
 
     /// Notes that an event about the attack is reported at `now`.
@@ -58,6 +88,7 @@ impl Attack {
         &mut self,
         kind: AttackKind,
         rates: AttackRates,
+        top_sources: impl FnOnce() -> Vec<AttackSource>,
         now: Monotonic,
     ) -> Option<Event> {
         if now.since(self.last_reported) < REPEAT {
@@ -69,21 +100,32 @@ impl Attack {
             seconds: self.seconds(now),
             excess_syns: self.counted.excess_syns(),
             blocked_syns: self.counted.blocked_syns(),
+            top_sources: top_sources(),
             rates,
         })
     }
 
     /// Ends the attack. Its duration is the time from its detection until its flood was last on, about a second more than the
     /// flood was; its counts are those until now.
-    pub(super) fn end(&self) -> Event {
+    pub(super) fn end(&self, top_sources: Vec<AttackSource>, settings: &Settings) -> Event {
+        let kind = AttackKind::from_parts(self.was_concentrated, self.was_distributed);
+        let fates = self.counted.syn_fates();
+        let named = self.blocked.iter().take(NAMED);
         Event::AttackOver {
+            kind: kind.unwrap_or(AttackKind::Concentrated),
             seconds: self.seconds(self.last_on),
-            syns: self.counted.guarded_syns(),
+            syns: self.syns(),
             excess_syns: self.counted.excess_syns(),
             blocked_syns: self.counted.blocked_syns(),
             xdp_cookies: self.counted.xdp_cookies(),
+            dropped_syns: fates.dropped + fates.blocked,
+            would_drop: fates.would_drop,
             peak_syn_rate: self.peak_syn_rate.round() as u64,
             peak_distinct_sources: self.peak_distinct_sources.round() as u64,
+            top_sources,
+            sources_blocked: self.blocked.len() as u64,
+            blocked_sources: named.map(|source| display(source, settings.v6_length())).collect(),
+            monitor: settings.monitor,
         }
     }
 

@@ -84,6 +84,10 @@ struct Record {
     /// End of the latest block.
     until: Monotonic,
     is_candidate: bool,
+    /// Set if the latest block was only decided, in monitor mode.
+    is_would_be: bool,
+    /// Set if the latest block was found in the blocklist.
+    is_listed: bool,
 }
 
 /// The records of sources that exceeded their limit.
@@ -110,6 +114,8 @@ impl Blocks {
                 level: 0,
                 until: Monotonic::default(),
                 is_candidate: false,
+                is_would_be: false,
+                is_listed: false,
             });
             record.add(violation, limit, memory, now);
         }
@@ -123,14 +129,15 @@ impl Blocks {
         candidates
     }
 
-    /// Decides about block candidates, each with its exemption, if it has one.
+    /// Decides about block candidates, each with its exemption, if it has one. With `is_would_be` the caller does not block.
     pub(super) fn decide(
         &mut self,
         candidates: &BTreeMap<SourceKey, Option<Exemption>>,
         limit: SourceLimit,
+        is_would_be: bool,
         now: Monotonic,
     ) -> Vec<BlockDecision> {
-        let mut room = BLOCKS_MAX.saturating_sub(self.in_force(now));
+        let mut room = BLOCKS_MAX.saturating_sub(self.decided(now));
         let mut decisions = Vec::new();
         for (&source, &exemption) in candidates {
             let Some(record) = self.records.get_mut(&source).filter(|record| record.is_candidate) else {
@@ -147,6 +154,7 @@ impl Blocks {
                 let (before, ttl) = (record.level, block_duration(record.level, limit));
                 record.level += 1;
                 record.until = now + ttl;
+                (record.is_would_be, record.is_listed) = (is_would_be, false);
                 decisions.push(BlockDecision::Block { source, ttl, before, strikes, rate });
             } else if !self.is_full {
                 self.is_full = true;
@@ -159,6 +167,39 @@ impl Blocks {
 
     /// Returns the number of blocks in force at `now`.
     pub(super) fn in_force(&self, now: Monotonic) -> usize {
+        self.blocked(now).count()
+    }
+
+    /// Returns the sources whose blocks are in force at `now`, as far as is known here.
+    pub(super) fn blocked(&self, now: Monotonic) -> impl Iterator<Item = SourceKey> {
+        let is_blocked = move |record: &Record| record.until > now && !record.is_would_be;
+        self.records.iter().filter(move |(_, record)| is_blocked(record)).map(|(source, _)| *source)
+    }
+
+    /// Takes into account whether the blocklist has the sources that should be blocked. Forgets those that somebody removed, or
+    /// that could not be blocked: they are judged anew. Returns those whose block was found for the first time.
+    pub(super) fn confirm(&mut self, listed: &BTreeMap<SourceKey, bool>) -> Vec<SourceKey> {
+        let mut confirmed = Vec::new();
+        for (source, is_listed) in listed {
+            match self.records.get_mut(source) {
+                Some(_) if !is_listed => drop(self.records.remove(source)),
+                Some(record) if !record.is_listed => {
+                    record.is_listed = true;
+                    confirmed.push(*source);
+                }
+                _ => {}
+            }
+        }
+        confirmed
+    }
+
+    /// Forgets the sources that would have been blocked, because monitor mode ended: they are judged anew.
+    pub(super) fn forget_would_be(&mut self) {
+        self.records.retain(|_, record| !record.is_would_be);
+    }
+
+    /// Returns the number of blocks that were decided and have not ended at `now`.
+    fn decided(&self, now: Monotonic) -> usize {
         self.records.values().filter(|record| record.until > now).count()
     }
 }

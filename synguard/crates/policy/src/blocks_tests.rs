@@ -23,7 +23,7 @@ fn violate(
 ) -> Vec<BlockDecision> {
     blocks.record(&[Violation { source: source(number), dropped }], LIMIT, second(at));
     let candidates = blocks.candidates().into_iter().map(|candidate| (candidate, exemption)).collect();
-    blocks.decide(&candidates, LIMIT, second(at))
+    blocks.decide(&candidates, LIMIT, false, second(at))
 }
 
 /// Returns when and for how long a source is blocked that sends `rate` SYNs per second and violates after every hold. While
@@ -109,7 +109,7 @@ fn number_of_blocks_is_bounded() {
             (0..many).map(|number| Violation { source: source(number), dropped: at * 1_000 }).collect();
         blocks.record(&violations, LIMIT, second(at));
         let candidates = blocks.candidates().into_iter().map(|candidate| (candidate, None)).collect();
-        decisions.extend(blocks.decide(&candidates, LIMIT, second(at)));
+        decisions.extend(blocks.decide(&candidates, LIMIT, false, second(at)));
     }
     assert_eq!(blocks.in_force(second(20)), BLOCKS_MAX);
     assert_eq!(decisions.len(), BLOCKS_MAX + 1);
@@ -119,6 +119,37 @@ fn number_of_blocks_is_bounded() {
         (0..20_000).map(|number| Violation { source: source(number), dropped: 0 }).collect();
     blocks.record(&violations, LIMIT, second(21));
     assert_eq!(blocks.records.len(), RECORDS_MAX);
+}
+
+#[test]
+fn removed_block_is_judged_anew() {
+    let mut blocks = Blocks::default();
+    assert_eq!(ladder(&mut blocks, 1_000, 0, 25), [(20, 300)]);
+    let listed = |is_listed| BTreeMap::from([(source(1), is_listed)]);
+    assert_eq!(blocks.confirm(&listed(true)), [source(1)]);
+    assert_eq!(blocks.confirm(&listed(true)), [], "once");
+    assert_eq!(blocks.in_force(second(25)), 1);
+    // The operator removes the block after ten seconds. The flood goes on, and is judged as one of a new source.
+    assert_eq!(blocks.confirm(&listed(false)), []);
+    assert_eq!(blocks.in_force(second(30)), 0);
+    assert_eq!(ladder(&mut blocks, 1_000, 30, 60), [(50, 300)]);
+    // Sources that are not blocked are none of the list's business.
+    assert_eq!(blocks.confirm(&BTreeMap::from([(source(2), false)])), []);
+}
+
+#[test]
+fn would_be_blocks_end_with_monitor_mode() {
+    let mut blocks = Blocks::default();
+    for at in [0, 10, 20] {
+        blocks.record(&[Violation { source: source(1), dropped: at * 1_000 }], LIMIT, second(at));
+    }
+    let candidates = BTreeMap::from([(source(1), None)]);
+    let decisions = blocks.decide(&candidates, LIMIT, true, second(20));
+    assert!(matches!(decisions[..], [BlockDecision::Block { .. }]), "{decisions:?}");
+    assert_eq!((blocks.in_force(second(21)), blocks.decided(second(21))), (0, 1));
+    blocks.forget_would_be();
+    assert_eq!(blocks.decided(second(21)), 0);
+    assert_eq!(ladder(&mut blocks, 1_000, 30, 60), [(50, 300)]);
 }
 
 proptest! {

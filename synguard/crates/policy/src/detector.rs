@@ -16,8 +16,8 @@ use synguard_model::{
 use crate::{Observation, phase::ENTER};
 
 /// Length of the measured time: slightly more than four ticks, because ticks are inexact.
-const SPAN: Duration = Duration::from_millis(1_100);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SPAN: Duration = Duration::from_millis(1_100);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// Bounds of the rate of excess SYNs at which a concentrated attack begins, per second. Between them it is the rate that
 /// one source may send.
 const EXCESS_MIN: u32 = 10;

@@ -7,7 +7,9 @@ mod attack;
 mod blocks;
 mod detector;
 pub mod explain;
+mod over_limit;
 mod phase;
+mod source_rates;
 mod syn_cookies;
 mod syn_retransmit;
 mod visitors;
@@ -29,13 +31,16 @@ use self::{
     attack::Attack,
     blocks::{BLOCKS_MAX, BlockDecision, Blocks, SourceLimit},
     detector::Detector,
+    over_limit::LimitReports,
     phase::{LEAVE, PhaseMachine},
+    source_rates::SourceRates,
     syn_cookies::SynCookies,
     visitors::VisitorRates,
 };
 pub use self::{
     blocks::Violation,
     detector::{Levels, classify_once},
+    source_rates::SourceCount,
     syn_cookies::{Attachment, CookieMode},
 };
 
@@ -52,6 +57,10 @@ pub struct Observation<'a> {
     pub attachment: Attachment,
     /// Violations since the last observation.
     pub violations: &'a [Violation],
+    /// The counts of sources that exceeded their limit lately, or are blocked.
+    pub sources: &'a [SourceCount],
+    /// The ones of [`Policy::blocked_sources`] that were looked up, each with whether the blocklist has it.
+    pub blocks: &'a BTreeMap<SourceKey, bool>,
     /// The checked ones of [`Policy::block_candidates`], each with its exemption, if it has one.
     pub exemptions: &'a BTreeMap<SourceKey, Option<Exemption>>,
 }
@@ -64,6 +73,8 @@ pub enum Action {
     /// Raise a kernel setting, because of these rates: syncookies so that the kernel sends SYN cookies, timestamps so that
     /// cookies may carry TCP options.
     RaiseSysctl(Sysctl, AttackRates),
+    /// Report that monitor mode is why syncookies are not raised, unless they are raised already.
+    WouldRaiseSyncookies(AttackRates),
     /// Restore a kernel setting.
     RestoreSysctl(Sysctl),
     /// Send SYN cookies from XDP, or continue in another mode, because of these rates.
@@ -88,6 +99,8 @@ pub struct Policy {
     concentrated: PhaseMachine,
     distributed: PhaseMachine,
     blocks: Blocks,
+    limit_reports: LimitReports,
+    sources: SourceRates,
     kind: Option<AttackKind>,
     attack: Option<Attack>,
     /// Time at which the last attack was over.
@@ -110,6 +123,7 @@ impl Policy {
         self.calm_at = self.overall.calm_at(hold);
         self.visitors.observe(observation.snapshot.tcp.as_ref(), self.phase() == Phase::Calm, now);
         let mut actions = Vec::new();
+        self.sources.observe(observation.sources, now);
         if let (Some(attack), Some(last)) = (&mut self.attack, &self.last) {
             attack.add(&observation.snapshot.counters.since(&last.counters), &rates);
             if levels.highest() >= LEAVE {
@@ -117,7 +131,13 @@ impl Policy {
             }
         }
         let kind_before = self.update_kind();
-        actions.extend(self.phase_event(before, kind_before, rates, now).map(Action::Report));
+        if let (Some(attack), Some(kind)) = (&mut self.attack, self.kind) {
+            attack.is_of(kind);
+        }
+        let settings = observation.settings;
+        actions.extend(self.phase_event(before, kind_before, rates, settings, now).map(Action::Report));
+        let limited = self.limit_reports.step(observation.violations, &self.sources, settings, now);
+        actions.extend(limited.map(Action::Report));
         let flood = (self.distributed.phase(), hold);
         self.syn_cookies.step(observation, flood, rates, now, &mut actions);
         self.step_blocks(observation, now, &mut actions);
@@ -165,6 +185,12 @@ impl Policy {
         self.blocks.candidates()
     }
 
+    /// Returns the sources that should be blocked now. The caller looks them up in the blocklist when that changes, and passes
+    /// the result to a later [`Observation`].
+    pub fn blocked_sources(&self, now: Monotonic) -> Vec<SourceKey> {
+        self.blocks.blocked(now).collect()
+    }
+
     /// Returns the number of this controller's automatic blocks that are in force.
     pub fn blocks_in_force(&self, now: Monotonic) -> usize {
         self.blocks.in_force(now)
@@ -185,51 +211,73 @@ impl Policy {
         before: Phase,
         kind_before: Option<AttackKind>,
         rates: AttackRates,
+        settings: &Settings,
         now: Monotonic,
     ) -> Option<Event> {
         let kind = self.kind.unwrap_or(AttackKind::Concentrated);
+        let sources = &self.sources;
+        let top_now = || sources.top_now(rates.syn_rate, settings.syn_rate);
         match (before, self.phase()) {
             (Phase::Calm | Phase::Recovering, Phase::Attack) => {
-                let attack = self.attack.get_or_insert_with(|| {
-                    let mut attack = Attack::new(&rates, now);
-                    // The SYNs by which it was detected are its own; those of the attack before are not.
-                    attack.add(&self.detector.counted_since(self.over), &rates);
-                    attack
-                });
-                attack.reported(now);
-                Some(Event::AttackBegan { kind, again: before == Phase::Recovering, rates })
+                self.open_attack(kind, &rates, now);
+                let top_sources = self.sources.top_now(rates.syn_rate, settings.syn_rate);
+                Some(Event::AttackBegan { kind, again: before == Phase::Recovering, top_sources, rates })
             }
-            (Phase::Attack, Phase::Recovering) => Some(Event::AttackRecovering { kind, rates }),
+            (Phase::Attack, Phase::Recovering) => {
+                let watch_seconds = self.overall.recovery(phase_hold(settings)).as_secs();
+                Some(Event::AttackRecovering { kind, watch_seconds, rates })
+            }
             (_, Phase::Calm) if before != Phase::Calm => {
                 self.over = now;
-                Some(self.attack.take()?.end())
+                self.sources.end_attack();
+                let attack = self.attack.take()?;
+                let top_sources = self.sources.top_of_attack(attack.syns(), settings.syn_rate);
+                Some(attack.end(top_sources, settings))
             }
             (_, Phase::Attack) if self.kind != kind_before => Some(Event::AttackKindChanged { kind, rates }),
-            (_, Phase::Attack) => self.attack.as_mut()?.report_again(kind, rates, now),
+            (_, Phase::Attack) => self.attack.as_mut()?.report_again(kind, rates, top_now, now),
             _ => None,
         }
+    }
+
+    /// Opens the totals of the attack if it is a new one, and begins the intervals of its reports.
+    fn open_attack(&mut self, kind: AttackKind, rates: &AttackRates, now: Monotonic) {
+        self.limit_reports.attack_began(now);
+        let is_new = self.attack.is_none();
+        let attack = self.attack.get_or_insert_with(|| Attack::new(rates, now));
+        if is_new {
+            // The SYNs by which it was detected are its own; those of the attack before are not.
+            attack.add(&self.detector.counted_since(self.over), rates);
+            self.sources.begin_attack();
+        }
+        attack.is_of(kind);
+        attack.reported(now);
     }
 
     /// Decides about block candidates, then takes new violations into account.
     fn step_blocks(&mut self, observation: &Observation<'_>, now: Monotonic, actions: &mut Vec<Action>) {
         let Settings { syn_rate, hold, monitor, .. } = *observation.settings;
-        if monitor {
-            return;
+        if !monitor {
+            self.blocks.forget_would_be();
         }
+        let confirmed = self.blocks.confirm(observation.blocks);
         let limit = SourceLimit { syn_rate, hold };
         let name = |source| display(&source, observation.settings.v6_length());
-        for decision in self.blocks.decide(observation.exemptions, limit, now) {
+        let mut would_be = Vec::new();
+        for decision in self.blocks.decide(observation.exemptions, limit, monitor, now) {
             actions.push(match decision {
-                BlockDecision::Block { source, ttl, before, strikes, rate } => {
-                    let event = Event::Blocked {
-                        source: name(source),
-                        ttl_seconds: ttl.as_secs(),
-                        strikes,
-                        rate: rate.round() as u64,
-                        limit: syn_rate,
-                        before,
-                    };
-                    Action::Block { source, ttl, event }
+                BlockDecision::Block { source: key, ttl, before, strikes, rate } => {
+                    let (source, ttl_seconds, rate) = (name(key), ttl.as_secs(), rate.round() as u64);
+                    if monitor {
+                        would_be.push(key);
+                        let event =
+                            Event::WouldBlock { source, ttl_seconds, strikes, rate, limit: syn_rate, before };
+                        Action::Report(event)
+                    } else {
+                        let event =
+                            Event::Blocked { source, ttl_seconds, strikes, rate, limit: syn_rate, before };
+                        Action::Block { source: key, ttl, event }
+                    }
                 }
                 BlockDecision::Exempt { source, exemption, rate } => Action::Report(Event::Exempted {
                     source: name(source),
@@ -237,8 +285,12 @@ impl Policy {
                     rate: rate.round() as u64,
                     limit: syn_rate,
                 }),
+                BlockDecision::Full if monitor => continue,
                 BlockDecision::Full => Action::Report(Event::BlocksFull { in_force: BLOCKS_MAX }),
             });
+        }
+        if let Some(attack) = &mut self.attack {
+            confirmed.into_iter().chain(would_be).for_each(|source| attack.source_blocked(source));
         }
         self.blocks.record(observation.violations, limit, now);
     }
@@ -249,6 +301,8 @@ fn phase_hold(settings: &Settings) -> Duration {
     settings.hold.clamp(HOLD_MIN, HOLD_MAX)
 }
 
+#[cfg(test)]
+mod attacker_tests;
 #[cfg(test)]
 mod noise_tests;
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl PhaseMachine {
     }
 
     /// Returns the duration of a recovery.
-    fn recovery(&self, hold: Duration) -> Duration {
+    pub(super) fn recovery(&self, hold: Duration) -> Duration {
         (hold * (1 << self.recurrences)).min(RECOVERY_MAX).max(hold)
     }
 

@@ -80,6 +80,30 @@ pub(super) struct SynCookies {
     check: Option<CookieCheck>,
     /// The time since which XDP backs off because its cookies led to no connections, and the setting at that time.
     backed_off: Option<(Monotonic, Cookies)>,
+    would: WouldBe,
+}
+
+/// The countermeasures that monitor mode prevented in this attack, each reported once.
+#[derive(Clone, Copy, Debug, Default)]
+struct WouldBe {
+    raised: bool,
+    sent: bool,
+}
+
+impl WouldBe {
+    /// Reports what would be done in a `phase` of the distributed flood.
+    fn step(&mut self, phase: Phase, sends: bool, rates: AttackRates, actions: &mut Vec<Action>) {
+        if phase == Phase::Calm {
+            *self = Self::default();
+            return;
+        }
+        if !std::mem::replace(&mut self.raised, true) {
+            actions.push(Action::WouldRaiseSyncookies(rates));
+        }
+        if sends && !std::mem::replace(&mut self.sent, true) {
+            actions.push(Action::Report(Event::WouldSendXdpCookies { rates }));
+        }
+    }
 }
 
 impl SynCookies {
@@ -103,9 +127,14 @@ impl SynCookies {
         actions: &mut Vec<Action>,
     ) {
         let settings = observation.settings;
-        let allowed = settings.cookies != Cookies::Off && !settings.monitor;
+        let is_wanted = settings.cookies != Cookies::Off;
+        let allowed = is_wanted && !settings.monitor;
         let wants_syncookies = allowed && phase != Phase::Calm;
-        let sends = self.is_for_xdp(observation, phase, &rates, hold, now) && allowed;
+        let is_for_xdp = self.is_for_xdp(observation, phase, &rates, hold, now);
+        let sends = is_for_xdp && allowed;
+        // The state of what would be done begins anew when monitor mode ends.
+        let would_phase = if is_wanted && settings.monitor { phase } else { Phase::Calm };
+        self.would.step(would_phase, is_for_xdp, rates, actions);
         let require_retransmit = self.step_retransmit(sends, settings, rates, now, actions);
         let options = self.step_options(sends, wants_syncookies, settings, &rates, now);
         let is_in_flight = now.since(self.options_sent) < IN_FLIGHT;
@@ -119,8 +148,8 @@ impl SynCookies {
                 Phase::Attack if observation.attachment == Attachment::None => {
                     "the filter is on no interface here"
                 }
-                Phase::Attack => "there are few enough SYNs for the kernel",
-                Phase::Recovering | Phase::Calm => "the flood seems to be over",
+                Phase::Attack => "SYN rate low again",
+                Phase::Recovering | Phase::Calm => "flood stopped",
             };
             actions.push(Action::StopXdpCookies(why));
         }

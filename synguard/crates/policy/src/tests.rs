@@ -56,6 +56,9 @@ pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) attachment: Attachment,
     pub(super) snapshot: Snapshot,
+    pub(super) violations: Vec<Violation>,
+    pub(super) sources: Vec<SourceCount>,
+    pub(super) blocks: BTreeMap<SourceKey, bool>,
     tick: u64,
     pub(super) phases: Vec<(u64, Phase)>,
     pub(super) actions: Vec<(u64, Action)>,
@@ -74,6 +77,9 @@ impl World {
             settings,
             attachment: Attachment::Generic,
             snapshot,
+            violations: vec![],
+            sources: vec![],
+            blocks: BTreeMap::new(),
             tick: 0,
             phases: vec![],
             actions: vec![],
@@ -105,8 +111,10 @@ impl World {
             snapshot: &self.snapshot,
             settings: &self.settings,
             attachment: self.attachment,
-            violations: &[],
-            exemptions: &BTreeMap::new(),
+            violations: &self.violations,
+            sources: &self.sources,
+            blocks: &self.blocks,
+            exemptions: &self.policy.block_candidates().into_iter().map(|source| (source, None)).collect(),
         };
         let actions = self.policy.step(&observation, at);
         self.actions.extend(actions.into_iter().map(|action| (self.tick, action)));
@@ -119,6 +127,15 @@ impl World {
         for _ in 0..ticks {
             self.tick(traffic);
         }
+    }
+
+    /// Returns the reported events, each with its tick, for which `name` has a name.
+    pub(super) fn reported<T>(&self, name: impl Fn(&Event) -> Option<T>) -> Vec<(u64, T)> {
+        let event = |(tick, action): &(u64, Action)| match action {
+            Action::Report(event) | Action::Block { event, .. } => Some((*tick, name(event)?)),
+            _ => None,
+        };
+        self.actions.iter().filter_map(event).collect()
     }
 
     /// Returns the ticks at which syncookies were raised and restored.

@@ -4,6 +4,7 @@
 //! same on standard error, in the journal and in `synguard events`. Pure.
 
 mod actor;
+mod attack_source;
 mod change;
 mod declare;
 mod exemption;
@@ -11,24 +12,31 @@ mod rates;
 #[cfg(feature = "schemas")]
 mod schemas;
 mod sysctl;
+mod text;
 
-use std::{
-    fmt::{self, Display, Formatter},
-    time::Duration,
-};
+use std::fmt::{self, Display, Formatter};
 
 use log::Level;
 use serde::Serialize;
 
-use self::declare::events;
 pub use self::{
     actor::Actor,
+    attack_source::AttackSource,
     change::{ListChange, ListVerb, TARGETS_MAX},
     exemption::Exemption,
     rates::AttackRates,
     sysctl::{Sysctl, SysctlChange, SysctlEvent},
+    text::DETACH_COMMAND,
 };
-use crate::{attack::AttackKind, duration, settings::SettingChange};
+use self::{
+    declare::events,
+    text::{blocked_text, format_seconds, limited_text, stopped_text},
+};
+use crate::{
+    attack::AttackKind,
+    number::{Counted, grouped, grouped_rate},
+    settings::SettingChange,
+};
 
 events! {
     /// The controller started; `adopted` if it took over the filter of an earlier controller.
@@ -95,20 +103,20 @@ events! {
         actor: Option<Actor>,
     } => {
         let by = actor.as_ref().map_or(String::new(), |actor| format!("; by {actor}"));
-        if *detached {
-            format!("{why}: detached{by}")
-        } else {
-            format!("{why}: ended; the filter stays attached (`synguard detach` removes it){by}")
-        }
+        stopped_text(why, *detached) + &by
     };
 
     /// An attack began, or began `again` before it was over.
     AttackBegan = "attack_began", Warn, {
         kind: AttackKind,
         again: bool,
+        top_sources: Vec<AttackSource>,
         #[serde(flatten)]
         rates: AttackRates,
-    } => format!("attack{} ({kind}): {rates}", if *again { " again" } else { "" });
+    } => {
+        let sources = attack_source::now_text(top_sources, kind.is_distributed());
+        format!("attack{} ({kind}): {rates}{sources}", if *again { " again" } else { "" })
+    };
 
     /// An attack became one of another kind.
     AttackKindChanged = "kind_changed", Warn, {
@@ -125,22 +133,27 @@ events! {
         excess_syns: u64,
         #[serde(rename = "blocked")]
         blocked_syns: u64,
+        top_sources: Vec<AttackSource>,
         #[serde(flatten)]
         rates: AttackRates,
     } => {
         let (time, blocked) = (format_seconds(*seconds), blocked_text(*blocked_syns));
-        format!("attack continues after {time} ({kind}), {excess_syns} SYNs over the limit{blocked} so far: {rates}")
+        let excess = Counted(*excess_syns, "SYN");
+        let sources = attack_source::now_text(top_sources, kind.is_distributed());
+        format!("attack continues after {time} ({kind}), {excess} over the limit{blocked} so far: {rates}{sources}")
     };
 
-    /// An attack seems to be over.
+    /// The flood of an attack stopped. The measures against it stay in force for `watch_seconds` more, if it does not return.
     AttackRecovering = "recovering", Info, {
         kind: AttackKind,
+        watch_seconds: u64,
         #[serde(flatten)]
         rates: AttackRates,
-    } => format!("attack seems to be over: {rates}");
+    } => format!("flood stopped; watching for {}", format_seconds(*watch_seconds));
 
-    /// An attack is over.
+    /// An attack is over. The sources that were `sources_blocked` during it are named, the first ones if there are many.
     AttackOver = "attack_over", Info, {
+        kind: AttackKind,
         seconds: u64,
         syns: u64,
         #[serde(rename = "unwanted")]
@@ -149,20 +162,39 @@ events! {
         blocked_syns: u64,
         #[serde(rename = "answered")]
         xdp_cookies: u64,
+        #[serde(rename = "dropped")]
+        dropped_syns: u64,
+        would_drop: u64,
         peak_syn_rate: u64,
         peak_distinct_sources: u64,
+        top_sources: Vec<AttackSource>,
+        sources_blocked: u64,
+        blocked_sources: Vec<String>,
+        monitor: bool,
     } => {
-        let (time, blocked) = (format_seconds(*seconds), blocked_text(*blocked_syns));
-        let cookies = if *xdp_cookies > 0 { format!("{xdp_cookies} XDP cookies sent, ") } else { String::new() };
-        format!(
-            "attack over after {time}: {syns} SYNs, {excess_syns} over the limit{blocked}, {cookies}at most {peak_syn_rate} SYN/s from \
-             {peak_distinct_sources} sources"
-        )
+        let (time, syns) = (format_seconds(*seconds), Counted(*syns, "SYN"));
+        let peak = grouped(*peak_syn_rate);
+        let from = Counted(*peak_distinct_sources, "source");
+        let mut text = format!("attack over: {time}, {kind}, {syns} (peak {peak}/s, {from})");
+        if *dropped_syns > 0 || !*monitor {
+            text += &format!(", {} dropped", grouped(*dropped_syns));
+        }
+        if *would_drop > 0 {
+            text += &format!(", {} would have been dropped", grouped(*would_drop));
+        }
+        if *xdp_cookies > 0 {
+            text += &format!(", {} sent by XDP", Counted(*xdp_cookies, "SYN cookie"));
+        }
+        text + &attack_source::total_text(top_sources, kind.is_distributed())
+            + &text::sources_blocked_text(*sources_blocked, blocked_sources, *monitor)
     };
 
     /// The kernel refuses most of the cookies that clients return.
     CookiesRefused = "cookies_refused", Warn, { sent: u64, received: u64, failed: u64 } => format!(
-        "SYN cookies do not help: of the returned ones the kernel refused {failed} and accepted {received} ({sent} sent)"
+        "SYN cookies do not help: of the returned ones the kernel refused {} and accepted {} ({} sent)",
+        grouped(*failed),
+        grouped(*received),
+        grouped(*sent),
     );
 
     /// Clients returned valid cookies to XDP, but got no connection: XDP sends no more, and the kernel does.
@@ -193,7 +225,8 @@ events! {
         sent: u64,
         returned: Option<u64>,
     } => {
-        let returned = returned.map_or(String::new(), |returned| format!(", {returned} returned"));
+        let sent = Counted(*sent, "cookie");
+        let returned = returned.map_or(String::new(), |n| format!(", {} returned by clients", grouped(n)));
         format!("XDP stopped sending SYN cookies after {} ({why}): {sent} sent{returned}", format_seconds(*seconds))
     };
 
@@ -202,9 +235,9 @@ events! {
         #[serde(flatten)]
         rates: AttackRates,
     } => format!(
-        "more SYNs than syn-cookie-rate allows ({:.0}/s too many): a new SYN is dropped, and its retransmission gets a cookie: \
+        "more SYNs than syn-cookie-rate allows ({}/s too many): a new SYN is dropped, and its retransmission gets a cookie: \
          {rates}",
-        rates.over_cookie_limit
+        grouped_rate(rates.over_cookie_limit)
     );
 
     /// XDP replies to every new SYN again.
@@ -217,15 +250,18 @@ events! {
     ListenersInOtherNamespaces = "listeners_elsewhere", Warn, { namespaces: Vec<ForeignNamespace>, more: usize } => {
         let list: Vec<String> = namespaces.iter().map(ForeignNamespace::to_string).collect();
         let more = if *more > 0 { format!("; and {more} more namespaces") } else { String::new() };
-        format!("not covered by kernel SYN cookies: listeners in other network namespaces: {}{more}", list.join("; "))
+        format!("not covered by kernel SYN cookies: listeners in other network namespaces (containers): {}{more}", list.join("; "))
     };
 
-    /// Sources exceeded their limit.
-    OverLimit = "over_limit", Info, { sources: Vec<String>, more: usize, limit: u32, hold_seconds: f64 } => {
-        let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
-        let hold = if *hold_seconds > 0.0 { format!("; in hold for {hold_seconds} s") } else { String::new() };
-        format!("over {limit} SYN/s: {}{more}{hold}", sources.join(", "))
-    };
+    /// Sources exceeded their limit; `rates` has the SYNs per second of each. Several sources are named by rate, the highest first.
+    OverLimit = "over_limit", Info, {
+        sources: Vec<String>,
+        rates: Vec<u64>,
+        more: usize,
+        limit: u32,
+        hold_seconds: f64,
+        monitor: bool,
+    } => limited_text(&text::named_rates(sources, rates), *more, *limit, *hold_seconds, *monitor);
 
     /// A source is blocked for a while.
     Blocked = "blocked", Warn, {
@@ -235,14 +271,29 @@ events! {
         rate: u64,
         limit: u32,
         before: u32,
-    } => {
-        let time = format_seconds(*ttl_seconds);
-        let before = if *before > 0 { format!("; blocked before: {before}") } else { String::new() };
-        format!(
-            "{source} is blocked for {time} (SYNs only): exceeded its limit {strikes} times and continued at {rate} SYN/s, \
-             {limit} are allowed{before}"
-        )
-    };
+    } => text::block_text(source, "is", *ttl_seconds, (*strikes, *rate, *limit), *before);
+
+    /// A source met the conditions for a block, and monitor mode is why it is not blocked.
+    WouldBlock = "would_block", Warn, {
+        source: String,
+        ttl_seconds: u64,
+        strikes: u32,
+        rate: u64,
+        limit: u32,
+        before: u32,
+    } => text::block_text(source, "would be", *ttl_seconds, (*strikes, *rate, *limit), *before);
+
+    /// Monitor mode is why `net.ipv4.tcp_syncookies` is not raised; reported once an attack.
+    WouldRaiseCookies = "would_raise_cookies", Warn, {
+        #[serde(flatten)]
+        rates: AttackRates,
+    } => format!("net.ipv4.tcp_syncookies would be raised to 2 (monitor mode): {}; {rates}", rates.cookie_cause());
+
+    /// Monitor mode is why XDP does not send SYN cookies; reported once an attack.
+    WouldSendXdpCookies = "would_answer", Warn, {
+        #[serde(flatten)]
+        rates: AttackRates,
+    } => format!("XDP would send SYN cookies (monitor mode): {rates}");
 
     /// A source met the conditions for a block but is exempt.
     Exempted = "spared", Info, { source: String, why: Exemption, rate: u64, limit: u32 } => {
@@ -251,7 +302,7 @@ events! {
             Exemption::Allowed => "it is on the allowlist",
             Exemption::Connected => "it has connections here; it stays limited",
         };
-        format!("{source} is not blocked at {rate} SYN/s, {limit} are allowed: {why}")
+        format!("{source} is not blocked at {} SYN/s (limit {}): {why}", grouped(*rate), grouped((*limit).into()))
     };
 
     /// A source could not be blocked.
@@ -260,7 +311,7 @@ events! {
 
     /// The number of automatic blocks reached its maximum.
     BlocksFull = "blocks_full", Warn, { in_force: usize } =>
-        format!("{in_force} sources are blocked, the maximum: no more until some blocks expire");
+        format!("{} are blocked, the maximum: no more until some blocks expire", Counted(*in_force as u64, "source"));
 
     /// An interface disappeared.
     InterfaceGone = "interface_gone", Warn, { interface: String } =>
@@ -340,15 +391,6 @@ impl Display for ForeignNamespace {
         let ports: Vec<String> = ports.iter().map(|port| format!(":{port}")).collect();
         write!(f, "{command} (pid {pid}) {}", ports.join(" "))
     }
-}
-
-/// Returns a clause about blocked SYNs, if there are any.
-fn blocked_text(blocked_syns: u64) -> String {
-    if blocked_syns == 0 { String::new() } else { format!(", {blocked_syns} blocked") }
-}
-
-fn format_seconds(seconds: u64) -> String {
-    duration::format(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Serialize, Serializer};
 
+use crate::number::{Counted, grouped, grouped_rate};
+
 /// Measurements over about the last second. Rates are per second; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
@@ -70,25 +72,42 @@ impl AttackRates {
     }
 }
 
+impl AttackRates {
+    /// Returns the symptom for which SYN cookies are needed.
+    pub fn cookie_cause(&self) -> String {
+        let sources = Counted(self.distinct_sources.round() as u64, "source");
+        if self.distinct_sources >= f64::from(self.distinct_limit) {
+            format!("SYNs from {sources} (limit {})", grouped(self.distinct_limit.into()))
+        } else if let Some(full) = self.queue_full_rate.filter(|full| *full >= 1.0) {
+            format!("listen queues are full, {} SYNs/s dropped ({sources})", grouped_rate(full))
+        } else {
+            format!("half-open connections are not completing ({sources})")
+        }
+    }
+}
+
 impl Display for AttackRates {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { syn_rate, excess_rate, distinct_sources, distinct_limit, .. } = self;
-        write!(f, "{syn_rate:.0} SYN/s, {excess_rate:.0} over the limit, ")?;
+        let (syns, excess) = (grouped_rate(self.syn_rate), grouped_rate(self.excess_rate));
+        write!(f, "{syns} SYN/s, {excess} over the limit")?;
         if self.blocked_rate >= 1.0 {
-            write!(f, "{:.0} blocked, ", self.blocked_rate)?;
+            write!(f, ", {} blocked", grouped_rate(self.blocked_rate))?;
         }
-        write!(f, "{distinct_sources:.0} sources")?;
-        if *distinct_limit > 0 {
-            write!(f, " (limit {distinct_limit})")?;
+        // An estimate of 0 means that the count has just begun.
+        if self.distinct_sources >= 1.0 {
+            write!(f, ", from {}", Counted(self.distinct_sources.round() as u64, "source"))?;
+        }
+        if self.distinct_limit > 0 && self.distinct_sources >= f64::from(self.distinct_limit) {
+            write!(f, " (limit {})", grouped(self.distinct_limit.into()))?;
         }
         if let Some(completed) = self.completed_rate {
-            write!(f, ", {completed:.0} connections/s completed")?;
+            write!(f, ", {} connections/s accepted", grouped_rate(completed))?;
         }
         if let Some(full) = self.queue_full_rate.filter(|full| *full >= 1.0) {
-            write!(f, ", {full:.0} SYN/s found a full queue")?;
+            write!(f, ", {} SYN/s found a full queue", grouped_rate(full))?;
         }
         if self.xdp_cookie_rate >= 1.0 {
-            write!(f, ", {:.0} XDP cookies/s", self.xdp_cookie_rate)?;
+            write!(f, ", {} XDP cookies/s", grouped_rate(self.xdp_cookie_rate))?;
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ impl Display for SysctlEvent {
         let name = self.sysctl.name();
         match (&self.change, self.sysctl) {
             (SysctlChange::Raised { from, to, rates }, Sysctl::Syncookies) => {
-                write!(f, "{name} raised from {from} to {to}: {rates}")
+                write!(f, "{name} raised from {from} to {to}: {}; {rates}", rates.cookie_cause())
             }
             (SysctlChange::Raised { from, to, .. }, Sysctl::Timestamps) => {
                 write!(f, "{name} raised from {from} to {to}: SYN cookies may carry TCP options")
@@ -113,9 +113,9 @@ impl Display for SysctlEvent {
             (SysctlChange::NotRaised { why }, Sysctl::Timestamps) => {
                 write!(f, "{name} cannot be raised, so SYN cookies carry no option but the MSS: {why}")
             }
-            (SysctlChange::Restored { from, to, after_crash }, _) => {
+            (SysctlChange::Restored { to, after_crash, .. }, _) => {
                 let crash = if *after_crash { ", which a killed controller had not done" } else { "" };
-                write!(f, "{name} restored from {from} to {to}{crash}")
+                write!(f, "{name} restored to {to}{crash}")
             }
             (SysctlChange::LeftAlone { found, written, original }, _) => write!(
                 f,
