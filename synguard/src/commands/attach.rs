@@ -132,11 +132,10 @@ fn log_report(
             _ => log::info!("{name}: attached in native mode"),
         }
     }
-    let capacity = datapath.sources_capacity()?;
-    if capacity != options.max_sources {
+    let (capacity, wanted) = (datapath.sources_capacity()?, options.max_sources);
+    if capacity != wanted {
         log::warn!(
-            "the table keeps its {capacity} entries, max-sources = {} takes effect after detach and attach",
-            options.max_sources
+            "the table keeps its {capacity} entries, max-sources = {wanted} takes effect after detach and attach"
         );
     }
     for caution in settings.new_cautions(&Settings::default()) {

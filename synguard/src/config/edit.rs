@@ -31,9 +31,9 @@ pub(crate) fn edit(
 ) -> Result<EditedFile, ConfigError> {
     let former = file::parse(path, text)?.patch;
     let mut keys = keys.to_vec();
-    let is_own = |key| former.values().iter().any(|(given, _)| *given == key);
-    if keys.contains(&Key::SynRate) && !keys.contains(&Key::SynBurst) && is_own(Key::SynBurst) {
-        keys.push(Key::SynBurst);
+    let is_left_behind = keys.contains(&Key::SynRate) && !keys.contains(&Key::DERIVED);
+    if is_left_behind && former.gives(Key::DERIVED) {
+        keys.push(Key::DERIVED);
     }
     let values: Vec<_> = in_force.values().into_iter().filter(|(key, _)| keys.contains(key)).collect();
     let mut wanted = former;

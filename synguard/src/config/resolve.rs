@@ -46,7 +46,7 @@ pub(crate) fn resolve(
         let line = lines.get(&renamed.key).copied().unwrap_or_default();
         warn(format!("{}:{line}: {renamed}", path.display()));
     }
-    let burst_line = lines.get(&Key::SynBurst).filter(|_| flags.syn_burst.is_none());
+    let burst_line = lines.get(&Key::DERIVED).filter(|_| !flags.gives(Key::DERIVED));
     let sources = SettingSources { file: patch, flags: flags.clone() };
     let settings = sources.settings().map_err(|error| match burst_line {
         Some(&line) => ConfigError::InFile { path: path.to_owned(), line, error: error.into() },

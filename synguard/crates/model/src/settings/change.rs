@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttachOptions, Key, SettingValue, Settings};
+use super::{AttachOptions, Key, Patch, SettingValue, Settings};
 
 /// One setting with its former and its new value, in the form that `set` takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,13 @@ impl Settings {
     /// Returns a change for each setting whose value differs in `after`.
     pub fn changes_to(&self, after: &Self) -> Vec<SettingChange> {
         changes(self.values(), after.values())
+    }
+}
+
+impl Patch {
+    /// Reports whether the patch has a value for the key.
+    pub fn gives(&self, key: Key) -> bool {
+        self.values().iter().any(|(given, _)| *given == key)
     }
 }
 

@@ -32,6 +32,11 @@ pub use self::{
     value::{INTERFACE_SEPARATOR, ValueError, parse_confirm, parse_instance, parse_interface},
 };
 
+impl Key {
+    /// The live setting that follows another one, the rate, unless it is given.
+    pub const DERIVED: Self = Self::SynBurst;
+}
+
 /// Returns the burst of an operator who only chose a rate. It is in the range for every rate.
 const fn derived_burst(rate: u32) -> u32 {
     2 * rate

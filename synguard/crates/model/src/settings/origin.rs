@@ -40,19 +40,18 @@ impl SettingSources {
             patch.values().iter().any(|(given, theirs)| *given == key && theirs == value)
         };
         let origin = |key: Key, value: &SettingValue| {
-            let is_named = |patch: &Patch| patch.values().iter().any(|(given, _)| *given == key);
-            if is_named(&self.flags) {
+            if self.flags.gives(key) {
                 return if gives(&self.flags, key, value) {
                     SettingOrigin::CommandLine
                 } else {
                     SettingOrigin::Set
                 };
             }
-            if is_named(&self.file) {
+            if self.file.gives(key) {
                 return if gives(&self.file, key, value) { SettingOrigin::File } else { SettingOrigin::Set };
             }
             let is_default = match key {
-                Key::SynBurst => *value == SettingValue::Number(derived_burst(in_force.syn_rate)),
+                Key::DERIVED => *value == SettingValue::Number(derived_burst(in_force.syn_rate)),
                 _ => *value == key.default_value(),
             };
             if is_default { SettingOrigin::Default } else { SettingOrigin::Set }
