@@ -193,7 +193,15 @@ impl EventLogReader {
 
     /// Reads the events that were written since the last call. A missing file is no error.
     pub(crate) fn read_new(&mut self) -> Result<EventBatch> {
-        let mut batch = EventBatch::default();
+        let mut events = Vec::new();
+        let damaged = self.for_each_new(|event| events.push(event))?;
+        Ok(EventBatch { events, damaged })
+    }
+
+    /// Passes the events that were written since the last call to `visit`, and returns the number of damaged lines. The events
+    /// of a full log as JSON values are many times its size, so they are not kept here.
+    pub(crate) fn for_each_new(&mut self, mut visit: impl FnMut(Value)) -> Result<u64> {
+        let mut damaged = 0;
         if self.is_first {
             self.is_first = false;
             // In this order, no event is missed or read twice if a writer renames the file in between.
@@ -202,22 +210,22 @@ impl EventLogReader {
                 let is_renamed =
                     current.as_ref().is_some_and(|file| is_same(&self.folder.join(FORMER), file));
                 if !is_renamed {
-                    self.drain(former, &mut batch)?;
+                    self.drain(former, &mut visit, &mut damaged)?;
                 }
             }
             self.file = current;
         }
         if let Some(file) = self.file.take() {
-            let file = self.drain(file, &mut batch)?;
+            let file = self.drain(file, &mut visit, &mut damaged)?;
             if is_same(&self.folder.join(CURRENT), &file) {
                 self.file = Some(file);
-                return Ok(batch);
+                return Ok(damaged);
             }
         }
         if let Some(file) = self.open(CURRENT)? {
-            self.file = Some(self.drain(file, &mut batch)?);
+            self.file = Some(self.drain(file, &mut visit, &mut damaged)?);
         }
-        Ok(batch)
+        Ok(damaged)
     }
 
     fn open(&self, name: &str) -> Result<Option<File>> {
@@ -230,7 +238,7 @@ impl EventLogReader {
     }
 
     /// Reads a file to its end.
-    fn drain(&mut self, mut file: File, batch: &mut EventBatch) -> Result<File> {
+    fn drain(&mut self, mut file: File, visit: &mut impl FnMut(Value), damaged: &mut u64) -> Result<File> {
         let mut bytes = std::mem::take(&mut self.rest);
         #[expect(clippy::verbose_file_reads, reason = "reading goes on where it ended the last time")]
         let read = file.read_to_end(&mut bytes);
@@ -239,8 +247,8 @@ impl EventLogReader {
         self.rest = bytes.split_off(whole);
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match parse(line) {
-                Some(event) => batch.events.push(event),
-                None => batch.damaged += 1,
+                Some(event) => visit(event),
+                None => *damaged += 1,
             }
         }
         Ok(file)

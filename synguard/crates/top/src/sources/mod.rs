@@ -1,19 +1,23 @@
 //! The busiest sources of a table, with their rates. Pure: readings of the table and their
 //! times are arguments.
 
+mod activity;
 mod filter;
 mod prefixes;
 mod rank;
 mod rates;
+mod schedule;
 
 use synguard_common::source::{SourceKey, SourceState};
 use synguard_model::source::{SourceStatus, total_syns};
 
 pub use self::{
+    activity::{Activity, HIDDEN_NS, SILENT_NS},
     filter::SourceFilter,
     prefixes::PrefixTotals,
     rank::{Busiest, Sort},
     rates::Rates,
+    schedule::ReadSchedule,
 };
 
 /// A source or prefix in a list of the busiest.
@@ -70,5 +74,14 @@ impl Row {
             last_seen_ns: if fresh > 0 { now_ns } else { self.last_seen_ns },
             ..self
         }
+    }
+}
+
+/// Returns the word for a status. While the filter drops nothing, no source is in hold or blocked, but would be.
+pub const fn status_word(status: SourceStatus, drops_nothing: bool) -> &'static str {
+    match status {
+        SourceStatus::Hold if drops_nothing => "would hold",
+        SourceStatus::Blocked if drops_nothing => "would block",
+        status => status.label(),
     }
 }

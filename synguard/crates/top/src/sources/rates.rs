@@ -1,5 +1,9 @@
-//! SYNs of each source between two readings of a table. The time of its latest SYN identifies an idle source,
-//! so only active sources cost anything, however many idle ones exist.
+//! SYNs of each source between two readings of a table, in bounded memory. The time of its latest SYN identifies an idle
+//! source, so only active sources cost anything, however many idle ones exist.
+//!
+//! Totals of the previous reading are kept of at most [`REMEMBERED_MAX`] sources. When there are more, those with the smallest
+//! totals are forgotten, up to a *floor*: a source that was forgotten had sent at most so many SYNs. In a flood from forged
+//! addresses nearly every source has sent one or two, so the floor is low and the sources that matter are exact.
 
 use std::collections::HashMap;
 
@@ -15,12 +19,21 @@ const SLACK_NS: u64 = 2 * CLOCK_STEP_NS;
 const STALE_FACTOR: usize = 2;
 /// Number of totals that are always kept.
 const KEPT_MIN: usize = 4096;
+/// Maximum number of totals that are kept: 24 bytes each, and as much again in free slots.
+const REMEMBERED_MAX: usize = 32_768;
+/// Number of readings after which totals below the floor are tried again.
+const FLOOR_READINGS: u32 = 8;
 
 /// Totals of the previous reading.
 #[derive(Debug, Default)]
 pub struct Rates {
     totals: HashMap<SourceKey, u64>,
     former: HashMap<SourceKey, u64>,
+    /// Highest total of a source that may be missing in `totals`, and in `former`.
+    floor: u64,
+    former_floor: u64,
+    /// Readings since the totals were rebuilt.
+    readings: u32,
     /// Start of the current reading and of the previous one; 0 before the first.
     at_ns: u64,
     before_ns: u64,
@@ -35,10 +48,16 @@ impl Rates {
     pub fn begin(&mut self, now_ns: u64) {
         self.before_ns = self.at_ns;
         self.at_ns = now_ns;
-        self.former = HashMap::new();
-        self.renewing = self.totals.len() > KEPT_MIN.max(self.entries * STALE_FACTOR);
+        self.readings += 1;
+        self.former.clear();
+        let are_stale = self.totals.len() > KEPT_MIN.max(self.entries * STALE_FACTOR);
+        self.renewing = are_stale || (self.floor > 0 && self.readings >= FLOOR_READINGS);
         if self.renewing {
-            self.former = std::mem::take(&mut self.totals);
+            // Both keep their memory.
+            std::mem::swap(&mut self.totals, &mut self.former);
+            self.former_floor = self.floor;
+            self.floor /= 4;
+            self.readings = 0;
         }
         self.entries = 0;
     }
@@ -49,16 +68,17 @@ impl Rates {
     }
 
     /// Returns the SYNs of a source since the previous reading: 0 in the first reading, and for a source that
-    /// existed before but was not read.
+    /// existed before but was not read. For one that was forgotten it is an estimate.
     pub fn fresh(&mut self, key: &SourceKey, state: &SourceState) -> u64 {
         self.entries += 1;
         let first = self.before_ns == 0;
         let since_ns = self.before_ns.saturating_sub(SLACK_NS);
-        if !first && !self.renewing && state.last_seen_ns < since_ns {
+        let is_idle = state.last_seen_ns < since_ns;
+        if !first && !self.renewing && is_idle {
             return 0;
         }
         let now = total_syns(state);
-        let known = self.totals.insert(*key, now).or_else(|| self.former.get(key).copied());
+        let known = self.remember(key, now);
         if first {
             return 0;
         }
@@ -67,8 +87,45 @@ impl Rates {
             Some(before) if before <= now => now - before,
             Some(_) => now,
             None if state.first_seen_ns >= since_ns => now,
-            None => 0,
+            None if is_idle => 0,
+            None => self.estimate(state, now),
         }
+    }
+
+    /// Replaces the total of a source, and returns the one before.
+    fn remember(&mut self, key: &SourceKey, total: u64) -> Option<u64> {
+        let before = if total > self.floor {
+            if self.totals.len() >= REMEMBERED_MAX && !self.totals.contains_key(key) {
+                self.forget_smallest();
+            }
+            self.totals.insert(*key, total)
+        } else {
+            self.totals.remove(key)
+        };
+        before.or_else(|| self.former.get(key).copied())
+    }
+
+    /// Raises the floor until a quarter of the totals is forgotten.
+    fn forget_smallest(&mut self) {
+        while self.totals.len() > REMEMBERED_MAX / 4 * 3 {
+            self.floor = self.floor * 2 + 1;
+            let floor = self.floor;
+            self.totals.retain(|_, total| *total > floor);
+        }
+    }
+
+    /// Estimates the SYNs since the previous reading of a source whose total was forgotten: as many as it has sent in a time of
+    /// this length on average, or all above the floor if these are more. Without forgotten totals the source was not read before,
+    /// and nothing is known.
+    fn estimate(&self, state: &SourceState, total: u64) -> u64 {
+        let floor = if self.renewing { self.former_floor } else { self.floor };
+        if floor == 0 {
+            return 0;
+        }
+        let age_ns = self.at_ns.saturating_sub(state.first_seen_ns).max(1);
+        let span_ns = self.at_ns.saturating_sub(self.before_ns);
+        let mean = total as f64 * (span_ns as f64 / age_ns as f64).min(1.0);
+        total.saturating_sub(floor).max(mean as u64)
     }
 }
 
@@ -109,6 +166,22 @@ mod tests {
         rates.fresh(&key(1), &state(1000, 0, SECOND, 9 * SECOND));
         rates.begin(11 * SECOND);
         assert_eq!(rates.fresh(&key(1), &state(30, 0, 10 * SECOND, 11 * SECOND)), 30);
+    }
+
+    #[test]
+    fn forgotten_source_that_begins_to_flood_is_seen_at_once() {
+        let mut rates = Rates::default();
+        rates.begin(100 * SECOND);
+        for i in 0..60_000 {
+            rates.fresh(&key(1000 + i), &state(2, 0, SECOND, 100 * SECOND));
+        }
+        rates.fresh(&key(1), &state(1, 0, SECOND, 50 * SECOND));
+        rates.begin(101 * SECOND);
+        let fresh = rates.fresh(&key(1), &state(10_001, 0, SECOND, 101 * SECOND));
+        assert!((9_990..=10_000).contains(&fresh), "{fresh}");
+        // One that goes on as before has its mean rate.
+        let fresh = rates.fresh(&key(1000), &state(200, 0, SECOND, 101 * SECOND));
+        assert!((1..=200).contains(&fresh), "{fresh}");
     }
 
     proptest! {
@@ -153,6 +226,22 @@ mod tests {
                 }
             }
             prop_assert!(rates.totals.len() <= 3 * 3000, "{}", rates.totals.len());
+        }
+
+        /// However many sources there are, memory is bounded, and a source with many SYNs keeps its exact rate.
+        #[test]
+        fn memory_is_bounded_and_busy_sources_are_exact(rounds in 3u64..12, small in 1u64..4) {
+            let mut rates = Rates::default();
+            for round in 1..=rounds {
+                let at = round * SECOND;
+                rates.begin(at);
+                for i in 0..40_000 {
+                    rates.fresh(&key(1000 + i), &state(small * round, 0, SECOND / 2, at));
+                }
+                let fresh = rates.fresh(&key(1), &state(5000 * round, 0, SECOND / 2, at));
+                prop_assert_eq!(fresh, if round == 1 { 0 } else { 5000 });
+                prop_assert!(rates.totals.len() <= REMEMBERED_MAX && rates.former.len() <= REMEMBERED_MAX);
+            }
         }
 
         /// Rebuilding the totals loses no source that still exists.
