@@ -285,11 +285,16 @@ pub struct TopArgs {
     #[arg(long, value_name = "BY", value_parser = choices::sort(), default_value = Sort::default().label())]
     pub sort: Sort,
     /// Most sources to list: 1 to 10000 [default: 20 as text, 1000 live and as JSON]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = parse_limit)]
     pub limit: Option<u16>,
-    /// Time between two readings, over which rates are measured: 100ms to 1m
+    /// Time between two readings, over which rates are measured: 100ms to 1m; the screen reads a large table less often
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_interval)]
     pub interval: Duration,
+}
+
+fn parse_limit(text: &str) -> Result<u16, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=10_000).contains(limit));
+    limit.ok_or_else(|| "must be 1 to 10000".to_owned())
 }
 
 fn parse_interval(text: &str) -> Result<Duration, String> {

@@ -22,13 +22,9 @@ use crate::{
 
 /// Prints the explanation; `verbose` with every rule, also those that hardly ever matter.
 pub(super) fn run(instance: &Instance, args: &WhyArgs, verbose: bool) -> Result<()> {
-    let datapath = open(instance)?;
     let address = args.address.to_canonical();
-    let inspection = datapath.inspect(key_of(address).address)?;
-    let (settings, _) = datapath.settings()?;
-    let syncookies = sysctl::read(Sysctl::Syncookies);
-    let mut explanation = Explanation::new(&inspection, &settings, args.port, syncookies, clock::now_ns());
-    let mut notes = Vec::from_iter(address_note(address, &protected_addresses()));
+    let mut explanation = explain(instance, address, args.port)?;
+    let mut notes = address_notes(address);
     if let Some(port) = args.port.filter(|&port| has_listener(port) == Some(false)) {
         explanation = explanation.without_listener();
         notes.push(port_note(port));
@@ -37,6 +33,20 @@ pub(super) fn run(instance: &Instance, args: &WhyArgs, verbose: bool) -> Result<
         return emit(to_line(&to_json(address, &explanation, notes))?);
     }
     emit(to_text(address, &explanation, &notes, verbose))
+}
+
+/// Explains the verdict on a SYN from an address to `port`, or to a guarded port, at this moment.
+pub(super) fn explain(instance: &Instance, address: IpAddr, port: Option<u16>) -> Result<Explanation> {
+    let datapath = open(instance)?;
+    let inspection = datapath.inspect(key_of(address).address)?;
+    let (settings, _) = datapath.settings()?;
+    let syncookies = sysctl::read(Sysctl::Syncookies);
+    Ok(Explanation::new(&inspection, &settings, port, syncookies, clock::now_ns()))
+}
+
+/// Returns notes on what the address is to this host.
+pub(super) fn address_notes(address: IpAddr) -> Vec<String> {
+    address_note(address, &protected_addresses()).into_iter().collect()
 }
 
 fn protected_addresses() -> ProtectedSet {
@@ -95,7 +105,8 @@ fn to_json(address: IpAddr, explanation: &Explanation, notes: Vec<String>) -> Wh
     }
 }
 
-fn to_text(address: IpAddr, explanation: &Explanation, notes: &[String], verbose: bool) -> String {
+/// Returns the explanation as lines: the verdict, the notes, and a line for each rule.
+pub(super) fn to_text(address: IpAddr, explanation: &Explanation, notes: &[String], verbose: bool) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write_text(&mut out, address, explanation, notes, verbose);

@@ -115,25 +115,6 @@ pub(crate) enum CookieModeJson {
     Xdp,
 }
 
-impl AttackKindJson {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Concentrated => "concentrated",
-            Self::Distributed => "distributed",
-        }
-    }
-}
-
-impl CookieModeJson {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Kernel => "kernel",
-            Self::Xdp => "xdp",
-        }
-    }
-}
-
 impl From<Verdict> for VerdictJson {
     fn from(verdict: Verdict) -> Self {
         match verdict {

@@ -30,7 +30,8 @@ fn flood_of_a_blocked_source_is_an_attack() {
     assert_eq!((&during["phase"], &during["attack_kind"]), (&"attack".into(), &"concentrated".into()));
     assert!(during["syn"]["rate"].as_f64().unwrap() > 10_000.0, "{}", during["syn"]);
     let screen = run(&synguard, &["top", "--once"]);
-    assert!(screen.contains("attack, concentrated") && !screen.contains("\n0 SYN/s"), "{screen}");
+    assert!(screen.starts_with("ATTACK for ") && !screen.contains(": 0 SYN/s"), "{screen}");
+    assert!(screen.contains("1 source sends") && screen.contains("11.1.1.1 "), "{screen}");
     let totals = flood.stop().unwrap();
 
     until("calm", Duration::from_secs(10), || status(&synguard)["phase"] == "calm");

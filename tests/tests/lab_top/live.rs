@@ -45,7 +45,7 @@ fn flooder_is_found_blocked_and_unblocked() {
     top.press_and_wait("b", &format!("Block {target}: "));
     top.wait("a time", |screen| screen.text.contains("[for 1h]"));
     top.press_and_wait("Right", "[for 1d]");
-    top.press_and_wait("Enter", &format!("blocked {target} for 1d (z undoes it)"));
+    top.press_and_wait("Enter", &format!("blocked {target} for 1d, SYNs only (z undoes it)"));
     assert_eq!(blocked(&synguard), [target.as_str()]);
     // The source is still shown, as blocked.
     let is_blocked = |row: &Vec<String>| row[0] == target && row[4] == "blocked" && row[1] != "0";
@@ -55,7 +55,7 @@ fn flooder_is_found_blocked_and_unblocked() {
     top.press(&["Escape"]);
     top.wait("no filter", |screen| !screen.text.contains("filter: "));
     top.press(&["3"]);
-    top.wait("the list", |screen| listed(&screen.text) && screen.text.contains(" operator "));
+    top.wait("the list", |screen| listed(&screen.text) && screen.text.contains(" manual "));
     top.press_and_wait("z", &format!("Take {target} off the blocklist?"));
     top.press_and_wait("Enter", &format!("{target} removed from the blocklist (z undoes it)"));
     assert!(blocked(&synguard).is_empty());
@@ -72,7 +72,7 @@ fn flooder_is_found_blocked_and_unblocked() {
     // Events were recorded.
     top.press(&["4"]);
     top.press(&["Escape"]);
-    top.wait("events", |screen| screen.text.contains("SYN/s"));
+    top.wait("events", |screen| screen.text.contains("TIME (UTC)") && screen.text.contains("attack"));
     top.press(&["q"]);
     assert_eq!(top.ended(), 0);
 }
@@ -105,7 +105,7 @@ fn protected_source_is_not_blocked() {
 fn top_survives_resizing_and_detaching() {
     let (_lab, synguard, (running, _alone)) = attached();
     let top = Session::start(&synguard, 60, 15);
-    top.wait("a calm start", |screen| screen.text.contains("calm") && screen.text.contains("distinct"));
+    top.wait("a calm start", |screen| screen.text.contains("calm") && screen.text.contains("visitors"));
     for (columns, rows) in [(200, 60), (59, 14), (1, 1), (80, 24)] {
         top.terminal.resize(columns, rows).unwrap();
         let wanted = if columns < 20 {

@@ -4,6 +4,7 @@
 
 mod live;
 mod once;
+mod screen;
 mod session;
 mod why;
 
@@ -44,10 +45,15 @@ fn flood(lab: &Lab, duration: Duration) -> Flood {
 
 /// A lab with the filter attached; one at a time, because two floods on one CPU would starve each other.
 fn attached() -> (Lab, Synguard, (Running, MutexGuard<'static, ()>)) {
+    attached_with(&[])
+}
+
+/// The same, with more settings.
+fn attached_with(settings: &[&str]) -> (Lab, Synguard, (Running, MutexGuard<'static, ()>)) {
     static FLOODING: Mutex<()> = Mutex::new(());
     let alone = FLOODING.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = Lab::new().unwrap();
     let synguard = Synguard::new(&lab).unwrap();
-    let running = synguard.attach(&["--syn-rate", "50"]).unwrap();
+    let running = synguard.attach(&[&["--syn-rate", "50"], settings].concat()).unwrap();
     (lab, synguard, (running, alone))
 }

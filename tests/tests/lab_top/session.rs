@@ -1,6 +1,6 @@
 //! A user of `top` at a terminal.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use synguard_tests::{program::Synguard, terminal::Terminal};
 
@@ -32,7 +32,7 @@ impl Screen {
     /// The address that would be blocked, if that is asked.
     pub(super) fn asked_about(&self) -> Option<String> {
         let (_, rest) = self.text.split_once("Block ")?;
-        rest.split_once(": everything").map(|(address, _)| address.to_owned())
+        rest.split_once(": its SYNs").map(|(address, _)| address.to_owned())
     }
 }
 
@@ -44,6 +44,14 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn start(synguard: &Synguard, columns: u16, rows: u16) -> Self {
         Self { terminal: Terminal::start(&synguard.command(["top"]), columns, rows).unwrap() }
+    }
+
+    /// Starts `top` with a variable in its environment.
+    pub(super) fn start_with(synguard: &Synguard, variable: &str, columns: u16, rows: u16) -> Self {
+        let top = synguard.command(["top"]);
+        let mut command = Command::new("env");
+        command.arg(variable).arg(top.get_program()).args(top.get_args());
+        Self { terminal: Terminal::start(&command, columns, rows).unwrap() }
     }
 
     pub(super) fn press(&self, keys: &[&str]) {

@@ -14,6 +14,7 @@ use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
+use synguard_common::source::SourceKey;
 use synguard_kernel::clock;
 
 use crate::{
@@ -23,11 +24,12 @@ use crate::{
     sources::SourceFilter,
     state::{AppState, Effect},
     terminal::Screen,
-    view_model::{TopQuery, TopView},
+    view_model::{SourceExplanation, TopQuery, TopView},
 };
 
-/// Maximum CPU share of refreshes, as a fraction of a core: a table that is slow to read is read less often.
-const SHARE_MAX: f64 = 0.03;
+/// Maximum CPU share of refreshes, as a fraction of a core, without the readings of the table of sources, which has a share of its
+/// own: where a refresh is slow, it is done less often.
+const SHARE_MAX: f64 = 0.01;
 /// Delay of the second refresh: rates need two readings.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 
@@ -43,6 +45,23 @@ pub struct LoopOptions {
     pub state: AppState,
 }
 
+/// Reads what the screen shows.
+pub trait ViewReader: Send + 'static {
+    /// Returns a view of the filter.
+    ///
+    /// # Errors
+    ///
+    /// Not attached, or the filter cannot be read.
+    fn look(&mut self, query: &TopQuery) -> Result<TopView>;
+
+    /// Explains the verdict on a SYN from a source at this moment.
+    ///
+    /// # Errors
+    ///
+    /// Not attached, or the filter cannot be read.
+    fn explain(&mut self, source: &SourceKey) -> Result<SourceExplanation>;
+}
+
 /// An input of the loop.
 enum LoopInput {
     Key(KeyEvent),
@@ -50,6 +69,8 @@ enum LoopInput {
     Resize,
     /// A refresh finished or failed.
     Look(Box<Result<TopView>>),
+    /// The selected source was explained, or that failed.
+    Explained(Result<SourceExplanation>),
     /// An edit finished or failed.
     Done(Result<EditResult>),
     /// A signal asks the program to end.
@@ -66,7 +87,7 @@ enum LoopInput {
 /// If the terminal cannot be used.
 pub fn run(
     options: LoopOptions,
-    look: impl FnMut(&TopQuery) -> Result<TopView> + Send + 'static,
+    reader: impl ViewReader,
     change: impl FnMut(&ListEdit) -> Result<EditResult> + Send + 'static,
 ) -> Result<()> {
     let (inputs, input) = channel();
@@ -74,7 +95,7 @@ pub fn run(
     let LoopOptions { interval, limit, palette, mut state } = options;
     let (queries, query) = channel();
     let first = current_query(&state, limit);
-    spawn(inputs.clone(), move |inputs| look_again_and_again(look, first, interval, &query, inputs));
+    spawn(inputs.clone(), move |inputs| look_again_and_again(reader, first, interval, &query, inputs));
     let (changes, to_change) = channel();
     let changer = spawn(inputs.clone(), move |inputs| make_changes(change, &to_change, inputs));
     let mut screen = Screen::open().context("use the terminal")?;
@@ -93,7 +114,7 @@ pub fn run(
 }
 
 fn current_query(state: &AppState, limit: usize) -> TopQuery {
-    TopQuery { sort: state.sort, limit, filter: SourceFilter::parse(&state.filter) }
+    TopQuery { sort: state.sort, limit, filter: SourceFilter::parse(&state.filter), kept: state.kept }
 }
 
 /// Handles inputs until the end; drains all pending inputs before each frame.
@@ -105,7 +126,9 @@ fn react(
     mut effect: impl FnMut(Effect, &AppState),
 ) -> Result<()> {
     loop {
-        screen.draw(|frame| draw::draw(state, frame, palette)).context("draw")?;
+        let mut page = 0;
+        screen.draw(|frame| page = draw::draw(state, frame, palette)).context("draw")?;
+        state.page = page;
         let mut next = Some(input.recv().context("all threads are gone")?);
         while let Some(one) = next {
             match one {
@@ -118,6 +141,8 @@ fn react(
                     Ok(view) => state.update(view),
                     Err(error) => state.fail(format!("{error:#}")),
                 },
+                LoopInput::Explained(Ok(explanation)) => state.explain(explanation),
+                LoopInput::Explained(Err(error)) => state.fail(format!("{error:#}")),
                 LoopInput::Done(result) => state.done(result.map_err(|error| format!("{error:#}"))),
                 LoopInput::End => return Ok(()),
                 LoopInput::Broken => bail!("a part of top failed; please report what it said"),
@@ -186,7 +211,7 @@ fn make_changes(
 }
 
 fn look_again_and_again(
-    mut look: impl FnMut(&TopQuery) -> Result<TopView>,
+    mut reader: impl ViewReader,
     mut query: TopQuery,
     interval: Duration,
     queries: &Receiver<TopQuery>,
@@ -195,9 +220,10 @@ fn look_again_and_again(
     let mut first = true;
     loop {
         let before_ns = clock::cpu_ns();
-        let result = look(&query);
-        let used = Duration::from_nanos(clock::cpu_ns().saturating_sub(before_ns));
-        if inputs.send(LoopInput::Look(Box::new(result))).is_err() {
+        let result = reader.look(&query);
+        let table_ns = result.as_ref().map_or(0, |view| view.cost.table_cpu_ns);
+        let used = Duration::from_nanos(clock::cpu_ns().saturating_sub(before_ns).saturating_sub(table_ns));
+        if inputs.send(LoopInput::Look(Box::new(result))).is_err() || !explain(&mut reader, &query, inputs) {
             return;
         }
         let pause = if first { interval.min(SECOND_LOOK) } else { pause_after(interval, used) };
@@ -207,12 +233,24 @@ fn look_again_and_again(
             let left = Duration::from_nanos(until.saturating_sub(clock::now_ns()));
             match queries.recv_timeout(left) {
                 // The next regular refresh uses the new query: a refresh in between would be too short to measure rates.
-                Ok(other) => query = other,
+                // An explanation has no rates.
+                Ok(other) => {
+                    let is_new = other.kept != query.kept;
+                    query = other;
+                    if is_new && !explain(&mut reader, &query, inputs) {
+                        return;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
+}
+
+/// Explains the selected source, if there is one. Returns `false` if nobody waits for it any more.
+fn explain(reader: &mut impl ViewReader, query: &TopQuery, inputs: &Sender<LoopInput>) -> bool {
+    query.kept.is_none_or(|source| inputs.send(LoopInput::Explained(reader.explain(&source))).is_ok())
 }
 
 /// Returns the pause after a refresh that used the given CPU time.
@@ -225,9 +263,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_that_is_slow_to_read_is_read_less_often() {
+    fn refresh_that_is_slow_is_done_less_often() {
         let second = Duration::from_secs(1);
         assert_eq!(pause_after(second, Duration::from_millis(1)), second);
-        assert_eq!(pause_after(second, Duration::from_millis(90)), Duration::from_millis(3000));
+        assert_eq!(pause_after(second, Duration::from_millis(30)), Duration::from_millis(3000));
     }
 }

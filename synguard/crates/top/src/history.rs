@@ -14,8 +14,10 @@ pub struct Point {
     pub at_ns: u64,
     /// SYNs to guarded ports a second.
     pub offered: u64,
-    /// Packets dropped a second.
-    pub dropped: u64,
+    /// SYNs dropped or blocked a second; in monitor mode those that would have been.
+    pub stopped: u64,
+    /// Connections accepted a second.
+    pub accepted: u64,
     /// Distinct sources of SYNs in the last second.
     pub distinct: u64,
 }

@@ -1,15 +1,16 @@
 //! The effect of each key. Pure.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use synguard_model::source::{SourceStatus, display, display_prefix};
+use synguard_model::{
+    list_entry::Scope,
+    source::{SourceStatus, display, display_prefix},
+};
 
 use crate::{
     list_edit::{ListEdit, TIME_FIRST, TIMES},
     state::{AppState, Effect, InputMode, Tab},
 };
 
-/// Lines that Page Up and Page Down move: the rows of a small screen.
-const PAGE: usize = 8;
 /// Maximum length of a filter: any address with a prefix length fits.
 const FILTER_MAX: usize = 64;
 
@@ -22,11 +23,19 @@ impl AppState {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return if key.code == KeyCode::Char('c') { Effect::Quit } else { Effect::Draw };
         }
+        self.wake();
+        let kept = self.kept;
+        let effect = self.on_code(key.code);
+        // The explanation of the source that is selected now is wanted.
+        if effect == Effect::Draw && self.kept != kept { Effect::Query } else { effect }
+    }
+
+    fn on_code(&mut self, code: KeyCode) -> Effect {
         match self.mode.clone() {
-            InputMode::Browse => self.browse(key.code),
-            InputMode::Filter => self.type_filter(key.code),
-            InputMode::Detail => self.detail(key.code),
-            InputMode::Confirm(change, time) => self.confirm(key.code, change, time),
+            InputMode::Browse => self.browse(code),
+            InputMode::Filter => self.type_filter(code),
+            InputMode::Detail => self.detail(code),
+            InputMode::Confirm(change, time) => self.confirm(code, change, time),
         }
     }
 
@@ -40,8 +49,7 @@ impl AppState {
             KeyCode::BackTab | KeyCode::Left => self.turn(Tab::ALL.len() - 1),
             KeyCode::Char('s') => {
                 self.sort = self.sort.next();
-                self.chosen[self.tab as usize] = 0;
-                self.moved[self.tab as usize] = false;
+                self.follow(self.tab);
                 return Effect::Query;
             }
             KeyCode::Char('/') => self.mode = InputMode::Filter,
@@ -52,7 +60,7 @@ impl AppState {
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Enter if self.has_details() => {
                 self.mode = InputMode::Detail;
-                self.moved[self.tab as usize] = true;
+                self.keep();
             }
             other => return self.act(other),
         }
@@ -65,33 +73,63 @@ impl AppState {
 
     /// Handles the keys that move the selection or edit its list entry.
     fn act(&mut self, code: KeyCode) -> Effect {
-        let last = self.line_count().saturating_sub(1);
-        let chosen = &mut self.chosen[self.tab as usize];
-        let before = *chosen;
         match code {
-            KeyCode::Up | KeyCode::Char('k') => *chosen = chosen.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => *chosen = (*chosen + 1).min(last),
-            KeyCode::PageUp => *chosen = chosen.saturating_sub(PAGE),
-            KeyCode::PageDown => *chosen = (*chosen + PAGE).min(last),
-            KeyCode::Home | KeyCode::Char('g') => *chosen = 0,
-            KeyCode::End | KeyCode::Char('G') => *chosen = last,
             KeyCode::Char('b') => self.ask_to_add(SourceStatus::Blocked),
             KeyCode::Char('a') => self.ask_to_add(SourceStatus::Allowed),
             KeyCode::Char('u') => self.ask_to_remove(),
             KeyCode::Char('z') => self.ask_to_undo(),
-            _ => {}
+            KeyCode::Home | KeyCode::Char('g') => self.follow(self.tab),
+            other => self.move_cursor(other),
         }
-        let now = self.chosen[self.tab as usize];
-        // Going back to the top follows the busiest row again.
-        let moved = &mut self.moved[self.tab as usize];
-        *moved = (*moved || now != before) && now != 0 || self.mode != InputMode::Browse;
         Effect::Draw
+    }
+
+    fn move_cursor(&mut self, code: KeyCode) {
+        let last = self.line_count().saturating_sub(1);
+        let (first, before) = (self.first_row(), self.chosen[self.tab as usize]);
+        let page = self.room(first);
+        let after = match code {
+            KeyCode::End | KeyCode::Char('G') => last,
+            KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown | KeyCode::Char('j' | 'k')
+                if !self.shows_cursor() && self.mode == InputMode::Browse =>
+            {
+                // Its row has moved off the screen: the cursor goes on from what the user sees.
+                first
+            }
+            KeyCode::Up | KeyCode::Char('k') => before.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => before + 1,
+            KeyCode::PageUp => before.saturating_sub(page),
+            KeyCode::PageDown => before + page,
+            _ => return,
+        };
+        self.gone = false;
+        self.chosen[self.tab as usize] = after.min(last);
+        self.scroll_to_cursor();
+        if after == 0 && self.mode == InputMode::Browse {
+            // Going back to the top follows the busiest row again.
+            self.follow(self.tab);
+        } else {
+            self.keep();
+        }
+    }
+
+    /// Ties the cursor to the selected row.
+    fn keep(&mut self) {
+        self.moved[self.tab as usize] = true;
+        if self.tab == Tab::Sources {
+            self.kept = self.chosen_source().map(|row| row.key);
+        }
     }
 
     fn detail(&mut self, code: KeyCode) -> Effect {
         match code {
             KeyCode::Char('q') => return Effect::Quit,
-            KeyCode::Esc | KeyCode::Enter => self.mode = InputMode::Browse,
+            KeyCode::Esc | KeyCode::Enter => {
+                self.mode = InputMode::Browse;
+                if std::mem::take(&mut self.gone) || self.chosen[self.tab as usize] == 0 {
+                    self.follow(self.tab);
+                }
+            }
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Up | KeyCode::Down | KeyCode::Char('j' | 'k' | 'b' | 'a' | 'u' | 'z') => {
                 self.message = None;
@@ -113,7 +151,7 @@ impl AppState {
             KeyCode::Char(c) if !c.is_control() && self.filter.len() < FILTER_MAX => self.filter.push(c),
             _ => return Effect::Draw,
         }
-        self.clamp();
+        self.follow(self.tab);
         Effect::Query
     }
 
@@ -125,6 +163,7 @@ impl AppState {
             KeyCode::Right | KeyCode::Char('l') if offers_times(&change, time) => {
                 self.mode = InputMode::Confirm(change, (time + 1).min(TIMES.len() - 1));
             }
+            KeyCode::Char('s') => self.mode = InputMode::Confirm(with_other_scope(change), time),
             KeyCode::Enter | KeyCode::Char('y') => {
                 self.mode = InputMode::Browse;
                 return self.begin(with_time(change, time));
@@ -156,7 +195,7 @@ impl AppState {
 
     /// Returns the target under the cursor, if it can be on a list.
     fn target(&self) -> Option<String> {
-        let view = self.view.as_ref()?;
+        let view = self.view.as_ref().filter(|_| !self.gone)?;
         let at = self.chosen[self.tab as usize];
         match self.tab {
             Tab::Sources => self.sources().get(at).map(|row| display(&row.key, view.v6_length)),
@@ -180,7 +219,9 @@ impl AppState {
             (None, None) => self.message = Some("there is nothing here to put on a list".to_owned()),
             (None, Some(target)) => {
                 let time = TIMES[TIME_FIRST];
-                self.mode = InputMode::Confirm(ListEdit::Add { status, target, time }, TIME_FIRST);
+                // A flood's address may be forged: established connections from it go on.
+                let scope = if status == SourceStatus::Blocked { Scope::Syn } else { Scope::All };
+                self.mode = InputMode::Confirm(ListEdit::Add { status, target, time, scope }, TIME_FIRST);
             }
         }
     }
@@ -239,7 +280,20 @@ pub(super) const fn offers_times(change: &ListEdit, time: usize) -> bool {
 /// Returns the edit with the selected time, where the dialog offers one.
 fn with_time(change: ListEdit, chosen: usize) -> ListEdit {
     match (change, TIMES.get(chosen)) {
-        (ListEdit::Add { status, target, .. }, Some(&time)) => ListEdit::Add { status, target, time },
+        (ListEdit::Add { status, target, scope, .. }, Some(&time)) => {
+            ListEdit::Add { status, target, time, scope }
+        }
         (change, _) => change,
+    }
+}
+
+/// Returns the edit with the other scope.
+fn with_other_scope(change: ListEdit) -> ListEdit {
+    match change {
+        ListEdit::Add { status, target, time, scope } => {
+            let scope = if scope == Scope::Syn { Scope::All } else { Scope::Syn };
+            ListEdit::Add { status, target, time, scope }
+        }
+        change => change,
     }
 }

@@ -4,6 +4,8 @@
 
 mod draw;
 mod event_loop;
+#[cfg(test)]
+mod fixture;
 pub mod format;
 pub mod history;
 mod keys;
@@ -15,4 +17,4 @@ pub mod state;
 mod terminal;
 pub mod view_model;
 
-pub use self::event_loop::{LoopOptions, run};
+pub use self::event_loop::{LoopOptions, ViewReader, run};

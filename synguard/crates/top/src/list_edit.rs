@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use synguard_model::{duration, list_entry::Entry, source::SourceStatus};
+use synguard_model::{
+    duration,
+    list_entry::{Entry, Scope},
+    source::SourceStatus,
+};
 
 /// Times offered for an entry, shortest first; `None` is permanent.
 pub(crate) const TIMES: [Option<Duration>; 5] = [
@@ -26,6 +30,8 @@ pub enum ListEdit {
         target: String,
         /// Lifetime of the entry; `None` is permanent.
         time: Option<Duration>,
+        /// Packets to which the entry applies.
+        scope: Scope,
     },
     /// Removes a target from a list.
     Remove {
@@ -56,9 +62,10 @@ impl ListEdit {
     /// Describes the edit.
     pub fn describe(&self) -> String {
         match self {
-            Self::Add { status, target, time } => {
+            Self::Add { status, target, time, scope } => {
                 let verb = if *status == SourceStatus::Allowed { "allow" } else { "block" };
-                format!("{verb} {target} {}", time_text(*time))
+                let syns = if *scope == Scope::Syn { "SYNs from " } else { "" };
+                format!("{verb} {syns}{target} {}", time_text(*time))
             }
             Self::Remove { status, target } => format!("take {target} off the {}", list(*status)),
             Self::PutBack { status, entry } => {
@@ -74,7 +81,7 @@ const fn list(status: SourceStatus) -> &'static str {
 
 /// Describes a lifetime.
 pub(crate) fn time_text(time: Option<Duration>) -> String {
-    time.map_or_else(|| "for good".to_owned(), |time| format!("for {}", duration::format(time)))
+    time.map_or_else(|| "permanently".to_owned(), |time| format!("for {}", duration::format(time)))
 }
 
 #[cfg(test)]
@@ -84,17 +91,18 @@ mod tests {
     #[test]
     fn changes_say_what_they_do() {
         let target = || "192.0.2.1".to_owned();
-        let block = |seconds: Option<u64>| {
+        let block = |seconds: Option<u64>, scope| {
             let time = seconds.map(Duration::from_secs);
-            ListEdit::Add { status: SourceStatus::Blocked, target: target(), time }.describe()
+            ListEdit::Add { status: SourceStatus::Blocked, target: target(), time, scope }.describe()
         };
-        assert_eq!(block(Some(5400)), "block 192.0.2.1 for 1h30m");
-        assert_eq!(block(None), "block 192.0.2.1 for good");
+        assert_eq!(block(Some(5400), Scope::All), "block 192.0.2.1 for 1h30m");
+        assert_eq!(block(None, Scope::All), "block 192.0.2.1 permanently");
+        assert_eq!(block(Some(3600), Scope::Syn), "block SYNs from 192.0.2.1 for 1h");
         let remove = ListEdit::Remove { status: SourceStatus::Blocked, target: target() };
         assert_eq!(remove.describe(), "take 192.0.2.1 off the blocklist");
         let entry = Entry {
             target: target().parse().expect("a target"),
-            scope: synguard_model::list_entry::Scope::All,
+            scope: Scope::All,
             origin: synguard_model::list_entry::Origin::Feed,
             reason: None,
             created_ms: 0,

@@ -8,6 +8,8 @@ use synguard_model::{attack::Phase, source::SourceStatus};
 pub struct Palette {
     /// Set if colours may be used.
     pub colour: bool,
+    /// Set if the terminal shows nothing but ASCII.
+    pub ascii: bool,
 }
 
 impl Palette {

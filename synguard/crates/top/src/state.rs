@@ -1,13 +1,17 @@
 //! The state of the screen and the effect of keys on it. Pure: views and keys come in, effects go out.
 
+use synguard_common::source::SourceKey;
 use synguard_model::snapshot::Counters;
 
 use crate::{
     history::{History, Point},
     list_edit::{EditResult, ListEdit},
     sources::Sort,
-    view_model::TopView,
+    view_model::{SourceExplanation, TopView},
 };
+
+/// Time without a key after which the cursor returns to the first row of a list that is sorted by rate, in nanoseconds.
+const IDLE_NS: u64 = 10_000_000_000;
 
 /// The tabs, of which one is shown at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +63,13 @@ pub enum InputMode {
     Confirm(ListEdit, usize),
 }
 
+impl InputMode {
+    /// Reports whether the screen shows one row, or a question about one.
+    pub(crate) const fn is_about_one_row(&self) -> bool {
+        matches!(self, Self::Detail | Self::Confirm(..))
+    }
+}
+
 /// The effect of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -81,8 +92,8 @@ pub struct PerSecond {
     pub counted: Counters,
     /// SYNs and last ACKs that listeners dropped in that time.
     pub listen_drops: u64,
-    /// SYNs that found a listener's queue full in that time.
-    pub queue_full: u64,
+    /// Connections that were accepted in that time.
+    pub accepted: u64,
 }
 
 impl PerSecond {
@@ -111,8 +122,20 @@ pub struct AppState {
     pub filter: String,
     /// Selected line of each tab.
     pub chosen: [usize; 6],
+    /// First row of each tab that the screen shows: only the user's keys move it.
+    pub first: [usize; 6],
     /// Set for each tab whose selection the user has moved: it stays with its row.
     pub moved: [bool; 6],
+    /// The source that the user has selected.
+    pub kept: Option<SourceKey>,
+    /// Set while the details of a row are open that does not exist any more.
+    pub gone: bool,
+    /// Number of rows that the screen has room for.
+    pub page: usize,
+    /// Explanation of the selected source.
+    pub explanation: Option<SourceExplanation>,
+    /// Time of the first view since the last key, in nanoseconds of `CLOCK_MONOTONIC`; `None` before it.
+    pub idle_since_ns: Option<u64>,
     /// Set while the screen is paused.
     pub paused: bool,
     /// Result of the last edit, or the reason why a key had no effect.
@@ -135,6 +158,7 @@ impl AppState {
             return;
         }
         let choice = self.choice();
+        let at_ns = view.at_ns;
         if let Some(before) = &self.view {
             self.per_second = per_second(before, &view);
             self.history.push(point(&view, &self.per_second));
@@ -142,6 +166,34 @@ impl AppState {
         self.view = Some(view);
         self.choose(choice);
         self.clamp();
+        self.leave_idle_cursor(at_ns);
+    }
+
+    /// Returns the cursor to the first row of the sources or prefixes if the user has not pressed a key for a while.
+    fn leave_idle_cursor(&mut self, at_ns: u64) {
+        let idle_since_ns = *self.idle_since_ns.get_or_insert(at_ns);
+        let follows = matches!(self.tab, Tab::Sources | Tab::Prefixes) && self.mode == InputMode::Browse;
+        if follows && self.has_left_top() && at_ns.saturating_sub(idle_since_ns) >= IDLE_NS {
+            self.follow(self.tab);
+            self.message = Some("10 s without a key: the cursor follows the first row again".to_owned());
+        }
+    }
+
+    /// Reports whether the user has moved the cursor of the current tab or scrolled it.
+    pub(crate) fn has_left_top(&self) -> bool {
+        self.moved[self.tab as usize] || self.first_row() > 0
+    }
+
+    /// Notes that the user has pressed a key.
+    pub(super) fn wake(&mut self) {
+        self.idle_since_ns = None;
+    }
+
+    /// Takes the explanation of a source, unless the user has selected another one meanwhile.
+    pub fn explain(&mut self, explanation: SourceExplanation) {
+        if self.kept == Some(explanation.key) {
+            self.explanation = Some(explanation);
+        }
     }
 
     /// Records that a refresh failed.
@@ -161,13 +213,6 @@ impl AppState {
             Err(why) => self.message = Some(format!("not done: {why}")),
         }
     }
-
-    /// Keeps the selection within the rows.
-    pub(super) fn clamp(&mut self) {
-        let last = self.line_count().saturating_sub(1);
-        let chosen = &mut self.chosen[self.tab as usize];
-        *chosen = (*chosen).min(last);
-    }
 }
 
 fn per_second(before: &TopView, now: &TopView) -> PerSecond {
@@ -176,7 +221,7 @@ fn per_second(before: &TopView, now: &TopView) -> PerSecond {
         seconds: now.at_ns.saturating_sub(before.at_ns) as f64 / 1e9,
         counted: now.counters.since(&before.counters),
         listen_drops: now_tcp.drops.saturating_sub(then_tcp.drops),
-        queue_full: now_tcp.queue_full.saturating_sub(then_tcp.queue_full),
+        accepted: now_tcp.accepted.saturating_sub(then_tcp.accepted),
     }
 }
 
@@ -185,7 +230,8 @@ fn point(view: &TopView, per_second: &PerSecond) -> Point {
     Point {
         at_ns: view.at_ns,
         offered: per_second.of(fates.total()).round() as u64,
-        dropped: per_second.of(fates.dropped + fates.blocked).round() as u64,
+        stopped: per_second.of(fates.dropped + fates.blocked + fates.would_drop).round() as u64,
+        accepted: per_second.of(per_second.accepted).round() as u64,
         distinct: view.distinct,
     }
 }

@@ -4,41 +4,15 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use synguard_common::reason::Reason;
 use synguard_model::{
     list_entry::{Entry, Origin, Scope},
-    source::{SourceStatus, key_of},
+    source::SourceStatus,
 };
 
 use super::*;
 use crate::{
+    fixture::{SECOND, chosen, happening, press, row, state, view},
     list_edit::TIMES,
-    sources::Row,
-    view_model::{EventRow, ListRow},
+    view_model::ListRow,
 };
-
-fn row(address: &str, fresh: u64, dropped: u64) -> Row {
-    let key = key_of(address.parse().expect("an address"));
-    Row { key, fresh, syn_rate: fresh as f64, syn_total: 1000 + fresh, dropped, ..Row::default() }
-}
-
-fn view() -> TopView {
-    let entry = |target: &str| ListRow {
-        status: SourceStatus::Blocked,
-        target: target.to_owned(),
-        seconds_left: Some(90),
-        ..ListRow::default()
-    };
-    TopView {
-        at_ns: 1_000_000_000,
-        v6_length: 64,
-        sources: vec![row("192.0.2.1", 30, 1), row("192.0.2.2", 20, 2), row("198.51.100.3", 10, 3)],
-        list_rows: vec![entry("192.0.2.2"), entry("203.0.113.0/24")],
-        events: vec![happening("two"), happening("one")],
-        ..TopView::default()
-    }
-}
-
-fn happening(text: &str) -> EventRow {
-    EventRow { at: "11-25 09:45:35".to_owned(), kind: "attack began".to_owned(), text: text.to_owned() }
-}
 
 fn made(message: &str, undo: Option<ListEdit>) -> EditResult {
     EditResult { message: message.to_owned(), undo }
@@ -48,44 +22,18 @@ fn remove(target: &str) -> ListEdit {
     ListEdit::Remove { status: SourceStatus::Blocked, target: target.to_owned() }
 }
 
-fn state() -> AppState {
-    let mut state = AppState::default();
-    state.update(view());
-    state
-}
-
-/// Presses keys: letters stand for themselves, words for other keys.
-fn press(state: &mut AppState, keys: &str) -> Effect {
-    let mut effect = Effect::Draw;
-    for word in keys.split_whitespace() {
-        let code = match word {
-            "Enter" => KeyCode::Enter,
-            "Esc" => KeyCode::Esc,
-            "Down" => KeyCode::Down,
-            "Up" => KeyCode::Up,
-            "Left" => KeyCode::Left,
-            "Right" => KeyCode::Right,
-            "Tab" => KeyCode::Tab,
-            "Back" => KeyCode::Backspace,
-            letter => KeyCode::Char(letter.chars().next().expect("a letter")),
-        };
-        effect = state.on_key(KeyEvent::new(code, KeyModifiers::NONE));
-    }
-    effect
-}
-
-fn chosen(state: &AppState) -> String {
-    state.chosen_source().map(|row| synguard_model::source::display(&row.key, 64)).unwrap_or_default()
-}
-
 #[test]
 fn source_is_blocked_only_after_confirmation() {
     let mut state = state();
     assert_eq!(press(&mut state, "Down Down b"), Effect::Draw);
     assert_eq!(press(&mut state, "Esc"), Effect::Draw);
     assert!(state.message.as_ref().is_some_and(|text| text.contains("nothing was changed")));
-    let block =
-        |time| ListEdit::Add { status: SourceStatus::Blocked, target: "198.51.100.3".to_owned(), time };
+    let block = |time| ListEdit::Add {
+        status: SourceStatus::Blocked,
+        target: "198.51.100.3".to_owned(),
+        time,
+        scope: Scope::Syn,
+    };
     assert_eq!(press(&mut state, "b Enter"), Effect::ListEdit(block(TIMES[1])));
     assert_eq!(press(&mut state, "b"), Effect::Draw, "while one is under way there is no other");
     assert_eq!(state.mode, InputMode::Browse);
@@ -93,6 +41,27 @@ fn source_is_blocked_only_after_confirmation() {
     assert_eq!(press(&mut state, "b Left Left Enter"), Effect::ListEdit(block(TIMES[0])));
     state.done(Ok(made("blocked", None)));
     assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::ListEdit(block(None)));
+}
+
+#[test]
+fn block_covers_syns_only_until_all_packets_are_asked_for() {
+    let scope_after = |keys: &str| {
+        let mut state = state();
+        match press(&mut state, keys) {
+            Effect::ListEdit(ListEdit::Add { scope, .. }) => scope,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (keys, scope) in [
+        ("b Enter", Scope::Syn),
+        ("b s Enter", Scope::All),
+        ("b s s Enter", Scope::Syn),
+        ("2 1 b s Right Enter", Scope::All),
+        ("a Enter", Scope::All),
+        ("a s Enter", Scope::Syn),
+    ] {
+        assert_eq!(scope_after(keys), scope, "{keys}");
+    }
 }
 
 #[test]
@@ -167,6 +136,22 @@ fn the_cursor_stays_on_its_event_and_its_entry() {
     state.update(later);
     assert_eq!(state.chosen_entry().map(|entry| entry.target.as_str()), Some("203.0.113.0/24"));
     assert_eq!(state.chosen[2], 0, "it went up by itself");
+}
+
+#[test]
+fn reasons_are_sorted_by_their_rates() {
+    use synguard_common::abi::Counter;
+    let counted = |counts: &[(Reason, u64)], at_ns| {
+        let mut later = TopView { at_ns, ..view() };
+        for &(reason, packets) in counts {
+            later.counters.add(reason, &Counter { packets, bytes: 0 });
+        }
+        later
+    };
+    let mut state = AppState::default();
+    state.update(counted(&[(Reason::NotSyn, 9000), (Reason::Hold, 10)], SECOND));
+    state.update(counted(&[(Reason::NotSyn, 9000), (Reason::Hold, 500), (Reason::NotIp, 3)], 2 * SECOND));
+    assert_eq!(state.reasons(), [Reason::Hold, Reason::NotIp, Reason::NotSyn]);
 }
 
 #[test]
@@ -253,7 +238,7 @@ fn rates_are_what_was_counted_between_two_looks() {
     state.update(later);
     let point = state.history.columns(1, |point| point.offered);
     assert_eq!(point.0, [Some(300)]);
-    assert_eq!(state.history.columns(1, |point| point.dropped).0, [Some(250)]);
+    assert_eq!(state.history.columns(1, |point| point.stopped).0, [Some(250)]);
 }
 
 #[test]

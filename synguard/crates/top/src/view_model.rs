@@ -1,6 +1,7 @@
 //! The view model of `top` as plain data: one [`TopView`] of the filter at one instant.
 
-use synguard_model::{attack::Phase, snapshot::Counters, source::SourceStatus};
+use synguard_common::source::SourceKey;
+use synguard_model::{situation::Situation, snapshot::Counters, source::SourceStatus};
 
 use crate::sources::{Row, Sort, SourceFilter};
 
@@ -13,24 +14,13 @@ pub struct InterfaceRow {
     pub place: String,
 }
 
-/// The state of SYN cookies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CookieState {
-    /// Mode: off, kernel or xdp.
-    pub mode: String,
-    /// Value of `net.ipv4.tcp_syncookies`, if it can be read.
-    pub sysctl: Option<u8>,
-    /// Value of `net.ipv4.tcp_timestamps`, if it can be read.
-    pub timestamps: Option<u8>,
-}
-
-/// Drops of listening sockets since their network namespace was created (`TcpExt`).
+/// Counts of listening sockets since their network namespace was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ListenDrops {
-    /// SYNs and last ACKs that listeners dropped.
+pub struct ListenerCounts {
+    /// Connections that clients opened and completed (`PassiveOpens`).
+    pub accepted: u64,
+    /// SYNs and last ACKs that listeners dropped (`ListenDrops`).
     pub drops: u64,
-    /// SYNs that found a listener's queue of half-open connections full.
-    pub queue_full: u64,
 }
 
 /// The fill level of a table.
@@ -49,7 +39,7 @@ pub struct ListRow {
     pub status: SourceStatus,
     /// An address or prefix.
     pub target: String,
-    /// Origin: operator, auto or feed.
+    /// Origin: manual, auto or feed.
     pub origin: String,
     /// Scope: all or syn.
     pub scope: String,
@@ -73,7 +63,7 @@ impl ListRow {
 /// An event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventRow {
-    /// Day and time for display.
+    /// Day and time for display, in the zone of [`TopView::zone`].
     pub at: String,
     /// Name of the event.
     pub kind: String,
@@ -86,8 +76,16 @@ pub struct EventRow {
 pub struct Cost {
     /// CPU time since the previous refresh, as a share of one core.
     pub cpu: f64,
-    /// Milliseconds spent reading the tables.
-    pub reading_ms: f64,
+    /// CPU time of this refresh for reading the table of sources, in nanoseconds; 0 if it was not read.
+    pub table_cpu_ns: u64,
+}
+
+/// The explanation of the verdict on a SYN from a source, as `synguard why` prints it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceExplanation {
+    pub key: SourceKey,
+    /// Lines of the text: the verdict and the rules. Those that decide are marked `=>`.
+    pub lines: Vec<String>,
 }
 
 /// The selection of sources for a refresh.
@@ -99,6 +97,15 @@ pub struct TopQuery {
     pub limit: usize,
     /// Condition on the sources.
     pub filter: SourceFilter,
+    /// A source that is to be in the view and explained, whatever its rate.
+    pub kept: Option<SourceKey>,
+}
+
+impl TopQuery {
+    /// Reports whether both select the same sources, apart from the one that is to be in the view in any case.
+    pub fn selects_like(&self, other: &Self) -> bool {
+        (self.sort, self.limit, &self.filter) == (other.sort, other.limit, &other.filter)
+    }
 }
 
 /// Everything that the screen shows.
@@ -107,44 +114,35 @@ pub struct TopQuery {
 pub struct TopView {
     /// Time of the refresh, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at_ns: u64,
+    /// Time at which the table of sources was read, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub read_ns: u64,
+    /// Seconds between two readings of the table of sources, if it is large and therefore read less often.
+    pub read_seconds: Option<u64>,
+    /// Time of day, and its zone.
+    pub clock: String,
+    pub zone: String,
+    /// The situation: the phase, the response, the visitors and the next step.
+    pub situation: Situation,
     /// The instance's name.
     pub instance: String,
     /// Interfaces of the filter.
     pub interfaces: Vec<InterfaceRow>,
-    /// Process id of the controller, if one runs.
-    pub controller: Option<u32>,
-    /// Seconds since the last sign of life of a controller that does not respond.
-    pub controller_silence: Option<u64>,
-    /// The phase.
-    pub phase: Phase,
-    /// Kind of the attack, during one.
-    pub kind: Option<String>,
-    /// Seconds since the phase began, if known.
-    pub phase_seconds: Option<u64>,
-    /// Monitor mode: the filter drops nothing.
-    pub monitor: bool,
-    /// Reason why the filter drops nothing, if so.
-    pub arming: Option<String>,
+    /// Set if a controller runs.
+    pub has_controller: bool,
     /// The counters.
     pub counters: Counters,
     /// Distinct sources of SYNs in the last second.
     pub distinct: u64,
-    /// Number of distinct sources that counts as an attack; 0 for no limit.
-    pub distinct_limit: u64,
-    /// State of SYN cookies.
-    pub cookies: CookieState,
-    /// Drops of listening sockets, if the kernel reports them.
-    pub listeners: Option<ListenDrops>,
+    /// Value of `net.ipv4.tcp_syncookies`, if it can be read.
+    pub syncookies: Option<u8>,
+    /// Counts of listening sockets, if the kernel reports them.
+    pub listeners: Option<ListenerCounts>,
     /// Fill level of the table of sources.
     pub tracked: Gauge,
     /// Sources in hold.
     pub in_hold: u64,
     /// Set while a CPU is under pressure: only sources above the promotion threshold get an entry.
     pub under_pressure: bool,
-    /// The lists.
-    pub blocklist: Gauge,
-    /// The lists.
-    pub allowlist: Gauge,
     /// Leading bits of an IPv6 address that identify a source.
     pub v6_length: u8,
     /// The busiest sources, busiest first.
@@ -163,4 +161,11 @@ pub struct TopView {
     pub events: Vec<EventRow>,
     /// Cost of this refresh.
     pub cost: Cost,
+}
+
+impl TopView {
+    /// Reports whether the filter drops nothing, as in monitor mode: then rows and totals are what it would have done.
+    pub fn drops_nothing(&self) -> bool {
+        self.situation.enforcement.is_off()
+    }
 }

@@ -25,8 +25,8 @@ const SHOWN_MAX: usize = 1000;
 const REMEMBERED_MAX: usize = 100_000;
 /// Maximum length of a list whose reasons are read.
 const REASONS_MAX: u64 = 100_000;
-/// Pause between readings of a list, as a multiple of the CPU time of the last one, so that reading uses a fiftieth of a core.
-const PAUSE_FACTOR: u64 = 50;
+/// Pause between readings of a list, as a multiple of the CPU time of the last one, so that reading uses 0.4 % of a core.
+const PAUSE_FACTOR: u64 = 250;
 
 /// An entry with its hits.
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ impl ListMonitor {
     }
 
     /// Reads the tables, unless a long list was read too recently.
-    pub(super) fn read(&mut self, datapath: &Datapath, now: Now) -> Result<()> {
+    pub(in crate::commands) fn read(&mut self, datapath: &Datapath, now: Now) -> Result<()> {
         if now.monotonic_ns < self.next_ns {
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl ListMonitor {
             ListRow {
                 status: status(*list),
                 target: target.to_string(),
-                origin: Origin::from_abi(entry.origin).name().to_owned(),
+                origin: origin_word(Origin::from_abi(entry.origin)).to_owned(),
                 scope: Scope::from_abi(entry.scope).name().to_owned(),
                 hits: entry.hits,
                 rate: if seconds > 0.0 { *fresh as f64 / seconds } else { 0.0 },
@@ -203,6 +203,15 @@ fn keep_busiest(shown: &mut Vec<Shown>) {
         (std::cmp::Reverse(one.fresh), is_feed, std::cmp::Reverse(one.entry.hits), one.key)
     });
     shown.truncate(SHOWN_MAX);
+}
+
+/// Returns the word for an origin on the screen.
+const fn origin_word(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Operator => "manual",
+        Origin::Auto => "auto",
+        Origin::Feed => "feed",
+    }
 }
 
 const fn status(list: List) -> SourceStatus {

@@ -152,11 +152,6 @@ impl ControlState {
         }
     }
 
-    /// Returns every kind of the attack in one word.
-    pub(crate) fn kinds_text(&self) -> String {
-        self.kinds().iter().map(|kind| kind.name()).collect::<Vec<_>>().join("+")
-    }
-
     /// Reports whether a kernel setting has a raised value that will be restored.
     pub(super) fn has_raised_sysctl(&self) -> bool {
         [self.cookies, self.timestamps].iter().any(|values| values.now != values.original)

@@ -32,7 +32,7 @@ use crate::output::{
     SourceTableJson, StatusJson, SynJson, to_line,
 };
 
-pub(super) use self::place::place_brief;
+pub(super) use self::{place::place_brief, text::write_answers};
 
 /// Time over which the SYN rate is measured.
 const RATE_SAMPLE: Duration = Duration::from_millis(200);

@@ -178,7 +178,11 @@ impl Status {
 }
 
 /// Writes the five answers, and a warning above them if some interface is not filtered.
-fn write_answers(out: &mut String, situation: &Situation, colour: bool) -> fmt::Result {
+pub(in crate::commands) fn write_answers(
+    out: &mut String,
+    situation: &Situation,
+    colour: bool,
+) -> fmt::Result {
     let alert = |is_alert: bool, text: String| {
         if is_alert && colour { format!("{ALERT}{text}{ALERT:#}") } else { text }
     };

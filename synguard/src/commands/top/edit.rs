@@ -32,9 +32,13 @@ pub(super) fn make(instance: &Instance, edit: &ListEdit) -> Result<EditResult> {
         }
     };
     let (outcome, target) = match edit {
-        ListEdit::Add { target, time, .. } => {
-            let args = EntryArgs { ttl: *time, reason: None, scope: Scope::All, force: false };
-            (change::add(instance, list, &[ParsedTarget::parse(target)?], &args)?, target.clone())
+        ListEdit::Add { target, time, scope, .. } => {
+            let args = EntryArgs { ttl: *time, reason: None, scope: *scope, force: false };
+            let mut outcome = change::add(instance, list, &[ParsedTarget::parse(target)?], &args)?;
+            if *scope == Scope::Syn {
+                outcome.message += ", SYNs only";
+            }
+            (outcome, target.clone())
         }
         ListEdit::Remove { target, .. } => {
             (change::delete(instance, list, &[ParsedTarget::parse(target)?])?, target.clone())

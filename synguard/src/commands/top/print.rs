@@ -2,16 +2,18 @@
 
 use std::{fmt::Write as _, iter};
 
-use synguard_common::reason::Verdict;
 use synguard_kernel::clock;
 use synguard_model::source::display;
 use synguard_top::{
     format::{grouped, percent, plain},
-    sources::{Row, Sort},
+    sources::{Row, Sort, status_word},
     view_model::TopView,
 };
 
-use crate::output::{HeadJson, SourceRowJson, SourceTableJson, TopJson};
+use crate::{
+    commands::status::write_answers,
+    output::{HeadJson, SourceRowJson, SourceTableJson, TopJson},
+};
 
 /// Returns the keys of `status --json`, with the sources added.
 pub(super) fn json(head: HeadJson, source_table: SourceTableJson, view: &TopView) -> TopJson {
@@ -37,44 +39,38 @@ fn row_json(row: &Row, view: &TopView, wall: f64) -> SourceRowJson {
     }
 }
 
-/// Returns a head of few lines and a table.
-pub(super) fn text(view: &TopView, sort: Sort, syn_rate: f64) -> String {
+/// Returns the five answers, a line about the table of sources, and the sources.
+pub(super) fn text(view: &TopView, sort: Sort, colour: bool) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = head(&mut out, view, syn_rate);
+    let _ = write_answers(&mut out, &view.situation, colour);
+    let _ = head(&mut out, view);
     let _ = table(&mut out, view, sort);
     out
 }
 
-fn head(out: &mut String, view: &TopView, syn_rate: f64) -> std::fmt::Result {
+fn head(out: &mut String, view: &TopView) -> std::fmt::Result {
     let places: Vec<String> = view
         .interfaces
         .iter()
         .map(|interface| format!("{} ({})", plain(&interface.name), interface.place))
         .collect();
     let places = if places.is_empty() { "no interface".to_owned() } else { places.join(", ") };
-    let kind = view.kind.as_deref().map(|kind| format!(", {kind}")).unwrap_or_default();
-    writeln!(out, "{} on {places}: {}{kind}", plain(&view.instance), view.phase.name())?;
-    if let Some(arming) = &view.arming {
-        writeln!(out, "{arming}")?;
-    }
-    let counters = &view.counters;
+    let hold = if view.drops_nothing() { "would be in hold" } else { "in hold" };
+    let unread = if view.coverage < 1.0 {
+        format!("; {} of the table was read", percent(view.coverage))
+    } else {
+        String::new()
+    };
     writeln!(
         out,
-        "{} SYN/s from {} sources; {} packets dropped in all",
-        grouped(syn_rate.round() as u64),
-        grouped(view.distinct),
-        grouped(counters.with_verdict(Verdict::Drop).packets)
-    )?;
-    writeln!(
-        out,
-        "table: {} of {} entries in use, {} in hold, {} read{}\n",
+        "{} on {places}: {} of {} entries in use, {} {hold}{unread}{}\n",
+        plain(&view.instance),
         grouped(view.tracked.used),
         grouped(view.tracked.capacity),
         grouped(view.in_hold),
-        percent(view.coverage),
         if view.under_pressure {
-            "; under pressure: only sources above the promotion threshold get an entry"
+            "; too many new sources: only sources above the promotion threshold get an entry"
         } else {
             ""
         }
@@ -85,7 +81,8 @@ fn table(out: &mut String, view: &TopView, sort: Sort) -> std::fmt::Result {
     if view.sources.is_empty() {
         return writeln!(out, "no source has sent a SYN to a guarded port");
     }
-    let age = |row: &Row| view.at_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
+    let drops_nothing = view.drops_nothing();
+    let age = |row: &Row| view.read_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
     let rows: Vec<[String; 6]> = view
         .sources
         .iter()
@@ -95,7 +92,7 @@ fn table(out: &mut String, view: &TopView, sort: Sort) -> std::fmt::Result {
                 format!("{:.1}", row.syn_rate),
                 row.syn_total.to_string(),
                 row.dropped.to_string(),
-                row.status.label().to_owned(),
+                status_word(row.status, drops_nothing).to_owned(),
                 format!("{} s ago", age(row)),
             ]
         })
@@ -105,7 +102,7 @@ fn table(out: &mut String, view: &TopView, sort: Sort) -> std::fmt::Result {
         "SOURCE".to_owned(),
         mark(Sort::Rate, "SYN/S"),
         mark(Sort::Total, "SYNS"),
-        mark(Sort::Dropped, "DROPPED"),
+        mark(Sort::Dropped, if drops_nothing { "WOULD DROP" } else { "DROPPED" }),
         "STATE".to_owned(),
         "LAST".to_owned(),
     ];
@@ -124,7 +121,10 @@ fn table(out: &mut String, view: &TopView, sort: Sort) -> std::fmt::Result {
 mod tests {
     use super::*;
     use crate::output::StatusJson;
-    use synguard_model::source::{SourceStatus, key_of};
+    use synguard_model::{
+        situation::Enforcement,
+        source::{SourceStatus, key_of},
+    };
     use synguard_top::view_model::{Gauge, InterfaceRow};
 
     fn view() -> TopView {
@@ -139,6 +139,7 @@ mod tests {
         };
         TopView {
             at_ns: 10_000_000_000,
+            read_ns: 10_000_000_000,
             instance: "default".to_owned(),
             interfaces: vec![InterfaceRow { name: "e\u{1b}[2Jth".to_owned(), place: "native".to_owned() }],
             tracked: Gauge { used: 1234, capacity: 262_144 },
@@ -150,14 +151,26 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_a_head_and_aligned_columns() {
-        let text = text(&view(), Sort::Total, 1300.0);
+    fn text_is_a_head_and_aligned_columns() {
+        let text = text(&view(), Sort::Total, false);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "default on e\u{fffd}[2Jth (native): calm");
-        assert_eq!(lines[1], "1 300 SYN/s from 0 sources; 0 packets dropped in all");
-        assert_eq!(lines[2], "table: 1 234 of 262 144 entries in use, 0 in hold, 100% read");
-        assert_eq!(lines[4], "SOURCE      SYN/S  SYNS*  DROPPED  STATE  LAST");
-        assert_eq!(lines[5], "192.0.2.7  1234.6  99999    88888  hold   3 s ago");
+        assert!(lines[0].starts_with("NOT PROTECTED") && lines[1].starts_with("calm: 0 SYN/s"), "{text}");
+        let at = lines.iter().position(|line| line.starts_with("default on")).expect("a head");
+        assert_eq!(
+            lines[at],
+            "default on e\u{fffd}[2Jth (native): 1 234 of 262 144 entries in use, 0 in hold"
+        );
+        assert_eq!(lines[at + 2], "SOURCE      SYN/S  SYNS*  DROPPED  STATE  LAST");
+        assert_eq!(lines[at + 3], "192.0.2.7  1234.6  99999    88888  hold   3 s ago");
+    }
+
+    #[test]
+    fn text_in_monitor_mode_says_what_would_happen() {
+        let mut view = view();
+        view.situation.enforcement = Enforcement::Monitor;
+        let text = text(&view, Sort::Total, false);
+        assert!(text.contains("WOULD DROP  STATE") && text.contains("would hold"), "{text}");
+        assert!(text.contains("0 would be in hold") && !text.contains("DROPPED"), "{text}");
     }
 
     #[test]

@@ -86,15 +86,34 @@ impl Situation {
             let check = self.command(&format!("allow check {}", allowed.source));
             return Some(format!("{} passes because an allow entry covers it: {check}", allowed.source));
         }
-        let open: Vec<&TopSource> =
-            named.into_iter().filter(|source| source.status != SourceStatus::Blocked).collect();
-        if self.shares(&open) >= BLOCK_SHARE {
+        let open = self.worth_blocking(&named);
+        if !open.is_empty() {
             let pronoun = if open.len() == 1 { "it" } else { "them" };
-            let names: Vec<&str> = open.iter().map(|source| source.source.as_str()).collect();
-            let block = self.command(&format!("block add {} --ttl 1h --scope syn", names.join(" ")));
+            let block = self.command(&format!("block add {} --ttl 1h --scope syn", open.join(" ")));
             return Some(format!("to stop {pronoun} now: {block}"));
         }
         (self.is_distributed() && self.cookies_setting == Cookies::Off)
             .then(|| format!("to answer it with SYN cookies: {}", self.command("set cookies=auto")))
+    }
+
+    /// Returns the sources that the next step is to block; none if it is another step.
+    pub fn blockable(&self) -> Vec<&str> {
+        let named: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
+        let is_other = self.protection_step().is_some()
+            || self.confirmation_step().is_some()
+            || self.phase != Phase::Attack
+            || self.enforcement == Enforcement::Monitor
+            || named.iter().any(|source| source.status == SourceStatus::Allowed);
+        if is_other { Vec::new() } else { self.worth_blocking(&named) }
+    }
+
+    /// Returns those of the sources that are not blocked, if they are worth it together.
+    fn worth_blocking<'a>(&self, named: &[&'a TopSource]) -> Vec<&'a str> {
+        let open: Vec<&TopSource> =
+            named.iter().copied().filter(|source| source.status != SourceStatus::Blocked).collect();
+        if self.shares(&open) < BLOCK_SHARE {
+            return Vec::new();
+        }
+        open.into_iter().map(|source| source.source.as_str()).collect()
     }
 }

@@ -116,6 +116,9 @@ fn one_source_is_named_until_it_is_blocked() {
         ]
     );
     assert_eq!(blocked.measures(), [Measure::Blocklist]);
+    assert_eq!((one_source().blockable(), blocked.blockable()), (vec!["11.0.0.0"], Vec::new()));
+    let unguarded = Situation { controller: ControllerLife::Absent, ..one_source() };
+    assert_eq!(unguarded.blockable(), Vec::<&str>::new(), "that comes first");
 }
 
 #[test]

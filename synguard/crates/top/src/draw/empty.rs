@@ -7,6 +7,6 @@ pub(super) fn nothing(state: &AppState, unfiltered: &str) -> String {
     if state.filter.is_empty() {
         unfiltered.to_owned()
     } else {
-        format!("nothing has {} in it", state.filter)
+        format!("Nothing matches {}. Esc: no filter", state.filter)
     }
 }

@@ -14,15 +14,12 @@ const KIND_FROM: usize = 120;
 /// Draws the events.
 pub(super) fn events(state: &AppState, width: usize, palette: Palette) -> ColumnTable<'_> {
     let is_wide = width >= KIND_FROM;
-    let mut columns = vec![Column::new("TIME (UTC)", 14, Side::Left)];
+    let mut columns = vec![Column::new(title(state), 14, Side::Left)];
     if is_wide {
         columns.push(Column::new("event", 23, Side::Left));
     }
     columns.push(Column::rest("what, why, and what was done"));
     let events = state.events();
-    let has_controller = state.view.as_ref().is_some_and(|view| view.controller.is_some());
-    let empty =
-        if has_controller { "nothing has happened" } else { "no controller runs that would write any down" };
     ColumnTable {
         columns,
         count: events.len(),
@@ -35,6 +32,19 @@ pub(super) fn events(state: &AppState, width: usize, palette: Palette) -> Column
             cells.push(event.text.clone());
             (cells, Style::new())
         }),
-        empty: nothing(state, empty),
+        rule: None,
+        empty: nothing(state, empty(state)),
     }
+}
+
+/// Returns the heading of times, with their zone.
+pub(super) fn title(state: &AppState) -> String {
+    let zone = state.view.as_ref().map_or("", |view| &view.zone);
+    format!("TIME ({zone})")
+}
+
+/// Returns the text shown in place of events.
+pub(super) fn empty(state: &AppState) -> &'static str {
+    let has_controller = state.view.as_ref().is_some_and(|view| view.has_controller);
+    if has_controller { "No event so far." } else { "No controller is running, so no events are written." }
 }

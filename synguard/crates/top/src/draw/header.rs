@@ -1,160 +1,194 @@
-//! Draws the lines at the top: the phase, the number of attackers, the response and its effect.
+//! Draws the lines at the top. They answer what an operator asks first: Is there an attack? Who sends it? What is done about it?
+//! Are visitors served? What is there to do?
 
 use ratatui::text::{Line, Span};
-use synguard_model::attack::Phase;
+use synguard_model::{
+    attack::Phase,
+    situation::{CookieSender, Situation},
+};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
-    format::{age, fit, left, percent, rate, right, short, wrap::wrap},
+    format::{fit, left, rate, right, wrap::wrap},
     palette::Palette,
     state::AppState,
     view_model::{InterfaceRow, TopView},
 };
 
-/// The title of the screen.
-const OWN: &str = "synguard ";
-/// The least width of a screen with room for every rate of SYNs in one line, in columns.
-const WIDE: usize = 76;
+/// Width of a label, in columns.
+const LABEL: usize = 10;
 /// Width of a number, in columns.
 const FIGURE: usize = 5;
+/// Minimum width, in columns, for the rate of blocked SYNs beside the others.
+const BLOCKED_FROM: usize = 76;
+/// Minimum width, in columns, for the interfaces in the first line.
+const PLACES_FROM: usize = 100;
+/// Longer and shorter words for the same, the least important first: a narrow screen gets the shorter ones.
+const SHORTER: [(&str, &str); 12] = [
+    ("about ", ""),
+    (" for ", " "),
+    ("connections/s", "conn/s"),
+    ("over the limit of ", "over "),
+    (" SYN/s per source", "/s"),
+    (" 000 000/s", "M/s"),
+    (" 000/s", "k/s"),
+    (" 000 ", "k "),
+    ("; the server lost", "; lost"),
+    (" SYNs/s", "/s"),
+    ("answers SYNs with SYN cookies", "sends SYN cookies"),
+    (", most are probably forged", ""),
+];
 
 /// Returns the lines, none of them wider than the screen.
 pub(super) fn lines(state: &AppState, width: usize, palette: Palette) -> Vec<Line<'static>> {
     let Some(view) = &state.view else {
-        let text = state.error.as_deref().unwrap_or("looking …");
+        let text = state.error.as_deref().unwrap_or("reading the filter …");
         return wrap(text, width, 4).into_iter().map(Line::raw).collect();
     };
-    let mut lines = vec![
-        title(state, view, width, palette),
-        syns(state, view.monitor, width, palette),
-        tables(state, view, width, palette),
-        kernel(state, view, palette),
+    let situation = &view.situation;
+    let mut lines = vec![headline(state, view, width, palette)];
+    let answers = [
+        ("sources", situation.sources()),
+        ("response", situation.response()),
+        ("visitors", situation.visitors()),
+        ("next", next(situation)),
     ];
-    for text in [&view.arming, &state.error].into_iter().flatten() {
+    lines.extend(answers.into_iter().map(|(label, text)| {
+        let text = squeeze(&text, width.saturating_sub(LABEL));
+        Line::from(vec![Span::styled(left(label, LABEL), palette.label()), Span::raw(text)])
+    }));
+    for text in [situation.warning().as_ref(), state.error.as_ref()].into_iter().flatten() {
         lines.extend(wrap(text, width, 2).into_iter().map(|line| Line::styled(line, palette.alert())));
     }
     lines
 }
 
-fn title(state: &AppState, view: &TopView, width: usize, palette: Palette) -> Line<'static> {
-    let phase = match view.phase {
-        Phase::Attack => " ATTACK ".to_owned(),
-        phase => phase.name().to_owned(),
-    };
-    let kind = view.kind.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
-    let about = |word: &str| {
-        let since = view.phase_seconds.map(|seconds| format!(" {word}{}", age(seconds)));
-        kind.clone() + &since.unwrap_or_default()
-    };
+/// Returns the answer to what there is to do. A key does it where one exists.
+fn next(situation: &Situation) -> String {
+    match situation.blockable().as_slice() {
+        [] => situation.next(),
+        [source] => format!("to stop it now: press b on {source}"),
+        sources => format!("to stop them now: press b on {}", sources.join(", ")),
+    }
+}
+
+/// Returns the first line: the attack, and at the right the interfaces and the time of day where there is room.
+fn headline(state: &AppState, view: &TopView, width: usize, palette: Palette) -> Line<'static> {
     let paused = if state.paused { " PAUSED " } else { "" };
-    let name = fit(&view.instance, 16);
-    let places = places(view);
-    let needed = |own: &str, about: &str| {
-        own.len() + name.width() + 2 + phase.width() + about.width() + 1 + paused.width() + 1
+    let room = width.saturating_sub(paused.width() + usize::from(state.paused));
+    let text = squeeze(&view.situation.headline(), room);
+    let phase = view.situation.phase;
+    let spans = match text.split_at_checked("ATTACK".len()).filter(|_| phase == Phase::Attack) {
+        Some((word, rest)) => vec![
+            Span::styled(word.to_owned(), palette.phase(phase)),
+            Span::styled(rest.to_owned(), palette.strong()),
+        ],
+        None => vec![Span::styled(text, palette.phase(phase))],
     };
-    // A narrow screen omits first the title, then a word, then some of the interfaces.
-    let ways = [(OWN, about("for ")), ("", about("for ")), ("", about(""))];
-    let fits = |(own, about): &&(&str, String)| needed(own, about) + places.width() <= width;
-    let (own, about) = ways.iter().find(fits).unwrap_or(&ways[2]).clone();
-    let room = width.saturating_sub(needed(own, &about));
-    Line::from(vec![
-        Span::styled(own, palette.label()),
-        Span::styled(name, palette.strong()),
-        Span::raw("  "),
-        Span::styled(phase, palette.phase(view.phase)),
-        Span::raw(about),
-        Span::raw(" "),
-        Span::styled(paused, palette.alert()),
-        Span::raw(" "),
-        Span::raw(right(&places, room)),
-    ])
+    let mut line = Line::from(spans);
+    if state.paused {
+        line.push_span(Span::raw(" "));
+        line.push_span(Span::styled(paused, palette.alert()));
+    }
+    let rest = width.saturating_sub(line.width());
+    if width >= PLACES_FROM
+        && let Some(place) = places(view).into_iter().find(|place| place.width() + 2 <= rest)
+    {
+        line.push_span(Span::styled(right(&place, rest), palette.label()));
+    }
+    line
 }
 
-/// Returns the interfaces of the filter and the state of its controller.
-fn places(view: &TopView) -> String {
+/// Returns the notes at the right of the tabs, the longest first: how the sources are read or, on a narrow screen, what the first
+/// line has no room for.
+pub(super) fn notes(state: &AppState, width: usize) -> Vec<String> {
+    let Some(view) = &state.view else { return Vec::new() };
+    let list = view.read_seconds.map(|seconds| format!("list every {seconds} s"));
+    let slow = view.under_pressure.then(|| "slow sources not listed".to_owned());
+    let mut notes: Vec<String> = slow.into_iter().chain(list).collect();
+    if notes.len() > 1 {
+        notes.insert(0, notes.join(", "));
+    }
+    if notes.is_empty() && width < PLACES_FROM {
+        notes = places(view);
+    }
+    notes
+}
+
+/// Returns the place of the filter and the time of day, in forms of decreasing length.
+fn places(view: &TopView) -> Vec<String> {
     let place = |interface: &InterfaceRow| format!("{} {}", fit(&interface.name, 15), interface.place);
-    let places: Vec<String> = view.interfaces.iter().map(place).collect();
-    let places = if places.is_empty() { "on no interface".to_owned() } else { places.join(", ") };
-    match (view.controller, view.controller_silence) {
-        (None, _) => format!("no controller, {places}"),
-        (_, Some(seconds)) => format!("controller silent {}, {places}", age(seconds)),
-        _ => places,
-    }
+    let instance =
+        if view.instance == "default" { String::new() } else { format!("{} on ", fit(&view.instance, 16)) };
+    let all = match view.interfaces.as_slice() {
+        [] => "on no interface".to_owned(),
+        [first] => place(first),
+        [first, others @ ..] => format!("{} and {} more", place(first), others.len()),
+    };
+    let clock = format!("{} {}", view.clock, view.zone);
+    vec![format!("{instance}{all}  {clock}"), format!("{all}  {clock}"), clock]
 }
 
-/// Returns labelled numbers in fixed columns.
-fn figures(lead: &str, figures: &[(&str, String, usize)], palette: Palette) -> Line<'static> {
-    let mut spans = vec![Span::styled(lead.to_owned(), palette.label())];
-    for (i, (name, figure, columns)) in figures.iter().enumerate() {
-        let gap = if i == 0 && lead.is_empty() { "" } else { "  " };
-        spans.push(Span::styled(format!("{gap}{name} "), palette.label()));
-        spans.push(Span::styled(right(figure, *columns), palette.strong()));
+/// Replaces words by shorter ones until the text fits, and cuts it if it still does not.
+fn squeeze(text: &str, width: usize) -> String {
+    let mut text = text.to_owned();
+    for (long, short) in SHORTER {
+        if text.width() <= width {
+            break;
+        }
+        text = text.replace(long, short);
     }
-    Line::from(spans)
+    fit(&text, width)
 }
 
-/// Returns the rates of SYNs to guarded ports: all, and the parts of them. In monitor mode those that would be dropped or
-/// blocked passed, too, but stand apart. A narrow screen shows the blocked ones in the next line, see [`tables`].
-fn syns(state: &AppState, monitor: bool, width: usize, palette: Palette) -> Line<'static> {
+/// Returns the line of SYN rates: all, and the parts of them. In monitor mode those that would be dropped or blocked passed, too,
+/// but stand apart.
+pub(super) fn figures(state: &AppState, width: usize, palette: Palette) -> Option<Line<'static>> {
+    let view = state.view.as_ref()?;
     let fates = state.per_second.counted.syn_fates();
     let figure = |count: u64| rate(state.per_second.of(count));
-    let (passed, dropped) = if monitor {
-        (fates.passed - fates.would_drop, fates.would_drop)
+    let values = if view.drops_nothing() {
+        vec![
+            (figure(fates.total()), "in"),
+            (figure(fates.passed - fates.would_drop), "passed"),
+            (figure(fates.would_drop), "would drop"),
+        ]
     } else {
-        (fates.passed, fates.dropped)
+        let (dropped, blocked) = (figure(fates.dropped), figure(fates.blocked));
+        let together = figure(fates.dropped + fates.blocked);
+        let is_wide = width >= BLOCKED_FROM;
+        let mut values = vec![
+            (figure(fates.total()), "in"),
+            (figure(fates.passed), "passed"),
+            (if is_wide { dropped } else { together }, "dropped"),
+            (figure(fates.answered), "answered"),
+        ];
+        if is_wide {
+            values.push((blocked, "blocked"));
+        }
+        values
     };
-    let mut values = vec![
-        ("in", figure(fates.total()), FIGURE),
-        ("passed", figure(passed), FIGURE),
-        (if monitor { "would" } else { "dropped" }, figure(dropped), FIGURE),
-        ("answered", figure(fates.answered), FIGURE),
-    ];
-    if width >= WIDE {
-        values.push(("blocked", figure(fates.blocked), FIGURE));
+    let mut spans = vec![Span::styled(left("SYN/s", LABEL - 3), palette.label())];
+    for (value, name) in values {
+        spans.push(Span::styled(right(&value, FIGURE), palette.strong()));
+        spans.push(Span::styled(format!(" {name} "), palette.label()));
     }
-    figures("SYN/s", &values, palette)
+    let mut line = Line::from(spans);
+    let cookies = format!("SYN cookies: {}", cookies(view));
+    let room = width.saturating_sub(line.width());
+    if cookies.width() < room {
+        line.push_span(Span::styled(right(&cookies, room), palette.label()));
+    }
+    Some(line)
 }
 
-fn tables(state: &AppState, view: &TopView, width: usize, palette: Palette) -> Line<'static> {
-    let limit = match view.distinct_limit {
-        0 => "-".to_owned(),
-        limit => short(limit),
-    };
-    let share = view.tracked.used as f64 / view.tracked.capacity.max(1) as f64;
-    let of = |used: u64, of: &str| format!("{}/{of}", right(&short(used), FIGURE));
-    let table = of(view.tracked.used, &short(view.tracked.capacity));
-    let blocked = state.per_second.of(state.per_second.counted.syn_fates().blocked);
-    let last = if width >= WIDE {
-        ("hold", short(view.in_hold), FIGURE)
-    } else {
-        ("blocked", rate(blocked), FIGURE)
-    };
-    figures(
-        "",
-        &[
-            ("distinct", left(&of(view.distinct, &limit), 11), 11),
-            ("table", format!("{} {:>4}", left(&table, 11), percent(share)), 16),
-            last,
-        ],
-        palette,
-    )
-}
-
-fn kernel(state: &AppState, view: &TopView, palette: Palette) -> Line<'static> {
-    let sysctl = |value: Option<u8>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    let [cookies, timestamps] = [view.cookies.sysctl, view.cookies.timestamps].map(sysctl);
-    let per_second = &state.per_second;
-    let of = |count: u64| {
-        if view.listeners.is_some() { rate(per_second.of(count)) } else { "-".to_owned() }
-    };
-    figures(
-        "",
-        &[
-            ("cookies", left(&view.cookies.mode, 6), 6),
-            ("sysctl", format!("{cookies}/{timestamps}"), 3),
-            ("drop/s listen", of(per_second.listen_drops), FIGURE),
-            ("queue", of(per_second.queue_full), FIGURE),
-        ],
-        palette,
-    )
+/// Returns who sends SYN cookies, and when.
+const fn cookies(view: &TopView) -> &'static str {
+    match (view.situation.cookies, view.syncookies) {
+        (CookieSender::Xdp { .. }, _) => "sent by the driver",
+        (CookieSender::Kernel, _) | (CookieSender::Unchanged, Some(2..)) => "sent by the kernel",
+        (CookieSender::Unchanged, Some(1)) => "on demand, by the kernel",
+        (CookieSender::Unchanged, Some(0)) => "off (tcp_syncookies=0)",
+        (CookieSender::Unchanged, None) => "not known",
+    }
 }

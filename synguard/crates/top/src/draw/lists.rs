@@ -39,7 +39,7 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> ColumnT
         Column::new("by", 8, Side::Left),
         Column::new("pkt/s", 5, Side::Right),
         Column::new("packets", 7, Side::Right),
-        Column::new("left", 7, Side::Right),
+        Column::new("expires", 7, Side::Right),
     ];
     let has_scope = width >= SCOPE_FROM;
     if has_scope {
@@ -61,7 +61,7 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> ColumnT
                 entry.origin.clone(),
                 rate(entry.rate),
                 short(entry.hits),
-                entry.seconds_left.map_or_else(|| "no end".to_owned(), left),
+                entry.seconds_left.map_or_else(|| "never".to_owned(), left),
             ];
             if has_scope {
                 cells.push(entry.scope.clone());
@@ -69,7 +69,8 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> ColumnT
             cells.push(entry.reason.clone());
             (cells, palette.status(entry.status))
         }),
-        empty: nothing(state, "both lists are empty; b and a in the first two tabs add an entry"),
+        rule: None,
+        empty: nothing(state, "Both lists are empty. Press b (block) or a (allow) on a source."),
     }
 }
 

@@ -42,14 +42,15 @@ pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Colum
                 grouped(total),
                 meaning(reason),
             ];
-            let style = match (total, reason.is_drop()) {
-                (0, _) => palette.label(),
-                (_, true) => palette.status(synguard_model::source::SourceStatus::Hold),
-                (_, false) => Style::new(),
+            let style = match (fresh > 0.0, reason.is_drop()) {
+                (false, _) => palette.label(),
+                (true, true) => palette.status(synguard_model::source::SourceStatus::Hold),
+                (true, false) => Style::new(),
             };
             (cells, style)
         }),
-        empty: String::new(),
+        rule: None,
+        empty: "No packet has arrived yet.".to_owned(),
     }
 }
 
@@ -68,18 +69,16 @@ pub(super) fn verdict(reason: Reason) -> &'static str {
     }
 }
 
-/// Returns the documentation of a reason without its markup.
+/// Returns the meaning of a reason in words.
 pub(super) fn meaning(reason: Reason) -> String {
-    let mut text = String::new();
-    let mut rest = reason.meaning().trim();
-    // A link is `[`Name`](Self::Name)`.
-    while let Some((before, after)) = rest.split_once("[`") {
-        let (name, after) = after.split_once("`](").unwrap_or((after, ""));
-        text += before;
-        text += name;
-        rest = after.split_once(')').map_or(after, |(_, after)| after);
+    let dropped = Reason::ALL.iter().find(|drop| drop.is_drop() && drop.monitored() == reason);
+    match dropped {
+        Some(drop) => {
+            format!("Would be dropped as {} (monitor mode): {}", drop.label(), drop.meaning().trim())
+        }
+        None => reason.meaning().trim().to_owned(),
     }
-    (text + rest).replace('`', "")
+    .replace('`', "")
 }
 
 #[cfg(test)]
@@ -93,7 +92,10 @@ mod tests {
             assert!(text.len() > 10 && text.ends_with('.'), "{text}");
             assert!(!text.contains(['`', '[', ']', ':']) || text.contains(": "), "{text}");
         }
-        assert_eq!(meaning(Reason::WouldHold), "As Hold, in monitor mode.");
+        assert_eq!(
+            meaning(Reason::WouldHold),
+            "Would be dropped as hold (monitor mode): A SYN from a source in hold."
+        );
         assert_eq!(meaning(Reason::Hold), "A SYN from a source in hold.");
     }
 }

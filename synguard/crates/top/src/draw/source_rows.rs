@@ -4,49 +4,83 @@ use synguard_model::source::{display, display_prefix};
 
 use super::{
     empty::nothing,
-    table::{Column, ColumnTable, Side},
+    table::{Column, ColumnTable, RuleLine, Side},
 };
 use crate::{
     format::{age, rate, short},
     palette::Palette,
-    sources::{Row, Sort},
+    sources::{Activity, Row, SILENT_NS, Sort, status_word},
     state::AppState,
     view_model::TopView,
 };
 
+/// Minimum width, in columns, for the time of the latest SYN beside the longer words of monitor mode.
+const LAST_FROM: usize = 70;
+
 /// Draws the busiest sources.
-pub(super) fn sources(state: &AppState, palette: Palette) -> ColumnTable<'_> {
-    let empty = "no source has sent a SYN to a guarded port";
-    table(state, state.sources(), "SOURCE", empty, palette, |row, view| display(&row.key, view.v6_length))
+pub(super) fn sources(state: &AppState, width: usize, palette: Palette) -> ColumnTable<'_> {
+    let hidden = state.hidden_sources();
+    let empty = match hidden {
+        0 => "No source has sent a SYN to a guarded port.".to_owned(),
+        _ => format!("No source has sent a SYN in the last minute. s: by total, with {hidden} older ones."),
+    };
+    let table = table(state, state.sources(), ("SOURCE", &empty), width, palette, |row, view| {
+        display(&row.key, view.v6_length)
+    });
+    ColumnTable { rule: silence_rule(state, hidden), ..table }
 }
 
 /// Draws the busiest prefixes.
-pub(super) fn prefixes(state: &AppState, palette: Palette) -> ColumnTable<'_> {
+pub(super) fn prefixes(state: &AppState, width: usize, palette: Palette) -> ColumnTable<'_> {
     let limited = state.view.as_ref().is_some_and(|view| view.prefixes_limited);
     let title = if limited { "PREFIX (limited)" } else { "PREFIX (its sources)" };
-    let empty = "no prefix has sent a SYN in the last interval";
-    table(state, state.prefixes(), title, empty, palette, |row, _| display_prefix(&row.key))
+    let empty = "No prefix has sent a SYN in the last interval.";
+    table(state, state.prefixes(), (title, empty), width, palette, |row, _| display_prefix(&row.key))
+}
+
+/// Returns the line above the sources that have fallen silent, when sources are sorted by rate.
+fn silence_rule(state: &AppState, hidden: usize) -> Option<RuleLine> {
+    let rows = state.sources();
+    let below = rows.iter().position(|row| state.activity(row) != Activity::Sending)?;
+    if state.sort != Sort::Rate {
+        return None;
+    }
+    let seconds = SILENT_NS / 1_000_000_000;
+    let older = if hidden > 0 { format!(" ({hidden} more for a minute)") } else { String::new() };
+    Some(RuleLine { below, text: format!("silent for {seconds} s or more{older}") })
 }
 
 fn table<'a>(
     state: &'a AppState,
     rows: Vec<&'a Row>,
-    title: &str,
-    empty: &str,
+    (title, empty): (&str, &str),
+    width: usize,
     palette: Palette,
     name: impl Fn(&Row, &TopView) -> String + 'a,
 ) -> ColumnTable<'a> {
     let sorted = |this: Sort, title: &str| {
         if state.sort == this { format!("{title}▼") } else { title.to_owned() }
     };
-    let columns = vec![
+    let monitor = state.view.as_ref().is_some_and(TopView::drops_nothing);
+    let mut columns = vec![
         Column::name(title),
         Column::new(sorted(Sort::Rate, "SYN/s"), 6, Side::Right),
         Column::new(sorted(Sort::Total, "SYNs"), 5, Side::Right),
-        Column::new(sorted(Sort::Dropped, "dropped"), 8, Side::Right),
-        Column::new("state", 7, Side::Left),
-        Column::new("last", 4, Side::Right),
     ];
+    if monitor && width < LAST_FROM {
+        let title = if state.sort == Sort::Dropped { "would▼" } else { "would drop" };
+        columns.push(Column::new(title, 10, Side::Right));
+        columns.push(Column::new("state", 11, Side::Left));
+    } else if monitor {
+        columns.push(Column::new(sorted(Sort::Dropped, "would drop"), 11, Side::Right));
+        columns.push(Column::new("state", 11, Side::Left));
+    } else {
+        columns.push(Column::new(sorted(Sort::Dropped, "dropped"), 8, Side::Right));
+        columns.push(Column::new("state", 7, Side::Left));
+    }
+    if !monitor || width >= LAST_FROM {
+        columns.push(Column::new("last", 4, Side::Right));
+    }
     ColumnTable {
         columns,
         count: rows.len(),
@@ -54,17 +88,19 @@ fn table<'a>(
             let (Some(row), Some(view)) = (rows.get(at), &state.view) else {
                 return (Vec::new(), palette.label());
             };
-            let last = view.at_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
+            let last = view.read_ns.saturating_sub(row.last_seen_ns) / 1_000_000_000;
             let cells = vec![
                 name(row, view),
                 rate(row.syn_rate),
                 short(row.syn_total),
                 short(row.dropped),
-                row.status.label().to_owned(),
+                status_word(row.status, monitor).to_owned(),
                 age(last),
             ];
-            (cells, palette.status(row.status))
+            let is_silent = state.activity(row) != Activity::Sending;
+            (cells, if is_silent { palette.label() } else { palette.status(row.status) })
         }),
+        rule: None,
         empty: nothing(state, empty),
     }
 }

@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use crate::{
-    format::{left, right},
+    format::{left, right, wrap::wrap},
     palette::Palette,
 };
 
@@ -49,36 +49,98 @@ impl Column {
     }
 }
 
+/// A line between two rows.
+#[derive(Clone, Debug)]
+pub(super) struct RuleLine {
+    /// Number of rows above it.
+    pub(super) below: usize,
+    pub(super) text: String,
+}
+
+/// The rows that the screen shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Viewport {
+    /// The first row shown.
+    pub(super) first: usize,
+    /// The selected row. If it is not among those shown, it is repeated at the bottom.
+    pub(super) chosen: usize,
+}
+
 /// Headings and a function that renders one row, called only for visible rows.
 pub(super) struct ColumnTable<'a> {
     pub(super) columns: Vec<Column>,
     pub(super) count: usize,
     pub(super) row: Box<dyn Fn(usize) -> (Vec<String>, Style) + 'a>,
+    /// A line between two rows, if one is to be drawn.
+    pub(super) rule: Option<RuleLine>,
     /// Text shown in place of rows.
     pub(super) empty: String,
 }
 
 impl ColumnTable<'_> {
-    /// Draws the heading and the rows around the selected one.
-    pub(super) fn draw(&self, frame: &mut Frame<'_>, area: Rect, chosen: usize, palette: Palette) {
+    /// Draws the heading and the rows.
+    pub(super) fn draw(&self, frame: &mut Frame<'_>, area: Rect, viewport: Viewport, palette: Palette) {
         let width = usize::from(area.width);
         let titles = self.columns.iter().map(|column| column.title.clone()).collect();
         let mut lines = vec![Line::styled(self.line(titles, width, ' '), palette.head())];
         let height = usize::from(area.height).saturating_sub(1);
-        let first = (chosen + 1).saturating_sub(height);
-        for at in first..self.count.min(first + height) {
-            let (cells, style) = (self.row)(at);
-            let line = if at == chosen {
-                Line::styled(self.line(cells, width, '>'), style.patch(palette.chosen()))
-            } else {
-                Line::styled(self.line(cells, width, ' '), style)
-            };
-            lines.push(line);
-        }
         if self.count == 0 {
-            lines.extend(crate::format::wrap::wrap(&self.empty, width, height).into_iter().map(Line::raw));
+            lines.extend(wrap(&self.empty, width, height).into_iter().map(Line::raw));
+        } else {
+            lines.extend(self.rows(width, height, viewport, palette));
         }
         frame.render_widget(Text::from(lines), area);
+    }
+
+    /// Returns the rows from the first one shown on, and the selected row below them if it is not among them.
+    fn rows(&self, width: usize, height: usize, viewport: Viewport, palette: Palette) -> Vec<Line<'static>> {
+        let Viewport { first, chosen } = viewport;
+        let (mut lines, mut last) = self.rows_from(first, width, height, chosen, palette);
+        if !(first..last).contains(&chosen) {
+            (lines, last) = self.rows_from(first, width, height.saturating_sub(2), chosen, palette);
+            let text = format!("the selected row is {} of {}; g: first row", chosen + 1, self.count);
+            lines.push(rule(&text, width, palette));
+            lines.push(self.row_line(chosen, width, chosen, palette));
+        }
+        debug_assert!(last <= self.count, "{last} of {}", self.count);
+        lines
+    }
+
+    /// Returns lines of the given number, and the row after the last one in them.
+    fn rows_from(
+        &self,
+        first: usize,
+        width: usize,
+        height: usize,
+        chosen: usize,
+        palette: Palette,
+    ) -> (Vec<Line<'static>>, usize) {
+        let mut lines = Vec::with_capacity(height);
+        if first > 0 && height > 1 {
+            let rows = if first == 1 { "row" } else { "rows" };
+            lines.push(rule(&format!("↑ {first} {rows} above; g: first row"), width, palette));
+        }
+        let mut at = first;
+        while at < self.count && lines.len() < height {
+            if let Some(RuleLine { below, text }) = &self.rule
+                && *below == at
+                && lines.len() + 1 < height
+            {
+                lines.push(rule(text, width, palette));
+            }
+            lines.push(self.row_line(at, width, chosen, palette));
+            at += 1;
+        }
+        (lines, at)
+    }
+
+    fn row_line(&self, at: usize, width: usize, chosen: usize, palette: Palette) -> Line<'static> {
+        let (cells, style) = (self.row)(at);
+        if at == chosen {
+            Line::styled(self.line(cells, width, '>'), style.patch(palette.chosen()))
+        } else {
+            Line::styled(self.line(cells, width, ' '), style)
+        }
     }
 
     /// Returns a line of cells, each exactly as wide as its column.
@@ -98,4 +160,10 @@ impl ColumnTable<'_> {
         }
         left(&line, width)
     }
+}
+
+/// Returns a line across the table with a text in it.
+fn rule(text: &str, width: usize, palette: Palette) -> Line<'static> {
+    let text = left(&format!("── {text} "), width).trim_end().to_owned();
+    Line::styled(text, palette.label())
 }

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{fit, plain};
+use super::{fit, left, plain};
 
 /// Breaks a text into at most `height` lines, at spaces where possible; a mark ends a text that does not fit.
 pub(crate) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
@@ -23,4 +23,34 @@ pub(crate) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
         *last = fit(&format!("{last} {}", " ".repeat(width)), width);
     }
     lines.into_iter().map(|line| fit(&line, width)).collect()
+}
+
+/// Breaks a text like [`wrap`]. Its first `indent` columns, a title, are kept as they are, and further lines are indented by as
+/// many.
+pub(crate) fn wrap_indented(text: &str, width: usize, indent: usize, height: usize) -> Vec<String> {
+    let text = plain(text);
+    let cut = text.char_indices().nth(indent).map_or(text.len(), |(at, _)| at);
+    let (title, rest) = text.split_at(cut);
+    let mut title = left(title, indent.min(width));
+    let mut lines = Vec::new();
+    for line in wrap(rest, width.saturating_sub(indent), height) {
+        lines.push(format!("{title}{line}"));
+        title = " ".repeat(indent.min(width));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_lines_are_indented() {
+        assert_eq!(
+            wrap_indented("=> hold    in hold for another 9 s", 22, 11, 3),
+            ["=> hold    in hold for", "           another 9 s"]
+        );
+        assert_eq!(wrap_indented("short", 22, 11, 3), ["short      "]);
+        assert_eq!(wrap_indented("a b c", 1, 4, 2).len(), 1);
+    }
 }

@@ -1,0 +1,146 @@
+//! What the screen of `top` shows in floods, and what it costs.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use synguard_tests::{
+    flood::{Flood, FloodSpec, SourceOrder},
+    lab::{Family, GATEWAY_MAC, Lab},
+    usage,
+};
+
+use super::{OFFENDERS, attached, attached_with, flood, session::Session};
+
+fn is_offender(name: &str) -> bool {
+    OFFENDERS.iter().any(|address| address.to_string() == name)
+}
+
+/// SYNs from a million sources, none of which sends more than another.
+fn forged(lab: &Lab, rate: u64, order: SourceOrder, duration: Duration) -> Flood {
+    let spec = FloodSpec {
+        rate_pps: Some(rate),
+        max_duration: duration,
+        sources: 1_000_000,
+        order,
+        destination_mac: GATEWAY_MAC,
+        ..FloodSpec::new(Family::V4)
+    };
+    Flood::start(lab, spec).unwrap()
+}
+
+/// One key on the sixth row, a source that is silent soon: the attackers stay on the screen.
+#[test]
+fn attackers_stay_in_view_whatever_is_selected() {
+    let (lab, synguard, _running) = attached();
+    let _flood = flood(&lab, Duration::from_secs(60));
+    let top = Session::start(&synguard, 80, 24);
+    top.wait("offenders first", |screen| screen.is_led_by(is_offender));
+    top.press(&["Down", "Down", "Down", "Down", "Down", "Down"]);
+    top.press_and_wait("Enter", "verdict ");
+    top.press_and_wait("Escape", "g follow the first row");
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let screen = top.wait("a screen", |screen| !screen.rows().is_empty());
+        assert!(is_offender(&screen.rows()[0][0]), "{}", screen.text);
+        thread::sleep(Duration::from_millis(200));
+    }
+    top.wait("the idle cursor to go back", |screen| screen.text.contains("follows the first row again"));
+    top.press(&["q"]);
+    assert_eq!(top.ended(), 0);
+}
+
+/// Enter explains what becomes of a source's SYNs, in the words of `synguard why`.
+#[test]
+fn enter_on_an_offender_explains_its_hold() {
+    let (lab, synguard, _running) = attached();
+    let _flood = flood(&lab, Duration::from_secs(40));
+    for (columns, rows) in [(60, 15), (120, 40)] {
+        let top = Session::start(&synguard, columns, rows);
+        top.wait("offenders first", |screen| screen.text.contains(" hold "));
+        top.press_and_wait("Enter", "=> hold          in hold for another");
+        top.press(&["q"]);
+        assert_eq!(top.ended(), 0);
+    }
+}
+
+#[test]
+fn forged_flood_has_nothing_to_block_and_no_stale_rows() {
+    let (lab, synguard, _running) = attached();
+    let _flood = forged(&lab, 200_000, SourceOrder::Random, Duration::from_secs(30));
+    let top = Session::start(&synguard, 80, 24);
+    let screen = top.wait("that nobody stands out", |screen| screen.text.contains("none stands out"));
+    assert!(screen.text.contains("nothing to block by hand"), "{}", screen.text);
+    top.wait("silent sources below a line", |screen| screen.text.contains("── silent for 5 s or more"));
+    top.press(&["q"]);
+    assert_eq!(top.ended(), 0);
+}
+
+#[test]
+fn monitor_mode_says_what_would_be_dropped() {
+    let (lab, synguard, _running) = attached_with(&["--monitor"]);
+    let _flood = flood(&lab, Duration::from_secs(30));
+    let top = Session::start(&synguard, 80, 24);
+    let screen = top.wait("would-be rows", |screen| screen.text.contains("would hold"));
+    assert!(screen.text.contains("would drop"), "{}", screen.text);
+    assert!(screen.text.contains("monitor mode: nothing is dropped"), "{}", screen.text);
+    top.press(&["q"]);
+    assert_eq!(top.ended(), 0);
+    let once = synguard.run(&["top", "--once", "--limit", "5"]).unwrap().stdout;
+    assert!(once.contains("would hold") && once.contains("WOULD DROP"), "{once}");
+    let rows = once.split_once("SOURCE").map_or("", |(_, rows)| rows).replace("would hold", "");
+    assert!(!rows.contains(" DROPPED") && !rows.contains(" hold"), "{once}");
+}
+
+#[test]
+fn terminal_that_can_do_less_gets_less() {
+    let (_lab, synguard, _running) = attached();
+    let top = Session::start_with(&synguard, "LC_ALL=C", 80, 24);
+    let screen = top.wait("the screen", |screen| screen.text.contains("SYN/sv"));
+    assert!(screen.text.is_ascii(), "{}", screen.text);
+    top.press(&["q"]);
+    assert_eq!(top.ended(), 0);
+    // Printed once, without an escape sequence.
+    let top = Session::start_with(&synguard, "TERM=dumb", 80, 24);
+    assert_eq!(top.ended(), 0);
+    let text = top.terminal.coloured().unwrap();
+    assert!(text.contains("calm") && !text.contains('\u{1b}'), "{text:?}");
+}
+
+/// Memory stays bounded with a full table, of which the flood goes on replacing entries.
+#[test]
+fn memory_is_bounded_with_a_full_table() {
+    /// Beyond the memory of a screen with an empty table; it was 56 MiB with a total for each source.
+    const GROWTH_MAX: u64 = 8 << 20;
+    let (lab, synguard, _running) = attached();
+    let idle = Session::start(&synguard, 80, 24);
+    idle.wait("a calm screen", |screen| screen.text.contains("calm"));
+    thread::sleep(Duration::from_secs(3));
+    let before = usage::peak_memory(idle.terminal.program_pid().unwrap()).unwrap();
+    drop(idle);
+    // Slow enough that each source gets an entry, until there is room for no more.
+    let flood = forged(&lab, 9_500, SourceOrder::InTurn, Duration::from_secs(120));
+    let top = Session::start(&synguard, 80, 24);
+    let begun = Instant::now();
+    let full = || {
+        let table = &synguard.run_json(&["status", "--json"]).unwrap()["sources"];
+        table["tracked"].as_u64() >= table["capacity"].as_u64().map(|capacity| capacity / 100 * 95)
+    };
+    while !full() {
+        assert!(begun.elapsed() < Duration::from_secs(90), "the table does not fill");
+        thread::sleep(Duration::from_secs(1));
+    }
+    thread::sleep(Duration::from_secs(10));
+    // Every tab, in every order.
+    for key in ["2", "3", "4", "5", "6", "1", "s", "s", "s"] {
+        top.press(&[key]);
+        thread::sleep(Duration::from_millis(500));
+    }
+    let after = usage::peak_memory(top.terminal.program_pid().unwrap()).unwrap();
+    println!("top takes {} KiB with an empty table, {} KiB with a full one", before >> 10, after >> 10);
+    assert!(after.saturating_sub(before) <= GROWTH_MAX, "{before} before, {after} after");
+    drop(flood);
+    top.press(&["q"]);
+    assert_eq!(top.ended(), 0);
+}
