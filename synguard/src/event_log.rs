@@ -3,6 +3,7 @@
 //! the rest is read.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
@@ -22,6 +23,8 @@ const CURRENT: &str = "events.jsonl";
 const FORMER: &str = "events.old.jsonl";
 /// Maximum size of each of the two files, in bytes.
 const SIZE_MAX: u64 = 1024 * 1024;
+/// Most events that wait to be written; the latest ones are kept.
+const WAITING_MAX: usize = 1_000;
 /// Longest time to wait for another writer. A writer holds the lock for microseconds.
 const LOCK_WAIT: Duration = Duration::from_millis(100);
 const LOCK_POLL: Duration = Duration::from_millis(1);
@@ -36,8 +39,8 @@ struct Line<'a> {
     message: String,
 }
 
-/// A writer of the event log, beside which other processes may write. The first error of a series is logged; errors have no
-/// other effect.
+/// A writer of the event log, beside which other processes may write. The first error of a series is logged; events that cannot
+/// be written wait until they can be.
 ///
 /// Each line is appended under a lock on the file, and whoever finds the file full renames it. A process that waited for the
 /// lock meanwhile, or had the file open, notices that its file is no longer the current one and opens that.
@@ -47,20 +50,30 @@ pub(crate) struct EventLog {
     file: Option<File>,
     size_max: u64,
     is_error_logged: bool,
+    /// Lines that could not be written yet, the oldest first, at most [`WAITING_MAX`].
+    waiting: VecDeque<String>,
 }
 
 impl EventLog {
     /// Creates the writer of the log in the folder `state`, which is created with the first event.
     pub(crate) fn new(state: &Path) -> Self {
-        Self { folder: state.to_owned(), file: None, size_max: SIZE_MAX, is_error_logged: false }
+        Self {
+            folder: state.to_owned(),
+            file: None,
+            size_max: SIZE_MAX,
+            is_error_logged: false,
+            waiting: VecDeque::new(),
+        }
     }
 
-    /// Reports events: logs each on standard error and appends it to the event log.
+    /// Reports events: logs each on standard error and appends it to the event log, after those that could not be written
+    /// before.
     pub(crate) fn report(&mut self, events: &[Event]) {
         for event in events {
             log::log!(event.level(), "{event}");
             self.record(event);
         }
+        self.write_waiting();
     }
 
     /// Appends an event to the event log only.
@@ -70,19 +83,34 @@ impl EventLog {
 
     /// Appends an event that happened at `unix_ms`, in milliseconds since 1970.
     fn write(&mut self, event: &Event, unix_ms: u64) {
-        match self.try_write(event, unix_ms) {
-            Ok(()) => self.is_error_logged = false,
-            Err(error) if !self.is_error_logged => {
-                self.is_error_logged = true;
-                log::warn!("events cannot be written to the event log, everything else continues: {error:#}");
+        match line(event, unix_ms) {
+            Ok(line) => {
+                if self.waiting.len() == WAITING_MAX {
+                    self.waiting.pop_front();
+                }
+                self.waiting.push_back(line + "\n");
             }
-            Err(_) => {}
+            Err(error) => log::warn!("an event cannot be written: {error:#}"),
+        }
+        self.write_waiting();
+    }
+
+    fn write_waiting(&mut self) {
+        while let Some(line) = self.waiting.pop_front() {
+            if let Err(error) = self.try_write(&line) {
+                self.waiting.push_front(line);
+                if !self.is_error_logged {
+                    self.is_error_logged = true;
+                    let why = "events cannot be written to the event log and wait, everything else continues";
+                    log::warn!("{why}: {error:#}");
+                }
+                return;
+            }
+            self.is_error_logged = false;
         }
     }
 
-    fn try_write(&mut self, event: &Event, unix_ms: u64) -> Result<()> {
-        let mut line = line(event, unix_ms)?;
-        line.push('\n');
+    fn try_write(&mut self, line: &str) -> Result<()> {
         let path = self.folder.join(CURRENT);
         self.append(&path, line.as_bytes())
             .inspect_err(|_| self.file = None)
@@ -107,6 +135,10 @@ impl EventLog {
             }
             let written = end_last_line(&mut file, size).and_then(|()| file.write_all(line));
             if is_locked {
+                if written.is_err() {
+                    // A part of the line may have been written. If it stays, readers skip it as damaged.
+                    let _ = file.set_len(size);
+                }
                 file.unlock()?;
             }
             written?;
@@ -184,11 +216,6 @@ impl EventLogReader {
     /// Creates a reader of the log in the folder `state`.
     pub(crate) fn new(state: &Path) -> Self {
         Self { folder: state.to_owned(), file: None, rest: Vec::new(), is_first: true }
-    }
-
-    /// Reports whether there is a log.
-    pub(crate) fn exists(&self) -> bool {
-        [CURRENT, FORMER].iter().any(|name| self.folder.join(name).exists())
     }
 
     /// Reads the events that were written since the last call. A missing file is no error.

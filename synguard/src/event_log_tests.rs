@@ -18,7 +18,6 @@ fn written_events_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let state = folder.path().join("default");
     let mut reader = EventLogReader::new(&state);
-    assert!(!reader.exists());
     assert_eq!(reader.read_new().expect("read").events.len(), 0);
     let mut writer = EventLog::new(&state);
     writer.write(&event(2), 1_764_040_414_123);
@@ -148,4 +147,26 @@ proptest! {
         let events = EventLogReader::new(folder.path()).read_new().expect("read");
         prop_assert_eq!(values(&events).last().copied(), Some(9));
     }
+}
+
+#[test]
+fn events_wait_for_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("default");
+    fs::write(&state, "in the way").expect("written");
+    let mut writer = EventLog::new(&state);
+    (1..=3).for_each(|value| writer.write(&event(value), 0));
+    fs::remove_file(&state).expect("removed");
+    // The next tick reports nothing new.
+    writer.report(&[]);
+    let mut reader = EventLogReader::new(&state);
+    assert_eq!(values(&reader.read_new().expect("read")), [1, 2, 3]);
+    fs::remove_dir_all(&state).expect("removed");
+    writer.write(&event(4), 0);
+    assert_eq!(values(&EventLogReader::new(&state).read_new().expect("read")), [4]);
+    // Memory is bounded.
+    fs::remove_dir_all(&state).expect("removed");
+    fs::write(&state, "in the way").expect("written");
+    (0..=WAITING_MAX).for_each(|_| writer.write(&event(5), 0));
+    assert_eq!(writer.waiting.len(), WAITING_MAX);
 }

@@ -18,6 +18,7 @@ pub mod json_schema;
 pub mod lab;
 pub mod list_fixture;
 pub mod model;
+pub mod mounted;
 pub mod netns;
 pub mod packet;
 pub mod picture;

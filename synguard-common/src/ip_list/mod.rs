@@ -202,7 +202,10 @@ pub struct ListInfo {
     /// Lengths of IPv6 prefixes.
     pub v6: PrefixLengths,
     /// Maximum number of entries: for userspace.
-    pub capacity: u64,
+    pub capacity: u32,
+    /// 1 if the files of the list lack changes that are in force, otherwise 0: for userspace. It lies where older builds
+    /// have the upper half of the capacity, which is 0.
+    pub unsaved: u32,
 }
 
 /// The descriptions of both lists, at index 0 of `LISTS`. All zeros: both are empty.
@@ -220,7 +223,7 @@ pub struct IpLists {
 impl IpLists {
     /// Two empty lists.
     pub const EMPTY: Self = {
-        let info = ListInfo { v4: PrefixLengths::EMPTY, v6: PrefixLengths::EMPTY, capacity: 0 };
+        let info = ListInfo { v4: PrefixLengths::EMPTY, v6: PrefixLengths::EMPTY, capacity: 0, unsaved: 0 };
         Self { used: 0, version: 0, info: [info; 2] }
     };
 }

@@ -90,10 +90,7 @@ async fn attach(instance: &Instance, args: &AttachArgs, config: &AttachConfig) -
         return Ok(());
     }
     let reload = || load(args);
-    let reattach = |name: &str| -> Result<()> {
-        let _lock = Lock::change(instance)?;
-        synguard_datapath::reattach(&instance.pins, name, options.mode)
-    };
+    let reattach = |name: &str| synguard_datapath::reattach(&instance.pins, name, options.mode);
     let options = controller::ControllerOptions {
         instance,
         options,

@@ -9,6 +9,7 @@ use synguard_kernel::{
     lock::{self, Lock},
     preflight, sysctl,
 };
+use synguard_lists::transaction::{LostChanges, save_before_removal};
 use synguard_model::{
     error::{ExitKind, failure},
     event::{Event, Sysctl},
@@ -54,8 +55,15 @@ pub(super) fn run(instance: &Instance, interfaces: &[String]) -> Result<()> {
         record(instance, interfaces.to_vec(), remaining);
         return emit(format!("detached from {}\n", list_names(interfaces)));
     }
+    let lost = save_before_removal(instance);
     synguard_datapath::remove(&instance.pins)?;
     record(instance, attached.clone(), Vec::new());
+    for LostChanges { list, why } in lost {
+        log::warn!(
+            "the last changes of the {} are lost, because they could not be saved: {why}",
+            list.name()
+        );
+    }
     // The controller notices within a tick. If this command returned earlier, the next attach would still find it.
     let deadline = Deadline::after(CONTROLLER_WAIT);
     while let Some(pid) = lock::controller_pid(instance) {

@@ -4,7 +4,7 @@ use std::{fs, io::ErrorKind, thread, time::Duration};
 
 use anyhow::Result;
 use serde_json::Value;
-use synguard_kernel::{instance::Instance, preflight};
+use synguard_kernel::instance::Instance;
 use synguard_model::error::{self, ExitKind, failure};
 
 use super::stdout::{emit, emit_if_open};
@@ -16,16 +16,10 @@ use crate::{
 /// Pause between reads with `--follow`.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Prints the events in the log and, with `follow`, new ones as they are written. Fails with the exit code for "not
-/// attached" if the instance is not attached and has no log.
+/// Prints the events in the log and, with `follow`, new ones as they are written. Before the first attach there are none.
 pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()> {
     check_access(instance)?;
     let mut reader = EventLogReader::new(&instance.state);
-    if !reader.exists() && !synguard_datapath::is_pinned(&instance.pins) {
-        // Without privileges, what exists is not visible.
-        preflight::check_privileges()?;
-        return Err(instance.not_attached());
-    }
     let EventBatch { events, damaged } = reader.read_new()?;
     if damaged > 0 {
         log::warn!("{damaged} damaged lines were skipped in {}", instance.state.display());

@@ -105,7 +105,7 @@ fn add_entries(
         let target = Target::from_key(&prefix_of(source, prefix_v6));
         let existing = transaction.entry(List::Block, target, now)?;
         if let Some(entry) = existing.filter(|entry| entry.origin != Origin::Auto) {
-            let why = format!("the blocklist has it already, by {}", entry.origin.name());
+            let why = format!("the blocklist has it already ({})", entry.origin.label());
             refused.push(Event::NotBlocked { source: target.to_string(), why });
             continue;
         }

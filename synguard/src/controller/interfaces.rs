@@ -90,9 +90,15 @@ impl Interfaces {
         Ok(())
     }
 
-    /// Attaches the filter again where it is missing, and follows interfaces that were renamed.
+    /// Attaches the filter again where it is missing, and follows interfaces that were renamed. While somebody holds the lock
+    /// for changes, the check waits for a later tick: `synguard detach` removes the pin of a link after it detached the link,
+    /// and in between the link looks like one that somebody else detached.
     pub(super) fn check(&mut self, options: &ControllerOptions<'_>) -> Result<Vec<Event>> {
         self.is_check_due = false;
+        let Some(_lock) = Lock::try_change(options.instance)? else {
+            self.is_check_due = true;
+            return Ok(Vec::new());
+        };
         let mut events = Vec::new();
         for link in synguard_datapath::attached(&options.instance.pins)? {
             if link.ifindex == 0 {
@@ -150,16 +156,13 @@ impl Interfaces {
 }
 
 /// Renames the pin of a renamed interface, so that the filter is found under the interface's present name. Returns the name.
+/// The caller holds the lock for changes.
 fn follow_rename(link: &Attached, options: &ControllerOptions<'_>) -> Option<String> {
     let now = netlink::interface_by_index(link.ifindex).ok()??.name;
     if now == link.name {
         return None;
     }
-    let rename = || -> Result<()> {
-        let _lock = Lock::change(options.instance)?;
-        synguard_datapath::rename(&options.instance.pins, &link.name, &now)
-    };
-    match rename() {
+    match synguard_datapath::rename(&options.instance.pins, &link.name, &now) {
         Ok(()) => Some(now),
         Err(error) => {
             log::warn!("{} is called {now} now, but its pin cannot be renamed: {error:#}", link.name);

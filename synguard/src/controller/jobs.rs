@@ -12,7 +12,10 @@ use synguard_kernel::{clock, instance::Instance, netlink};
 use synguard_lists::transaction::ListTransaction;
 use synguard_model::event::{Event, Exemption};
 
-use super::block::{self, PendingBlock};
+use super::{
+    block::{self, PendingBlock},
+    saving::{self, ListSaver, SaveAttempt},
+};
 
 /// Pause between two scans of the socket table: at least `PAUSE_MIN`, and `PAUSE_FACTOR` times the duration of the last scan,
 /// so that an attacker with many sources cannot keep the controller scanning.
@@ -33,6 +36,8 @@ enum JobResult {
     Exemptions(Exemptions, Duration),
     /// Events to report.
     Events(Vec<Event>),
+    /// The lists that still cannot be saved.
+    SaveAttempt(SaveAttempt),
 }
 
 /// The running jobs. A job that runs when the controller ends is cut off, as by a kill.
@@ -44,6 +49,7 @@ pub(super) struct Jobs {
     next_scan_ns: u64,
     /// The exemptions that the latest [`Self::collect`] fetched.
     exemptions: Exemptions,
+    saver: ListSaver,
 }
 
 impl Jobs {
@@ -118,6 +124,21 @@ impl Jobs {
         });
     }
 
+    /// Starts to save lists whose files could not be written, if an attempt is due. Reports those that are saved again.
+    pub(super) fn save_lists(
+        &mut self,
+        instance: &Instance,
+        unsaved: [bool; 2],
+        now_ns: u64,
+        events: &mut Vec<Event>,
+    ) {
+        if self.saver.is_due(unsaved, now_ns) {
+            let instance = instance.clone();
+            self.start(move || JobResult::SaveAttempt(saving::save(&instance)));
+        }
+        self.saver.report_saved(events);
+    }
+
     /// Fetches the results of finished jobs. Returns their events, and keeps exemptions for [`Self::take_exemptions`].
     pub(super) fn collect(&mut self, now_ns: u64) -> Vec<Event> {
         let mut events = Vec::new();
@@ -133,8 +154,12 @@ impl Jobs {
                     self.exemptions.extend(exemptions);
                 }
                 Ok(JobResult::Events(more)) => events.extend(more),
-                // The panic was printed. The job may have been the exemption check.
-                Err(_) => self.is_checking_exemptions = false,
+                Ok(JobResult::SaveAttempt(attempt)) => self.saver.finish(Some(attempt), now_ns, &mut events),
+                // The panic was printed. The job may have been the exemption check, or an attempt to save.
+                Err(_) => {
+                    self.is_checking_exemptions = false;
+                    self.saver.finish(None, now_ns, &mut events);
+                }
             }
         }
         events

@@ -11,6 +11,7 @@ mod interfaces;
 mod jobs;
 mod last_error;
 mod reload;
+mod saving;
 mod signals;
 pub(crate) mod status_file;
 mod syn_cookies;
@@ -26,7 +27,7 @@ use synguard_kernel::{capabilities, instance::Instance, lock::Lock, netlink::Lin
 use synguard_model::settings::AttachOptions;
 use tokio::time::MissedTickBehavior;
 
-pub(crate) use self::signals::Signals;
+pub(crate) use self::{saving::SAVE_RETRY, signals::Signals};
 use self::{signals::SignalRequest, tick::Controller};
 use crate::{
     config::{AttachConfig, record::AttachRecord},
@@ -52,7 +53,7 @@ pub(crate) struct ControllerOptions<'a> {
     pub reload: &'a dyn Fn() -> Result<AttachConfig>,
     /// The sources of the settings as they were read last.
     pub record: AttachRecord,
-    /// Attaches the filter again to an interface that returned.
+    /// Attaches the filter again to an interface that returned. The caller holds the lock for changes.
     pub reattach: &'a dyn Fn(&str) -> Result<()>,
     /// Time at which the filter is detached unless it is confirmed, in nanoseconds of `CLOCK_MONOTONIC`; 0 is never.
     pub confirm_by_ns: u64,

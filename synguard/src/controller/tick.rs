@@ -5,6 +5,7 @@ use std::mem;
 use anyhow::{Result, bail};
 use synguard_datapath::Datapath;
 use synguard_kernel::{clock, lock::Lock, process, sysctl};
+use synguard_lists::transaction::{LostChanges, save_before_removal};
 use synguard_model::{
     error::{self, ExitKind, one_line},
     event::{Actor, DETACH_COMMAND, Event, Sysctl},
@@ -202,8 +203,12 @@ impl<'a> Controller<'a> {
 
     /// Fetches the results of finished jobs and starts new ones.
     fn run_jobs(&mut self, settings: &Settings, now_ns: u64) -> Vec<Event> {
-        let events = self.jobs.collect(now_ns);
+        let mut events = self.jobs.collect(now_ns);
         let instance = self.options.instance;
+        match self.datapath.unsaved_lists() {
+            Ok(unsaved) => self.jobs.save_lists(instance, unsaved, now_ns, &mut events),
+            Err(error) => log::warn!("lists that are not saved stay so: {error:#}"),
+        }
         let candidates = self.policy.block_candidates();
         self.jobs.start_exemption_check(instance, candidates, settings.v6_length(), now_ns);
         if self.ticks % SWEEP_TICKS == SWEEP_TICKS - 1 {
@@ -262,8 +267,14 @@ impl<'a> Controller<'a> {
         Ok(())
     }
 
-    fn detach(&self) -> Result<()> {
+    fn detach(&mut self) -> Result<()> {
         let lock = Lock::change(self.options.instance)?;
+        let lost = save_before_removal(self.options.instance);
+        let lost: Vec<_> = lost
+            .into_iter()
+            .map(|LostChanges { list, why }| Event::ListChangesLost { list: list.verb().to_owned(), why })
+            .collect();
+        self.event_log.report(&lost);
         synguard_datapath::remove(&self.options.instance.pins)?;
         lock.remove_file();
         Ok(())

@@ -1,6 +1,6 @@
 //! Interfaces that go, come back, and are renamed while the controller runs.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use synguard_tests::program::Synguard;
 
@@ -70,4 +70,31 @@ fn interface_with_a_foreign_program_is_left_alone() {
     // The controller attaches to the interface as soon as it is free, without help.
     until("a word about its return", Duration::from_secs(15), || count(&synguard, "interface_back") == 1);
     running.terminate().unwrap();
+}
+
+#[test]
+fn interface_that_is_being_detached_is_not_attached_again() {
+    let (lab, synguard) = lab(1);
+    lab.server.ip("link add leaving type veth peer name other").unwrap();
+    let running = synguard.attach(&["leaving"]).unwrap();
+    // The controller has three ticks between the end of the link and that of its pin.
+    let delay = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=unlink,unlinkat:delay_enter=800000:when=1..2",
+    ];
+    let mut detach = synguard.start_through(&delay, &["detach", "leaving"]).unwrap();
+    assert!(detach.wait(Duration::from_secs(10)).unwrap().success(), "{}", detach.stderr());
+    thread::sleep(Duration::from_secs(1));
+    assert!(!runs_xdp(&lab, "leaving"), "{:?}", event_names(&synguard));
+    assert_eq!(count(&synguard, "filter_removed") + count(&synguard, "interface_back"), 0);
+    // The same when the last interface goes: the command does not wait for the controller in vain.
+    let mut detach = synguard.start_through(&delay, &["detach"]).unwrap();
+    assert!(detach.wait(Duration::from_secs(60)).unwrap().success(), "{}", detach.stderr());
+    assert!(synguard.dirs().pins().is_empty() && !runs_xdp(&lab, "eth0"));
+    assert_eq!(running.terminate().unwrap().code, Some(0));
 }

@@ -5,9 +5,11 @@
 mod answers;
 mod attackers;
 mod blocks;
+mod campaign;
 mod cookie_acks_lost;
 mod cookies;
 mod crash;
+mod disk;
 mod idle;
 mod interfaces;
 mod protection;

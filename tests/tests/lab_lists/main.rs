@@ -4,6 +4,8 @@
 
 mod concurrent;
 mod damage;
+mod detached;
+mod disk;
 mod errors;
 mod import;
 mod kill;

@@ -35,8 +35,10 @@ fn add_list_and_del() {
         assert_eq!((&plain["scope"], plain["created"].is_u64()), (&json!("all"), true));
         let table = run(&synguard, &[list, "list"]);
         let row = table.lines().find(|line| line.starts_with("10.1.0.0/16")).unwrap();
-        assert!(row.contains("syn") && row.contains("operator") && row.contains("a \"scan\""), "{table}");
-        assert!(row.contains("2h") || row.contains("1h 59m"), "{table}");
+        assert!(row.contains("syn") && row.contains("manual") && row.contains("a \"scan\""), "{table}");
+        assert!(row.contains("in 2h") || row.contains("in 1h 59m"), "{table}");
+        let lasting = table.lines().find(|line| line.starts_with("192.0.2.1")).unwrap();
+        assert!(table.contains("EXPIRES") && lasting.contains("never"), "{table}");
         run(&synguard, &[list, "del", "192.0.2.1/32", "10.1.0.0/16"]);
         assert_eq!(targets(&synguard, list), ["192.0.2.2", "2001:db8::/32"]);
         run(&synguard, &[list, "flush"]);
@@ -67,7 +69,7 @@ fn surprising_changes_are_reported() {
     assert!(covered.stderr.contains("is also covered by 192.0.2.0/24"), "{}", covered.stderr);
     let again = run_with(&synguard, &["block", "add", "192.0.2.1", "--ttl", "1h"], "");
     let words =
-        "192.0.2.1 was in the blocklist already (all packets, added by hand, for good, no packet yet)";
+        "note: replaces the entry of 192.0.2.1 that never expired (all packets, manual, no packet yet)\n";
     assert!(again.stderr.contains(words), "{}", again.stderr);
     assert_eq!(again.stdout, "blocked 192.0.2.1 for 1h\n");
     let still = run_with(&synguard, &["block", "del", "192.0.2.1"], "");
@@ -80,6 +82,15 @@ fn surprising_changes_are_reported() {
     run(&synguard, &["allow", "add", "198.51.100.0/24"]);
     let allowed = run_with(&synguard, &["block", "add", "198.51.100.7"], "");
     assert!(allowed.stderr.contains("stays allowed") && allowed.stderr.contains("198.51.100.0/24"));
+    let everything = run_with(&synguard, &["allow", "add", "0.0.0.0/0", "::/0"], "");
+    for family in ["IPv4", "IPv6"] {
+        let words = format!("allows every {family} address: the filter drops no SYN from {family}");
+        assert!(everything.stderr.contains(&words), "{}", everything.stderr);
+    }
+    let feed = run_with(&synguard, &["allow", "import", "-"], "192.0.2.1\n128.0.0.0/1\n");
+    assert!(feed.stderr.contains("warning: 128.0.0.0/1 allows 1/2 of all IPv4"), "{}", feed.stderr);
+    let nothing = run_with(&synguard, &["block", "import", "-"], "");
+    assert!(nothing.stderr.starts_with("warning: standard input has no targets"), "{}", nothing.stderr);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use synguard_common::{
     admission::Admission,
     hold_cache::HoldCache,
     hyperloglog::HyperLogLog,
+    ip_list::IpLists,
     map_names,
     reason::Reason,
     source::{SourceKey, SourceState},
@@ -38,6 +39,7 @@ pub struct Datapath {
     sources: MapData,
     prefixes: MapData,
     cardinality: Array<MapData, HyperLogLog>,
+    lists: Array<MapData, IpLists>,
     pub(super) syn_cookies: Array<MapData, SynCookieConfig>,
     /// Folder of the pins.
     pub(super) pins: PathBuf,
@@ -70,6 +72,7 @@ impl Datapath {
             prefixes: rest(map_names::PREFIXES)?,
             cardinality: Array::try_from(Map::Array(rest(map_names::CARDINALITY)?))
                 .context("open CARDINALITY")?,
+            lists: Array::try_from(Map::Array(rest(map_names::LISTS)?)).context("open LISTS")?,
             syn_cookies: Array::try_from(Map::Array(rest(map_names::SYN_COOKIES)?))
                 .context("open SYN_COOKIES")?,
             pins: pins.to_owned(),
@@ -112,6 +115,13 @@ impl Datapath {
     /// Opens the operator's lists. A caller that changes them must hold the instance's lock for changes.
     pub fn lists(&self) -> Result<ListMaps<'_>> {
         ListMaps::open(&self.pins, self.config()?.0.hash_seed)
+    }
+
+    /// Reports for each list, by [`List::index`], whether its files lack changes that are in force.
+    ///
+    /// [`List::index`]: synguard_common::ip_list::List::index
+    pub fn unsaved_lists(&self) -> Result<[bool; 2]> {
+        Ok(self.lists.get(&0, 0).context("read LISTS")?.info.map(|info| info.unsaved != 0))
     }
 
     /// Returns the counters of each CPU.

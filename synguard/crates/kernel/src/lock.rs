@@ -132,6 +132,11 @@ pub fn controller_pid(instance: &Instance) -> Option<u32> {
     io::read_to_string(file).ok()?.trim().parse().ok()
 }
 
+/// Reports whether the file of the lock for changes exists, as it does from the first change to the detach.
+pub fn has_change_file(instance: &Instance) -> bool {
+    change_path(instance).exists()
+}
+
 /// Removes the lock file that a killed controller left behind.
 pub fn remove_dead_controllers_file(instance: &Instance) {
     let path = controller_path(instance);

@@ -9,6 +9,9 @@ use synguard_model::{
     time::{self, Now},
 };
 
+/// Difference below which two times of expiry are the same, in milliseconds: the two clocks drift apart slightly.
+const SAME_TIME_MS: u64 = 1_000;
+
 /// An entry as it is shown: the contents of the filter's table, and the details that the files add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryView {
@@ -73,32 +76,52 @@ impl EntryView {
         let computed = now.wall_at(self.expires_ns);
         // The two clocks drift apart slightly, so within a second the file's time is used, which stays the same. With a
         // greater difference, the wall clock was set, and the table's time is the true one.
-        let stored = self.stored_expiry_ms.filter(|stored| stored.abs_diff(computed) < 1_000);
+        let stored = self.stored_expiry_ms.filter(|stored| stored.abs_diff(computed) < SAME_TIME_MS);
         Some(stored.unwrap_or(computed))
     }
 
-    /// Adds the details that a file contains about the entry.
-    pub fn add_details(&mut self, stored: &Entry) {
+    /// Adds the details that a file contains about the entry. A file that `is_stale` may contain a former entry of the same
+    /// target, whose details are not this entry's.
+    pub fn add_details(&mut self, stored: &Entry, is_stale: bool, now: Now) {
+        if is_stale && !self.may_be(stored, now) {
+            return;
+        }
         self.reason.clone_from(&stored.reason);
         self.created_ms = Some(stored.created_ms);
         self.stored_expiry_ms = stored.expires_ms.map(Into::into);
     }
 
-    /// Describes the entry in words, such as `SYNs only, added by hand, 1m 1s left, no packet yet, "scan"`.
+    /// Reports whether an entry of a file is this one, as far as the table tells.
+    fn may_be(&self, stored: &Entry, now: Now) -> bool {
+        let ends_alike = match (stored.expires_ms, self.expires_ms(now)) {
+            (None, None) => true,
+            (Some(stored), Some(in_force)) => stored.get().abs_diff(in_force) < SAME_TIME_MS,
+            _ => false,
+        };
+        (stored.scope, stored.origin) == (self.scope, self.origin) && ends_alike
+    }
+
+    /// Describes the entry in words, such as `SYNs only, manual, 1m 1s left, no packet yet, "scan"`.
     pub fn describe(&self, now: Now) -> String {
+        let left = match self.time_left(now) {
+            Some(left) => format!("{} left", time::format_left(left)),
+            None => "never expires".to_owned(),
+        };
+        self.describe_with(Some(left))
+    }
+
+    /// Describes the entry in words, without its time.
+    pub fn describe_timeless(&self) -> String {
+        self.describe_with(None)
+    }
+
+    fn describe_with(&self, time: Option<String>) -> String {
         let mut words = vec![match self.scope {
             Scope::All => "all packets".to_owned(),
             Scope::Syn => "SYNs only".to_owned(),
         }];
-        words.push(match self.origin {
-            Origin::Operator => "added by hand".to_owned(),
-            Origin::Auto => "automatic".to_owned(),
-            Origin::Feed => "imported".to_owned(),
-        });
-        words.push(match self.time_left(now) {
-            Some(left) => format!("{} left", time::format_left(left)),
-            None => "for good".to_owned(),
-        });
+        words.push(self.origin.label().to_owned());
+        words.extend(time);
         words.push(match self.hits {
             0 => "no packet yet".to_owned(),
             1 => "1 packet".to_owned(),
@@ -211,9 +234,24 @@ mod tests {
     fn views_are_described() {
         let mut entry = view("192.0.2.1", Scope::Syn, 61_000_001_000);
         entry.reason = EntryReason::new("scan").ok();
-        assert_eq!(entry.describe(NOW), "SYNs only, added by hand, 1m 1s left, no packet yet, \"scan\"");
+        assert_eq!(entry.describe(NOW), "SYNs only, manual, 1m 1s left, no packet yet, \"scan\"");
         entry = EntryView { origin: Origin::Feed, hits: 7, ..view("192.0.2.1", Scope::All, 0) };
-        assert_eq!(entry.describe(NOW), "all packets, imported, for good, 7 packets");
+        assert_eq!(entry.describe(NOW), "all packets, feed, never expires, 7 packets");
+    }
+
+    #[test]
+    fn details_of_a_former_entry_are_left_out() {
+        let reason = EntryReason::new("former").ok();
+        let stored = Entry { reason: reason.clone(), ..view("192.0.2.1", Scope::All, 0).to_entry(NOW) };
+        for (scope, expires_ns, same) in
+            [(Scope::All, 0, true), (Scope::Syn, 0, false), (Scope::All, 61_000_001_000, false)]
+        {
+            for is_stale in [false, true] {
+                let mut entry = view("192.0.2.1", scope, expires_ns);
+                entry.add_details(&stored, is_stale, NOW);
+                assert_eq!(entry.reason == reason, same || !is_stale, "{entry:?}");
+            }
+        }
     }
 
     #[test]

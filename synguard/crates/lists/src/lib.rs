@@ -1,8 +1,8 @@
 //! The operator's lists, blocklist and allowlist: their text format, their files, and changes to files and tables.
 //!
 //! The filter acts on the pinned tables. The files of the [`store`] fill these tables at the next attach, and keep what
-//! the tables have no room for: reasons and dates. Everything except [`store`], [`effective`] and [`transaction`] is
-//! pure: time is an argument, and files are readers and writers.
+//! the tables have no room for: reasons and dates. Everything except [`store`], [`effective`],
+//! [`tables`] and [`transaction`] is pure: time is an argument, and files are readers and writers.
 
 #![forbid(unsafe_code)]
 
@@ -11,4 +11,5 @@ pub mod check;
 pub mod effective;
 pub mod format;
 pub mod store;
+pub mod tables;
 pub mod transaction;

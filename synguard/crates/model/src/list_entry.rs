@@ -59,11 +59,20 @@ impl Scope {
 impl Origin {
     pub const ALL: [Self; 3] = [Self::Operator, Self::Auto, Self::Feed];
 
+    /// Returns the name of the origin in files and JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Operator => "operator",
             Self::Auto => "auto",
             Self::Feed => "feed",
+        }
+    }
+
+    /// Returns the word for the origin in text.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Operator => "manual",
+            Self::Auto | Self::Feed => self.name(),
         }
     }
 

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use log::Level;
 use synguard_common::ip_list::List;
-use synguard_datapath::ListSize;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{check::EntryView, transaction::ListTransaction};
 use synguard_model::{
@@ -15,20 +14,23 @@ use synguard_model::{
     time::Now,
 };
 
-use super::{audit::ListAudit, name_targets, refusal};
+use super::{
+    audit::ListAudit,
+    name_targets,
+    notes::{self, Note},
+    past_participle, refusal,
+};
 use crate::cli::EntryArgs;
 
 /// Number of targets up to which the outcome has notes about each: former entries, and other entries that cover it.
 const NOTES_MAX: usize = 8;
-/// Fill level of a list from which on the outcome warns.
-const FILLING_PERCENT: u64 = 90;
 
 /// Outcome of a change.
 pub(in crate::commands) struct ChangeOutcome {
     /// The change in one line.
     pub(in crate::commands) message: String,
     /// Consequences that may be unexpected.
-    pub(in crate::commands) notes: Vec<(Level, String)>,
+    pub(in crate::commands) notes: Vec<Note>,
     /// Former entries of the targets; empty if there are more than [`NOTES_MAX`] targets.
     pub(in crate::commands) before: Vec<Entry>,
 }
@@ -37,7 +39,7 @@ pub(in crate::commands) struct ChangeOutcome {
 ///
 /// # Errors
 ///
-/// If the filter is not attached, a target must not be blocked, or the list has no room. Nothing has changed then.
+/// If a target must not be blocked, or the list has no room. Nothing has changed then.
 pub(in crate::commands) fn add(
     instance: &Instance,
     list: List,
@@ -67,30 +69,30 @@ pub(in crate::commands) fn add(
         expires_ms: args.ttl.map(|ttl| now.expiry_after(ttl)),
     };
     let before = present_entries(&lists, list, targets, now)?;
+    let new: Vec<_> = targets.iter().map(entry).collect();
+    let mut notes = notes::on_masked(targets);
+    notes.extend(notes::on_allowed_share(list, &new));
     let audit = ListAudit::begin(instance, &lists, list, ListVerb::Add);
-    lists.add(list, targets.iter().map(entry).collect(), now)?;
+    lists.add(list, new, now)?;
     audit.targets(targets.iter().map(|written| written.target)).entries(args).record(&lists, list);
-    let mut notes = notes_on_masked(targets);
-    notes.extend(before.iter().map(|view| {
-        let (target, name, words) = (view.target, list.name(), view.describe(now));
-        (Level::Info, format!("{target} was in the {name} already ({words}): this entry replaces it"))
-    }));
+    notes.extend(before.iter().map(|view| notes::on_replaced(view, now)));
     if targets.len() <= NOTES_MAX {
         for written in targets {
-            notes.extend(notes_on_others(&lists, list, written.target)?);
+            notes.extend(notes::on_others(&lists, list, written.target)?);
         }
     }
-    notes.extend(note_on_fill_level(&lists, list)?);
+    notes.extend(notes::on_fill_level(&lists, list)?);
+    notes.extend(notes::on_effect(instance, &lists, list));
     let length = args.ttl.map_or_else(String::new, |ttl| format!(" for {}", duration::format(ttl)));
     let message = format!("{} {}{length}", past_participle(list), name_targets(targets));
     Ok(ChangeOutcome { message, notes, before: entries(&before, now) })
 }
 
-/// Removes targets from a list.
+/// Removes targets from a list; those that are not in it are noted.
 ///
 /// # Errors
 ///
-/// If the filter is not attached, or a target is not in the list. Nothing has changed then.
+/// If the list cannot be changed. Nothing has changed then.
 pub(in crate::commands) fn delete(
     instance: &Instance,
     list: List,
@@ -98,20 +100,36 @@ pub(in crate::commands) fn delete(
 ) -> Result<ChangeOutcome> {
     let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
-    let plain: Vec<Target> = targets.iter().map(|written| written.target).collect();
     let before = present_entries(&lists, list, targets, now)?;
+    let mut notes = notes::on_masked(targets);
+    let (mut present, mut missing) = (Vec::new(), 0);
+    for written in targets {
+        if lists.entry(list, written.target, now)?.is_some() {
+            present.push(*written);
+            continue;
+        }
+        missing += 1;
+        if missing <= NOTES_MAX {
+            notes.push(notes::on_missing(&lists, list, written.target, now)?);
+        }
+    }
+    if missing > NOTES_MAX {
+        let more = missing - NOTES_MAX;
+        notes.push((Level::Info, format!("{more} more targets are not in the {}", list.name())));
+    }
+    if present.is_empty() {
+        let message = format!("nothing to remove from the {}", list.name());
+        return Ok(ChangeOutcome { message, notes, before: Vec::new() });
+    }
+    let plain: Vec<Target> = present.iter().map(|written| written.target).collect();
     let audit = ListAudit::begin(instance, &lists, list, ListVerb::Del);
     lists.remove(list, &plain, now)?;
     audit.targets(plain.iter()).record(&lists, list);
-    let mut notes = notes_on_masked(targets);
     for &target in plain.iter().take(NOTES_MAX) {
-        if let Some(view) = lists.covering(list, target, now)?.first() {
-            let note =
-                format!("{target} is still {}, because {} covers it", past_participle(list), view.target);
-            notes.push((Level::Warn, note));
-        }
+        notes.extend(notes::on_still_covered(&lists, list, target, now)?);
     }
-    let message = format!("{} removed from the {}", name_targets(targets), list.name());
+    notes.extend(notes::on_effect(instance, &lists, list));
+    let message = format!("{} removed from the {}", name_targets(&present), list.name());
     Ok(ChangeOutcome { message, notes, before: entries(&before, now) })
 }
 
@@ -119,7 +137,7 @@ pub(in crate::commands) fn delete(
 ///
 /// # Errors
 ///
-/// If the filter is not attached, or the entry has expired. Nothing has changed then.
+/// If the entry has expired, or the list has no room. Nothing has changed then.
 pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Entry) -> Result<ChangeOutcome> {
     let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
@@ -132,7 +150,8 @@ pub(in crate::commands) fn put_back(instance: &Instance, list: List, entry: &Ent
     let audit = ListAudit::begin(instance, &lists, list, ListVerb::Restore);
     lists.add(list, vec![entry.clone()], now)?;
     audit.targets(std::iter::once(target)).record(&lists, list);
-    let notes = notes_on_others(&lists, list, target)?;
+    let mut notes = notes::on_others(&lists, list, target)?;
+    notes.extend(notes::on_effect(instance, &lists, list));
     Ok(ChangeOutcome {
         message: format!("{target} restored in the {name}"),
         notes,
@@ -157,51 +176,4 @@ fn present_entries(
 
 fn entries(views: &[EntryView], now: Now) -> Vec<Entry> {
     views.iter().map(|view| view.to_entry(now)).collect()
-}
-
-/// Returns notes about targets whose host bits were cleared.
-fn notes_on_masked(targets: &[ParsedTarget]) -> Vec<(Level, String)> {
-    let masked = targets.iter().filter(|written| written.masked);
-    masked
-        .map(|target| (Level::Info, format!("host bits were cleared: the entry is {}", target.target)))
-        .collect()
-}
-
-/// Returns a warning if a list is nearly full.
-pub(super) fn note_on_fill_level(lists: &ListTransaction, list: List) -> Result<Option<(Level, String)>> {
-    let ListSize { entries, capacity } = lists.size(list)?;
-    let name = list.name();
-    let note = || {
-        format!(
-            "the {name} has {entries} of {capacity} entries, and takes no more when it is full: \
-             attach with a larger --max-list in time"
-        )
-    };
-    Ok((entries * 100 >= capacity * FILLING_PERCENT).then(|| (Level::Warn, note())))
-}
-
-/// Returns the word for the state of a target in a list.
-const fn past_participle(list: List) -> &'static str {
-    match list {
-        List::Allow => "allowed",
-        List::Block => "blocked",
-    }
-}
-
-/// Returns notes about other entries that cover a target and may have unexpected effects.
-fn notes_on_others(lists: &ListTransaction, list: List, target: Target) -> Result<Vec<(Level, String)>> {
-    let now = clock::now();
-    let mut notes = Vec::new();
-    if list == List::Block
-        && let Some(view) = lists.covering(List::Allow, target, now)?.first()
-    {
-        let note = format!("{target} stays allowed: {} is in the allowlist, which wins", view.target);
-        notes.push((Level::Warn, note));
-    }
-    if let Some(view) = lists.covering(list, target, now)?.get(1) {
-        let note =
-            format!("{target} is also covered by {}, which is in the {} already", view.target, list.name());
-        notes.push((Level::Info, note));
-    }
-    Ok(notes)
 }

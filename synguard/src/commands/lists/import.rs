@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
+use log::Level;
 use synguard_common::ip_list::List;
 use synguard_kernel::{clock, instance::Instance};
 use synguard_lists::{
@@ -23,11 +24,8 @@ use synguard_model::{
     time::Now,
 };
 
-use super::{audit::ListAudit, counted, refusal};
-use crate::{
-    cli::ImportArgs,
-    commands::{filter::open, stdout::emit},
-};
+use super::{audit::ListAudit, counted, notes, refusal};
+use crate::{cli::ImportArgs, commands::stdout::emit};
 
 const BUFFER: usize = 256 * 1024;
 const REDRAW: Duration = Duration::from_millis(100);
@@ -36,10 +34,10 @@ const REDRAW: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// If a line is invalid (the error has its number), the list would be too long, or the filter is not attached. Nothing
-/// has changed then.
+/// If a line is invalid (the error has its number), or the list would be too long. Nothing has changed then.
 pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<()> {
-    open(instance)?;
+    // Reading may take long, so what would forbid a change is noticed first.
+    drop(ListTransaction::open(instance)?);
     let now = clock::now();
     let (entries, found) = read(list, args, now)?;
     let name = display_name(&args.file);
@@ -51,7 +49,8 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
         return Err(failure(ExitKind::Invalid, message));
     }
     if found.targets == 0 {
-        log::warn!("{name} has no targets");
+        let note = format!("{name} has no targets, so nothing was added: was it fetched completely?");
+        notes::print([(Level::Warn, note)]);
     }
     let (read, covered) = (entries.len() as u64, file::count_covered(&entries));
     let entries = if args.aggregate { aggregate::aggregate(entries) } else { entries };
@@ -88,6 +87,7 @@ fn write(
     let name = list.name();
     let bar = spinner(format!("writing {} to the {name}", counted(entries.len() as u64, "entry", "entries")));
     let mut lists = ListTransaction::open(instance)?;
+    let mut notes = notes::on_allowed_share(list, &entries);
     let mut had = None;
     let mut by_hand = 0;
     let verb = if args.replace { ListVerb::Replace } else { ListVerb::Import };
@@ -107,9 +107,13 @@ fn write(
     if by_hand > 0 {
         let entries =
             counted(by_hand, "entry that was added by hand was", "entries that were added by hand were");
-        log::warn!("{entries} removed with the old {name}: to keep such entries, import without --replace");
+        let note =
+            format!("{entries} removed with the old {name}: to keep such entries, import without --replace");
+        notes.push((Level::Warn, note));
     }
-    super::log_notes(super::change::note_on_fill_level(&lists, list)?);
+    notes.extend(notes::on_fill_level(&lists, list)?);
+    notes.extend(notes::on_effect(instance, &lists, list));
+    notes::print(notes);
     Ok(had)
 }
 

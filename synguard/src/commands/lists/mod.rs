@@ -3,6 +3,7 @@
 mod audit;
 pub(super) mod change;
 mod import;
+mod notes;
 mod restore;
 mod show;
 
@@ -33,14 +34,8 @@ pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Res
     }
 }
 
-fn log_notes(notes: impl IntoIterator<Item = (log::Level, String)>) {
-    for (level, note) in notes {
-        log::log!(level, "{note}");
-    }
-}
-
 fn report(outcome: ChangeOutcome) -> Result<()> {
-    log_notes(outcome.notes);
+    notes::print(outcome.notes);
     emit(format!("{}\n", outcome.message))
 }
 
@@ -51,6 +46,7 @@ fn flush(instance: &Instance, list: List) -> Result<()> {
     let audit = ListAudit::begin(instance, &lists, list, ListVerb::Flush);
     lists.replace(list, &[], now)?;
     audit.record(&lists, list);
+    notes::print(notes::on_effect(instance, &lists, list));
     emit(format!("{} removed from the {}\n", counted(entries, "entry", "entries"), list.name()))
 }
 
@@ -77,4 +73,12 @@ fn name_targets(targets: &[ParsedTarget]) -> String {
 /// Formats a number with the singular or plural of a noun.
 fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// Returns the word for the state of a target in a list.
+const fn past_participle(list: List) -> &'static str {
+    match list {
+        List::Allow => "allowed",
+        List::Block => "blocked",
+    }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use synguard_common::ip_list::List;
 use synguard_datapath::{Datapath, PrefixEntry};
 use synguard_kernel::{clock, instance::Instance, protected};
-use synguard_lists::{effective, store::Store};
+use synguard_lists::{effective, store::Store, tables::ListTables};
 use synguard_model::{
     error::{ExitKind, failure, one_line},
     list_entry::Entry,
@@ -66,26 +66,49 @@ fn warn_of_lock_out(entries: &[Entry]) {
     }
 }
 
-/// Returns the entries in an instance's files or, if these cannot be used and a filter is attached, the entries in
-/// force. Never fails: problems are logged, and the intact entries are returned.
+/// Returns the entries in an instance's files or, if these cannot be used or lack changes and a filter is attached, the
+/// entries in force. Never fails: problems are logged, and the intact entries are returned.
 fn stored(instance: &Instance, list: List, now: Now) -> Vec<Entry> {
     let name = list.name();
     let store = Store::new(&instance.state, list);
     let datapath = Datapath::open(&instance.pins).ok().flatten();
-    let maps = datapath.as_ref().and_then(|datapath| datapath.lists().ok());
-    let error = match effective::load(&store, list, maps.as_ref(), now) {
+    let tables: Option<&dyn ListTables> = match &datapath {
+        Some(datapath) => Some(datapath),
+        None => None,
+    };
+    if let Some(datapath) = &datapath
+        && let Some(entries) = unsaved(datapath, &store, list, now)
+    {
+        return entries;
+    }
+    let error = match effective::load(&store, list, tables, now) {
         Ok(entries) => return entries,
         Err(error) => one_line(&format!("{error:#}")),
     };
-    let known = maps.and_then(|maps| effective::views(&maps, list, Vec::new(), now).ok());
-    match known {
-        Some(views) => {
+    match tables.and_then(|tables| effective::in_force(tables, list, Vec::new(), now).ok()) {
+        Some(entries) => {
             log::error!("the {name} stays as it is in force, because its files cannot be used: {error}");
-            views.iter().map(|view| view.to_entry(now)).collect()
+            entries
         }
         None => {
             log::error!("the {name} is empty, because its files cannot be read: {error}");
             Vec::new()
         }
     }
+}
+
+/// Returns the entries in force if the files lack some of them, and records that they do.
+fn unsaved(datapath: &Datapath, store: &Store, list: List, now: Now) -> Option<Vec<Entry>> {
+    if !effective::are_files_stale(datapath, store, list).ok()? {
+        return None;
+    }
+    // Reasons and dates are only in the files.
+    let details = store.load(now).map(|loaded| loaded.entries).unwrap_or_default();
+    let entries = effective::in_force(datapath, list, details, now).ok()?;
+    let name = list.name();
+    match datapath.lists().and_then(|mut maps| maps.set_unsaved(list, true)) {
+        Ok(()) => log::warn!("the {name} stays as it is in force, because its files lack changes"),
+        Err(error) => log::error!("the {name} is in force, but not in its files: {error:#}"),
+    }
+    Some(entries)
 }

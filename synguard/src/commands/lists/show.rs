@@ -17,7 +17,7 @@ use synguard_lists::{
 };
 use synguard_model::time::{self, Now};
 
-use super::counted;
+use super::{counted, notes};
 use crate::{
     commands::stdout::emit,
     output::{
@@ -28,7 +28,10 @@ use crate::{
 /// Prints a list.
 pub(super) fn list(instance: &Instance, list: List, as_json: bool) -> Result<()> {
     let now = clock::now();
-    let views = ListTransaction::open(instance)?.entries(list, now)?;
+    let lists = ListTransaction::open(instance)?;
+    let views = lists.entries(list, now)?;
+    notes::print(notes::on_effect(instance, &lists, list));
+    drop(lists);
     stream(
         |out| if as_json { write_json(out, list, &views, now) } else { write_table(out, list, &views, now) },
     )
@@ -96,7 +99,7 @@ fn check_text(
 /// Formats the decision as a sentence.
 fn explain(address: IpAddr, decision: &ListDecision<'_>, block: &[EntryView]) -> String {
     let Some((list, view)) = decision.by else {
-        return format!("{address} is unlisted: no entry of either list covers it");
+        return format!("{address} is on neither list");
     };
     let only = if decision.syn == decision.other {
         ""
@@ -134,15 +137,17 @@ fn write_table(out: &mut impl Write, list: List, views: &[EntryView], now: Now) 
         return writeln!(out, "the {} is empty", list.name());
     }
     let width = views.iter().map(|view| view.target.to_string().len()).max().unwrap_or(0).max(6);
-    writeln!(out, "{:width$}  SCOPE  ORIGIN          HITS  LEFT     REASON", "TARGET")?;
+    writeln!(out, "{:width$}  SCOPE  ORIGIN        HITS  EXPIRES    REASON", "TARGET")?;
     for view in views {
-        let left = view.time_left(now).map_or_else(|| "-".to_owned(), time::format_left);
+        let left = view
+            .time_left(now)
+            .map_or_else(|| "never".to_owned(), |left| format!("in {}", time::format_left(left)));
         let reason = view.reason.as_ref().map_or("", |reason| reason.as_str());
         let target = view.target.to_string();
         let line = format!(
-            "{target:width$}  {:5}  {:8}  {:>10}  {left:7}  {reason}",
+            "{target:width$}  {:5}  {:6}  {:>10}  {left:9}  {reason}",
             view.scope.name(),
-            view.origin.name(),
+            view.origin.label(),
             view.hits
         );
         writeln!(out, "{}", line.trim_end())?;

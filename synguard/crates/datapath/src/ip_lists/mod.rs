@@ -73,7 +73,7 @@ impl<'a> ListMaps<'a> {
     pub fn set_capacity(&mut self, capacity: u32) -> Result<()> {
         let mut lists = self.read()?;
         for info in &mut lists.info {
-            info.capacity = u64::from(capacity);
+            info.capacity = capacity;
         }
         self.write(&mut lists)
     }
@@ -81,7 +81,15 @@ impl<'a> ListMaps<'a> {
     /// Returns the number of entries and the capacity of a list.
     pub fn size(&self, list: List) -> Result<ListSize> {
         let info = &self.read()?.info[list.index()];
-        Ok(ListSize { entries: info.entries(), capacity: info.capacity })
+        Ok(ListSize { entries: info.entries(), capacity: info.capacity.into() })
+    }
+
+    /// Records whether the files of a list lack changes that are in force. The record lives as long as the table.
+    pub fn set_unsaved(&mut self, list: List, is_unsaved: bool) -> Result<()> {
+        let mut lists = self.read()?;
+        lists.info[list.index()].unsaved = u32::from(is_unsaved);
+        // The version stays: no entry has changed.
+        self.lists.set(0, lists, 0).context("write LISTS")
     }
 
     /// Returns the version of the lists, which changes with every change of an entry.
@@ -159,7 +167,8 @@ impl<'a> ListMaps<'a> {
         let mut items = sort_unique(items);
         let mut lists = self.read()?;
         let before = lists.info[list.index()];
-        let mut fresh = ListInfo { capacity: before.capacity, ..IpLists::EMPTY.info[0] };
+        let ListInfo { capacity, unsaved, .. } = before;
+        let mut fresh = ListInfo { capacity, unsaved, ..IpLists::EMPTY.info[0] };
         items.iter().try_for_each(|(key, _)| count_entry(&mut fresh, key))?;
         let need = check_room(&fresh)?;
         self.carry_hits(list, &mut items)?;
@@ -334,7 +343,7 @@ fn count_entry(info: &mut ListInfo, key: &Prefix) -> Result<()> {
 
 /// Returns the number of entries, if it does not exceed the capacity.
 fn check_room(info: &ListInfo) -> Result<u64> {
-    let (need, capacity) = (info.entries(), info.capacity);
+    let (need, capacity) = (info.entries(), u64::from(info.capacity));
     if need > capacity {
         bail!(
             "the list has room for {capacity} entries and would need {need}: \

@@ -42,6 +42,12 @@ impl ListFiles {
         }))
     }
 
+    /// Reports whether the list has a file.
+    pub(super) fn exist(&self) -> bool {
+        // A file that cannot be asked about exists as far as anybody knows.
+        [&self.base, &self.log].iter().any(|path| path.try_exists().unwrap_or(true))
+    }
+
     /// Removes temporary files that a killed process left behind.
     pub(super) fn clear_leftovers(&self) {
         for path in [&durable_file::temporary_path(&self.base), &self.old] {
@@ -208,6 +214,5 @@ fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> anyhow::Error {
-    let file = format_args!("{}, so nothing was changed", path.display());
-    durable_file::unwritable(file, error, "--state-dir")
+    durable_file::unwritable(path.display(), error, "--state-dir")
 }

@@ -89,6 +89,11 @@ impl Store {
         self.files.stamp()
     }
 
+    /// Reports whether the list has a file. An empty list has none.
+    pub fn exists(&self) -> bool {
+        self.files.exist()
+    }
+
     /// Reads the list. Damaged files are quarantined with a warning, and the undamaged entries are written to new
     /// files.
     ///

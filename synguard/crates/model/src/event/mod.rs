@@ -345,6 +345,17 @@ events! {
     InterfaceRenamed = "interface_renamed", Warn, { interface: String, now: String } =>
         format!("{interface} is called {now} now; the filter stays attached");
 
+    /// Changes of a list are in force, but its files cannot be written.
+    ListNotSaved = "list_not_saved", Warn, { list: String, why: String, retry_seconds: u64 } =>
+        format!("the {list}list is in force, but not saved: {why}; tried again every {retry_seconds} s");
+
+    /// The files of a list that could not be written are written.
+    ListSaved = "list_saved", Info, { list: String } => format!("the {list}list is saved");
+
+    /// The filter was removed before changes of a list could be written.
+    ListChangesLost = "list_changes_lost", Error, { list: String, why: String } =>
+        format!("the last changes of the {list}list are lost with the filter, because they could not be saved: {why}");
+
     /// An operator confirmed the filter.
     Confirmed = "confirmed", Info, {
         #[serde(flatten)]
