@@ -5,6 +5,7 @@
 mod artifacts;
 mod bench;
 mod build;
+mod campaign;
 mod ci;
 mod demo;
 mod lint;
@@ -21,6 +22,7 @@ mod vm;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -44,6 +46,8 @@ enum XtaskCommand {
     Picture,
     /// Run the test ladder from the bottom up (root from rung 3 on)
     Test(test::TestArgs),
+    /// Run the full forms of tests that the ladder runs in a short form, and print their figures (root)
+    Campaign(campaign::CampaignArgs),
     /// Boot other kernels in emulated machines and run the tests of the kernel there
     Vm(vm::VmArgs),
     /// Check everything that can be judged without running it: style, layers, spelling, commits
@@ -56,20 +60,21 @@ fn main() -> ExitCode {
     let all_is_well = match XtaskCli::parse().command {
         XtaskCommand::Setup(args) => setup::run(args.scope).map(|()| true),
         XtaskCommand::Build => build::run().map(|()| true),
-        XtaskCommand::Demo => demo::run().map(|()| true),
+        XtaskCommand::Demo => return finish(demo::run()),
         XtaskCommand::Bench(args) => bench::run(&args).map(|()| true),
         XtaskCommand::Picture => picture::run().map(|()| true),
         XtaskCommand::Test(args) => test::run(&args),
+        XtaskCommand::Campaign(args) => campaign::run(&args),
         XtaskCommand::Vm(args) => vm::run(&args),
         XtaskCommand::Lint(args) => lint::run(&args).map(|()| true),
         XtaskCommand::Ci => ci::run(),
     };
-    match all_is_well {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(all_is_well.map(|is_well| if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
+}
+
+fn finish(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

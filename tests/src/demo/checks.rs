@@ -36,26 +36,27 @@ pub(super) fn check_one_source(
     guarded: &Phase,
 ) -> Result<()> {
     let rows = [bare.offered.as_slice(), &guarded.offered].concat();
-    let tried = check_rate(claims, "one source", &rows);
+    let untried = check_rate(claims, "one source", &rows);
+    let untried = untried.as_deref();
 
     let (served, made) = bare.served();
-    claims.check_if(
-        tried,
+    claims.check_unless(
+        untried,
         format!("  without synguard at most {:.0} % of the visitors are served", UNPROTECTED_MAX * 100.0),
         of(served, made),
         served as f64 / made as f64 <= UNPROTECTED_MAX,
     );
     let totals = guarded.flood.context("there was no flood")?;
     let share = guarded.dropped as f64 / totals.offered as f64;
-    claims.check_if(
-        tried,
+    claims.check_unless(
+        untried,
         format!("  synguard drops at least {:.1} % of the SYNs in XDP", DROPPED_MIN * 100.0),
         format!("{:.3} % ({} of {})", share * 100.0, thousands(guarded.dropped), thousands(totals.offered)),
         // A greater share would count packets that the flood did not send.
         (DROPPED_MIN..=1.0).contains(&share),
     );
-    check_served(claims, tried, guarded);
-    check_p99(claims, tried, calm, guarded);
+    check_served(claims, untried, guarded);
+    check_p99(claims, untried, calm, guarded);
     Ok(())
 }
 
@@ -67,49 +68,52 @@ pub(super) fn check_forged(
     cookies_after: Option<f64>,
     settings: &[Settings; 3],
 ) {
-    let tried = check_rate(claims, "forged sources", &guarded.offered);
-    claims.check_if(
-        tried,
+    let untried = check_rate(claims, "forged sources", &guarded.offered);
+    let untried = untried.as_deref();
+    claims.check_unless(
+        untried,
         "  SYN cookies are on within a second",
         cookies_after.map_or("never".to_owned(), |seconds| format!("{seconds:.2} s after the first SYN")),
         cookies_after.is_some_and(|seconds| seconds <= COOKIES_MAX),
     );
-    check_served(claims, tried, guarded);
+    check_served(claims, untried, guarded);
     let [before, during, after] = settings;
-    claims.check_if(
-        tried,
+    claims.check_unless(
+        untried,
         "  afterwards tcp_syncookies/tcp_timestamps are as before",
         format!("{before}, then {during}, then {after}"),
         after == before && during.syncookies == "2",
     );
 }
 
-/// Checks a flood's rate in each row, and returns whether claims about the flood can be tried.
-fn check_rate(claims: &mut Claims, flood: &str, rows: &[f64]) -> bool {
-    let tried = !rows.is_empty() && rows.iter().all(|row| *row >= OFFERED_MIN * FLOOD_PPS as f64);
+/// Checks a flood's rate in each row. Returns the reason for which claims about the flood cannot be tried, if there is one.
+fn check_rate(claims: &mut Claims, flood: &str, rows: &[f64]) -> Option<String> {
     let (least, most) = (rows.iter().copied().reduce(f64::min), rows.iter().copied().reduce(f64::max));
     let measured = least.zip(most).map_or("nothing".to_owned(), |(least, most)| {
         format!("{} to {}", thousands(least as u64), thousands(most as u64))
     });
-    claims.check_if(
-        tried,
+    let least = least.unwrap_or(0.0);
+    let untried = (least < OFFERED_MIN * FLOOD_PPS as f64)
+        .then(|| format!("this machine makes only {} SYN/s", thousands(least as u64)));
+    claims.check_unless(
+        untried.as_deref(),
         format!("{flood}: {} SYNs a second in every row", thousands(FLOOD_PPS)),
         measured,
         true,
     );
-    tried
+    untried
 }
 
-fn check_served(claims: &mut Claims, tried: bool, guarded: &Phase) {
+fn check_served(claims: &mut Claims, untried: Option<&str>, guarded: &Phase) {
     let (served, made) = guarded.served();
-    claims.check_if(tried, "  with synguard every visitor is served", of(served, made), served == made);
+    claims.check_unless(untried, "  with synguard every visitor is served", of(served, made), served == made);
 }
 
-fn check_p99(claims: &mut Claims, tried: bool, calm: &Phase, guarded: &Phase) {
+fn check_p99(claims: &mut Claims, untried: Option<&str>, calm: &Phase, guarded: &Phase) {
     let (before, after) = (median_p99(calm), median_p99(guarded));
     let ratio = after.zip(before).map(|(after, before)| after.as_secs_f64() / before.as_secs_f64());
-    claims.check_if(
-        tried,
+    claims.check_unless(
+        untried,
         format!("  and p99 is at most {P99_RATIO_MAX} times that without a flood"),
         format!(
             "{:.2} times ({}, then {})",
@@ -139,12 +143,14 @@ mod tests {
     #[test]
     fn slow_row_leaves_a_flood_untried() {
         let full = FLOOD_PPS as f64;
-        for (rows, tried) in
-            [(&[full, 0.95 * full][..], true), (&[full, 0.13 * full, 1.8 * full], false), (&[], false)]
-        {
+        for (rows, untried) in [
+            (&[full, 0.95 * full][..], None),
+            (&[full, 0.116_64 * full, 1.8 * full], Some("this machine makes only 11 664 SYN/s")),
+            (&[], Some("this machine makes only 0 SYN/s")),
+        ] {
             let mut claims = Claims::default();
-            assert_eq!(check_rate(&mut claims, "a flood", rows), tried, "{rows:?}");
-            assert_eq!(claims.to_string().contains("not tried"), !tried, "{claims}");
+            assert_eq!(check_rate(&mut claims, "a flood", rows).as_deref(), untried, "{rows:?}");
+            assert_eq!(claims.to_string().contains("not tried"), untried.is_some(), "{claims}");
         }
     }
 }

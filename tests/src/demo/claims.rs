@@ -13,53 +13,72 @@ struct Claim {
     finding: Finding,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Finding {
     Holds,
     Fails,
-    /// The machine did not make the flood that the claim is about.
+    /// The machine did not make the flood that the claim is about, for this reason.
+    NotTried(String),
+}
+
+/// The result of all claims together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DemoVerdict {
+    /// Every claim was tried and holds.
+    Holds,
+    /// A claim failed.
+    Fails,
+    /// No claim failed, but some could not be tried.
     NotTried,
 }
 
 impl Claims {
     pub(super) fn check(&mut self, claim: impl Into<String>, measured: impl Into<String>, holds: bool) {
-        self.check_if(true, claim, measured, holds);
+        self.check_unless(None, claim, measured, holds);
     }
 
-    /// Checks a claim that is about a flood, if the flood was as it should be.
-    pub(super) fn check_if(
+    /// Checks a claim that is about a flood, unless the flood was not as it should be, for the reason given.
+    pub(super) fn check_unless(
         &mut self,
-        tried: bool,
+        untried: Option<&str>,
         claim: impl Into<String>,
         measured: impl Into<String>,
         holds: bool,
     ) {
-        let finding = match (tried, holds) {
-            (false, _) => Finding::NotTried,
-            (true, true) => Finding::Holds,
-            (true, false) => Finding::Fails,
+        let finding = match (untried, holds) {
+            (Some(why), _) => Finding::NotTried(why.to_owned()),
+            (None, true) => Finding::Holds,
+            (None, false) => Finding::Fails,
         };
         self.0.push(Claim { text: claim.into(), measured: measured.into(), finding });
     }
 
-    /// Reports whether no claim failed and at least one holds.
-    pub(super) fn hold(&self) -> bool {
-        self.count(Finding::Fails) == 0 && self.count(Finding::Holds) > 0
+    /// Returns the result of all claims together.
+    pub(super) fn verdict(&self) -> DemoVerdict {
+        match (self.count(|finding| *finding == Finding::Fails), self.untried()) {
+            (0, 0) => DemoVerdict::Holds,
+            (0, _) => DemoVerdict::NotTried,
+            _ => DemoVerdict::Fails,
+        }
     }
 
-    fn count(&self, finding: Finding) -> usize {
-        self.0.iter().filter(|claim| claim.finding == finding).count()
+    fn count(&self, is: impl Fn(&Finding) -> bool) -> usize {
+        self.0.iter().filter(|claim| is(&claim.finding)).count()
+    }
+
+    fn untried(&self) -> usize {
+        self.count(|finding| matches!(finding, Finding::NotTried(_)))
     }
 
     fn summary(&self) -> String {
-        match (self.count(Finding::Fails), self.count(Finding::NotTried)) {
-            (0, 0) => "Every claim holds.".to_owned(),
-            (0, untried) => format!(
-                "No claim failed, but {untried} of {} could not be tried: this machine did not make the flood.\n\
-                 Run the demo again with nothing else running.",
-                self.0.len()
+        let (untried, all) = (self.untried(), self.0.len());
+        match self.verdict() {
+            DemoVerdict::Holds => "Every claim holds.".to_owned(),
+            DemoVerdict::NotTried => format!(
+                "No claim failed, but {untried} of {all} could not be tried: this machine did not make the flood.\n\
+                 Run the demo again with nothing else running."
             ),
-            _ => "NOT every claim holds.".to_owned(),
+            DemoVerdict::Fails => "NOT every claim holds.".to_owned(),
         }
     }
 }
@@ -72,9 +91,9 @@ impl fmt::Display for Claims {
         let (claims, measures) = (width(|claim| &claim.text), width(|claim| &claim.measured));
         for Claim { text, measured, finding } in &self.0 {
             let finding = match finding {
-                Finding::Holds => "ok",
-                Finding::Fails => "FAILED",
-                Finding::NotTried => "not tried",
+                Finding::Holds => "ok".to_owned(),
+                Finding::Fails => "FAILED".to_owned(),
+                Finding::NotTried(why) => format!("not tried: {why}"),
             };
             writeln!(f, "{text:claims$}   {measured:measures$}   {finding}")?;
         }
@@ -89,11 +108,10 @@ mod tests {
     #[test]
     fn single_failure_decides() {
         let mut claims = Claims::default();
-        assert!(!claims.hold());
         claims.check("short", "1 of 1", true);
-        assert!(claims.hold());
+        assert_eq!(claims.verdict(), DemoVerdict::Holds);
         claims.check("a longer one", "0", false);
-        assert!(!claims.hold());
+        assert_eq!(claims.verdict(), DemoVerdict::Fails);
         let table = "short          1 of 1   ok\na longer one   0        FAILED\n\nNOT every claim holds.";
         assert_eq!(claims.to_string(), table);
     }
@@ -101,14 +119,20 @@ mod tests {
     #[test]
     fn untried_claim_neither_holds_nor_fails() {
         let mut claims = Claims::default();
-        for holds in [true, false] {
-            claims.check_if(false, "under a flood", "12000/s", holds);
-        }
-        assert!(!claims.hold(), "nothing was shown");
         claims.check("calm", "1 of 1", true);
-        assert!(claims.hold());
+        for holds in [true, false] {
+            claims.check_unless(
+                Some("this machine makes only 12 000 SYN/s"),
+                "under a flood",
+                "12000/s",
+                holds,
+            );
+        }
+        assert_eq!(claims.verdict(), DemoVerdict::NotTried);
         let text = claims.to_string();
-        assert_eq!(text.matches("not tried\n").count(), 2, "{text}");
+        assert_eq!(text.matches("not tried: this machine makes only 12 000 SYN/s\n").count(), 2, "{text}");
         assert!(text.contains("No claim failed, but 2 of 3 could not be tried"), "{text}");
+        claims.check("a failure", "0", false);
+        assert_eq!(claims.verdict(), DemoVerdict::Fails);
     }
 }

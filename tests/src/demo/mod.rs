@@ -1,7 +1,7 @@
 //! The demo: SYN floods of both kinds against a web server, without synguard and with it.
 //!
 //! It prints only what it measured in this run, and checks each claim it makes. One that does not hold makes the demo
-//! fail; one that is about a flood which this machine did not make was not tried.
+//! fail; one that is about a flood which this machine did not make was not tried, which is neither.
 #![expect(clippy::print_stdout, reason = "the demo talks to whoever runs it")]
 
 mod checks;
@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
+pub use self::claims::DemoVerdict;
 use self::{
     claims::Claims,
     phase::{Phase, Scene},
@@ -57,11 +58,11 @@ const LEAD_FORGED: Duration = Duration::from_secs(2);
 /// Time limit for the restoration of the settings.
 const CALM_MAX: Duration = Duration::from_secs(30);
 
-/// Runs the demo; `false` when a claim did not hold.
+/// Runs the demo and returns the result of its claims together.
 ///
 /// # Errors
 /// When it could not be carried out, for want of root, a tool or the synguard binary, or was interrupted.
-pub fn run() -> Result<bool> {
+pub fn run() -> Result<DemoVerdict> {
     interrupt::watch();
     // The server and its visitors have CPU 0 to themselves; the flood, synguard and this go to the other.
     pin_to_cpu(1).context("the demo needs two CPUs, 0 and 1")?;
@@ -115,7 +116,7 @@ pub fn run() -> Result<bool> {
     let measured = if remains.is_empty() { "nothing".to_owned() } else { remains.join("; ") };
     claims.check("synguard leaves nothing behind", measured, remains.is_empty());
     println!("\n{claims}");
-    Ok(claims.hold())
+    Ok(claims.verdict())
 }
 
 fn title(text: &str) {
