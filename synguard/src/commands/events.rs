@@ -4,7 +4,7 @@ use std::{fs, io::ErrorKind, thread, time::Duration};
 
 use anyhow::Result;
 use serde_json::Value;
-use synguard_kernel::instance::Instance;
+use synguard_kernel::{instance::Instance, preflight};
 use synguard_model::error::{self, ExitKind, failure};
 
 use super::stdout::{emit, emit_if_open};
@@ -21,6 +21,10 @@ pub(super) fn run(instance: &Instance, follow: bool, as_json: bool) -> Result<()
     check_access(instance)?;
     let mut reader = EventLogReader::new(&instance.state);
     let EventBatch { events, damaged } = reader.read_new()?;
+    if events.is_empty() && damaged == 0 {
+        // Without privileges, an existing log may not be visible.
+        preflight::check_privileges()?;
+    }
     if damaged > 0 {
         log::warn!("{damaged} damaged lines were skipped in {}", instance.state.display());
     }

@@ -60,16 +60,30 @@ fn every_change_is_an_event_with_its_actor() {
         ]
     );
     events[..names.len() - 1].iter().for_each(assert_mine);
-    let change = |key: &str, from: &str, to: &str, undoes_set: bool| serde_json::json!({ "key": key, "from": from, "to": to, "undoes_set": undoes_set });
-    assert_eq!(events[2]["changes"][0], change("syn-rate", "100", "500", false));
-    assert_eq!(events[8]["changes"][0], change("syn-rate", "500", "100", true));
+    assert_rate_changed(&events[2], "100", "500", false);
+    assert_rate_changed(&events[8], "500", "100", true);
+    assert_lists_changed(&events[3..8]);
+    assert_eq!(events[9]["interfaces"], serde_json::json!([DEVICE]));
+    assert_eq!(synguard.run(&["status"]).unwrap().code, Some(3));
+    let state = synguard.dirs().state_dir();
+    fs::remove_dir_all(state.join("default")).unwrap();
+    assert_nothing_left(&lab, &synguard);
+}
+
+fn assert_rate_changed(event: &Value, from: &str, to: &str, undoes_set: bool) {
+    let change = serde_json::json!({ "key": "syn-rate", "from": from, "to": to, "undoes_set": undoes_set });
+    assert_eq!(event["changes"][0], change, "{event}");
+}
+
+/// Asserts the changes of the lists that [`every_change_is_an_event_with_its_actor`] makes.
+fn assert_lists_changed(events: &[Value]) {
     let list = |event: &Value| {
         let part = |key: &str| event[key].clone();
         (part("list"), part("verb"), part("targets"), part("more"), part("from"), part("to"))
     };
     let none = || serde_json::json!([]);
     let both = serde_json::json!(["192.0.2.1", "192.0.2.2"]);
-    for (event, (name, verb, targets, more, from, to)) in events[3..8].iter().zip([
+    for (event, (name, verb, targets, more, from, to)) in events.iter().zip([
         ("block", "add", both, 0, 0, 2),
         ("block", "del", serde_json::json!(["192.0.2.1"]), 0, 2, 1),
         ("allow", "add", serde_json::json!(["2001:db8::/32"]), 0, 0, 1),
@@ -82,13 +96,8 @@ fn every_change_is_an_event_with_its_actor() {
             "{event}"
         );
     }
-    assert_eq!((&events[3]["ttl_seconds"], &events[3]["reason"]), (&3600.into(), &"scan".into()));
-    assert_eq!(events[6]["file"], "standard input");
-    assert_eq!(events[9]["interfaces"], serde_json::json!([DEVICE]));
-    assert_eq!(synguard.run(&["status"]).unwrap().code, Some(3));
-    let state = synguard.dirs().state_dir();
-    fs::remove_dir_all(state.join("default")).unwrap();
-    assert_nothing_left(&lab, &synguard);
+    assert_eq!((&events[0]["ttl_seconds"], &events[0]["reason"]), (&3600.into(), &"scan".into()));
+    assert_eq!(events[3]["file"], "standard input");
 }
 
 #[test]
