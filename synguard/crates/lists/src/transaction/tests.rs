@@ -297,7 +297,7 @@ proptest! {
         }
         machine.mend_disk();
         prop_assert!(machine.open().unsaved(LIST).is_none());
-        prop_assert_eq!(machine.in_force(), before.clone());
-        prop_assert_eq!(machine.on_disk(), before);
+        prop_assert_eq!(&machine.in_force(), &before);
+        prop_assert_eq!(&machine.on_disk(), &before);
     }
 }

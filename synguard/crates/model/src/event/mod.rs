@@ -8,6 +8,7 @@ mod attack_source;
 mod change;
 mod declare;
 mod exemption;
+mod foreign_namespace;
 mod rates;
 #[cfg(feature = "schemas")]
 mod schemas;
@@ -24,6 +25,7 @@ pub use self::{
     attack_source::AttackSource,
     change::{ListChange, ListVerb, TARGETS_MAX},
     exemption::Exemption,
+    foreign_namespace::ForeignNamespace,
     rates::AttackRates,
     sysctl::{Sysctl, SysctlChange, SysctlEvent},
     text::DETACH_COMMAND,
@@ -381,26 +383,6 @@ events! {
 impl From<SysctlEvent> for Event {
     fn from(event: SysctlEvent) -> Self {
         Self::Sysctl(event)
-    }
-}
-
-/// A network namespace with listeners, in which the raised sysctls of this namespace have no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
-pub struct ForeignNamespace {
-    /// A process in the namespace.
-    pub pid: u32,
-    /// The name of that process.
-    pub command: String,
-    /// Listening TCP ports; only the first if there are many.
-    pub ports: Vec<u16>,
-}
-
-impl Display for ForeignNamespace {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { pid, command, ports } = self;
-        let ports: Vec<String> = ports.iter().map(|port| format!(":{port}")).collect();
-        write!(f, "{command} (pid {pid}) {}", ports.join(" "))
     }
 }
 
