@@ -5,7 +5,7 @@
 //! transaction repairs the tables from the files.
 //!
 //! An emergency must not depend on the disk: if the files cannot be written, the tables are changed nevertheless, and a record
-//! beside them says so ([`unsaved`]). From then on the tables are the truth, until a later transaction has written the
+//! beside them says so (module `unsaved`). From then on the tables are the truth, until a later transaction has written the
 //! files anew.
 //!
 //! While no filter is attached, a change applies to the files alone and takes effect at the next attach.
