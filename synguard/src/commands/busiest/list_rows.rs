@@ -142,7 +142,7 @@ impl ListMonitor {
             ListRow {
                 status: status(*list),
                 target: target.to_string(),
-                origin: origin_word(Origin::from_abi(entry.origin)).to_owned(),
+                origin: Origin::from_abi(entry.origin).label().to_owned(),
                 scope: Scope::from_abi(entry.scope).name().to_owned(),
                 hits: entry.hits,
                 rate: if seconds > 0.0 { *fresh as f64 / seconds } else { 0.0 },
@@ -203,15 +203,6 @@ fn keep_busiest(shown: &mut Vec<Shown>) {
         (std::cmp::Reverse(one.fresh), is_feed, std::cmp::Reverse(one.entry.hits), one.key)
     });
     shown.truncate(SHOWN_MAX);
-}
-
-/// Returns the word for an origin on the screen.
-const fn origin_word(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Operator => "manual",
-        Origin::Auto => "auto",
-        Origin::Feed => "feed",
-    }
 }
 
 const fn status(list: List) -> SourceStatus {

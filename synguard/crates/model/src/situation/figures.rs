@@ -1,5 +1,7 @@
 //! Figures in words.
 
+use crate::number::grouped;
+
 /// Formats a rate with three significant digits and its thousands separated: `84 400`. A slow rate keeps one decimal, because it
 /// is not zero.
 pub(super) fn rate(per_second: f64) -> String {
@@ -19,19 +21,6 @@ const fn three_digits(count: u64) -> u64 {
         unit *= 10;
     }
     count.saturating_add(unit / 2) / unit * unit
-}
-
-/// Formats a count with its thousands separated.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Formats a count of things that were estimated, with three significant digits.
