@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use synguard_kernel::instance::Instance;
 use synguard_model::{
     duration,
+    instance_name::DEFAULT_NAME,
     settings::{Key, parse_confirm, parse_instance, parse_interface},
 };
 use synguard_top::sources::Sort;
@@ -122,7 +123,7 @@ const EVERY_COMMAND: &str = "Options of every command";
 #[derive(Args, Clone, Debug)]
 pub struct Global {
     /// Instance name (to run several filters on one host)
-    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "INSTANCE", default_value = "default", value_parser = parse_instance)]
+    #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "INSTANCE", default_value = DEFAULT_NAME, value_parser = parse_instance)]
     pub name: String,
     /// Directory of lasting state, with a subdirectory for each instance
     #[arg(long, global = true, help_heading = EVERY_COMMAND, value_name = "DIR", default_value = "/var/lib/synguard")]

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use synguard_model::error::{ExitKind, failure};
-
-/// Name of the instance that commands without `--name` are about.
-pub const DEFAULT_NAME: &str = "default";
+use synguard_model::{
+    error::{ExitKind, failure},
+    instance_name::command_line,
+};
 
 /// The name and the paths of one instance.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// [`DEFAULT_NAME`] unless `--name` was given.
+    /// [`DEFAULT_NAME`](synguard_model::instance_name::DEFAULT_NAME) unless `--name` was given.
     pub name: String,
     /// The mount point of bpffs.
     pub bpffs: PathBuf,
@@ -34,12 +34,9 @@ impl Instance {
         }
     }
 
-    /// Returns a command line for this instance, for advice: `synguard` with `--name` where it is needed, and the words.
+    /// Returns a command line for this instance, for advice.
     pub fn command(&self, words: &str) -> String {
-        match self.name.as_str() {
-            DEFAULT_NAME => format!("synguard {words}"),
-            name => format!("synguard --name {name} {words}"),
-        }
+        command_line(&self.name, words)
     }
 
     /// Returns the error of a command that needs the filter when it is not attached.

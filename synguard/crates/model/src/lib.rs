@@ -8,6 +8,7 @@ pub mod duration;
 pub mod error;
 pub mod event;
 pub mod inspection;
+pub mod instance_name;
 pub mod ip_prefix;
 pub mod list_entry;
 pub mod number;

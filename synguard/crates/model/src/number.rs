@@ -28,8 +28,13 @@ pub struct Counted<'a>(pub u64, pub &'a str);
 impl Display for Counted<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(count, noun) = self;
-        write!(f, "{} {noun}{}", grouped(*count), if *count == 1 { "" } else { "s" })
+        write!(f, "{} {}", grouped(*count), plural(*count, noun))
     }
+}
+
+/// Returns the noun in its plural, unless there is one.
+pub fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
 #[cfg(test)]

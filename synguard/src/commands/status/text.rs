@@ -15,6 +15,7 @@ use synguard_kernel::{clock, netlink};
 use synguard_model::{
     attack::Phase,
     duration,
+    instance_name::DEFAULT_NAME,
     ports::Ports,
     settings::Settings,
     situation::Situation,
@@ -85,7 +86,7 @@ impl Status {
             )?;
         }
         writeln!(out, "controller   {controller}")?;
-        if self.name != "default" {
+        if self.name != DEFAULT_NAME {
             writeln!(out, "instance     {}", self.name)?;
         }
         Ok(())

@@ -55,11 +55,6 @@ pub(super) fn time(seconds: u64) -> String {
     }
 }
 
-/// Returns the word in its plural, unless there is one.
-pub(super) fn plural(count: u64, word: &str) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::{AttackKind, Phase},
+    instance_name::DEFAULT_NAME,
     settings::Cookies,
     source::SourceStatus,
 };
@@ -150,7 +151,7 @@ pub enum Measure {
 impl Default for Situation {
     fn default() -> Self {
         Self {
-            instance: "default".to_owned(),
+            instance: DEFAULT_NAME.to_owned(),
             filtered: Vec::new(),
             unfiltered: Vec::new(),
             controller: ControllerLife::default(),

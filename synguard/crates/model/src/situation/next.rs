@@ -1,7 +1,7 @@
 //! The fifth answer: what there is to do.
 
 use super::{ControllerLife, Enforcement, NAMED_MAX, SOURCES_MAX, Situation, TopSource, figures::time};
-use crate::{attack::Phase, settings::Cookies, source::SourceStatus};
+use crate::{attack::Phase, instance_name::command_line, settings::Cookies, source::SourceStatus};
 
 /// Common share of a few sources in all SYNs from which they are worth blocking by hand. Of a hundred that send alike, three
 /// are not.
@@ -24,11 +24,7 @@ impl Situation {
 
     /// Returns the command line of a verb for this instance.
     pub fn command(&self, arguments: &str) -> String {
-        if self.instance == "default" {
-            format!("synguard {arguments}")
-        } else {
-            format!("synguard --name {} {arguments}", self.instance)
-        }
+        command_line(&self.instance, arguments)
     }
 
     /// Returns the step that brings the filter, or its controller, back.

@@ -2,10 +2,11 @@
 
 use super::{
     ControllerLife, CookieSender, Enforcement, SOURCES_MAX, Situation, TopSource,
-    figures::{about, percent, plural, rate, time},
+    figures::{about, percent, rate, time},
 };
 use crate::{
     attack::{AttackKind, Phase},
+    number::plural,
     settings::Cookies,
     source::SourceStatus,
 };

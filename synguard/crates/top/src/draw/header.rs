@@ -4,6 +4,7 @@
 use ratatui::text::{Line, Span};
 use synguard_model::{
     attack::Phase,
+    instance_name::DEFAULT_NAME,
     situation::{CookieSender, Situation},
 };
 use unicode_width::UnicodeWidthStr as _;
@@ -118,8 +119,11 @@ pub(super) fn notes(state: &AppState, width: usize) -> Vec<String> {
 /// Returns the place of the filter and the time of day, in forms of decreasing length.
 fn places(view: &TopView) -> Vec<String> {
     let place = |interface: &InterfaceRow| format!("{} {}", fit(&interface.name, 15), interface.place);
-    let instance =
-        if view.instance == "default" { String::new() } else { format!("{} on ", fit(&view.instance, 16)) };
+    let instance = if view.instance == DEFAULT_NAME {
+        String::new()
+    } else {
+        format!("{} on ", fit(&view.instance, 16))
+    };
     let all = match view.interfaces.as_slice() {
         [] => "on no interface".to_owned(),
         [first] => place(first),
