@@ -7,7 +7,10 @@ use synguard_common::{ip_list::List, source::SourceKey};
 use synguard_datapath::Datapath;
 use synguard_model::{source::prefix_of, time::Monotonic};
 
-use super::{last_error::LastError, violations::blocks_syns};
+use super::{
+    last_error::LastError,
+    violations::{UNREADABLE, blocks_syns},
+};
 
 /// The state of the lists at the latest check.
 #[derive(Debug, Default)]
@@ -32,17 +35,9 @@ impl BlockCheck {
             self.was_blocking |= is_blocking;
             return BTreeMap::new();
         }
-        match self.look_up(datapath, sources, v6_length, now) {
-            Ok(blocks) => {
-                self.error.note("the blocklist cannot be read", Ok(()));
-                blocks
-            }
-            // The lists' pins may be missing for a while, which must not end the controller.
-            Err(error) => {
-                self.error.note("the blocklist cannot be read", Err(error));
-                BTreeMap::new()
-            }
-        }
+        // The lists' pins may be missing for a while, which must not end the controller.
+        let blocks = self.look_up(datapath, sources, v6_length, now);
+        self.error.note(UNREADABLE, blocks).unwrap_or_default()
     }
 
     fn look_up(

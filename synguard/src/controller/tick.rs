@@ -163,7 +163,7 @@ impl<'a> Controller<'a> {
             }
             // The filter needs no directory: it goes on, and the next tick tries again.
             Err(error) => {
-                self.lock_error.note("the run directory cannot be made again", Err(error));
+                self.lock_error.note("the run directory cannot be made again", Err::<(), _>(error));
                 return Ok(());
             }
         }

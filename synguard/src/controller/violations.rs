@@ -19,7 +19,7 @@ use synguard_policy::{SourceCount, Violation};
 use super::{blocked_traffic::BlockedTraffic, last_error::LastError};
 
 /// The error of lists that cannot be read.
-const UNREADABLE: &str = "the blocklist cannot be read";
+pub(super) const UNREADABLE: &str = "the blocklist cannot be read";
 /// New violations in a tick.
 const VIOLATIONS_MAX: usize = 64;
 /// Sources that are followed at once.
@@ -129,16 +129,8 @@ impl Violations {
         };
         let entries = datapath.entries_of(self.followed.keys().filter_map(source_of))?;
         // Their pins may be missing for a while, which must not end the controller.
-        let blocklist = match datapath.lists().and_then(|lists| lists.lookup(List::Block)) {
-            Ok(blocklist) => {
-                self.list_error.note(UNREADABLE, Ok(()));
-                blocklist
-            }
-            Err(error) => {
-                self.list_error.note(UNREADABLE, Err(error));
-                None
-            }
-        };
+        let blocklist = datapath.lists().and_then(|lists| lists.lookup(List::Block));
+        let blocklist = self.list_error.note(UNREADABLE, blocklist).flatten();
         let mut counts = Vec::new();
         for (prefix, followed) in &mut self.followed {
             let entry =
