@@ -27,7 +27,7 @@ use synguard_kernel::{capabilities, instance::Instance, lock::Lock, netlink::Lin
 use synguard_model::settings::AttachOptions;
 use tokio::time::MissedTickBehavior;
 
-pub(crate) use self::{saving::SAVE_RETRY, signals::Signals};
+pub(crate) use self::{saving::next_save_text, signals::Signals};
 use self::{signals::SignalRequest, tick::Controller};
 use crate::{
     config::{AttachConfig, record::AttachRecord},

@@ -5,10 +5,19 @@ use std::time::Duration;
 use synguard_common::ip_list::List;
 use synguard_kernel::instance::Instance;
 use synguard_lists::transaction::ListTransaction;
-use synguard_model::{error::one_line, event::Event};
+use synguard_model::{duration, error::one_line, event::Event};
 
 /// Pause between attempts to write the files.
-pub(crate) const SAVE_RETRY: Duration = Duration::from_secs(10);
+const SAVE_RETRY: Duration = Duration::from_secs(10);
+
+/// Says when the files of a list that could not be saved are to be written next.
+pub(crate) fn next_save_text(is_controlled: bool) -> String {
+    if is_controlled {
+        format!("tried again every {}", duration::format(SAVE_RETRY))
+    } else {
+        "tried again by the next command about a list, or by a controller".to_owned()
+    }
+}
 
 /// Result of an attempt: for each list, by [`List::index`], the reason for which it is not saved.
 pub(super) type SaveAttempt = Result<[Option<String>; 2], String>;

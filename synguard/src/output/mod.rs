@@ -22,8 +22,8 @@ pub(crate) use self::{
     names::{AttackKindJson, CookieModeJson, VerdictJson},
     settings::ShowJson,
     status::{
-        ControllerJson, CookiesJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson, ResponseJson,
-        SourceTableJson, StatusJson, SynJson, SysctlJson, XdpCookiesJson,
+        ControllerJson, CookiesJson, CountersJson, EventCountsJson, HeadJson, ListStateJson, PrefixTableJson,
+        ResponseJson, SourceTableJson, StatusJson, SynJson, SysctlJson, XdpCookiesJson,
     },
     top::{SourceRowJson, TopJson},
     why::{CpuDecisionJson, RuleSetJson, WhyJson},

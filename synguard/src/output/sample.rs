@@ -8,14 +8,14 @@ use super::{
     ControllerJson, CookieModeJson, CookiesJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson,
     ResponseJson, SchemaVersion, SourceTableJson, StatusJson, SynJson, SysctlJson,
     names::PhaseJson,
-    status::{ListSizeJson, VisitorsJson},
+    status::{ListStateJson, VisitorsJson},
 };
 
 impl StatusJson {
     /// Returns the status of a filter on no interface that tracks one source.
     pub(crate) fn sample() -> Self {
         let unread = SysctlJson { sysctl: None, original: None };
-        let empty = || ListSizeJson { entries: 0, capacity: 1 };
+        let empty = || ListStateJson { entries: 0, capacity: 1, saved: true };
         Self {
             head: HeadJson {
                 schema: SchemaVersion,

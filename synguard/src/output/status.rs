@@ -64,8 +64,8 @@ pub(crate) struct HeadJson {
     /// Table of prefixes (/24 and /48).
     pub(crate) prefixes: PrefixTableJson,
     pub(crate) events: EventCountsJson,
-    pub(crate) blocklist: ListSizeJson,
-    pub(crate) allowlist: ListSizeJson,
+    pub(crate) blocklist: ListStateJson,
+    pub(crate) allowlist: ListStateJson,
 }
 
 /// Connections of the server's network namespace. Null where nothing is known, as without a controller that responds.
@@ -241,13 +241,15 @@ pub(crate) struct EventCountsJson {
     pub(crate) suppressed: u64,
 }
 
-/// Size of a list.
+/// Size of a list, and whether it is on the disk.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct ListSizeJson {
+pub(crate) struct ListStateJson {
     /// Entries in use, expired ones that were not collected yet included.
     pub(crate) entries: u64,
     pub(crate) capacity: u64,
+    /// False while changes of the list are in force but not in its files, because these could not be written.
+    pub(crate) saved: bool,
 }
 
 impl From<Visitors> for VisitorsJson {
@@ -276,8 +278,8 @@ impl From<&Attached> for InterfaceJson {
     }
 }
 
-impl From<ListSize> for ListSizeJson {
-    fn from(ListSize { entries, capacity }: ListSize) -> Self {
-        Self { entries, capacity }
+impl ListStateJson {
+    pub(crate) const fn new(ListSize { entries, capacity }: ListSize, is_unsaved: bool) -> Self {
+        Self { entries, capacity, saved: !is_unsaved }
     }
 }

@@ -25,6 +25,18 @@ fn run_unsaved(synguard: &Synguard, args: &[&str], input: &str, words: &[&str]) 
     }
 }
 
+/// Asserts which of the blocklist and the allowlist `status` calls saved, in JSON and, with what comes next, in text.
+#[track_caller]
+fn assert_saved(synguard: &Synguard, saved: [bool; 2], next: &str) {
+    let (json, text) = (synguard.status_json().unwrap(), run(synguard, &["status"]));
+    for (name, saved) in ["blocklist", "allowlist"].into_iter().zip(saved) {
+        assert_eq!(json[name]["saved"], saved, "{json}");
+        let line = format!("the {name} is in force, but not saved; {next}\n");
+        assert_eq!(text.contains(&line), !saved, "{text}");
+    }
+    assert_eq!(text.contains("not saved"), saved != [true; 2], "{text}");
+}
+
 fn has_event(synguard: &Synguard, name: &str) -> bool {
     let json = synguard.run_json(&["events", "--json"]).unwrap();
     assert_eq!(json["damaged"], 0);
@@ -40,8 +52,11 @@ fn every_change_takes_effect_on_a_full_disk() {
     let import = ["block", "import", "-", "--replace", "--reason", "before"];
     run_with(&synguard, &import, "192.0.2.1\n192.0.2.2\n");
     small.fill().unwrap();
-    let words = &["cannot write", "No space left", "make room", "tried again by the next command"];
+    let next = "tried again by the next command about a list, or by a controller";
+    let words = &["cannot write", "No space left", "make room", next];
+    assert_saved(&synguard, [true, true], next);
     run_unsaved(&synguard, &["block", "add", "192.0.2.3", "--ttl", "1h"], "", words);
+    assert_saved(&synguard, [false, true], next);
     run_unsaved(&synguard, &["block", "del", "192.0.2.1"], "", words);
     run_unsaved(&synguard, &["block", "import", "-"], "198.51.100.0/24\n", words);
     run_unsaved(&synguard, &["allow", "add", "203.0.113.1"], "", words);
@@ -49,6 +64,7 @@ fn every_change_takes_effect_on_a_full_disk() {
     assert_eq!(targets(&synguard, "block"), now);
     assert_eq!(entries(&synguard, "block")[0]["reason"], "before");
     assert_eq!(stored(&synguard), ["192.0.2.1", "192.0.2.2"], "the files are as they were");
+    assert_saved(&synguard, [false, false], next);
     // A takeover takes the tables for the truth, not the files.
     let message = attach(&synguard);
     assert!(message.contains("the blocklist stays as it is in force"), "{message}");
@@ -63,6 +79,7 @@ fn every_change_takes_effect_on_a_full_disk() {
     small.make_room().unwrap();
     assert_eq!(run_with(&synguard, &["block", "check", "192.0.2.9"], "").stderr, "");
     assert_eq!(stored(&synguard), ["192.0.2.9"]);
+    assert_saved(&synguard, [true, true], next);
     restart(&synguard);
     assert_eq!((targets(&synguard, "block"), targets(&synguard, "allow")), (own(&["192.0.2.9"]), own(&[])));
 }
@@ -78,8 +95,10 @@ fn killed_controller_loses_no_change_that_is_not_saved() {
     let controller = synguard.attach(&[]).unwrap();
     run(&synguard, &["block", "add", "192.0.2.1", "--reason", "before"]);
     let read_only = Mounted::read_only(&state).unwrap();
-    let words = &["cannot write", "Read-only file system", "tried again every 10s"];
+    let next = "tried again every 10s";
+    let words = &["cannot write", "Read-only file system", next];
     run_unsaved(&synguard, &["block", "add", "192.0.2.2"], "", words);
+    assert_saved(&synguard, [false, true], next);
     run_unsaved(&synguard, &["block", "del", "192.0.2.1"], "", words);
     controller.kill().unwrap();
     let controller = synguard.attach(&[]).unwrap();

@@ -9,7 +9,6 @@ use synguard_datapath::ListSize;
 use synguard_kernel::{clock, instance::Instance, lock};
 use synguard_lists::{check::EntryView, transaction::ListTransaction};
 use synguard_model::{
-    duration,
     error::one_line,
     ip_prefix::{ParsedTarget, Target},
     list_entry::Entry,
@@ -17,7 +16,7 @@ use synguard_model::{
 };
 
 use super::{counted, past_participle};
-use crate::controller::SAVE_RETRY;
+use crate::controller::next_save_text;
 
 /// Fill level of a list from which on the outcome warns.
 const FILLING_PERCENT: u64 = 90;
@@ -43,11 +42,7 @@ pub(super) fn on_effect(instance: &Instance, lists: &ListTransaction, list: List
         return Some((Level::Info, "not attached: takes effect at the next attach".to_owned()));
     }
     let why = lists.unsaved(list)?;
-    let next = if lock::controller_pid(instance).is_some() {
-        format!("tried again every {}", duration::format(SAVE_RETRY))
-    } else {
-        "tried again by the next command about a list, or by a controller".to_owned()
-    };
+    let next = next_save_text(lock::controller_pid(instance).is_some());
     Some((Level::Warn, format!("in force, but not saved: {why}; {next}")))
 }
 

@@ -28,8 +28,8 @@ use super::{
     stdout::{emit, has_colour},
 };
 use crate::output::{
-    ControllerJson, CountersJson, EventCountsJson, HeadJson, PrefixTableJson, ResponseJson, SchemaVersion,
-    SourceTableJson, StatusJson, SynJson, to_line,
+    ControllerJson, CountersJson, EventCountsJson, HeadJson, ListStateJson, PrefixTableJson, ResponseJson,
+    SchemaVersion, SourceTableJson, StatusJson, SynJson, to_line,
 };
 
 pub(super) use self::{place::place_brief, text::write_answers};
@@ -60,6 +60,8 @@ pub(super) struct Status {
     prefixes_capacity: u32,
     /// By [`List::index`].
     pub(super) lists: [ListSize; 2],
+    /// Lists with changes that are not in their files, by [`List::index`].
+    unsaved_lists: [bool; 2],
 }
 
 /// Prints the status, or with `check` one line about the protection.
@@ -111,6 +113,7 @@ impl Status {
             capacity: datapath.sources_capacity()?,
             prefixes_capacity: datapath.prefixes_capacity()?,
             lists: [lists.size(List::Allow)?, lists.size(List::Block)?],
+            unsaved_lists: datapath.unsaved_lists()?,
         })
     }
 
@@ -174,9 +177,13 @@ impl Status {
                 crowded: cpus.prefixes.is_under_pressure(self.snapshot.at.as_ns()),
             },
             events: EventCountsJson { sent: cpus.events_sent, suppressed: cpus.events_suppressed },
-            blocklist: self.lists[List::Block.index()].into(),
-            allowlist: self.lists[List::Allow.index()].into(),
+            blocklist: self.list_json(List::Block),
+            allowlist: self.list_json(List::Allow),
         }
+    }
+
+    fn list_json(&self, list: List) -> ListStateJson {
+        ListStateJson::new(self.lists[list.index()], self.unsaved_lists[list.index()])
     }
 
     fn controller_json(&self) -> ControllerJson {

@@ -27,7 +27,7 @@ use super::{
     Status, place,
     protection::{self, ControllerHealth},
 };
-use crate::commands::verdict_label;
+use crate::{commands::verdict_label, controller::next_save_text};
 
 /// Interfaces that are named.
 const NAMED_MAX: usize = 4;
@@ -119,6 +119,10 @@ impl Status {
         let auto = self.control.auto_blocks.map_or_else(String::new, |count| format!(" ({count} automatic)"));
         writeln!(out, "lists        {block}{auto}, {allow}")?;
         let is_controlled = self.controller.is_some_and(ControllerHealth::is_responding);
+        for list in [List::Block, List::Allow].iter().filter(|list| self.unsaved_lists[list.index()]) {
+            let (name, next) = (list.name(), next_save_text(is_controlled));
+            writeln!(out, "             the {name} is in force, but not saved; {next}")?;
+        }
         writeln!(out, "kernel       {}", self.control.kernel_text(is_controlled))?;
         if let Some(cookies) = self.control.cookies_text() {
             writeln!(out, "cookies      {cookies}")?;
@@ -243,6 +247,8 @@ fn size_text(ListSize { entries, capacity }: ListSize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use synguard_kernel::netlink::XdpPlace;
     use synguard_model::{
         settings::Cookies,
@@ -276,6 +282,7 @@ mod tests {
             capacity: 262_144,
             prefixes_capacity: 65_536,
             lists: [ListSize { entries: 0, capacity: 1_000 }, ListSize { entries: 5, capacity: 1_000_000 }],
+            unsaved_lists: [false; 2],
         }
     }
 
@@ -314,6 +321,31 @@ since start  0 packets: 0 passed, 0 dropped, 0 answered
         assert!(text.contains("filter       200 interfaces: a1 (native), "), "{text}");
         assert!(text.contains("no-such-1: gone; nobody attaches it again"), "{text}");
         assert!(text.contains("and 96 more interfaces that are not filtered"), "{text}");
+    }
+
+    #[test]
+    fn unsaved_lists_are_named_with_the_next_attempt() {
+        let unsaved = |lists, controller| {
+            let text =
+                Status { unsaved_lists: lists, controller, ..status(vec![link("srv0", 2)]) }.text(false);
+            text.lines().filter(|line| line.contains("not saved")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let health = |seconds| Some(ControllerHealth { pid: 7, silence: Some(Duration::from_secs(seconds)) });
+        assert_eq!(unsaved([false, false], health(0)), [""; 0]);
+        assert_eq!(
+            unsaved([false, true], health(0)),
+            ["             the blocklist is in force, but not saved; tried again every 10s"]
+        );
+        // A controller that does not respond does not try either.
+        for controller in [None, health(20)] {
+            let lines = unsaved([true, true], controller);
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            assert!(
+                lines[1].starts_with("             the allowlist is in force, but not saved; "),
+                "{lines:?}"
+            );
+            assert!(lines.iter().all(|line| line.contains("tried again by the next command")), "{lines:?}");
+        }
     }
 
     #[test]
