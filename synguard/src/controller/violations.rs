@@ -83,15 +83,16 @@ impl Violations {
         }
         // Without the pins of the lists, which `look_up` reports, none is found.
         let blocked = self.blocked_traffic.busiest(datapath, &snapshot.counters, now).unwrap_or_default();
-        for prefix in blocked {
-            self.follow(prefix, now);
+        for entry in &blocked {
+            self.follow(entry.key, now);
         }
         if self.followed.is_empty() {
             return Ok(Sightings::default());
         }
         let sources = self.look_up(datapath, settings, now)?;
         let mut sightings = Sightings::default();
-        for (count, dropped) in sources {
+        for (mut count, dropped) in sources {
+            count.recent = blocked.iter().find(|entry| entry.key == count.key).and_then(|entry| entry.recent);
             let source = SourceKey { address: count.key.address };
             if violators.contains(&source) && count.key == prefix_of(&source, settings.v6_length()) {
                 // With the blocked SYNs, because the hits of a block move to the source's own count when it ends.
@@ -141,6 +142,7 @@ impl Violations {
                 syns: entry.passed.saturating_add(entry.dropped),
                 hits,
                 first_seen: Monotonic::from_ns(entry.first_seen_ns),
+                recent: None,
                 // In monitor mode nothing is.
                 is_blocked: is_blocked && !settings.monitor,
             };

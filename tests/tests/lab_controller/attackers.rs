@@ -76,6 +76,24 @@ fn present_attacker_is_named_with_its_rate() {
 }
 
 #[test]
+fn blocked_attacker_is_named_when_the_attack_begins() {
+    let (lab, synguard) = lab(1);
+    let _running = synguard.attach(&["--hold", "1s"]).unwrap();
+    run(&synguard, &["block", "add", ATTACKER, "--scope", "syn"]);
+    for attack in 1..=2 {
+        start(&lab, flood_of(ATTACKER, 2)).wait().unwrap();
+        until("calm", Duration::from_secs(12), || count(&synguard, "attack_over") == attack);
+        let began = last(&synguard, "attack_began");
+        let top = &began["top_sources"][0];
+        assert_eq!((&top["source"], &top["blocked"]), (&ATTACKER.into(), &true.into()), "{began}");
+        // Hits of the attack before are not of this one.
+        let (syns, rate) = (top["syns"].as_u64().unwrap(), top["syn_rate"].as_u64().unwrap());
+        assert!(syns > 100 && syns <= 40_000 && rate <= 25_000, "{began}");
+        assert!(message(&began).contains("11.1.1.1 ("), "{began}");
+    }
+}
+
+#[test]
 fn removed_block_is_judged_anew_and_counts_stay() {
     let (lab, synguard) = lab(1);
     let _running = synguard.attach(&["--hold", "1s"]).unwrap();

@@ -51,6 +51,7 @@ impl Scene {
                 syns: self.syns,
                 hits: self.hits,
                 first_seen: self.world.snapshot.at,
+                recent: None,
                 is_blocked: self.is_listed,
             }];
             self.step(traffic);

@@ -40,7 +40,7 @@ use self::{
 pub use self::{
     blocks::Violation,
     detector::{Levels, classify_once},
-    source_rates::SourceCount,
+    source_rates::{RecentSyns, SourceCount},
     syn_cookies::{Attachment, CookieMode},
 };
 

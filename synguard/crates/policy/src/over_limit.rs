@@ -170,6 +170,7 @@ mod tests {
                     syns: *syns,
                     hits: 0,
                     first_seen: Monotonic::default(),
+                    recent: None,
                     is_blocked: self.blocked.contains(number),
                 };
                 self.rates.observe(&self.counts.iter().map(count).collect::<Vec<_>>(), now);

@@ -30,8 +30,17 @@ pub struct SourceCount {
     pub hits: u64,
     /// Time of the first of them; the beginning of time if it is unknown.
     pub first_seen: Monotonic,
+    /// The SYNs since a recent time, if they are known although those before are of any age.
+    pub recent: Option<RecentSyns>,
     /// Set if an entry of the blocklist drops the SYNs.
     pub is_blocked: bool,
+}
+
+/// The SYNs of a source since a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecentSyns {
+    pub since: Monotonic,
+    pub syns: u64,
 }
 
 impl SourceCount {
@@ -159,9 +168,11 @@ impl Track {
     fn new(count: &SourceCount, now: Monotonic) -> Self {
         let mut track = Self { last_sent: now, ..Self::default() };
         // All SYNs of a source that has just appeared are new; those of another may be of any age.
-        if now.since(count.first_seen) <= SPAN {
-            track.samples.push_back((count.first_seen, 0));
-            track.sent = count.total();
+        let all = RecentSyns { since: count.first_seen, syns: count.total() };
+        let RecentSyns { since, syns } = count.recent.unwrap_or(all);
+        if now.since(since) <= SPAN {
+            track.samples.push_back((since, 0));
+            track.sent = syns;
         }
         (track.count, track.at, track.is_blocked) = (count.total(), now, count.is_blocked);
         track

@@ -15,7 +15,14 @@ fn tick(number: u64) -> Monotonic {
 }
 
 fn count(number: u32, syns: u64) -> SourceCount {
-    SourceCount { key: key(number), syns, hits: 0, first_seen: Monotonic::default(), is_blocked: false }
+    SourceCount {
+        key: key(number),
+        syns,
+        hits: 0,
+        first_seen: Monotonic::default(),
+        recent: None,
+        is_blocked: false,
+    }
 }
 
 fn names(sources: &[AttackSource]) -> Vec<(&str, u64)> {
@@ -49,6 +56,24 @@ fn new_source_has_a_rate_at_once() {
     );
     rates.observe(&[SourceCount { syns: 40_000, ..new }, count(2, 20_000)], tick(5));
     assert_eq!((rates.rate(&key(1)), rates.rate(&key(2))), (40_000.0, 0.0));
+}
+
+#[test]
+fn blocked_source_that_begins_has_a_rate_at_once() {
+    let mut rates = SourceRates::default();
+    // A million packets were blocked long ago, and 5 000 SYNs since the tick before.
+    let recent = RecentSyns { since: tick(3), syns: 5_000 };
+    let blocked = SourceCount { hits: 1_005_000, recent: Some(recent), is_blocked: true, ..count(1, 70) };
+    rates.observe(&[blocked], tick(4));
+    rates.begin_attack();
+    let top = rates.top_now(5_000.0, LIMIT);
+    assert_eq!((names(&top), top[0].syns, top[0].blocked), (vec![("11.0.0.1", 5_000)], 5_000, true));
+    rates.observe(&[SourceCount { hits: 1_010_000, recent: None, ..blocked }], tick(5));
+    assert_eq!((rates.rate(&key(1)), rates.top_of_attack(10_000, LIMIT)[0].syns), (10_000.0, 10_000));
+    // What was measured over too long a time says nothing of this moment.
+    let old = RecentSyns { since: tick(0), syns: 5_000 };
+    rates.observe(&[SourceCount { recent: Some(old), ..SourceCount { key: key(2), ..blocked } }], tick(6));
+    assert_eq!(rates.rate(&key(2)), 0.0);
 }
 
 #[test]
