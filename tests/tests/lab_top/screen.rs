@@ -78,6 +78,32 @@ fn forged_flood_has_nothing_to_block_and_no_stale_rows() {
 }
 
 #[test]
+fn sources_of_a_flood_that_ended_are_not_named() {
+    let (lab, synguard, _running) = attached();
+    let spec = FloodSpec {
+        rate_pps: Some(20_000),
+        max_duration: Duration::from_secs(30),
+        first_source: OFFENDERS[0].into(),
+        destination_mac: GATEWAY_MAC,
+        ..FloodSpec::new(Family::V4)
+    };
+    let flood = Flood::start(&lab, spec).unwrap();
+    let top = Session::start(&synguard, 100, 30);
+    top.wait("the source", |screen| screen.text.contains("sources   172.16.0.1 "));
+    flood.stop().unwrap();
+    top.wait("the end", |screen| screen.text.contains(": 0 SYN/s at this moment"));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        let screen = top.wait("a screen", |screen| screen.text.contains("\nsources "));
+        let answer = screen.text.lines().find(|line| line.starts_with("sources ")).unwrap().to_owned();
+        assert!(!answer.contains("172.16.0.1") && !answer.contains("/s ("), "{}", screen.text);
+        thread::sleep(Duration::from_millis(100));
+    }
+    top.press(&["q"]);
+    assert_eq!(top.ended(), 0);
+}
+
+#[test]
 fn monitor_mode_says_what_would_be_dropped() {
     let (lab, synguard, _running) = attached_with(&["--monitor"]);
     let _flood = flood(&lab, Duration::from_secs(30));

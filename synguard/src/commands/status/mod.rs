@@ -17,7 +17,7 @@ use synguard_datapath::{Attached, Budget, Datapath, ListSize};
 use synguard_kernel::{clock, instance::Instance};
 use synguard_model::{
     settings::Settings,
-    situation::{SynRates, TopSource},
+    situation::{SynRates, TopSource, still_sending},
     snapshot::{Snapshot, SourceSummary},
 };
 
@@ -98,6 +98,7 @@ impl Status {
         let lists = datapath.lists()?;
         let controller = ControllerHealth::read(instance);
         let config = datapath.syn_cookie_config()?;
+        let syn_rate = snapshot.syn_rate(earlier);
         Ok(Self {
             name: instance.name.clone(),
             interfaces: synguard_datapath::attached(&instance.pins)?,
@@ -105,9 +106,9 @@ impl Status {
             control: ControlState::read(instance, controller, earlier, &snapshot, &settings, &config),
             settings,
             disarm_at_ns,
-            syn_rate: snapshot.syn_rate(earlier),
+            syn_rate,
             syn_rates: situation::syn_rates(earlier, &snapshot),
-            top_sources,
+            top_sources: still_sending(top_sources, syn_rate),
             snapshot,
             sources,
             capacity: datapath.sources_capacity()?,

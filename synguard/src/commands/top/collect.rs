@@ -110,10 +110,7 @@ impl Collector {
         let cpu_ns = clock::cpu_ns();
         let reading = self.read_table(datapath, query, &settings, syn_rate)?;
         let table_cpu_ns = clock::cpu_ns().saturating_sub(cpu_ns);
-        let mut top_sources = reading.scan.top_sources.clone();
-        // A source that was faster than all are now has stopped since.
-        top_sources.retain(|source| source.rate <= CHANGE_MIN * syn_rate.max(RATE_MIN));
-        let found = (reading.scan.summary, top_sources);
+        let found = (reading.scan.summary, reading.scan.top_sources.clone());
         let status = Status::since(&self.instance, datapath, &earlier, found)?;
         let mut view = view(&status, &reading);
         if let Some(row) = kept_row(datapath, query, &reading)? {

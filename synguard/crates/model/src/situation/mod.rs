@@ -18,6 +18,8 @@ use crate::{
 
 /// Share of all SYNs from which a source matters during a distributed flood.
 const SHARE_MIN: f64 = 0.05;
+/// Ratio to the rate of all SYNs up to which the rate of a source is one of this moment. Both are measured one after the other.
+const PRESENT_RATIO: f64 = 2.0;
 /// Sources that a text names, and that a command blocks.
 const SOURCES_MAX: usize = 3;
 /// Interfaces that a text names.
@@ -105,6 +107,13 @@ pub struct TopSource {
     /// SYNs a second.
     pub rate: f64,
     pub status: SourceStatus,
+}
+
+/// Returns the sources that send at this moment, when `syn_rate` SYNs a second arrive in all: one that was faster than all are
+/// now has stopped since its rate was measured.
+pub fn still_sending(mut sources: Vec<TopSource>, syn_rate: f64) -> Vec<TopSource> {
+    sources.retain(|source| source.rate <= PRESENT_RATIO * syn_rate);
+    sources
 }
 
 /// The sender of SYN cookies that synguard determined.

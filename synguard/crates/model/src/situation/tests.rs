@@ -341,6 +341,28 @@ fn allowed_source_is_pointed_out() {
 }
 
 #[test]
+fn source_that_has_stopped_is_not_named() {
+    // The flood ended between two measurements: that of the sources, and that of all SYNs.
+    let stopped = |syns: SynRates| {
+        let before = one_source();
+        let top_sources = still_sending(before.top_sources.clone(), syns.total());
+        Situation { syns, top_sources, ..before }
+    };
+    let ended = stopped(SynRates::default());
+    assert_eq!(ended.headline(), "ATTACK for 4 s: 0 SYN/s at this moment");
+    assert_eq!(
+        (ended.sources().as_str(), ended.next().as_str()),
+        ("none stands out at this moment", "nothing to do")
+    );
+    assert!(ended.top_sources.is_empty());
+    let visitors = stopped(SynRates { passed: 64.0, ..SynRates::default() });
+    assert_eq!(visitors.sources(), "none over its limit; busiest: 192.0.2.9 12/s");
+    // A flood that only became slower goes on.
+    let slower = stopped(SynRates { dropped: 60_000.0, ..SynRates::default() });
+    assert_eq!(slower.sources(), "11.0.0.0 84 400/s (> 99 %, in hold)");
+}
+
+#[test]
 fn answers_have_no_line_breaks() {
     for situation in [calm(), one_source(), forged()] {
         for answer in answers(&situation) {
