@@ -32,6 +32,7 @@ impl StatusJson {
                 attack_kind: None,
                 attack_kinds: &[],
                 monitor: false,
+                allowed_families: vec!["ipv4".to_owned()],
                 confirm_seconds_left: None,
                 settings: Settings::default(),
                 counters: CountersJson {

@@ -50,6 +50,8 @@ pub(crate) struct HeadJson {
     pub(crate) attack_kinds: &'static [AttackKindJson],
     /// Monitor mode: packets are counted under `would_…` reasons and none is dropped.
     pub(crate) monitor: bool,
+    /// Address families of which nothing is dropped, because the allowlist covers every address: `ipv4`, `ipv6`.
+    pub(crate) allowed_families: Vec<String>,
     /// Seconds left for `synguard confirm`, 0 when they have run out; null if nothing has to be confirmed.
     pub(crate) confirm_seconds_left: Option<f64>,
     #[cfg_attr(test, schemars(schema_with = "super::schema_tests::settings"))]

@@ -31,6 +31,7 @@ const CONTRACT: &[(&str, Right)] = &[
     ("/phase", |v| ["calm", "attack", "recovering"].iter().any(|phase| v == phase)),
     ("/attack_kind", |v| v.is_null() || *v == "concentrated" || *v == "distributed"),
     ("/monitor", Value::is_boolean),
+    ("/allowed_families", Value::is_array),
     ("/settings/syn-rate", Value::is_u64),
     ("/settings/syn-burst", Value::is_u64),
     ("/settings/hold", Value::is_string),

@@ -190,6 +190,37 @@ fn blocked_network_is_named_and_advice_is_for_the_instance() {
 }
 
 #[test]
+fn allowlist_that_switches_the_filter_off_is_pointed_out() {
+    let (lab, synguard) = lab(1);
+    let _running = synguard.attach(&[]).unwrap();
+    let families = || status(&synguard)["allowed_families"].clone();
+    let check = || synguard.run(&["status", "--check"]).unwrap();
+    run(&synguard, &["allow", "add", "10.0.0.0/8", "0.0.0.0/1", "2001:db8::/32"]);
+    assert_eq!((families(), check().code), (json!([]), Some(0)));
+    run(&synguard, &["allow", "add", "128.0.0.0/1"]);
+    assert_eq!(families(), json!(["ipv4"]));
+    let flood = start(&lab, concentrated());
+    until("the flood", SOON, || status(&synguard)["syn"]["rate"].as_f64().unwrap() > 10_000.0);
+    let during = status(&synguard);
+    assert_eq!(during["next"], "to filter IPv4 again: synguard allow del 0.0.0.0/1 128.0.0.0/1", "{during}");
+    let text = run(&synguard, &["status"]);
+    let warning =
+        "PARTLY PROTECTED: the allowlist covers every IPv4 address, and nothing is dropped from there\n";
+    assert!(text.starts_with(warning) && !text.contains("nothing to do"), "{text}");
+    assert!(run(&synguard, &["top", "--once"]).contains("the allowlist covers every IPv4 address"));
+    flood.stop().unwrap();
+    run(&synguard, &["allow", "add", "::/0", "--ttl", "3s"]);
+    assert_eq!(families(), json!(["ipv4", "ipv6"]));
+    let failed = check();
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""), "{}", failed.stderr);
+    assert!(failed.stderr.contains("NOT PROTECTED: the allowlist covers every address"), "{}", failed.stderr);
+    until("the end of the entry", Duration::from_secs(6), || families() == json!(["ipv4"]));
+    run(&synguard, &["allow", "del", "0.0.0.0/1", "128.0.0.0/1"]);
+    assert_eq!((families(), check().code), (json!([]), Some(0)));
+    assert!(!run(&synguard, &["status"]).contains("PROTECTED"));
+}
+
+#[test]
 fn monitor_mode_says_what_it_would_do() {
     let (lab, synguard) = lab(1);
     let _running = synguard.attach(&["--monitor"]).unwrap();

@@ -151,6 +151,20 @@ impl Target {
         self.0.contains(&other.0)
     }
 
+    /// Returns the targets that together cover every address of this one, or `None` if some address is left. `find` returns the one
+    /// that covers all of a prefix, if there is one. Halves are looked at as well, down to prefixes that are `depth` bits longer.
+    pub fn cover(self, depth: u8, find: &impl Fn(Self) -> Option<Self>) -> Option<Vec<Self>> {
+        if let Some(found) = find(self) {
+            return Some(vec![found]);
+        }
+        if depth == 0 || self.is_host() {
+            return None;
+        }
+        let halves = self.0.subnets(self.0.prefix_len() + 1).ok()?;
+        let parts: Option<Vec<_>> = halves.map(|half| Self(half).cover(depth - 1, find)).collect();
+        parts.map(|parts| parts.concat())
+    }
+
     /// Returns the target itself and all prefixes that contain it, from the longest to the shortest.
     pub fn covering(self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |target| target.0.supernet().map(Self))

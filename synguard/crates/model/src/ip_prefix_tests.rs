@@ -8,6 +8,27 @@ fn target(text: &str) -> Target {
 }
 
 #[test]
+fn halves_cover_the_whole_together() {
+    let target = |text: &str| text.parse::<Target>().expect("a target");
+    let cover = |whole: &str, entries: &[&str]| {
+        let entries: Vec<Target> = entries.iter().map(|entry| target(entry)).collect();
+        let find = |part: Target| entries.iter().copied().find(|entry| entry.covers(part));
+        let found = target(whole).cover(8, &find)?;
+        Some(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    let found = |text: &str| Some(text.to_owned());
+    assert_eq!(cover("0.0.0.0/0", &["0.0.0.0/0", "10.0.0.0/8"]), found("0.0.0.0/0"));
+    assert_eq!(cover("2000::/3", &["::/0"]), found("::/0"));
+    assert_eq!(cover("0.0.0.0/0", &["128.0.0.0/1", "0.0.0.0/1"]), found("0.0.0.0/1 128.0.0.0/1"));
+    let (halves, gap) =
+        (["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/2"], ["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"]);
+    assert_eq!(cover("0.0.0.0/0", &halves), found("0.0.0.0/1 128.0.0.0/2 192.0.0.0/2"));
+    assert_eq!(cover("0.0.0.0/0", &gap), None);
+    assert_eq!(cover("0.0.0.0/0", &["::/0", "10.0.0.0/8"]), None);
+    assert_eq!(cover("192.0.2.1", &[]), None);
+}
+
+#[test]
 fn targets_have_a_canonical_form() {
     for (text, form, masked) in [
         ("192.0.2.1", "192.0.2.1", false),

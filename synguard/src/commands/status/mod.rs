@@ -1,5 +1,6 @@
 //! `synguard status`: the settings, the interfaces and the counters of the filter.
 
+mod allowlist;
 mod control;
 mod place;
 mod protection;
@@ -17,7 +18,7 @@ use synguard_datapath::{Attached, Budget, Datapath, ListSize};
 use synguard_kernel::{clock, instance::Instance};
 use synguard_model::{
     settings::Settings,
-    situation::{SynRates, TopSource, still_sending},
+    situation::{AllowedFamily, SynRates, TopSource, still_sending},
     snapshot::{Snapshot, SourceSummary},
 };
 
@@ -54,6 +55,7 @@ pub(super) struct Status {
     syn_rates: SynRates,
     /// The busiest sources and blocked prefixes, by rate.
     top_sources: Vec<TopSource>,
+    allowed_families: Vec<AllowedFamily>,
     pub(super) sources: SourceSummary,
     /// Capacity of the table of sources.
     pub(super) capacity: u32,
@@ -69,7 +71,12 @@ pub(super) fn run(instance: &Instance, as_json: bool, check: bool) -> Result<()>
     let status = Status::measure(instance, &open(instance)?)?;
     if check {
         let phase = status.control.phase_text(status.snapshot.at);
-        return emit(protection::check(&status.interfaces, status.controller, &phase)?);
+        return emit(protection::check(
+            &status.interfaces,
+            status.controller,
+            &status.allowed_families,
+            &phase,
+        )?);
     }
     if as_json { emit(to_line(&status.json())?) } else { emit(status.text(has_colour())) }
 }
@@ -109,6 +116,7 @@ impl Status {
             syn_rate,
             syn_rates: situation::syn_rates(earlier, &snapshot),
             top_sources: still_sending(top_sources, syn_rate),
+            allowed_families: allowlist::allowed_families(&lists)?,
             snapshot,
             sources,
             capacity: datapath.sources_capacity()?,
@@ -142,6 +150,7 @@ impl Status {
             attack_kind: control.main_kind(),
             attack_kinds: control.kinds(),
             monitor: self.settings.monitor,
+            allowed_families: self.allowed_families.iter().map(|family| family.name.to_lowercase()).collect(),
             confirm_seconds_left: (self.disarm_at_ns != 0)
                 .then(|| self.disarm_at_ns.saturating_sub(clock::now_ns()) as f64 / 1e9),
             settings: self.settings.clone(),

@@ -8,7 +8,7 @@ use synguard_kernel::{instance::Instance, lock};
 use synguard_model::{
     duration,
     error::{ExitKind, failure},
-    situation::protection_warning,
+    situation::{AllowedFamily, allowlist_warning, protection_warning},
 };
 
 use super::place::place_brief;
@@ -62,10 +62,12 @@ pub(super) fn warning(interfaces: &[Attached]) -> Option<String> {
 ///
 /// # Errors
 ///
-/// Exit code 3 if no interface is filtered, and 1 if not every one is, or the controller does not respond.
+/// Exit code 3 if no interface is filtered, and 1 if not every one is, the allowlist covers a whole address family, or the
+/// controller does not respond.
 pub(super) fn check(
     interfaces: &[Attached],
     controller: Option<ControllerHealth>,
+    allowed: &[AllowedFamily],
     phase: &str,
 ) -> Result<String> {
     if let Some(warning) = warning(interfaces) {
@@ -74,6 +76,9 @@ pub(super) fn check(
         } else {
             failure(ExitKind::NotAttached, warning)
         });
+    }
+    if let Some(warning) = allowlist_warning(allowed) {
+        return Err(anyhow!(warning));
     }
     let places: Vec<String> =
         interfaces.iter().map(|link| format!("{} ({})", link.name, place_brief(link))).collect();
@@ -109,7 +114,7 @@ mod tests {
             (&[link("a", 2)], health(20), Err((1, "controller NOT RESPONDING for 20s (pid 7)"))),
         ];
         for (interfaces, controller, expected) in table {
-            match (check(interfaces, controller, "calm"), expected) {
+            match (check(interfaces, controller, &[], "calm"), expected) {
                 (Ok(line), Ok(expected)) => assert_eq!(line, expected),
                 (Err(error), Err((code, text))) => {
                     assert!(error.to_string().starts_with(text), "{error}");
@@ -118,5 +123,12 @@ mod tests {
                 (found, expected) => panic!("{found:?} instead of {expected:?}"),
             }
         }
+        let allowed = AllowedFamily { name: "IPv4", entries: vec!["0.0.0.0/0".to_owned()] };
+        let error = check(&[link("a", 2)], health(0), &[allowed], "calm").expect_err("not protected");
+        assert!(
+            error.to_string().starts_with("PARTLY PROTECTED: the allowlist covers every IPv4"),
+            "{error}"
+        );
+        assert_eq!(exit_code(&error), 1);
     }
 }

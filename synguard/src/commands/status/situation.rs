@@ -62,6 +62,7 @@ impl Status {
             unfiltered: names(false),
             controller: controller_life(self.controller),
             enforcement: enforcement(settings, self.disarm_at_ns),
+            allowed_families: self.allowed_families.clone(),
             phase: control.phase,
             phase_seconds: control.phase_seconds(at),
             calm_in_seconds: control.calm_at.filter(|_| control.phase == Phase::Recovering).map(left),

@@ -278,6 +278,7 @@ mod tests {
             syn_rate: 0.0,
             syn_rates: SynRates::default(),
             top_sources: Vec::new(),
+            allowed_families: Vec::new(),
             sources: SourceSummary::default(),
             capacity: 262_144,
             prefixes_capacity: 65_536,

@@ -36,6 +36,8 @@ pub struct Situation {
     pub unfiltered: Vec<String>,
     pub controller: ControllerLife,
     pub enforcement: Enforcement,
+    /// Address families of which no packet is dropped, because the allowlist covers them.
+    pub allowed_families: Vec<AllowedFamily>,
     pub phase: Phase,
     /// Seconds since the phase began; `None` if unknown.
     pub phase_seconds: Option<u64>,
@@ -83,6 +85,15 @@ pub enum Enforcement {
     ToConfirm { seconds: u64 },
     /// The time to confirm has run out, and the filter drops nothing.
     Unconfirmed,
+}
+
+/// An address family of which entries of the allowlist cover every address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedFamily {
+    /// `IPv4` or `IPv6`.
+    pub name: &'static str,
+    /// The entries, as they are listed.
+    pub entries: Vec<String>,
 }
 
 /// SYNs to guarded ports per second, by their fate.
@@ -165,6 +176,7 @@ impl Default for Situation {
             unfiltered: Vec::new(),
             controller: ControllerLife::default(),
             enforcement: Enforcement::default(),
+            allowed_families: Vec::new(),
             phase: Phase::Calm,
             phase_seconds: None,
             calm_in_seconds: None,
@@ -208,9 +220,10 @@ impl Situation {
         [limit, blocklist, cookies].into_iter().flatten().collect()
     }
 
-    /// Returns a warning if some interface is not filtered.
+    /// Returns a warning if some interface is not filtered, or some address family.
     pub fn warning(&self) -> Option<String> {
         protection_warning(!self.filtered.is_empty(), &self.unfiltered)
+            .or_else(|| allowlist_warning(&self.allowed_families))
     }
 
     /// Returns the sources to blame: those over their limit, in hold or blocked. During a distributed flood only those with a
@@ -255,5 +268,17 @@ pub fn protection_warning(is_attached: bool, unfiltered: &[String]) -> Option<St
     }
 }
 
+/// Returns a warning if the allowlist covers whole address families.
+pub fn allowlist_warning(families: &[AllowedFamily]) -> Option<String> {
+    let (protection, which) = match families {
+        [] => return None,
+        [one] => ("PARTLY PROTECTED", format!("every {} address", one.name)),
+        _ => ("NOT PROTECTED", "every address".to_owned()),
+    };
+    Some(format!("{protection}: the allowlist covers {which}, and nothing is dropped from there"))
+}
+
+#[cfg(test)]
+mod protection_tests;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,10 @@ impl Situation {
     }
 
     fn step(&self) -> Option<String> {
-        self.protection_step().or_else(|| self.confirmation_step()).or_else(|| self.attack_step())
+        self.protection_step()
+            .or_else(|| self.allowlist_step())
+            .or_else(|| self.confirmation_step())
+            .or_else(|| self.attack_step())
     }
 
     /// Returns the command line of a verb for this instance.
@@ -35,7 +38,7 @@ impl Situation {
                 "the controller has not responded for {}: kill -KILL {pid}, then {attach}",
                 time(seconds)
             )),
-            ControllerLife::Absent if self.warning().is_some() => Some(format!("to filter again: {attach}")),
+            ControllerLife::Absent if self.is_off_somewhere() => Some(format!("to filter again: {attach}")),
             ControllerLife::Absent => {
                 Some(format!("no controller runs, so nothing reacts to attacks: {attach}"))
             }
@@ -47,6 +50,24 @@ impl Situation {
             }
             ControllerLife::Responding => None,
         }
+    }
+
+    /// Reports whether some interface is not filtered.
+    const fn is_off_somewhere(&self) -> bool {
+        self.filtered.is_empty() || !self.unfiltered.is_empty()
+    }
+
+    /// Returns the step that has the filter drop again what the allowlist lets pass.
+    fn allowlist_step(&self) -> Option<String> {
+        let entries: Vec<&str> =
+            self.allowed_families.iter().flat_map(|family| &family.entries).map(String::as_str).collect();
+        let verb = match entries.len() {
+            0 => return None,
+            1..=NAMED_MAX => format!("allow del {}", entries.join(" ")),
+            _ => "allow list".to_owned(),
+        };
+        let families: Vec<&str> = self.allowed_families.iter().map(|family| family.name).collect();
+        Some(format!("to filter {} again: {}", families.join(" and "), self.command(&verb)))
     }
 
     /// Returns the command that attaches the filter where it is missing; where it is on every interface, takes it over.
@@ -96,6 +117,7 @@ impl Situation {
     pub fn blockable(&self) -> Vec<&str> {
         let named: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
         let is_other = self.protection_step().is_some()
+            || self.allowlist_step().is_some()
             || self.confirmation_step().is_some()
             || self.phase != Phase::Attack
             || self.enforcement == Enforcement::Monitor

@@ -6,7 +6,7 @@ fn top(source: &str, rate: f64, status: SourceStatus) -> TopSource {
     TopSource { source: source.to_owned(), rate, status }
 }
 
-fn calm() -> Situation {
+pub(super) fn calm() -> Situation {
     Situation {
         filtered: vec!["srv0".to_owned()],
         controller: ControllerLife::Responding,
@@ -20,7 +20,7 @@ fn calm() -> Situation {
     }
 }
 
-fn one_source() -> Situation {
+pub(super) fn one_source() -> Situation {
     Situation {
         phase: Phase::Attack,
         phase_seconds: Some(4),
@@ -256,36 +256,6 @@ fn confirmation_comes_first() {
     let late = Situation { enforcement: Enforcement::Unconfirmed, ..one_source() };
     assert_eq!(late.response(), "not confirmed in time: nothing is dropped; 0/s would be");
     assert_eq!(late.next(), "attach again: synguard attach srv0");
-}
-
-#[test]
-fn loss_of_protection_comes_before_all_else() {
-    let gone = Situation { unfiltered: vec!["srv1".to_owned()], ..one_source() };
-    assert_eq!(gone.warning().as_deref(), Some("PARTLY PROTECTED: the filter is not on srv1"));
-    assert!(gone.next().starts_with("wait: the controller puts the filter back"), "{}", gone.next());
-    let lost = Situation {
-        filtered: Vec::new(),
-        unfiltered: vec!["srv0".to_owned()],
-        controller: ControllerLife::Absent,
-        ..one_source()
-    };
-    assert_eq!(lost.warning().as_deref(), Some("NOT PROTECTED: the filter is not on srv0"));
-    assert_eq!(lost.response(), "none: the filter is on no interface");
-    assert_eq!(lost.next(), "to filter again: synguard attach srv0");
-    let none = Situation { filtered: Vec::new(), controller: ControllerLife::Absent, ..one_source() };
-    assert_eq!(none.warning().as_deref(), Some("NOT PROTECTED: the filter is loaded but on no interface"));
-    assert_eq!(none.next(), "to filter again: synguard attach IFACE…");
-}
-
-#[test]
-fn many_unfiltered_interfaces_fit_on_a_line() {
-    let unfiltered: Vec<String> = (0..300).map(|i| format!("v{i}")).collect();
-    let gone = Situation { unfiltered, controller: ControllerLife::Absent, ..calm() };
-    assert_eq!(
-        gone.warning().as_deref(),
-        Some("PARTLY PROTECTED: the filter is not on v0, v1, v2, v3 and 296 more")
-    );
-    assert_eq!(gone.next(), "to filter again: synguard attach IFACE…");
 }
 
 #[test]
