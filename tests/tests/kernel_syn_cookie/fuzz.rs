@@ -22,7 +22,7 @@ use synguard_tests::{
 use crate::testbed::{PORT, Testbed, V4_TO, V6_TO, ack_of};
 
 /// SYNs, unless [`FRAMES_VARIABLE`] sets another number.
-const FRAMES: usize = 1_000_000;
+const FRAMES: usize = 400_000;
 /// The environment variable that sets the number of SYNs, for slow machines.
 const FRAMES_VARIABLE: &str = "SYNGUARD_TEST_FRAMES";
 /// SYNs between two reads of the counters; each batch has settings of its own.

@@ -99,7 +99,9 @@ fn removed_block_is_judged_anew_and_counts_stay() {
     let _running = synguard.attach(&["--hold", "1s"]).unwrap();
     let flood = start(&lab, flood_of(ATTACKER, 60));
     until("a block", Duration::from_secs(10), || count(&synguard, "blocked") == 1);
-    thread::sleep(Duration::from_secs(2));
+    until("drops by it", Duration::from_secs(5), || {
+        status(&synguard)["syn"]["blocked"].as_u64().unwrap() > 10_000
+    });
     let blocked = syns_of(&synguard, ATTACKER);
     run(&synguard, &["block", "flush"]);
     let flushed = syns_of(&synguard, ATTACKER);
@@ -138,7 +140,10 @@ fn expired_block_leaves_its_counts() {
     let sent = start(&lab, flood_of(ATTACKER, 2)).wait().unwrap().offered;
     let blocked = syns_of(&synguard, ATTACKER);
     assert!(blocked > 10_000 && blocked <= sent, "{blocked} of {sent}");
-    thread::sleep(Duration::from_secs(3));
+    until("the end of the block", Duration::from_secs(10), || {
+        synguard.run_json(&["block", "list", "--json"]).unwrap()["entries"] == serde_json::json!([])
+    });
+    until("the end", Duration::from_secs(12), || count(&synguard, "attack_over") == 1);
     assert_eq!(syns_of(&synguard, ATTACKER), blocked);
     let over = event(&synguard, "attack_over");
     // Blocked by hand, so it was in no hold and is no automatic block.
@@ -172,7 +177,7 @@ fn monitor_mode_reports_what_it_would_do() {
 
     let flood = start(&lab, forged());
     until("cookies", Duration::from_secs(5), || count(&synguard, "would_raise_cookies") == 1);
-    thread::sleep(Duration::from_secs(2));
+    thread::sleep(Duration::from_secs(1));
     flood.stop().unwrap();
     assert_eq!(syncookies(&lab), 1);
     let names = event_names(&synguard);
@@ -185,11 +190,11 @@ fn monitor_mode_reports_what_it_would_do() {
     assert_eq!(over["top_sources"], serde_json::json!([]));
 }
 
-/// Sends forged floods, each for `on`, with pauses of `off`. Asserts that the phase is attack from a second after the beginning
+/// Sends forged floods, each for `on`, with pauses of `off`, through a filter with this hold. Asserts that the phase is attack from a second after the beginning
 /// of each until its end, and that cookies stay raised from the first to the end of the last.
-fn pulses_meet_an_attack(on: Duration, off: Duration, count: usize) {
+fn pulses_meet_an_attack(hold: &str, on: Duration, off: Duration, count: usize) {
     let (lab, synguard) = lab(1);
-    let _running = synguard.attach(&[]).unwrap();
+    let _running = synguard.attach(&["--hold", hold]).unwrap();
     for pulse in 0..count {
         let flood = start(&lab, FloodSpec { max_duration: on, ..forged() });
         let begun = std::time::Instant::now();
@@ -220,10 +225,12 @@ fn pulses_meet_an_attack(on: Duration, off: Duration, count: usize) {
 
 #[test]
 fn long_pulses_meet_an_attack() {
-    pulses_meet_an_attack(Duration::from_secs(4), Duration::from_secs(12), 3);
+    // A pause is longer than a hold, so the attack has ended, and shorter than two, so the recovery has not.
+    pulses_meet_an_attack("5s", Duration::from_secs(2), Duration::from_secs(6), 3);
 }
 
 #[test]
 fn short_pulses_meet_an_attack() {
-    pulses_meet_an_attack(Duration::from_millis(500), Duration::from_millis(500), 12);
+    // All pulses together are longer than a hold.
+    pulses_meet_an_attack("4s", Duration::from_millis(500), Duration::from_millis(500), 6);
 }

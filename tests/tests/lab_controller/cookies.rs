@@ -6,20 +6,20 @@ use synguard_tests::{flood::Offenders, web::Web};
 
 use super::{concentrated, event, event_names, forged, lab, start, status, syncookies, until, visits};
 
-const HOLD: Duration = Duration::from_secs(2);
+const HOLD: Duration = Duration::from_secs(1);
 
 /// The story of a forged flood, from a setting to begin with.
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn forged_flood_from(original: u8) {
     let (lab, synguard) = lab(original);
     let _web = Web::start(&lab).unwrap();
-    let running = synguard.attach(&["--hold", "2s", "--cookies", "kernel"]).unwrap();
-    let calm = visits(&lab, 2);
+    let running = synguard.attach(&["--hold", "1s", "--cookies", "kernel"]).unwrap();
+    let calm = visits(&lab, 1);
     let flood = start(&lab, forged());
     let raised = until("attack", Duration::from_secs(10), || {
         syncookies(&lab) == 2 && (original < 2 || running.stderr().contains("nothing to raise"))
     });
-    let served = visits(&lab, 3);
+    let served = visits(&lab, 2);
     assert_eq!(served.failed, 0, "{served:?}");
     let [calm_p99, flood_p99] = [&calm, &served].map(|visits| visits.p99().unwrap().as_secs_f64() * 1e3);
     println!(
@@ -106,7 +106,7 @@ fn a_concentrated_flood_raises_none() {
     let _running = synguard.attach(&["--hold", "1s"]).unwrap();
     let flood = start(&lab, concentrated());
     until("attack", Duration::from_secs(2), || status(&synguard)["phase"] == "attack");
-    let served = visits(&lab, 4);
+    let served = visits(&lab, 2);
     assert_eq!(served.failed, 0, "{served:?}");
     assert_eq!((syncookies(&lab), &status(&synguard)["attack_kind"]), (0, &"concentrated".into()));
     flood.stop().unwrap();

@@ -15,16 +15,17 @@ fn an_idle_controller_is_small() {
     let _web = Web::start(&lab).unwrap();
     let running = synguard.attach(&[]).unwrap();
     let pid = running.pid();
+    let seconds = 3;
     // nsenter has replaced itself by then.
     for (what, busy) in [("idle", false), ("with visitors", true)] {
         let before = cpu_time(pid).unwrap();
         if busy {
-            drop(visits(&lab, 6));
+            drop(visits(&lab, seconds));
         } else {
-            thread::sleep(Duration::from_secs(6));
+            thread::sleep(Duration::from_secs(seconds));
         }
         let used = cpu_time(pid).unwrap().checked_sub(before).unwrap();
-        println!("{what}: {:.2} % of a core", used.as_secs_f64() / 6.0 * 100.0);
+        println!("{what}: {:.2} % of a core", used.as_secs_f64() / seconds as f64 * 100.0);
     }
     let peak = peak_memory(pid).unwrap();
     println!("at most {:.1} MiB", peak as f64 / f64::from(1 << 20));

@@ -16,7 +16,7 @@ use super::{
 };
 
 const SOON: Duration = Duration::from_secs(3);
-const HOLD: Duration = Duration::from_secs(2);
+const HOLD: Duration = Duration::from_secs(1);
 
 /// Makes a lab with these values to begin with.
 fn lab_with(syncookies: u8, timestamps: u8) -> (Lab, Synguard) {
@@ -51,7 +51,7 @@ fn forged_flood_gets_cookies_and_all_is_restored() {
     for (cookies, stamps) in [(0, 1), (1, 0)] {
         let (lab, synguard) = lab_with(cookies, stamps);
         let _web = Web::start(&lab).unwrap();
-        let running = synguard.attach(&["--hold", "2s", "--cookies", "xdp"]).unwrap();
+        let running = synguard.attach(&["--hold", "1s", "--cookies", "xdp"]).unwrap();
         assert_eq!(status(&synguard)["answering"], Value::Null);
         let flood = start(&lab, forged());
         let began = until("XDP cookies", Duration::from_secs(10), || mode(&synguard) == "xdp");
@@ -63,7 +63,7 @@ fn forged_flood_gets_cookies_and_all_is_restored() {
             began.as_millis(),
             raised.as_millis()
         );
-        let served = visits(&lab, 3);
+        let served = visits(&lab, 2);
         assert_eq!(served.failed, 0, "{served:?}");
         let during = status(&synguard);
         assert_eq!(during["cookies"], json!({ "mode": "xdp", "sysctl": 2, "original": cookies }));
