@@ -69,14 +69,25 @@ impl Rung {
                 build.extend(words(&HOST_PACKAGES));
                 build.extend(words(&["--bin", "synguard"]));
                 build.extend(named(&own));
+                let run = |programs: &[&String], threads: &str| {
+                    let mut run = test(&[], programs);
+                    run.extend(words(&["--", threads]));
+                    (!programs.is_empty()).then_some(run)
+                };
+                let (calm, flooded): (Vec<_>, Vec<_>) =
+                    own.into_iter().partition(|name| CALM_LABS.contains(&name.as_str()));
                 // Floods share the machine's CPUs: one at a time, or they measure each other.
-                let mut run = test(&[], &own);
-                run.extend(words(&["--", "--test-threads=1"]));
-                vec![build, run]
+                let runs = [run(&calm, "--test-threads=2"), run(&flooded, "--test-threads=1")];
+                let mut commands = vec![build];
+                commands.extend(runs.into_iter().flatten());
+                commands
             }
         }
     }
 }
+
+/// The labs in which nothing is measured against a flood. Their tests wait most of the time, so two run side by side.
+const CALM_LABS: [&str; 3] = ["lab_cli", "lab_lifecycle", "lab_lists"];
 
 /// The packages that the host compiles, in every cargo command of the ladder: cargo unites the features of the
 /// packages that a command selects, and with another selection it would compile synguard, and the BPF object in it,
@@ -156,17 +167,20 @@ mod tests {
 
     #[test]
     fn each_rung_runs_its_own_tests() {
-        let run = |rung| commands(rung, &["host_parser", "kernel_load", "kernel_verdict", "lab_flood"]);
+        let all = ["host_parser", "kernel_load", "kernel_verdict", "lab_cli", "lab_flood"];
+        let run = |rung| commands(rung, &all);
         assert_eq!(run(Rung::Pure), ["test --no-fail-fast --lib --bins", "test --no-fail-fast --doc"]);
         assert_eq!(run(Rung::Host), ["test --no-fail-fast --test host_parser"]);
         assert_eq!(run(Rung::Kernel), ["test --no-fail-fast --test kernel_load --test kernel_verdict"]);
         assert_eq!(
             run(Rung::Lab),
             [
-                "build --bin synguard --test lab_flood",
+                "build --bin synguard --test lab_cli --test lab_flood",
+                "test --no-fail-fast --test lab_cli -- --test-threads=2",
                 "test --no-fail-fast --test lab_flood -- --test-threads=1"
             ]
         );
+        assert_eq!(commands(Rung::Lab, &["lab_flood"]).len(), 2);
         assert!(run(Rung::Machines).is_empty());
     }
 
@@ -179,7 +193,8 @@ mod tests {
     #[test]
     fn every_test_of_this_workspace_is_on_a_rung() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tests");
-        test_targets(&folder).expect("every file's name begins with a rung's");
+        let targets = test_targets(&folder).expect("every file's name begins with a rung's");
+        assert!(CALM_LABS.iter().all(|lab| targets.iter().any(|name| name == lab)), "{targets:?}");
         // No rung runs the integration tests of another package.
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let crates =
