@@ -1,14 +1,21 @@
 //! `top` on a real terminal: a user's actions, the screen, and the state left behind.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use synguard_tests::{
     flood::{Flood, FloodSpec},
     lab::{Family, GATEWAY_MAC, Lab},
     program::Synguard,
+    terminal::Terminal,
 };
 
-use super::{OFFENDERS, attached, flood, session::Session};
+use super::{
+    OFFENDERS, attached, flood,
+    session::{PATIENCE, Session},
+};
 
 fn blocked(synguard: &Synguard) -> Vec<String> {
     let list = synguard.run_json(&["block", "list", "--json"]).unwrap();
@@ -131,8 +138,34 @@ fn top_survives_resizing_and_detaching() {
     assert!(!top.terminal.is_taken_over().unwrap());
 }
 
-/// Keys take effect within 200 ms and the screen costs at most 5 % of a core, with a million sources and five
-/// offenders.
+/// A program that does nothing but echo keys. A key's way to it and back takes as long as the terminal takes, and the programs
+/// that press keys and read the screen, on this machine at this moment.
+struct Echo {
+    terminal: Terminal,
+    pressed: usize,
+}
+
+impl Echo {
+    fn start() -> Self {
+        let mut echo = Command::new("sh");
+        echo.args(["-c", "stty raw -echo; printf ready; exec cat"]);
+        let terminal = Terminal::start(&echo, 80, 24).unwrap();
+        terminal.wait_for(PATIENCE, |screen| screen.contains("ready")).unwrap();
+        Self { terminal, pressed: 0 }
+    }
+
+    /// Presses a key, and returns the time until the screen shows it.
+    fn delay(&mut self) -> Duration {
+        let pressed = Instant::now();
+        self.pressed += 1;
+        self.terminal.press(&["x"]).unwrap();
+        self.terminal.wait_for(PATIENCE, |screen| screen.matches('x').count() == self.pressed).unwrap();
+        pressed.elapsed()
+    }
+}
+
+/// Keys take effect within 200 ms, of which the terminal takes 50 ms on an idle machine and more on a busy one, and the screen
+/// costs at most 5 % of a core, with a million sources and five offenders.
 #[test]
 fn keys_work_at_once_and_the_screen_costs_little() {
     let (lab, synguard, _running) = attached();
@@ -149,18 +182,24 @@ fn keys_work_at_once_and_the_screen_costs_little() {
     let used = top.terminal.program_cpu_time().unwrap().checked_sub(before).unwrap();
     let share = used.as_secs_f64() / since.elapsed().as_secs_f64();
     println!("top takes {:.2} % of a core", share * 100.0);
+    let mut echo = Echo::start();
     let mut delays = Vec::new();
     for (key, sign) in [("2", "PREFIX"), ("5", "REASON"), ("1", "SOURCE")].into_iter().cycle().take(30) {
+        let terminal = echo.delay();
         let pressed = Instant::now();
         top.press_and_wait(key, sign);
-        delays.push(pressed.elapsed());
+        let all = pressed.elapsed();
+        delays.push((all.saturating_sub(terminal), all, terminal));
         std::thread::sleep(Duration::from_millis(100));
     }
     delays.sort_unstable();
-    let (median, worst) = (delays[delays.len() / 2], delays[delays.len() - 1]);
-    println!("{} keys, effect within {median:?} (median), {worst:?} (worst)", delays.len());
+    let (median, worst) = (delays[delays.len() / 2].0, delays[delays.len() - 1].0);
+    println!(
+        "{} keys, effect within {median:?} (median), {worst:?} (worst), without the terminal",
+        delays.len()
+    );
     // The worst is at the mercy of whatever else runs.
-    assert!(median <= Duration::from_millis(200), "{delays:?}");
+    assert!(median <= Duration::from_millis(150), "{delays:?}");
     assert!(share <= 0.05, "{share}");
     top.press(&["q"]);
     assert_eq!(top.ended(), 0);
