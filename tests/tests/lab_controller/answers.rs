@@ -84,7 +84,7 @@ fn one_source_is_named_until_the_advised_command_blocks_it() {
     assert!(response.contains("/s dropped over the limit of 100 SYN/s per source"), "{response}");
     assert!(seen.contains(", as in calm (") && seen.contains("; the server lost 0 SYNs/s"), "{seen}");
     assert!(sources.starts_with("11.1.1.1 ") && sources.contains("in hold"), "{sources}");
-    assert_eq!(next, "to stop it now: synguard block add 11.1.1.1 --ttl 1h --scope syn");
+    assert_eq!(next, "nothing urgent; to block it: synguard block add 11.1.1.1 --ttl 1h --scope syn");
     assert_eq!(during["next"], next.as_str());
 
     let advised: Vec<&str> = next.rsplit("synguard ").next().unwrap().split(' ').collect();
@@ -176,7 +176,7 @@ fn blocked_network_is_named_and_advice_is_for_the_instance() {
     until("the source", Duration::from_secs(5), || named_status()["top_sources"][0]["status"] == "hold");
     until("an attack", SOON, || named_status()["phase"] == "attack");
     let text = named(&["status"]);
-    let advice = "next       to stop it now: synguard --name vc block add 11.1.1.1 --ttl 1h --scope syn\n";
+    let advice = "next       nothing urgent; to block it: synguard --name vc block add 11.1.1.1 --ttl 1h --scope syn\n";
     assert!(text.contains(advice) && text.contains("\ninstance     vc\n"), "{text}");
     named(&["block", "add", "11.1.0.0/16"]);
     until("the network", SOON, || named_status()["top_sources"][0]["source"] == "11.1.0.0/16");

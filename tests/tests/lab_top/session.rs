@@ -13,14 +13,14 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// The cells of the rows below the table's head.
+    /// The cells of the rows below the table's head, without the lines between them.
     pub(super) fn rows(&self) -> Vec<Vec<String>> {
         let below =
             self.text.lines().skip_while(|line| !line.contains("SYN/s") || !line.contains("state")).skip(1);
         let cells = |line: &str| -> Vec<String> {
             line.trim_start_matches('>').split_whitespace().map(str::to_owned).collect()
         };
-        below.map(cells).take_while(|row| row.len() == 6).collect()
+        below.filter(|line| !line.starts_with("──")).map(cells).take_while(|row| row.len() == 6).collect()
     }
 
     /// Reports whether the first five rows, which have sent packets in the last second, are as wanted.

@@ -14,7 +14,8 @@ pub struct Point {
     pub at_ns: u64,
     /// SYNs to guarded ports a second.
     pub offered: u64,
-    /// SYNs dropped or blocked a second; in monitor mode those that would have been.
+    /// SYNs dropped, blocked or answered by XDP a second: those that did not reach the server. In monitor mode those that would have
+    /// been dropped or blocked.
     pub stopped: u64,
     /// Connections accepted a second.
     pub accepted: u64,
@@ -38,6 +39,11 @@ impl History {
         while self.points.front().is_some_and(|first| point.at_ns - first.at_ns > SPAN_NS) {
             self.points.pop_front();
         }
+    }
+
+    /// Returns the latest point.
+    pub fn latest(&self) -> Option<&Point> {
+        self.points.back()
     }
 
     /// Returns a value for each of `columns` columns, the latest at the right, and their time span in seconds. A column

@@ -42,14 +42,22 @@ pub(super) struct BusiestReader {
     budget: Budget,
 }
 
+/// What is found in the table of sources and the blocklist without a query.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FoundSources {
+    pub(super) summary: SourceSummary,
+    /// The busiest of all sources and blocked prefixes, by rate.
+    pub(super) top: Vec<TopSource>,
+    /// Entries of the blocklist that have dropped packets since the previous reading.
+    pub(super) active_blocks: u64,
+}
+
 /// The result of reading the table of sources.
 pub(super) struct TableScan {
-    pub(super) summary: SourceSummary,
+    pub(super) found: FoundSources,
     pub(super) rows: Vec<Row>,
     pub(super) prefixes: Vec<Row>,
     pub(super) coverage: Coverage,
-    /// The busiest of all sources and blocked prefixes, by rate.
-    pub(super) top_sources: Vec<TopSource>,
 }
 
 impl BusiestReader {
@@ -71,11 +79,11 @@ impl BusiestReader {
         settings: &Settings,
     ) -> Result<TableScan> {
         self.lists.read(datapath, clock::now())?;
-        let mut found = self.sources(datapath, query, settings.v6_length())?;
+        let mut scan = self.sources(datapath, query, settings.v6_length())?;
         if query.is_some() && settings.prefix_rate != 0 {
-            found.prefixes = self.prefixes(datapath)?;
+            scan.prefixes = self.prefixes(datapath)?;
         }
-        Ok(found)
+        Ok(scan)
     }
 
     fn sources(&mut self, datapath: &Datapath, query: Option<&TopQuery>, v6_length: u8) -> Result<TableScan> {
@@ -117,8 +125,9 @@ impl BusiestReader {
             rate: row.syn_rate,
             status: row.status,
         });
-        let top_sources = self.with_blocked(top.collect());
-        Ok(TableScan { summary, rows, prefixes, coverage, top_sources })
+        let top = self.with_blocked(top.collect());
+        let active_blocks = self.lists.blocked_fresh().count() as u64;
+        Ok(TableScan { found: FoundSources { summary, top, active_blocks }, rows, prefixes, coverage })
     }
 
     /// Returns the busiest of these sources and of the blocklist's entries, whose SYNs the table does not count.

@@ -18,13 +18,13 @@ use synguard_datapath::{Attached, Budget, Datapath, ListSize};
 use synguard_kernel::{clock, instance::Instance};
 use synguard_model::{
     settings::Settings,
-    situation::{AllowedFamily, SynRates, TopSource, still_sending},
-    snapshot::{Snapshot, SourceSummary},
+    situation::{AllowedFamily, SynRates, still_sending},
+    snapshot::Snapshot,
 };
 
 use self::{control::ControlState, protection::ControllerHealth};
 use super::{
-    busiest::BusiestReader,
+    busiest::{BusiestReader, FoundSources},
     filter::{open, snapshot},
     stdout::{emit, has_colour},
 };
@@ -53,10 +53,8 @@ pub(super) struct Status {
     pub(super) snapshot: Snapshot,
     pub(super) syn_rate: f64,
     syn_rates: SynRates,
-    /// The busiest sources and blocked prefixes, by rate.
-    top_sources: Vec<TopSource>,
+    pub(super) found: FoundSources,
     allowed_families: Vec<AllowedFamily>,
-    pub(super) sources: SourceSummary,
     /// Capacity of the table of sources.
     pub(super) capacity: u32,
     prefixes_capacity: u32,
@@ -89,16 +87,16 @@ impl Status {
         reader.read(datapath, None, &settings)?;
         let earlier = snapshot(datapath)?;
         thread::sleep(RATE_SAMPLE);
-        let found = reader.read(datapath, None, &settings)?;
-        Self::since(instance, datapath, &earlier, (found.summary, found.top_sources))
+        let scan = reader.read(datapath, None, &settings)?;
+        Self::since(instance, datapath, &earlier, scan.found)
     }
 
-    /// Reads the filter. The rates are those since `earlier`; the rest summarises the table of sources.
+    /// Reads the filter. The rates are those since `earlier`; the sources were found before.
     pub(super) fn since(
         instance: &Instance,
         datapath: &Datapath,
         earlier: &Snapshot,
-        (sources, top_sources): (SourceSummary, Vec<TopSource>),
+        found: FoundSources,
     ) -> Result<Self> {
         let snapshot = snapshot(datapath)?;
         let (settings, disarm_at_ns) = datapath.settings()?;
@@ -115,10 +113,9 @@ impl Status {
             disarm_at_ns,
             syn_rate,
             syn_rates: situation::syn_rates(earlier, &snapshot),
-            top_sources: still_sending(top_sources, syn_rate),
+            found: FoundSources { top: still_sending(found.top, syn_rate), ..found },
             allowed_families: allowlist::allowed_families(&lists)?,
             snapshot,
-            sources,
             capacity: datapath.sources_capacity()?,
             prefixes_capacity: datapath.prefixes_capacity()?,
             lists: [lists.size(List::Allow)?, lists.size(List::Block)?],
@@ -209,9 +206,9 @@ impl Status {
     pub(super) fn source_table_json(&self) -> SourceTableJson {
         let admission = &self.snapshot.cpus.sources;
         SourceTableJson {
-            tracked: self.sources.tracked,
+            tracked: self.found.summary.tracked,
             capacity: self.capacity,
-            in_hold: self.sources.in_hold,
+            in_hold: self.found.summary.in_hold,
             inserts: admission.inserts,
             insert_skips: admission.not_admitted,
             promotions: admission.promotions,

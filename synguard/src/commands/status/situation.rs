@@ -1,10 +1,11 @@
 //! The situation of the filter, from what was read of it.
 
+use synguard_common::ip_list::List;
 use synguard_kernel::clock;
 use synguard_model::{
     attack::Phase,
     settings::Settings,
-    situation::{ControllerLife, Enforcement, Situation, SynRates},
+    situation::{BlocklistUse, ControllerLife, Enforcement, Situation, SynRates},
     snapshot::{Snapshot, SynFates},
     time::Monotonic,
 };
@@ -69,9 +70,13 @@ impl Status {
             kind: control.kind,
             syns: self.syn_rates,
             distinct_sources: self.snapshot.distinct_sources.round() as u64,
-            in_hold: self.sources.in_hold,
+            in_hold: self.found.summary.in_hold,
+            blocklist: BlocklistUse {
+                entries: self.lists[List::Block.index()].entries,
+                active: self.found.active_blocks,
+            },
             source_limit: settings.syn_rate,
-            top_sources: self.top_sources.clone(),
+            top_sources: self.found.top.clone(),
             cookies: control.cookie_sender(),
             cookies_setting: settings.cookies,
             visitors: control.visitors,

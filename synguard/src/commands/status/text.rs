@@ -127,7 +127,7 @@ impl Status {
         if let Some(cookies) = self.control.cookies_text() {
             writeln!(out, "cookies      {cookies}")?;
         }
-        let SourceSummary { tracked, in_hold } = self.sources;
+        let SourceSummary { tracked, in_hold } = self.found.summary;
         writeln!(
             out,
             "sources      {} of {} tracked, {} in hold; about {} in the last second",
@@ -258,7 +258,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::commands::status::control::ControlState;
+    use crate::commands::{busiest::FoundSources, status::control::ControlState};
 
     fn link(name: &str, ifindex: u32) -> Attached {
         let place = (ifindex != 0).then_some(XdpPlace::Native);
@@ -277,9 +277,8 @@ mod tests {
             snapshot: Snapshot::default(),
             syn_rate: 0.0,
             syn_rates: SynRates::default(),
-            top_sources: Vec::new(),
+            found: FoundSources::default(),
             allowed_families: Vec::new(),
-            sources: SourceSummary::default(),
             capacity: 262_144,
             prefixes_capacity: 65_536,
             lists: [ListSize { entries: 0, capacity: 1_000 }, ListSize { entries: 5, capacity: 1_000_000 }],
@@ -292,9 +291,9 @@ mod tests {
         let text = status(vec![link("srv0", 2)]).text(false);
         let expected = "\
 calm: 0 SYN/s
-  response   none: no SYN arrives
+  response   none needed: no SYN arrives; 5 in the blocklist
   visitors   not known: no controller runs
-  sources    none over its limit
+  sources    none over its limit of 100 SYN/s
   next       no controller runs, so nothing reacts to attacks: synguard attach srv0
 
 filter       srv0 (native)
@@ -383,7 +382,10 @@ since start  0 packets: 0 passed, 0 dropped, 0 answered
         };
         let plain = answers(false);
         assert!(plain.starts_with("ATTACK for 4 s: 1 source sends > 99 % of 84 400 SYN/s\n"), "{plain}");
-        assert!(plain.contains("\n  next       to stop it now: synguard block add 11.0.0.0 "), "{plain}");
+        assert!(
+            plain.contains("\n  next       nothing urgent; to block it: synguard block add 11.0.0.0 "),
+            "{plain}"
+        );
         assert_eq!(plain.matches('\u{1b}').count(), 0);
         let coloured = answers(true);
         assert_eq!(coloured.lines().filter(|line| line.contains('\u{1b}')).count(), 1, "{coloured}");

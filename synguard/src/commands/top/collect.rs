@@ -110,7 +110,7 @@ impl Collector {
         let cpu_ns = clock::cpu_ns();
         let reading = self.read_table(datapath, query, &settings, syn_rate)?;
         let table_cpu_ns = clock::cpu_ns().saturating_sub(cpu_ns);
-        let found = (reading.scan.summary, reading.scan.top_sources.clone());
+        let found = reading.scan.found.clone();
         let status = Status::since(&self.instance, datapath, &earlier, found)?;
         let mut view = view(&status, &reading);
         if let Some(row) = kept_row(datapath, query, &reading)? {
@@ -240,8 +240,8 @@ fn view(status: &Status, TableReading { at_ns, scan, .. }: &TableReading) -> Top
             .snapshot
             .tcp
             .map(|counts| ListenerCounts { accepted: counts.passive_opens, drops: counts.listen_drops }),
-        tracked: Gauge { used: status.sources.tracked, capacity: status.capacity.into() },
-        in_hold: status.sources.in_hold,
+        tracked: Gauge { used: status.found.summary.tracked, capacity: status.capacity.into() },
+        in_hold: status.found.summary.in_hold,
         under_pressure: status.snapshot.cpus.sources.is_under_pressure(status.snapshot.at.as_ns()),
         v6_length: status.settings.v6_length(),
         sources: scan.rows.clone(),

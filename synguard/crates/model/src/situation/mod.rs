@@ -50,6 +50,8 @@ pub struct Situation {
     pub distinct_sources: u64,
     /// Sources in hold.
     pub in_hold: u64,
+    /// Entries of the blocklist, and those of them that drop packets at this moment.
+    pub blocklist: BlocklistUse,
     /// The setting `syn-rate`: SYNs a second that one source may send.
     pub source_limit: u32,
     /// Sources and blocked prefixes by rate, busiest first.
@@ -108,6 +110,14 @@ pub struct SynRates {
     pub blocked: f64,
     /// Those of `passed` that would have been dropped or blocked outside monitor mode.
     pub would_drop: f64,
+}
+
+/// Entries of the blocklist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlocklistUse {
+    pub entries: u64,
+    /// Those that have dropped packets in the last moment; of very many at least this number.
+    pub active: u64,
 }
 
 /// A source, or a prefix in the blocklist, with its rate.
@@ -184,6 +194,7 @@ impl Default for Situation {
             syns: SynRates::default(),
             distinct_sources: 0,
             in_hold: 0,
+            blocklist: BlocklistUse::default(),
             source_limit: 0,
             top_sources: Vec::new(),
             cookies: CookieSender::default(),
@@ -197,6 +208,11 @@ impl SynRates {
     /// Returns the rate of all SYNs.
     pub fn total(self) -> f64 {
         self.passed + self.dropped + self.answered + self.blocked
+    }
+
+    /// Returns the rate of those that are dropped, for whatever reason; in monitor mode of those that would be.
+    pub fn stopped(self) -> f64 {
+        self.dropped + self.blocked + self.would_drop
     }
 }
 

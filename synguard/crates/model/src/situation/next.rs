@@ -6,6 +6,8 @@ use crate::{attack::Phase, instance_name::command_line, settings::Cookies, sourc
 /// Common share of a few sources in all SYNs from which they are worth blocking by hand. Of a hundred that send alike, three
 /// are not.
 const BLOCK_SHARE: f64 = 0.2;
+/// Share of all SYNs that are dropped from which nothing is urgent.
+const STOPPED_SHARE: f64 = 0.9;
 
 impl Situation {
     /// Answers what there is to do, with the command to type.
@@ -105,12 +107,21 @@ impl Situation {
         }
         let open = self.worth_blocking(&named);
         if !open.is_empty() {
-            let pronoun = if open.len() == 1 { "it" } else { "them" };
             let block = self.command(&format!("block add {} --ttl 1h --scope syn", open.join(" ")));
-            return Some(format!("to stop {pronoun} now: {block}"));
+            return Some(self.block_step(open.len(), &block));
         }
         (self.is_distributed() && self.cookies_setting == Cookies::Off)
             .then(|| format!("to answer it with SYN cookies: {}", self.command("set cookies=auto")))
+    }
+
+    /// Returns the step that blocks so many sources, by a command or a key.
+    pub fn block_step(&self, count: usize, action: &str) -> String {
+        let pronoun = if count == 1 { "it" } else { "them" };
+        if self.syns.stopped() >= STOPPED_SHARE * self.syns.total() {
+            format!("nothing urgent; to block {pronoun}: {action}")
+        } else {
+            format!("to stop {pronoun} now: {action}")
+        }
     }
 
     /// Returns the sources that the next step is to block; none if it is another step.

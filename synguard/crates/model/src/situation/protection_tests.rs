@@ -67,3 +67,27 @@ fn allowlist_of_a_whole_family_is_pointed_out() {
     let absent = Situation { controller: ControllerLife::Absent, ..open };
     assert_eq!(absent.next(), "no controller runs, so nothing reacts to attacks: synguard attach srv0");
 }
+
+#[test]
+fn confirmation_comes_first() {
+    let to_confirm = Situation { enforcement: Enforcement::ToConfirm { seconds: 45 }, ..one_source() };
+    assert_eq!(to_confirm.next(), "within 45 s: synguard confirm; without it the filter stops dropping");
+    let late = Situation { enforcement: Enforcement::Unconfirmed, ..one_source() };
+    assert_eq!(late.response(), "not confirmed in time: nothing is dropped; 0/s would be");
+    assert_eq!(late.next(), "attach again: synguard attach srv0");
+}
+
+#[test]
+fn nothing_is_known_of_visitors_without_a_controller() {
+    let absent = Situation { controller: ControllerLife::Absent, ..one_source() };
+    assert_eq!(absent.visitors(), "not known: no controller runs");
+    assert_eq!(absent.next(), "no controller runs, so nothing reacts to attacks: synguard attach srv0");
+    let silent = Situation { controller: ControllerLife::Silent { pid: 7, seconds: 20 }, ..one_source() };
+    assert_eq!(silent.visitors(), "not known: the controller does not respond");
+    assert_eq!(
+        silent.next(),
+        "the controller has not responded for 20 s: kill -KILL 7, then synguard attach srv0"
+    );
+    let unread = Situation { visitors: Visitors::default(), ..one_source() };
+    assert_eq!(unread.visitors(), "not known: the kernel's counters were not read yet");
+}

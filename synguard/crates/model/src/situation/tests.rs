@@ -63,9 +63,9 @@ fn calm_is_called_calm() {
         answers(&calm()),
         [
             "calm for 3 h 12 min: 64 SYN/s from about 41 sources",
-            "none: all 64 SYN/s pass",
+            "none needed: all 64 SYN/s pass",
             "61 connections/s accepted (mean 63); the server lost 0 SYNs/s",
-            "none over its limit; busiest: 192.0.2.9 12/s",
+            "none over its limit of 100 SYN/s; busiest: 192.0.2.9 12/s",
             "nothing to do",
         ]
     );
@@ -81,12 +81,23 @@ fn calm_is_called_calm() {
         answers(&idle),
         [
             "calm: 0 SYN/s",
-            "none: no SYN arrives",
+            "none needed: no SYN arrives",
             "0 connections/s accepted (in calm: not known yet)",
-            "none over its limit",
+            "none over its limit of 100 SYN/s",
             "nothing to do",
         ]
     );
+}
+
+#[test]
+fn visitor_is_not_named_and_blocks_without_effect_are_counted() {
+    let visitors = Situation {
+        top_sources: vec![top("192.0.2.9", 5.0, SourceStatus::Ok)],
+        blocklist: BlocklistUse { entries: 1_020, active: 0 },
+        ..calm()
+    };
+    assert_eq!(visitors.sources(), "none over its limit of 100 SYN/s");
+    assert_eq!(visitors.response(), "none needed: all 64 SYN/s pass; 1 020 in the blocklist");
 }
 
 #[test]
@@ -98,7 +109,7 @@ fn one_source_is_named_until_it_is_blocked() {
             "84 400/s dropped over the limit of 100 SYN/s per source; 64/s passed",
             "61 connections/s accepted, as in calm (63); the server lost 0 SYNs/s",
             "11.0.0.0 84 400/s (> 99 %, in hold)",
-            "to stop it now: synguard block add 11.0.0.0 --ttl 1h --scope syn",
+            "nothing urgent; to block it: synguard block add 11.0.0.0 --ttl 1h --scope syn",
         ]
     );
     let blocked = Situation {
@@ -134,7 +145,7 @@ fn several_sources_are_blocked_by_one_command() {
     assert_eq!(two.headline(), "ATTACK for 4 s: 2 sources send 99 % of 84 500 SYN/s");
     assert_eq!(
         two.next(),
-        "to stop them now: synguard --name vc block add 11.0.0.0 2001:db8:1:2::/64 --ttl 1h --scope syn"
+        "nothing urgent; to block them: synguard --name vc block add 11.0.0.0 2001:db8:1:2::/64 --ttl 1h --scope syn"
     );
     let many = Situation {
         top_sources: (1..=3).map(|i| top(&format!("11.0.0.{i}"), 500.0, SourceStatus::Hold)).collect(),
@@ -142,13 +153,39 @@ fn several_sources_are_blocked_by_one_command() {
         in_hold: 169,
         ..one_source()
     };
-    assert_eq!(many.headline(), "ATTACK for 4 s: 84 500 SYN/s from about 180 sources");
+    assert_eq!(many.headline(), "ATTACK for 4 s: 169 limited sources send > 99 % of 84 500 SYN/s");
     assert_eq!(
         many.sources(),
-        "11.0.0.1 500/s (1 %, in hold), 11.0.0.2 500/s (1 %, in hold), 11.0.0.3 500/s (1 %, in hold), \
-         and 166 more in hold"
+        "169 in hold, busiest: 11.0.0.1 500/s (1 %), 11.0.0.2 500/s (1 %), 11.0.0.3 500/s (1 %)"
     );
     assert_eq!(many.next(), "nothing to do", "three of 169 are not worth it");
+    // The estimate of sources does not count blocked ones: these are the visitors.
+    let blocked = Situation {
+        syns: SynRates { passed: 64.0, blocked: 84_400.0, ..SynRates::default() },
+        top_sources: (1..=3).map(|i| top(&format!("11.0.0.{i}"), 500.0, SourceStatus::Blocked)).collect(),
+        distinct_sources: 41,
+        in_hold: 0,
+        blocklist: BlocklistUse { entries: 180, active: 169 },
+        ..many.clone()
+    };
+    assert_eq!(blocked.headline(), "ATTACK for 4 s: 169 blocked sources send > 99 % of 84 500 SYN/s");
+    assert_eq!(
+        blocked.sources(),
+        "169 blocked, busiest: 11.0.0.1 500/s (1 %), 11.0.0.2 500/s (1 %), 11.0.0.3 500/s (1 %)"
+    );
+    // A source that was just blocked is in hold as well, and counts once.
+    let both = Situation {
+        syns: SynRates { passed: 64.0, dropped: 44_400.0, blocked: 40_000.0, ..SynRates::default() },
+        in_hold: 169,
+        ..blocked
+    };
+    assert_eq!(both.headline(), "ATTACK for 4 s: 169 limited or blocked sources send > 99 % of 84 500 SYN/s");
+    let allowed = Situation { syns: SynRates { passed: 84_500.0, ..SynRates::default() }, ..many };
+    assert_eq!(
+        allowed.headline(),
+        "ATTACK for 4 s: 84 500 SYN/s from about 180 sources",
+        "nothing is dropped"
+    );
 }
 
 #[test]
@@ -157,7 +194,7 @@ fn no_source_of_a_forged_flood_is_to_be_blocked() {
         answers(&forged()),
         [
             "ATTACK for 22 s, distributed: 424 000 SYN/s from about 358 000 sources",
-            "XDP answers SYNs with SYN cookies: 424 000/s; 64/s passed",
+            "XDP answers SYNs with SYN cookies: 424 000/s (visitors return them)",
             "61 connections/s accepted, as in calm (63); the server lost 0 SYNs/s",
             "none stands out, most are probably forged: nothing to block by hand",
             "nothing to do",
@@ -171,8 +208,13 @@ fn no_source_of_a_forged_flood_is_to_be_blocked() {
     };
     assert_eq!(
         first_syn.response(),
-        "XDP answers retransmitted SYNs with SYN cookies: 3 000/s; 390 000/s dropped until they are sent again; 0/s passed"
+        "XDP answers retransmitted SYNs with SYN cookies: 3 000/s (visitors return them); \
+         390 000/s dropped until they are sent again",
+        "that none passed would read as if no visitor did"
     );
+    let passing = SynRates { passed: 9_000.0, answered: 415_000.0, ..SynRates::default() };
+    let passing = Situation { syns: passing, ..forged() };
+    assert!(passing.response().ends_with("(visitors return them); 9 000/s passed"), "{}", passing.response());
     let kernel = Situation {
         cookies: CookieSender::Kernel,
         syns: SynRates { passed: 12_000.0, dropped: 500.0, ..SynRates::default() },
@@ -203,7 +245,10 @@ fn strong_source_in_a_forged_flood_is_named() {
     };
     assert_eq!(mixed.headline(), "ATTACK for 22 s: 1 source sends 62 % of 424 000 SYN/s");
     assert_eq!(mixed.sources(), "11.0.0.0 261 000/s (62 %, in hold)");
-    assert!(mixed.next().starts_with("to stop it now: synguard block add 11.0.0.0 "));
+    assert!(mixed.next().starts_with("to stop it now: synguard block add 11.0.0.0 "), "XDP answers it");
+    let dropped = SynRates { dropped: 420_000.0, answered: 4_000.0, ..SynRates::default() };
+    let held = Situation { syns: dropped, ..mixed };
+    assert!(held.next().starts_with("nothing urgent; to block it: synguard block add 11.0.0.0 "));
 }
 
 #[test]
@@ -228,12 +273,24 @@ fn pause_in_an_attack_is_of_this_moment() {
         top_sources: vec![top("192.0.2.9", 12.0, SourceStatus::Ok)],
         ..one_source()
     };
-    assert_eq!(pause.headline(), "ATTACK for 4 s: 64 SYN/s from about 42 sources at this moment");
-    assert_eq!(pause.sources(), "none over its limit; busiest: 192.0.2.9 12/s");
-    let silent = Situation { syns: SynRates::default(), top_sources: Vec::new(), ..pause };
-    assert_eq!(silent.headline(), "ATTACK for 4 s: 0 SYN/s at this moment");
-    assert_eq!(silent.sources(), "none stands out at this moment");
+    assert_eq!(pause.headline(), "ATTACK for 4 s, no flood at this moment: 64 SYN/s from about 42 sources");
+    assert_eq!(pause.sources(), "none over its limit of 100 SYN/s; busiest: 192.0.2.9 12/s");
+    assert_eq!(pause.response(), "none needed: all 64 SYN/s pass");
+    let silent = Situation { syns: SynRates::default(), top_sources: Vec::new(), ..pause.clone() };
+    assert_eq!(silent.headline(), "ATTACK for 4 s, no flood at this moment: 0 SYN/s");
+    assert_eq!(silent.sources(), "none over its limit of 100 SYN/s");
     assert_eq!(silent.next(), "nothing to do");
+    // A forged flood pauses when what comes is what visitors send; it does not while more comes, although nothing is dropped.
+    let forged = |passed| Situation {
+        kind: Some(AttackKind::Distributed),
+        syns: SynRates { passed, ..SynRates::default() },
+        cookies: CookieSender::Kernel,
+        ..pause.clone()
+    };
+    assert!(forged(70.0).headline().contains(", no flood at this moment: 70 SYN/s"));
+    assert_eq!(forged(70.0).sources(), "none over its limit of 100 SYN/s; busiest: 192.0.2.9 12/s");
+    assert!(forged(5_000.0).headline().contains(", distributed: 5 000 SYN/s from"));
+    assert!(forged(5_000.0).has_no_culprit() && !forged(70.0).has_no_culprit());
 }
 
 #[test]
@@ -245,32 +302,13 @@ fn monitor_mode_would_do_everything() {
     };
     assert_eq!(monitor.response(), "monitor mode: nothing is dropped; 84 400/s would be");
     assert_eq!(monitor.sources(), "11.0.0.0 84 400/s (> 99 %, would be in hold)");
+    assert!(
+        monitor.headline().ends_with(": 1 source sends > 99 % of 84 500 SYN/s"),
+        "{}",
+        monitor.headline()
+    );
     assert_eq!(monitor.next(), "to drop it: synguard set monitor=false");
     assert!(monitor.measures().is_empty());
-}
-
-#[test]
-fn confirmation_comes_first() {
-    let to_confirm = Situation { enforcement: Enforcement::ToConfirm { seconds: 45 }, ..one_source() };
-    assert_eq!(to_confirm.next(), "within 45 s: synguard confirm; without it the filter stops dropping");
-    let late = Situation { enforcement: Enforcement::Unconfirmed, ..one_source() };
-    assert_eq!(late.response(), "not confirmed in time: nothing is dropped; 0/s would be");
-    assert_eq!(late.next(), "attach again: synguard attach srv0");
-}
-
-#[test]
-fn nothing_is_known_of_visitors_without_a_controller() {
-    let absent = Situation { controller: ControllerLife::Absent, ..one_source() };
-    assert_eq!(absent.visitors(), "not known: no controller runs");
-    assert_eq!(absent.next(), "no controller runs, so nothing reacts to attacks: synguard attach srv0");
-    let silent = Situation { controller: ControllerLife::Silent { pid: 7, seconds: 20 }, ..one_source() };
-    assert_eq!(silent.visitors(), "not known: the controller does not respond");
-    assert_eq!(
-        silent.next(),
-        "the controller has not responded for 20 s: kill -KILL 7, then synguard attach srv0"
-    );
-    let unread = Situation { visitors: Visitors::default(), ..one_source() };
-    assert_eq!(unread.visitors(), "not known: the kernel's counters were not read yet");
 }
 
 #[test]
@@ -319,14 +357,14 @@ fn source_that_has_stopped_is_not_named() {
         Situation { syns, top_sources, ..before }
     };
     let ended = stopped(SynRates::default());
-    assert_eq!(ended.headline(), "ATTACK for 4 s: 0 SYN/s at this moment");
+    assert_eq!(ended.headline(), "ATTACK for 4 s, no flood at this moment: 0 SYN/s");
     assert_eq!(
         (ended.sources().as_str(), ended.next().as_str()),
-        ("none stands out at this moment", "nothing to do")
+        ("none over its limit of 100 SYN/s", "nothing to do")
     );
     assert!(ended.top_sources.is_empty());
     let visitors = stopped(SynRates { passed: 64.0, ..SynRates::default() });
-    assert_eq!(visitors.sources(), "none over its limit; busiest: 192.0.2.9 12/s");
+    assert_eq!(visitors.sources(), "none over its limit of 100 SYN/s; busiest: 192.0.2.9 12/s");
     // A flood that only became slower goes on.
     let slower = stopped(SynRates { dropped: 60_000.0, ..SynRates::default() });
     assert_eq!(slower.sources(), "11.0.0.0 84 400/s (> 99 %, in hold)");

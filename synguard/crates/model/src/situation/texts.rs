@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     attack::{AttackKind, Phase},
-    number::plural,
+    number::{grouped, plural},
     settings::Cookies,
     source::SourceStatus,
 };
@@ -16,6 +16,16 @@ const FEW_SHARE: f64 = 0.5;
 /// Ratio to the rate of calm times, and distance from it in connections a second, up to which a rate is like in calm.
 const LIKE_CALM: f64 = 0.3;
 const LIKE_CALM_DISTANCE: f64 = 2.0;
+/// Share of all SYNs from which the drops of one kind are worth a word in the headline.
+const KIND_SHARE: f64 = 0.05;
+/// SYNs for each accepted connection, and more than these a second, up to which no flood is seen at a moment: visitors send a
+/// SYN again now and then.
+const SYNS_PER_VISIT: f64 = 2.0;
+const SYNS_BESIDE_VISITS: f64 = 10.0;
+/// Share of all SYNs from which those that pass beside XDP's cookies are worth a word.
+const PASSED_SHARE: f64 = 0.01;
+/// Share of the limit from which the busiest source is named although it is not over its limit.
+const NAMED_SHARE: f64 = 0.1;
 
 impl Situation {
     /// Answers whether there is an attack, and of how many SYNs and sources.
@@ -45,25 +55,51 @@ impl Situation {
             Phase::Attack => {
                 let since = since.map_or_else(String::new, |time| format!(" for {time}"));
                 let kind = if self.kind == Some(AttackKind::Distributed) { ", distributed" } else { "" };
-                format!("ATTACK{since}{kind}: {}", self.flood_text(&syns, &sources))
+                if !self.is_pause() {
+                    format!("ATTACK{since}{kind}: {}", self.flood_text(&syns, &sources))
+                } else if total > 0.0 {
+                    format!("ATTACK{since}, no flood at this moment: {syns} from {sources}")
+                } else {
+                    format!("ATTACK{since}, no flood at this moment: {syns}")
+                }
             }
         }
     }
 
-    /// Describes the flood: few sources by their share, many by their number.
+    /// Describes the flood: few sources by name elsewhere and here by their share, limited and blocked ones by their number, and
+    /// forged ones by the estimate of it.
     fn flood_text(&self, syns: &str, sources: &str) -> String {
         let few: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
-        let share = self.shares(&few);
-        if self.syns.total() <= 0.0 {
-            return format!("{syns} at this moment");
-        }
-        if few.is_empty() || share < FEW_SHARE {
-            let is_between_floods = few.is_empty() && !self.is_distributed();
-            let now = if is_between_floods { " at this moment" } else { "" };
-            return format!("{syns} from {sources}{now}");
-        }
-        let (count, verb) = (few.len() as u64, if few.len() == 1 { "sends" } else { "send" });
-        format!("{count} {} {verb} {} of {syns}", plural(count, "source"), percent(share))
+        let (count, share, which) = match self.stopped_sources() {
+            _ if self.shares(&few) >= FEW_SHARE => (few.len() as u64, self.shares(&few), ""),
+            Some(stopped) if !self.is_distributed() => stopped,
+            _ => return format!("{syns} from {sources}"),
+        };
+        let verb = if count == 1 { "sends" } else { "send" };
+        format!("{} {which}{} {verb} {} of {syns}", about(count), plural(count, "source"), percent(share))
+    }
+
+    /// Reports whether the flood of an attack pauses: nothing is dropped, and what comes is no more than visitors send.
+    fn is_pause(&self) -> bool {
+        let visits = self.visitors.accepted_rate.unwrap_or_default();
+        let is_little = self.syns.total() <= SYNS_PER_VISIT * visits + SYNS_BESIDE_VISITS;
+        let is_quiet = self.syns.stopped() <= 0.0 && (!self.is_distributed() || is_little);
+        self.phase == Phase::Attack && is_quiet && self.standing_out().next().is_none()
+    }
+
+    /// Returns the number of sources whose SYNs are dropped, their share of all SYNs, and what they are called; `None` if most SYNs
+    /// are not dropped.
+    fn stopped_sources(&self) -> Option<(u64, f64, &'static str)> {
+        let (syns, total) = (self.syns, self.syns.total());
+        let share = if total > 0.0 { (syns.stopped() / total).min(1.0) } else { 0.0 };
+        let is_much = |rate: f64| rate > KIND_SHARE * total;
+        let (count, which) = match (is_much(syns.dropped + syns.would_drop), is_much(syns.blocked)) {
+            (true, false) => (self.in_hold, "limited "),
+            (false, true) => (self.blocklist.active, "blocked "),
+            // A source that was blocked a moment ago is in hold as well.
+            _ => (self.in_hold.max(self.blocklist.active), "limited or blocked "),
+        };
+        (share >= FEW_SHARE && count > 0).then_some((count, share, which))
     }
 
     /// Answers what is done about the SYNs.
@@ -83,7 +119,8 @@ impl Situation {
         let is_under_attack = self.phase == Phase::Attack;
         if let CookieSender::Xdp { first_syn } = self.cookies {
             let which = if first_syn { "retransmitted SYNs" } else { "SYNs" };
-            parts.push(format!("XDP answers {which} with SYN cookies: {}/s", rate(syns.answered)));
+            let rate = rate(syns.answered);
+            parts.push(format!("XDP answers {which} with SYN cookies: {rate}/s (visitors return them)"));
         }
         if syns.blocked > 0.0 {
             parts.push(format!("{}/s dropped by the blocklist", rate(syns.blocked)));
@@ -100,10 +137,17 @@ impl Situation {
                 parts.push(format!("none (cookies=off): all {} SYN/s pass", rate(syns.passed)));
             }
             _ if parts.is_empty() && syns.total() > 0.0 => {
-                parts.push(format!("none: all {} SYN/s pass", rate(syns.passed)));
+                let needed = if is_under_attack && !self.is_pause() { "" } else { " needed" };
+                parts.push(format!("none{needed}: all {} SYN/s pass", rate(syns.passed)));
             }
-            _ if parts.is_empty() => parts.push("none: no SYN arrives".to_owned()),
+            _ if parts.is_empty() => parts.push("none needed: no SYN arrives".to_owned()),
+            // That hardly any passes would read as if no visitor did.
+            CookieSender::Xdp { .. } if syns.passed < PASSED_SHARE * syns.total() => {}
             _ => parts.push(format!("{}/s passed", rate(syns.passed))),
+        }
+        let blocks = self.blocklist.entries;
+        if blocks > 0 && syns.blocked <= 0.0 {
+            parts.push(format!("{} in the blocklist", grouped(blocks)));
         }
         parts.join("; ")
     }
@@ -143,38 +187,55 @@ impl Situation {
     /// Answers who sends the SYNs: the sources that stand out, or that none does.
     pub fn sources(&self) -> String {
         let named: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
-        if !named.is_empty() {
-            let texts: Vec<String> = named.iter().map(|source| self.source_text(source, true)).collect();
-            // A source that was blocked a moment ago is in hold as well.
-            let all_held = named.iter().all(|source| source.status == SourceStatus::Hold);
-            let more = match self.in_hold.saturating_sub(named.len() as u64) {
-                more @ 1.. if all_held => format!(", and {} more in hold", about(more)),
-                _ => String::new(),
+        if let Some(first) = named.first() {
+            let all_alike = named.iter().all(|source| source.status == first.status);
+            let alike = match first.status {
+                SourceStatus::Hold if all_alike => self.in_hold,
+                SourceStatus::Blocked if all_alike => self.blocklist.active,
+                _ => 0,
             };
-            return texts.join(", ") + &more;
+            let are_more = alike > named.len() as u64;
+            let texts: Vec<String> =
+                named.iter().map(|source| self.source_text(source, true, !are_more)).collect();
+            let texts = texts.join(", ");
+            return if are_more {
+                format!("{} {}, busiest: {texts}", about(alike), self.status_text(first.status))
+            } else {
+                texts
+            };
         }
-        let busiest = self.top_sources.first().filter(|source| source.rate > 0.0);
-        let busiest = busiest.map(|source| self.source_text(source, false));
-        match (self.phase, busiest) {
-            (Phase::Attack, _) if self.is_distributed() => {
-                "none stands out, most are probably forged: nothing to block by hand".to_owned()
-            }
-            (Phase::Attack, None) => "none stands out at this moment".to_owned(),
-            (_, Some(busiest)) => format!("none over its limit; busiest: {busiest}"),
-            (_, None) => "none over its limit".to_owned(),
+        if self.has_no_culprit() {
+            return "none stands out, most are probably forged: nothing to block by hand".to_owned();
+        }
+        let limit = f64::from(self.source_limit);
+        let none = format!("none over its limit of {} SYN/s", about(self.source_limit.into()));
+        match self.top_sources.first().filter(|source| source.rate > limit * NAMED_SHARE) {
+            Some(busiest) => format!("{none}; busiest: {}", self.source_text(busiest, false, true)),
+            None => none,
         }
     }
 
-    fn source_text(&self, source: &TopSource, with_share: bool) -> String {
+    /// Reports whether a flood comes from so many sources that none of them is to be blamed.
+    pub fn has_no_culprit(&self) -> bool {
+        let is_flood = self.phase == Phase::Attack && !self.is_pause();
+        is_flood && self.is_distributed() && self.standing_out().next().is_none()
+    }
+
+    /// Returns the word for a status, if there is one to be said.
+    const fn status_text(&self, status: SourceStatus) -> &'static str {
         let would = self.enforcement.is_off();
-        let status = match source.status {
+        match status {
             SourceStatus::Ok => "",
             SourceStatus::Hold if would => "would be in hold",
             SourceStatus::Hold => "in hold",
             SourceStatus::Blocked if would => "would be blocked",
             SourceStatus::Blocked => "blocked",
             SourceStatus::Allowed => "allowed",
-        };
+        }
+    }
+
+    fn source_text(&self, source: &TopSource, with_share: bool, with_status: bool) -> String {
+        let status = if with_status { self.status_text(source.status) } else { "" };
         let share = if with_share { percent(self.share(source)) } else { String::new() };
         let notes: Vec<&str> = [share.as_str(), status].into_iter().filter(|note| !note.is_empty()).collect();
         let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };

@@ -47,7 +47,8 @@ fn draw_one(state: &AppState, chart: &Chart, frame: &mut Frame<'_>, area: Rect, 
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
     let [axis, curve] = Layout::horizontal([Constraint::Length(AXIS), Constraint::Min(0)]).areas(middle);
     let (columns, span) = state.history.columns(curve.width.into(), chart.value);
-    let now = columns.last().copied().flatten().unwrap_or(0);
+    // The last column shows the highest value of some seconds.
+    let now = state.history.latest().map_or(0, |point| (chart.value)(point));
     let highest = columns.iter().flatten().copied().max().unwrap_or(0);
     let text = format!("{} {}{}", chart.name, short(now), chart.unit);
     frame.render_widget(Line::styled(fit(&text, title.width.into()), palette.strong()), title);

@@ -32,7 +32,7 @@ pub(super) fn events(state: &AppState, width: usize, palette: Palette) -> Column
             cells.push(event.text.clone());
             (cells, Style::new())
         }),
-        rule: None,
+        rules: Vec::new(),
         empty: nothing(state, empty(state)),
     }
 }

@@ -4,7 +4,9 @@ use ratatui::{Terminal, backend::TestBackend};
 use synguard_common::{abi::Counter, reason::Reason};
 use synguard_model::{
     attack::{AttackKind, Phase},
-    situation::{ControllerLife, CookieSender, Enforcement, Situation, SynRates, TopSource, Visitors},
+    situation::{
+        BlocklistUse, ControllerLife, CookieSender, Enforcement, Situation, SynRates, TopSource, Visitors,
+    },
     source::{SourceStatus, key_of},
 };
 
@@ -96,7 +98,7 @@ fn five_lines_answer_five_questions() {
         [
             "ATTACK for 22 s, distributed: 424 000 SYN/s from about 358 000 sources",
             "sources   none stands out, most are probably forged: nothing to block by hand",
-            "response  XDP sends SYN cookies: 395k/s; 28k/s dropped over a limit; 1k/s passed",
+            "response  XDP sends SYN cookies: 395k/s; 28.0k/s dropped over a limit",
             "visitors  61 connections/s accepted, as in calm (63); the server lost 0 SYNs/s",
             "next      nothing to do",
             "SYN/s   424k in  1000 passed 28.0k dropped  395k answered     0 blocked",
@@ -112,12 +114,110 @@ fn five_lines_answer_five_questions() {
         [
             "ATTACK for 22 s: 1 source sends 71 % of 424 000 SYN/s",
             "sources   192.0.2.9 300 000/s (71 %, in hold)",
-            "response  XDP sends SYN cookies: 395k/s; 28k/s dropped over…",
+            "response  XDP sends SYN cookies: 395k/s; 28.0k/s dropped",
             "visitors  61 conn/s accepted, as in calm (63); lost 0 SYNs/s",
             "next      to stop it now: press b on 192.0.2.9",
         ],
         "{screen}"
     );
+}
+
+/// Twenty sources that are blocked: their number is the answer, although the screen has room for one name only.
+#[test]
+fn many_blocked_sources_are_counted() {
+    let mut situation =
+        attack(AttackKind::Concentrated, &[("203.0.113.10", 5_231.0), ("203.0.113.16", 5_098.0)]);
+    situation.top_sources.iter_mut().for_each(|source| source.status = SourceStatus::Blocked);
+    situation.syns = SynRates { passed: 60.0, blocked: 99_900.0, ..SynRates::default() };
+    situation.cookies = CookieSender::Unchanged;
+    situation.blocklist = BlocklistUse { entries: 20, active: 20 };
+    let screen = text(&flood(situation, Vec::new()), (60, 15));
+    let lines: Vec<&str> = screen.lines().map(str::trim_end).collect();
+    assert_eq!(
+        lines[..3],
+        [
+            "ATTACK 22 s: 20 blocked sources send > 99 % of 100 000 SYN/s",
+            "sources   20 blocked, busiest: 203.0.113.10 5230/s (5 %) …",
+            "response  99 900/s dropped by the blocklist; 60/s passed",
+        ],
+        "{screen}"
+    );
+}
+
+/// The busiest rows of a forged flood are visitors, and the screen says so.
+#[test]
+fn nobody_is_blamed_in_a_forged_flood() {
+    let rows = || vec![source("192.0.2.9", 2, 100 * SECOND), source("192.0.2.8", 0, 60 * SECOND)];
+    let mut state = flood(attack(AttackKind::Distributed, &[]), rows());
+    for size in SIZES {
+        let screen = text(&state, size);
+        let at = |word: &str| screen.lines().position(|line| line.contains(word));
+        let rule = at("── none stands out; visitors are among these");
+        assert!(rule.is_some() && rule < at("192.0.2.9 "), "{size:?}:\n{screen}");
+        assert!(at("192.0.2.9 ") < at("── silent for 5 s"), "{size:?}:\n{screen}");
+    }
+    // Sources that are over their limit, but send too little of the flood to stand out.
+    let limited = flood(
+        attack(AttackKind::Distributed, &[("203.0.113.1", 400.0)]),
+        [vec![source("203.0.113.1", 400, 100 * SECOND)], rows()].concat(),
+    );
+    let screen = text(&limited, (80, 24));
+    let at = |word: &str| screen.lines().position(|line| line.contains(word));
+    let rule = at("── visitors are among these");
+    assert!(at("203.0.113.1 ") < rule && rule < at("192.0.2.9 ") && at("203.0.113.1 ").is_some(), "{screen}");
+    state.filter = "192".to_owned();
+    assert!(!text(&state, (80, 24)).contains("none stands out; visitors"), "the filter chose these");
+    let one = flood(attack(AttackKind::Mixed, &[("192.0.2.9", 300_000.0)]), rows());
+    assert!(!text(&one, (80, 24)).contains("none stands out"), "one does");
+}
+
+#[test]
+fn chart_titles_have_the_latest_figures() {
+    let mut state = flood(attack(AttackKind::Distributed, &[]), Vec::new());
+    let screen = text(&state, (120, 40));
+    let title = screen.lines().find(|line| line.starts_with("SYNs in")).expect("titles");
+    assert!(title.starts_with("SYNs in 424k/s"), "{title}");
+    assert!(title.contains("stopped 423k/s"), "answered ones did not reach the server: {title}");
+    let mut calm = state.view.clone().expect("a view");
+    calm.at_ns += SECOND;
+    state.update(calm);
+    let screen = text(&state, (120, 40));
+    let title = screen.lines().find(|line| line.starts_with("SYNs in")).expect("titles");
+    assert!(title.starts_with("SYNs in 0/s"), "the column still shows the flood: {title}");
+}
+
+#[test]
+fn wide_screen_shows_reasons_and_joins_like_events() {
+    let mut state = flood(attack(AttackKind::Distributed, &[]), Vec::new());
+    let event = |text: &str| EventRow {
+        at: "11-28 12:01:20".to_owned(),
+        kind: "source blocked".to_owned(),
+        text: text.to_owned(),
+    };
+    let view = state.view.as_mut().expect("a view");
+    view.events.splice(0..0, (1..=20).map(|i| event(&format!("192.0.2.{i} is blocked for 5m"))));
+    for size in [(120, 40), (200, 60)] {
+        let screen = text(&state, size);
+        assert!(screen.contains("192.0.2.1 is blocked for 5m (and 19 more"), "{screen}");
+        assert!(screen.contains("attack: 421 000 SYN/s") && !screen.contains("192.0.2.2 is"), "{screen}");
+        let row = screen.lines().find(|line| line.contains("answer syn_cookie_sent")).expect("a reason");
+        assert!(row.contains("395k"), "{screen}");
+        assert!(!screen.contains(">answer"), "no reason is selected: {screen}");
+    }
+    assert!(!text(&state, (120, 30)).contains("syn_cookie_sent"), "no room");
+}
+
+/// Commands to type are whole on any screen.
+#[test]
+fn next_step_is_never_cut() {
+    let mut situation = attack(AttackKind::Distributed, &[]);
+    situation.controller = ControllerLife::Silent { pid: 31_642, seconds: 20 };
+    for size in SIZES {
+        let screen = text(&flood(situation.clone(), Vec::new()), size);
+        let words: Vec<&str> = screen.split_whitespace().collect();
+        let joined = words.join(" ");
+        assert!(joined.contains("kill -KILL 31642, then synguard attach eth0"), "{size:?}:\n{screen}");
+    }
 }
 
 #[test]

@@ -10,7 +10,11 @@ use synguard_model::{
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
-    format::{fit, left, rate, right, wrap::wrap},
+    format::{
+        fit, left, rate, right,
+        squeeze::{squeeze, squeeze_lines},
+        wrap::wrap,
+    },
     palette::Palette,
     state::AppState,
     view_model::{InterfaceRow, TopView},
@@ -24,22 +28,6 @@ const FIGURE: usize = 5;
 const BLOCKED_FROM: usize = 76;
 /// Minimum width, in columns, for the interfaces in the first line.
 const PLACES_FROM: usize = 100;
-/// Longer and shorter words for the same, the least important first: a narrow screen gets the shorter ones.
-const SHORTER: [(&str, &str); 12] = [
-    ("about ", ""),
-    (" for ", " "),
-    ("connections/s", "conn/s"),
-    ("over the limit of ", "over "),
-    (" SYN/s per source", "/s"),
-    (" 000 000/s", "M/s"),
-    (" 000/s", "k/s"),
-    (" 000 ", "k "),
-    ("; the server lost", "; lost"),
-    (" SYNs/s", "/s"),
-    ("answers SYNs with SYN cookies", "sends SYN cookies"),
-    (", most are probably forged", ""),
-];
-
 /// Returns the lines, none of them wider than the screen.
 pub(super) fn lines(state: &AppState, width: usize, palette: Palette) -> Vec<Line<'static>> {
     let Some(view) = &state.view else {
@@ -54,10 +42,15 @@ pub(super) fn lines(state: &AppState, width: usize, palette: Palette) -> Vec<Lin
         ("visitors", situation.visitors()),
         ("next", next(situation)),
     ];
-    lines.extend(answers.into_iter().map(|(label, text)| {
-        let text = squeeze(&text, width.saturating_sub(LABEL));
-        Line::from(vec![Span::styled(left(label, LABEL), palette.label()), Span::raw(text)])
-    }));
+    for (label, text) in answers {
+        let room = width.saturating_sub(LABEL);
+        // A command is never cut.
+        let texts = if label == "next" { squeeze_lines(&text, room) } else { vec![squeeze(&text, room)] };
+        for (i, text) in texts.into_iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            lines.push(Line::from(vec![Span::styled(left(label, LABEL), palette.label()), Span::raw(text)]));
+        }
+    }
     for text in [situation.warning().as_ref(), state.error.as_ref()].into_iter().flatten() {
         lines.extend(wrap(text, width, 2).into_iter().map(|line| Line::styled(line, palette.alert())));
     }
@@ -68,8 +61,7 @@ pub(super) fn lines(state: &AppState, width: usize, palette: Palette) -> Vec<Lin
 fn next(situation: &Situation) -> String {
     match situation.blockable().as_slice() {
         [] => situation.next(),
-        [source] => format!("to stop it now: press b on {source}"),
-        sources => format!("to stop them now: press b on {}", sources.join(", ")),
+        sources => situation.block_step(sources.len(), &format!("press b on {}", sources.join(", "))),
     }
 }
 
@@ -133,18 +125,6 @@ fn places(view: &TopView) -> Vec<String> {
     vec![format!("{instance}{all}  {clock}"), format!("{all}  {clock}"), clock]
 }
 
-/// Replaces words by shorter ones until the text fits, and cuts it if it still does not.
-fn squeeze(text: &str, width: usize) -> String {
-    let mut text = text.to_owned();
-    for (long, short) in SHORTER {
-        if text.width() <= width {
-            break;
-        }
-        text = text.replace(long, short);
-    }
-    fit(&text, width)
-}
-
 /// Returns the line of SYN rates: all, and the parts of them. In monitor mode those that would be dropped or blocked passed, too,
 /// but stand apart.
 pub(super) fn figures(state: &AppState, width: usize, palette: Palette) -> Option<Line<'static>> {
@@ -189,7 +169,7 @@ pub(super) fn figures(state: &AppState, width: usize, palette: Palette) -> Optio
 /// Returns who sends SYN cookies, and when.
 const fn cookies(view: &TopView) -> &'static str {
     match (view.situation.cookies, view.syncookies) {
-        (CookieSender::Xdp { .. }, _) => "sent by the driver",
+        (CookieSender::Xdp { .. }, _) => "sent by XDP",
         (CookieSender::Kernel, _) | (CookieSender::Unchanged, Some(2..)) => "sent by the kernel",
         (CookieSender::Unchanged, Some(1)) => "on demand, by the kernel",
         (CookieSender::Unchanged, Some(0)) => "off (tcp_syncookies=0)",

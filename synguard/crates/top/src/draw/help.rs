@@ -29,7 +29,7 @@ pub(crate) const LINES: &[(&str, &str)] = &[
     ("", "blocked: what would be"),
     ("answered", "SYNs that got a SYN cookie from the driver"),
     ("blocked", "SYNs from addresses in the blocklist, dropped"),
-    ("stopped", "chart: dropped and blocked SYNs"),
+    ("stopped", "chart: SYNs dropped, blocked or answered by XDP"),
     ("accepted", "connections that clients completed"),
     ("state", "ok, hold (over its limit: its SYNs are dropped),"),
     ("", "or blocked or allowed by a list"),
@@ -53,7 +53,7 @@ pub(super) fn table() -> ColumnTable<'static> {
             let (key, meaning) = LINES.get(at).copied().unwrap_or_default();
             (vec![key.to_owned(), meaning.to_owned()], Style::new())
         }),
-        rule: None,
+        rules: Vec::new(),
         empty: String::new(),
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn lists(state: &AppState, width: usize, palette: Palette) -> ColumnT
             cells.push(entry.reason.clone());
             (cells, palette.status(entry.status))
         }),
-        rule: None,
+        rules: Vec::new(),
         empty: nothing(state, "Both lists are empty. Press b (block) or a (allow) on a source."),
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn reasons(state: &AppState, width: usize, palette: Palette) -> Colum
             };
             (cells, style)
         }),
-        rule: None,
+        rules: Vec::new(),
         empty: "No packet has arrived yet.".to_owned(),
     }
 }

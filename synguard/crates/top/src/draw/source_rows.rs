@@ -1,6 +1,6 @@
 //! Draws the tabs of sources and of prefixes.
 
-use synguard_model::source::{display, display_prefix};
+use synguard_model::source::{SourceStatus, display, display_prefix};
 
 use super::{
     empty::nothing,
@@ -27,7 +27,8 @@ pub(super) fn sources(state: &AppState, width: usize, palette: Palette) -> Colum
     let table = table(state, state.sources(), ("SOURCE", &empty), width, palette, |row, view| {
         display(&row.key, view.v6_length)
     });
-    ColumnTable { rule: silence_rule(state, hidden), ..table }
+    let rules = no_culprit_rule(state).into_iter().chain(silence_rule(state, hidden)).collect();
+    ColumnTable { rules, ..table }
 }
 
 /// Draws the busiest prefixes.
@@ -36,6 +37,19 @@ pub(super) fn prefixes(state: &AppState, width: usize, palette: Palette) -> Colu
     let title = if limited { "PREFIX (limited)" } else { "PREFIX (its sources)" };
     let empty = "No prefix has sent a SYN in the last interval.";
     table(state, state.prefixes(), (title, empty), width, palette, |row, _| display_prefix(&row.key))
+}
+
+/// Returns the line above the sources that nobody is to blame for a flood: visitors are among these.
+fn no_culprit_rule(state: &AppState) -> Option<RuleLine> {
+    let has_none = state.view.as_ref().is_some_and(|view| view.situation.has_no_culprit());
+    if !has_none || state.sort != Sort::Rate || !state.filter.is_empty() {
+        return None;
+    }
+    let is_stopped = |row: &Row| matches!(row.status, SourceStatus::Hold | SourceStatus::Blocked);
+    let below = state.sources().iter().position(|row| !is_stopped(row))?;
+    let text =
+        if below == 0 { "none stands out; visitors are among these" } else { "visitors are among these" };
+    Some(RuleLine { below, text: text.to_owned() })
 }
 
 /// Returns the line above the sources that have fallen silent, when sources are sorted by rate.
@@ -100,7 +114,7 @@ fn table<'a>(
             let is_silent = state.activity(row) != Activity::Sending;
             (cells, if is_silent { palette.label() } else { palette.status(row.status) })
         }),
-        rule: None,
+        rules: Vec::new(),
         empty: nothing(state, empty),
     }
 }

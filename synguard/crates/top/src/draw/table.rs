@@ -71,8 +71,8 @@ pub(super) struct ColumnTable<'a> {
     pub(super) columns: Vec<Column>,
     pub(super) count: usize,
     pub(super) row: Box<dyn Fn(usize) -> (Vec<String>, Style) + 'a>,
-    /// A line between two rows, if one is to be drawn.
-    pub(super) rule: Option<RuleLine>,
+    /// Lines between rows.
+    pub(super) rules: Vec<RuleLine>,
     /// Text shown in place of rows.
     pub(super) empty: String,
 }
@@ -89,6 +89,16 @@ impl ColumnTable<'_> {
         } else {
             lines.extend(self.rows(width, height, viewport, palette));
         }
+        frame.render_widget(Text::from(lines), area);
+    }
+
+    /// Draws the heading and as many of the first rows as fit, none of which is selected.
+    pub(super) fn draw_first(&self, frame: &mut Frame<'_>, area: Rect, palette: Palette) {
+        let width = usize::from(area.width);
+        let titles = self.columns.iter().map(|column| column.title.clone()).collect();
+        let mut lines = vec![Line::styled(self.line(titles, width, ' '), palette.head())];
+        let height = usize::from(area.height).saturating_sub(1);
+        lines.extend(self.rows_from(0, width, height, usize::MAX, palette).0);
         frame.render_widget(Text::from(lines), area);
     }
 
@@ -122,11 +132,10 @@ impl ColumnTable<'_> {
         }
         let mut at = first;
         while at < self.count && lines.len() < height {
-            if let Some(RuleLine { below, text }) = &self.rule
-                && *below == at
-                && lines.len() + 1 < height
-            {
-                lines.push(rule(text, width, palette));
+            for RuleLine { text, .. } in self.rules.iter().filter(|rule| rule.below == at) {
+                if lines.len() + 1 < height {
+                    lines.push(rule(text, width, palette));
+                }
             }
             lines.push(self.row_line(at, width, chosen, palette));
             at += 1;

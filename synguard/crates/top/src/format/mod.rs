@@ -1,5 +1,6 @@
 //! Formats numbers in few columns and makes foreign text harmless. Pure.
 
+pub(crate) mod squeeze;
 pub(crate) mod wrap;
 
 pub use synguard_model::number::grouped;
