@@ -2,8 +2,10 @@
 //! explained.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+mod edits;
 mod live;
 mod once;
+mod picture;
 mod screen;
 mod session;
 mod why;
