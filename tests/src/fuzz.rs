@@ -1,9 +1,10 @@
 //! Frames to hold the program against the [model](crate::model) with: valid ones of every shape, and random
 //! damage to them, most of it where a parser decides.
 
-use std::env;
-
-use crate::packet::{Packet, flags, protocol};
+use crate::{
+    environment,
+    packet::{Packet, flags, protocol},
+};
 
 /// The environment variable that sets the seed, in decimal.
 pub const SEED_VARIABLE: &str = "SYNGUARD_TEST_SEED";
@@ -16,10 +17,7 @@ const SEED: u64 = 0x5ee_df00d;
 #[must_use]
 #[expect(clippy::print_stdout, reason = "what the test harness shows of a failed test")]
 pub fn seed() -> u64 {
-    let seed = match env::var(SEED_VARIABLE) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{SEED_VARIABLE}={text} is no number")),
-        Err(_) => SEED,
-    };
+    let seed = environment::number(SEED_VARIABLE, SEED);
     println!("{SEED_VARIABLE}={seed}");
     seed
 }

@@ -9,6 +9,7 @@ pub mod bpffs;
 pub mod client;
 pub mod command;
 pub mod demo;
+pub mod environment;
 pub mod find_offenders;
 pub mod flood;
 pub mod former_binary;

@@ -2,7 +2,7 @@
 //! not depend on how fast the test runs. Needs root.
 #![expect(clippy::print_stdout, reason = "what the test harness shows of a failed test")]
 
-use std::{collections::HashMap, env};
+use std::collections::HashMap;
 
 use synguard_common::{
     abi::{ABI_VERSION, Config, FLAG_ALL_PORTS, FLAG_DROP_BAD_FLAGS, FLAG_MONITOR, PortSet},
@@ -11,6 +11,7 @@ use synguard_common::{
     reason::Reason,
 };
 use synguard_tests::{
+    environment,
     fuzz::{self, Frames},
     model::Model,
     testrun::{Filter, Outcome, PACKET_MIN, REASONS, action},
@@ -96,10 +97,7 @@ fn check(config: Config, possible: &[Reason]) {
 }
 
 fn frame_count() -> usize {
-    match env::var(FRAMES_VARIABLE) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{FRAMES_VARIABLE}={text} is no number")),
-        Err(_) => FRAMES,
-    }
+    environment::number(FRAMES_VARIABLE, FRAMES)
 }
 
 fn load(config: Config) -> Filter {

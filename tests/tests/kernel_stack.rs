@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the helpers of tests are tests too")]
 
 use std::{
-    env,
     fs::{File, OpenOptions},
     io::{ErrorKind, Read as _, Write as _},
     net::TcpListener,
@@ -16,6 +15,7 @@ use std::{
 use etherparse::{SlicedPacket, TransportSlice};
 use synguard_common::{gcra, reason::Reason};
 use synguard_tests::{
+    environment,
     netns::Netns,
     packet::{Packet, protocol},
     testrun::{Filter, PACKET_MIN, config},
@@ -32,7 +32,7 @@ const ROUNDS: u64 = 50_000;
 
 /// [`ROUNDS`], or the value of `SYNGUARD_TEST_FRAMES`, for machines on which that many take too long.
 fn rounds() -> u64 {
-    env::var("SYNGUARD_TEST_FRAMES").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS)
+    environment::number("SYNGUARD_TEST_FRAMES", ROUNDS)
 }
 const SEED: u64 = 0x5eed_0000_0000_0004;
 
@@ -225,7 +225,7 @@ struct Random(u64);
 
 impl Random {
     fn seeded() -> Self {
-        let seed = env::var("SYNGUARD_TEST_SEED").map_or(SEED, |seed| seed.parse().unwrap());
+        let seed = environment::number("SYNGUARD_TEST_SEED", SEED);
         println!("SYNGUARD_TEST_SEED={seed}");
         Self(seed)
     }

@@ -1,10 +1,7 @@
-//! A million SYNs with random options: the program sends a cookie or leaves the SYN to the kernel, by rules that are
+//! SYNs with random options: the program sends a cookie or leaves the SYN to the kernel, by rules that are
 //! written down here a second time, and the independent reader takes each SYN-ACK apart.
 
-use std::{
-    env,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use synguard_common::{
     reason::Reason,
@@ -13,6 +10,7 @@ use synguard_common::{
     },
 };
 use synguard_tests::{
+    environment,
     fuzz::{self, Random},
     packet::{Packet, flags},
     syn_cookie::SynOptions,
@@ -141,10 +139,7 @@ fn expected(options: &[u8]) -> Reason {
 }
 
 fn frame_count() -> usize {
-    match env::var(FRAMES_VARIABLE) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{FRAMES_VARIABLE}={text} is no number")),
-        Err(_) => FRAMES,
-    }
+    environment::number(FRAMES_VARIABLE, FRAMES)
 }
 
 /// The counters' packets.

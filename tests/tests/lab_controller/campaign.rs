@@ -3,13 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use synguard_tests::{
-    command,
+    command, environment,
     flood::FloodSpec,
     fuzz::{self, Random},
     lab::{DEVICE, Lab},
@@ -180,7 +180,7 @@ fn add_other() -> String {
 
 #[test]
 fn every_removal_is_reported_and_the_host_protected_again() {
-    let removals = env::var(VARIABLE).map_or(REMOVALS, |number| number.parse().unwrap());
+    let removals = environment::number(VARIABLE, REMOVALS);
     let mut campaign = Campaign::begin();
     let flood = FloodSpec { max_duration: Duration::from_secs(3_600), ..concentrated() };
     let flood = start(&campaign.lab, flood);

@@ -1,8 +1,8 @@
 //! A controller that is killed at any moment: the next one, or `detach`, finds the original value again.
 
-use std::{env, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use synguard_tests::{flood::FloodSpec, lab::DEVICE};
+use synguard_tests::{environment, flood::FloodSpec, lab::DEVICE};
 
 use super::{TIMESTAMPS, forged, lab, start, syncookies, sysctls, timestamps, until};
 
@@ -102,7 +102,7 @@ fn kill_many(number: u64, kills: LabKills) -> [u64; 2] {
 
 #[test]
 fn original_value_is_back_after_each_kill() {
-    let wanted = env::var(VARIABLE).map_or(KILLS, |number| number.parse().unwrap());
+    let wanted = environment::number(VARIABLE, KILLS);
     let (labs, in_each) = LabKills::divide(wanted);
     let kills = labs * (in_each.in_attack + in_each.in_recovery);
     let labs: Vec<_> = (0..labs).map(|number| thread::spawn(move || kill_many(number, in_each))).collect();

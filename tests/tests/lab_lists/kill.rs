@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    env,
     fs::File,
     os::unix::process::ExitStatusExt as _,
     process::Stdio,
@@ -11,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard_tests::program::Synguard;
+use synguard_tests::{environment, program::Synguard};
 
 use super::{attach, attached, restart, run, stored, targets};
 
@@ -92,7 +91,7 @@ fn fastest(synguard: &Synguard) -> Duration {
 
 #[test]
 fn killed_command_leaves_one_of_two_states() {
-    let kills = env::var(VARIABLE).map_or(KILLS, |number| number.parse().unwrap());
+    let kills = environment::number(VARIABLE, KILLS);
     let (_lab, synguard) = attached();
     let mut whole = fastest(&synguard);
     let mut random = Random(7);

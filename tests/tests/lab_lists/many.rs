@@ -3,7 +3,6 @@
 //! `SYNGUARD_BIN=target/release/synguard LIST_TARGETS=1000000 cargo test -p synguard-tests --test lab_lists many -- --nocapture`
 
 use std::{
-    env,
     fs::{self, File},
     os::unix::fs::FileExt as _,
     path::Path,
@@ -11,6 +10,7 @@ use std::{
 };
 
 use synguard_tests::{
+    environment,
     lab::DEVICE,
     list_fixture,
     program::Synguard,
@@ -70,7 +70,7 @@ fn a_million_targets_are_imported() {
 
 #[test]
 fn every_verb_with_many() {
-    let targets = env::var(VARIABLE).map_or(100_000, |number| number.parse().unwrap());
+    let targets = environment::number(VARIABLE, 100_000);
     let (_lab, synguard) = attached();
     let root = synguard.dirs().root();
     let (list, first, second) = (root.join("list"), root.join("first"), root.join("second"));
