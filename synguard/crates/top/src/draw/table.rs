@@ -80,25 +80,34 @@ pub(super) struct ColumnTable<'a> {
 impl ColumnTable<'_> {
     /// Draws the heading and the rows.
     pub(super) fn draw(&self, frame: &mut Frame<'_>, area: Rect, viewport: Viewport, palette: Palette) {
-        let width = usize::from(area.width);
-        let titles = self.columns.iter().map(|column| column.title.clone()).collect();
-        let mut lines = vec![Line::styled(self.line(titles, width, ' '), palette.head())];
-        let height = usize::from(area.height).saturating_sub(1);
-        if self.count == 0 {
-            lines.extend(wrap(&self.empty, width, height).into_iter().map(Line::raw));
-        } else {
-            lines.extend(self.rows(width, height, viewport, palette));
-        }
-        frame.render_widget(Text::from(lines), area);
+        self.draw_with(frame, area, palette, |width, height| {
+            if self.count == 0 {
+                wrap(&self.empty, width, height).into_iter().map(Line::raw).collect()
+            } else {
+                self.rows(width, height, viewport, palette)
+            }
+        });
     }
 
     /// Draws the heading and as many of the first rows as fit, none of which is selected.
     pub(super) fn draw_first(&self, frame: &mut Frame<'_>, area: Rect, palette: Palette) {
+        self.draw_with(frame, area, palette, |width, height| {
+            self.rows_from(0, width, height, usize::MAX, palette).0
+        });
+    }
+
+    /// Draws the heading, and below it the lines that `body` returns for this width and height.
+    fn draw_with(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        palette: Palette,
+        body: impl FnOnce(usize, usize) -> Vec<Line<'static>>,
+    ) {
         let width = usize::from(area.width);
         let titles = self.columns.iter().map(|column| column.title.clone()).collect();
         let mut lines = vec![Line::styled(self.line(titles, width, ' '), palette.head())];
-        let height = usize::from(area.height).saturating_sub(1);
-        lines.extend(self.rows_from(0, width, height, usize::MAX, palette).0);
+        lines.extend(body(width, usize::from(area.height).saturating_sub(1)));
         frame.render_widget(Text::from(lines), area);
     }
 

@@ -32,11 +32,9 @@ fn with_whole_numbers(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
-        let mut next = rest.clone();
-        let is_group = c == ' ' && whole.ends_with(|c: char| c.is_ascii_digit()) && {
-            let digits = next.by_ref().take_while(char::is_ascii_digit).count();
-            digits == 3
-        };
+        let is_group = c == ' '
+            && whole.ends_with(|c: char| c.is_ascii_digit())
+            && rest.clone().take_while(char::is_ascii_digit).count() == 3;
         whole.push(if is_group { NO_BREAK } else { c });
     }
     whole
