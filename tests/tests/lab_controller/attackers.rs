@@ -190,8 +190,8 @@ fn monitor_mode_reports_what_it_would_do() {
     assert_eq!(over["top_sources"], serde_json::json!([]));
 }
 
-/// Sends forged floods, each for `on`, with pauses of `off`, through a filter with this hold. Asserts that the phase is attack from a second after the beginning
-/// of each until its end, and that cookies stay raised from the first to the end of the last.
+/// Sends forged floods, each for `on`, with pauses of `off`, through a filter with this hold. Asserts that the phase is attack from
+/// a second after the beginning of each until its end, and that cookies stay raised from the first to the end of the last.
 fn pulses_meet_an_attack(hold: &str, on: Duration, off: Duration, count: usize) {
     let (lab, synguard) = lab(1);
     let _running = synguard.attach(&["--hold", hold]).unwrap();

@@ -9,7 +9,6 @@ fn target(text: &str) -> Target {
 
 #[test]
 fn halves_cover_the_whole_together() {
-    let target = |text: &str| text.parse::<Target>().expect("a target");
     let cover = |whole: &str, entries: &[&str]| {
         let entries: Vec<Target> = entries.iter().map(|entry| target(entry)).collect();
         let find = |part: Target| entries.iter().copied().find(|entry| entry.covers(part));
