@@ -148,11 +148,18 @@ impl Synguard {
             if let Some(status) = running.process.try_wait().context("look after synguard")? {
                 bail!("synguard attach ended ({status}): {}", running.stderr().trim());
             }
+            let is_late = start.elapsed() > ATTACH_MAX;
+            // Before anything is pinned the answer is known. In an emulated machine, whose CPUs share a thread, the command
+            // would take half of the time that the kernel needs to verify the program.
+            if !is_late && !self.has_pins() {
+                thread::sleep(POLL);
+                continue;
+            }
             let status = self.status_json();
             if status.as_ref().is_ok_and(|s| s["attached"] == true && s["controller"]["running"] == true) {
                 return Ok(running);
             }
-            if start.elapsed() > ATTACH_MAX {
+            if is_late {
                 bail!(
                     "synguard did not attach; status: {status:?}; its standard error: {}",
                     running.stderr().trim()
@@ -160,6 +167,11 @@ impl Synguard {
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// Reports whether some instance of the program has pins.
+    fn has_pins(&self) -> bool {
+        fs::read_dir(self.dirs.bpffs().join("synguard")).is_ok_and(|mut pins| pins.next().is_some())
     }
 
     /// Starts a command that runs until it is ended. It also ends with the calling thread.
