@@ -1,4 +1,4 @@
-//! Test programs and the binary, built as the rungs build them but not run here.
+//! Programs of the tests' package and the binary, built but not run here.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(crate) struct Artifacts {
     pub(crate) tests: Vec<(String, PathBuf)>,
 }
 
-/// Builds the binary, and the named test programs of the tests' package.
+/// Builds the binary, and the named test programs of the tests' package, as the rungs build them.
 pub(crate) fn build(tests: Vec<String>) -> Result<Artifacts> {
     ensure!(!tests.is_empty(), "no test programs to build");
     let mut command = cargo();
@@ -33,6 +33,26 @@ pub(crate) fn build(tests: Vec<String>) -> Result<Artifacts> {
         None => bail!("cargo built no test {name}"),
     };
     Ok(Artifacts { program, tests: tests.into_iter().map(find).collect::<Result<_>>()? })
+}
+
+/// Builds the binary and a program of the tests' package at once, in the named profile, and returns the program.
+///
+/// Two builds of one package each would compile the dependencies twice that have other features in the other one.
+pub(crate) fn build_with_binary(name: &str, profile: &str) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--message-format=json-render-diagnostics", "--profile", profile]);
+    command.args([
+        "--package",
+        "synguard",
+        "--package",
+        "synguard-tests",
+        "--bin",
+        "synguard",
+        "--bin",
+        name,
+    ]);
+    let messages = output_or_error(&mut command)?;
+    executable(&messages, "bin", name).with_context(|| format!("cargo built no {name}"))
 }
 
 /// Finds a target's executable in cargo's JSON messages.

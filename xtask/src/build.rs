@@ -9,10 +9,5 @@ use crate::{
 
 pub(crate) fn run() -> Result<()> {
     setup::run(SetupScope::Build)?;
-    release()
-}
-
-/// Builds the release binary.
-pub(crate) fn release() -> Result<()> {
     run_command(cargo().args(["build", "--release", "--package", "synguard"]))
 }

@@ -64,7 +64,8 @@ impl Privilege {
     }
 
     /// Returns a command that runs as root.
-    pub(crate) fn command(self, program: &str) -> Result<Command> {
+    pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Result<Command> {
+        let program = program.as_ref();
         match self {
             Self::Root => Ok(command(program)),
             Self::Sudo => {
@@ -72,20 +73,28 @@ impl Privilege {
                 sudo.arg(program);
                 Ok(sudo)
             }
-            Self::None => bail!("{program} needs root, and there is no sudo: run this as root"),
+            Self::None => bail!("{} needs root, and there is no sudo: run this as root", program.display()),
         }
     }
 
-    /// Returns arguments that make `cargo run` and `cargo test` start their programs as root. Cargo itself still runs
+    /// Returns a command that runs a program of this repository as root, with the environment of the caller.
+    pub(crate) fn program(self, program: &Path) -> Result<Command> {
+        if self != Self::Sudo {
+            return self.command(program);
+        }
+        let mut sudo = command("sudo");
+        sudo.args(["-E", "env", &path_assignment()?]).arg(program);
+        Ok(sudo)
+    }
+
+    /// Returns arguments that make `cargo test` start their programs as root. Cargo itself still runs
     /// as the user, so that no file in `target` belongs to root.
     pub(crate) fn cargo_runner(self) -> Result<Vec<String>> {
         match self {
             Self::Root => Ok(Vec::new()),
             Self::Sudo => {
-                let path = env::var("PATH").context("PATH")?;
-                // sudo replaces PATH even with -E; the programs under test are looked up in it.
                 let runner =
-                    format!("target.'cfg(unix)'.runner=['sudo', '-E', 'env', {:?}]", format!("PATH={path}"));
+                    format!("target.'cfg(unix)'.runner=['sudo', '-E', 'env', {:?}]", path_assignment()?);
                 Ok(vec!["--config".into(), runner])
             }
             Self::None => {
@@ -93,6 +102,12 @@ impl Privilege {
             }
         }
     }
+}
+
+/// Returns an argument of `env` that keeps PATH: sudo replaces it even with -E, and the programs under test are looked
+/// up in it.
+fn path_assignment() -> Result<String> {
+    Ok(format!("PATH={}", env::var("PATH").context("PATH")?))
 }
 
 /// Runs the command; an exit status other than 0 is an error that names the command.
