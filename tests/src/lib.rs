@@ -8,6 +8,7 @@ pub mod bench;
 pub mod bpffs;
 pub mod client;
 pub mod command;
+pub mod container;
 pub mod demo;
 pub mod environment;
 pub mod find_offenders;

@@ -188,20 +188,27 @@ impl Synguard {
     /// # Errors
     /// When it cannot be started.
     pub fn start_through(&self, prefix: &[&str], args: &[&str]) -> Result<Running> {
-        let stderr = tempfile::Builder::new()
-            .prefix("stderr-")
-            .tempfile_in(self.dirs.root())
-            .context("make a file for the output")?;
-        let (file, stderr) = stderr.keep().context("keep the file for the output")?;
         let plain = self.command(args);
-        let mut command = match prefix {
+        self.start_command(match prefix {
             [] => plain,
             [program, rest @ ..] => {
                 let mut command = Command::new(program);
                 command.args(rest).arg(plain.get_program()).args(plain.get_args());
                 command
             }
-        };
+        })
+    }
+
+    /// Starts a command made by [`Self::command`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_command(&self, mut command: Command) -> Result<Running> {
+        let stderr = tempfile::Builder::new()
+            .prefix("stderr-")
+            .tempfile_in(self.dirs.root())
+            .context("make a file for the output")?;
+        let (file, stderr) = stderr.keep().context("keep the file for the output")?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         Ok(Running { process: spawn(&mut command)?, stderr })
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::TcpStream,
+    net::{IpAddr, TcpStream},
     os::unix::process::CommandExt as _,
     process::{Child, Stdio},
     thread,
@@ -16,12 +16,18 @@ use crate::{
     bpffs::temp_dir,
     command::{REMEDY, end_with_parent, pin_to_cpu, take_precedence},
     lab::{Family, Lab},
+    netns::Netns,
 };
 
 /// The port it listens on, over IPv4 and IPv6.
 pub const PORT: u16 = 80;
 /// The page that it serves.
 pub const BODY: &str = "served by the lab\n";
+
+/// The page of [`Web::add_slow_page`], and the rate at which it is sent, in bytes a second.
+pub const SLOW_PAGE: &str = "/slow";
+/// See [`SLOW_PAGE`].
+pub const SLOW_RATE: usize = 128 * 1024;
 
 const START_MAX: Duration = Duration::from_secs(10);
 
@@ -46,12 +52,20 @@ impl Web {
     /// # Errors
     /// As [`Web::start`].
     pub fn start_on(lab: &Lab, cpu: usize) -> Result<Self> {
+        Self::start_in(&lab.server, [Family::V4, Family::V6].map(Family::server), cpu)
+    }
+
+    /// Starts the server in another namespace, which has these addresses.
+    ///
+    /// # Errors
+    /// As [`Web::start`].
+    pub fn start_in(netns: &Netns, addresses: [IpAddr; 2], cpu: usize) -> Result<Self> {
         let dir = temp_dir()?;
         let path = dir.path();
         fs::write(path.join("index.html"), BODY).context("write the page to serve")?;
         fs::write(path.join("nginx.conf"), configuration()).context("write nginx.conf")?;
         let log = fs::File::create(path.join("stderr")).context("make nginx's log")?;
-        let mut command = lab.server.command("nginx");
+        let mut command = netns.command("nginx");
         command.arg("-p").arg(path).args(["-c", "nginx.conf", "-e", "error.log"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // SAFETY: between fork and exec only system calls are made.
@@ -59,7 +73,7 @@ impl Web {
         end_with_parent(&mut command, libc::SIGKILL);
         let process = command.spawn().with_context(|| format!("start nginx: {REMEDY}"))?;
         let mut web = Self { process, dir };
-        web.wait_until_up(lab)?;
+        web.wait_until_up(netns, addresses)?;
         Ok(web)
     }
 
@@ -68,13 +82,21 @@ impl Web {
         self.process.id()
     }
 
-    fn wait_until_up(&mut self, lab: &Lab) -> Result<()> {
+    /// Serves a page of that many bytes at [`SLOW_PAGE`].
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_slow_page(&self, length: usize) -> Result<()> {
+        fs::write(self.dir.path().join(&SLOW_PAGE[1..]), vec![b'.'; length]).context("write the slow page")
+    }
+
+    fn wait_until_up(&mut self, netns: &Netns, addresses: [IpAddr; 2]) -> Result<()> {
         let start = Instant::now();
-        for family in [Family::V4, Family::V6] {
-            let address = (family.server(), PORT).into();
+        for address in addresses {
+            let address = (address, PORT).into();
             let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
-            // From the server itself, over its loopback device.
-            while !lab.server.run(connect)? {
+            // From the namespace itself, over its loopback device.
+            while !netns.run(connect)? {
                 if let Some(status) = self.process.try_wait().context("look after nginx")? {
                     bail!("nginx ended ({status}); {REMEDY} if it is missing:\n{}", self.log());
                 }
@@ -123,6 +145,7 @@ http {{
         listen {PORT};
         listen [::]:{PORT};
         root .;
+        location {SLOW_PAGE} {{ limit_rate {SLOW_RATE}; }}
     }}
 }}
 "

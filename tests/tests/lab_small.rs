@@ -1,10 +1,11 @@
-//! A small lab that needs only the kernel and a few tools: the binary attached to a device, and connections
-//! through it. It also runs on the other kernels of the matrix, in machines that have nothing else.
+//! A small lab that needs only the kernel and a few tools: the binary attached to a device, connections through it, and
+//! the tables of connections. It also runs on the other kernels of the matrix, in machines that have nothing else.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
-    net::{Ipv6Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv6Addr, TcpListener, TcpStream},
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,12 +14,18 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use serde_json::Value;
+use synguard_kernel::connections::ConnectedSources;
 use synguard_tests::{
     client::{self, ClientSpec, Summary},
-    lab::{Family, Lab},
+    container::Container,
+    lab::{DEVICE, Family, Lab, SERVER_MAC},
+    netns::Netns,
+    packet::Packet,
     program::Synguard,
-    steps::run,
+    steps::{eventually, run},
+    wire::Wire,
 };
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -93,6 +100,87 @@ fn assert_that_nothing_is_left(synguard: &Synguard, lab: &Lab) {
     assert_eq!(served(&visit(lab, Family::V4, 1)), (10, 0));
 }
 
+/// Returns those of the addresses that have a connection to the server or through it. Everything has to be readable.
+fn connected(lab: &Lab, addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let sources: Vec<_> = addresses.iter().map(|address| IpNet::from(*address)).collect();
+    let connected = lab.server.run(|| ConnectedSources::find(&sources)).unwrap();
+    assert_eq!(connected.unread, Vec::<String>::new());
+    addresses.iter().copied().filter(|address| connected.found.contains(&IpNet::from(*address))).collect()
+}
+
+fn listen(netns: &Netns, port: u16) -> TcpListener {
+    netns.run(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))).unwrap().unwrap()
+}
+
+/// Only connection tracking knows of these: no process lives in the container's namespace.
+#[test]
+fn tracked_connection_counts_and_a_forged_syn_does_not() {
+    let lab = Lab::new().unwrap();
+    let container = Container::published(&lab, 8080).unwrap();
+    let (inside, outside) = (listen(&container.netns, 80), listen(&lab.client, 9000));
+    let wire = Wire::open(&lab.client, DEVICE).unwrap();
+    let others = ["198.18.0.2", "fd00:5e::2"].map(|text| text.parse::<IpAddr>().unwrap());
+    let forged = ["203.0.113.9", "2001:db8::9"].map(|text| text.parse::<IpAddr>().unwrap());
+    for ((family, other), forged) in FAMILIES.into_iter().zip(others).zip(forged) {
+        let (server, visitor) = (family.server(), family.visitor(3));
+        let asked = [visitor, family.visitor(4), other, forged];
+        assert_eq!(connected(&lab, &asked), Vec::<IpAddr>::new());
+
+        // The SYN-ACK to it is lost: this is all that a forger gets.
+        let tracked =
+            || lab.server.sysctl("net.netfilter.nf_conntrack_count").unwrap().parse::<u32>().unwrap();
+        let before = tracked();
+        let packet = match family {
+            Family::V4 => Packet::eth().ipv4(forged, server),
+            Family::V6 => Packet::eth().ipv6(forged, server),
+        };
+        wire.send(&packet.tcp(40_000, 8080).syn().patch(0, &SERVER_MAC).build()).unwrap();
+        eventually("an entry for the SYN", || tracked() > before);
+        assert_eq!(connected(&lab, &asked), Vec::<IpAddr>::new());
+
+        // In, through the published port.
+        let connect = || client::connect((visitor, 0).into(), (server, 8080).into(), Duration::from_secs(3));
+        let visit = (lab.client.run(connect).unwrap().unwrap(), inside.accept().unwrap().0);
+        assert_eq!(connected(&lab, &asked), [visitor]);
+        // More than are asked for one by one.
+        let many: Vec<_> = (0..64).map(|number| family.visitor(number)).collect();
+        assert_eq!(connected(&lab, &many), [visitor]);
+
+        // And out, with the server's address.
+        let connect = || TcpStream::connect((other, 9000));
+        let out = (container.netns.run(connect).unwrap().unwrap(), outside.accept().unwrap().0);
+        assert_eq!(out.1.peer_addr().unwrap().ip().to_canonical(), server, "not translated");
+        assert_eq!(connected(&lab, &asked), [visitor, other]);
+
+        // Reset, as unread data makes it: an entry remains, and protects nobody.
+        for [mut one, other] in [[visit.0, visit.1], [out.0, out.1]] {
+            one.write_all(b"unread").unwrap();
+            eventually("the data", || other.peek(&mut [0]).unwrap() == 1);
+            drop(other);
+        }
+        eventually("the end of the connections", || connected(&lab, &asked).is_empty());
+        assert!(tracked() > before, "no entries remain");
+    }
+}
+
+/// Without connection tracking the sockets of the namespace say it.
+#[test]
+fn connection_of_a_routed_container_counts() {
+    let lab = Lab::new().unwrap();
+    let container = Container::routed(&lab).unwrap();
+    let inside = listen(&container.netns, 80);
+    for family in FAMILIES {
+        let (to, visitor) = ((Container::address(family), 80).into(), family.visitor(3));
+        let connect = || client::connect((visitor, 0).into(), to, Duration::from_secs(3));
+        let _visit = (lab.client.run(connect).unwrap().unwrap(), inside.accept().unwrap().0);
+        assert_eq!(connected(&lab, &[visitor]), Vec::<IpAddr>::new(), "a namespace is seen by its processes");
+        let mut process = container.netns.command("ip").arg("monitor").stdout(Stdio::null()).spawn().unwrap();
+        eventually("the connection", || connected(&lab, &[visitor, family.visitor(4)]) == [visitor]);
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+}
+
 #[test]
 fn single_source_is_limited_and_released() {
     let lab = Lab::new().unwrap();
@@ -134,9 +222,8 @@ fn filter_works_without_a_controller_until_detached() {
     let _server = Server::start(&lab);
     let synguard = Synguard::new(&lab).unwrap();
     for mode in ["native", "generic"] {
-        let device = synguard_tests::lab::DEVICE;
         let limits = ["--syn-rate", "1", "--syn-burst", "2", "--hold", "5m"];
-        run(&synguard, &[&["attach", device, "--no-control", "--mode", mode][..], &limits].concat());
+        run(&synguard, &[&["attach", DEVICE, "--no-control", "--mode", mode][..], &limits].concat());
         let status = synguard.status_json().unwrap();
         assert_eq!(status["interfaces"][0]["mode"], mode, "{status}");
         assert_eq!(status["controller"]["running"], false, "{status}");

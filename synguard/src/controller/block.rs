@@ -2,17 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    net::Ipv6Addr,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use synguard_common::{
-    ip_list::{List, Prefix},
-    source::SourceKey,
-};
+use synguard_common::{ip_list::List, source::SourceKey};
 use synguard_datapath::Datapath;
-use synguard_kernel::{clock, instance::Instance, netlink::tcp, protected};
+use synguard_kernel::{clock, connections::ConnectedSources, instance::Instance, protected};
 use synguard_lists::transaction::ListTransaction;
 use synguard_model::{
     event::{Event, Exemption},
@@ -35,29 +31,28 @@ pub(super) fn exemptions(
     candidates: &[SourceKey],
     prefix_v6: u8,
 ) -> BTreeMap<SourceKey, Option<Exemption>> {
+    let net = |source: &SourceKey| Target::from_key(&prefix_of(source, prefix_v6)).net();
     let protected = protected::current();
-    for warning in &protected.warnings {
-        log::warn!("no source is blocked automatically: {warning}");
-    }
     // Connected peers are exempt, which includes SSH sessions on other ports than 22.
-    let peers = tcp::connected_peers()
-        .inspect_err(|error| log::warn!("connections cannot be listed: {error:#}"))
-        .ok();
-    let allowed = allowed(instance, candidates, prefix_v6)
-        .inspect_err(|error| log::warn!("the allowlist cannot be read: {error:#}"))
-        .ok();
+    let sources: Vec<_> = candidates.iter().map(net).collect();
+    let connected = ConnectedSources::find(&sources);
+    let mut unread = [protected.warnings, connected.unread].concat();
+    let allowed = allowed(instance, candidates, prefix_v6).unwrap_or_else(|error| {
+        unread.push(format!("the allowlist cannot be read: {error:#}"));
+        HashSet::new()
+    });
+    for part in &unread {
+        log::warn!("no source is blocked automatically: {part}");
+    }
     let exemption = |source: &SourceKey| {
-        let key = prefix_of(source, prefix_v6);
-        if allowed.as_ref().is_none_or(|allowed| allowed.contains(source)) {
+        if allowed.contains(source) {
             Some(Exemption::Allowed)
-        } else if !protected.warnings.is_empty()
-            || protected.set.conflict(Target::from_key(&key).net()).is_some()
-        {
+        } else if protected.set.conflict(net(source)).is_some() {
             Some(Exemption::Protected)
-        } else if peers.as_ref().is_none_or(|peers| is_connected(peers, &key)) {
+        } else if connected.found.contains(&net(source)) {
             Some(Exemption::Connected)
         } else {
-            None
+            (!unread.is_empty()).then_some(Exemption::Unreadable)
         }
     };
     candidates.iter().map(|source| (*source, exemption(source))).collect()
@@ -141,35 +136,15 @@ fn failure(blocks: &[PendingBlock], prefix_v6: u8, error: &anyhow::Error) -> Eve
     Event::NotBlocked { source, why: synguard_model::error::one_line(&format!("{error:#}")) }
 }
 
-fn is_connected(peers: &HashSet<Ipv6Addr>, key: &Prefix) -> bool {
-    let is_within = |peer: &Ipv6Addr| Prefix::new((*peer).into(), key.length as u32) == *key;
-    // Most sources are single addresses.
-    match key.length {
-        128 => peers.contains(&key.address.into()),
-        _ => peers.iter().any(is_within),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn source(text: &str) -> SourceKey {
         let address: Ipv6Addr = text.parse().expect("an address");
         SourceKey { address: address.into() }
-    }
-
-    #[test]
-    fn connection_from_anywhere_in_the_source_counts() {
-        let peers: HashSet<Ipv6Addr> = ["::ffff:192.0.2.1", "2001:db8:1::5"]
-            .iter()
-            .map(|text| text.parse().expect("an address"))
-            .collect();
-        let connected = |text| is_connected(&peers, &prefix_of(&source(text), 64));
-        assert!(connected("::ffff:192.0.2.1") && connected("2001:db8:1::"));
-        assert!(!connected("::ffff:192.0.2.2") && !connected("2001:db8:2::"));
-        assert_eq!(prefix_of(&source("::ffff:192.0.2.1"), 64).length, 128);
-        assert_eq!(prefix_of(&source("2001:db8:1::5"), 64).length, 64);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod answers;
 mod attackers;
 mod blocks;
 mod campaign;
+mod connected;
 mod cookie_acks_lost;
 mod cookies;
 mod crash;

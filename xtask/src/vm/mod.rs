@@ -31,10 +31,11 @@ use crate::{
 
 /// The one lab test whose tools are all in the machine.
 const LAB: &str = "lab_small";
-/// Modules of Debian's kernels that the devices of tests need.
-const MODULES: [&str; 3] = ["veth", "bridge", "tun"];
+/// Modules of Debian's kernels that the devices of tests need, and those of connection tracking and address translation.
+const MODULES: [&str; 8] =
+    ["veth", "bridge", "tun", "nf_conntrack", "nf_conntrack_netlink", "nft_chain_nat", "nft_nat", "nft_masq"];
 /// Programs that tests start. A test names the one that it misses.
-const TOOLS: [&str; 5] = ["ip", "bridge", "ethtool", "nsenter", "bpftool"];
+const TOOLS: [&str; 6] = ["ip", "bridge", "ethtool", "nsenter", "bpftool", "nft"];
 
 /// Number of machines that run side by side.
 const AT_A_TIME: usize = 2;

@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod clock;
+pub mod connections;
 pub mod durable_file;
 pub mod instance;
 pub mod lock;

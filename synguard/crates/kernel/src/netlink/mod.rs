@@ -1,7 +1,8 @@
-//! Interfaces, addresses, routes and sockets of the process's own network namespace, asked of the kernel by netlink:
-//! `/sys/class/net` may show another namespace's.
+//! Interfaces, addresses, routes, sockets and tracked connections of the process's own network namespace, asked of the
+//! kernel by netlink: `/sys/class/net` may show another namespace's.
 
 pub mod address;
+pub(crate) mod conntrack;
 mod interface;
 mod link_watch;
 pub mod nftables;
@@ -10,6 +11,7 @@ mod request;
 pub mod route;
 pub mod tcp;
 
+pub(crate) use self::other_namespaces::for_each_socket_in_other_namespaces;
 pub use self::{
     interface::{NetInterface, XdpPlace, interface_by_index, interface_by_name},
     link_watch::LinkWatch,

@@ -1,7 +1,7 @@
 //! Detection of network address translation in the packet filter. With it a packet to a port of this host may be for
 //! another socket than the one that listens here: a container's, behind a published port.
 
-use std::{fs, io};
+use std::fs;
 
 use anyhow::{Context as _, Result};
 use netlink_packet_core::{
@@ -9,7 +9,7 @@ use netlink_packet_core::{
 };
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
-use super::request::dump;
+use super::request::{dump, is_unsupported};
 
 /// `NFNL_SUBSYS_NFTABLES`, and `NFT_MSG_GETCHAIN` in it.
 const GET_CHAIN: u16 = 10 << 8 | 4;
@@ -73,15 +73,6 @@ fn has_nat_chain() -> Result<bool> {
         Err(error) if is_unsupported(&error) => Ok(false),
         result => result.map(|()| found),
     }
-}
-
-/// Reports whether the error means that this kernel has no nftables.
-fn is_unsupported(error: &anyhow::Error) -> bool {
-    const UNSUPPORTED: [i32; 3] = [libc::EPROTONOSUPPORT, libc::EOPNOTSUPP, libc::EINVAL];
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error())
-        .any(|code| UNSUPPORTED.contains(&code))
 }
 
 fn has_legacy_nat_table() -> bool {

@@ -1,11 +1,15 @@
 //! Netlink requests, and the many messages of a dump.
 
+use std::io;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
     NetlinkPayload, NetlinkSerializable,
 };
 use netlink_sys::{Socket, SocketAddr};
+
+use crate::clock::Deadline;
 
 /// The kernel's limit for one datagram of a dump, in bytes.
 const DATAGRAM_MAX: usize = 64 * 1024;
@@ -32,7 +36,20 @@ pub(super) fn send_request<M: NetlinkSerializable>(
 /// Requests a dump and passes each of its messages to `visit`.
 ///
 /// A message that cannot be decoded does not hide the others: it becomes an error after the last one.
-pub(super) fn dump<M>(protocol: isize, message: M, mut visit: impl FnMut(M)) -> Result<()>
+pub(super) fn dump<M>(protocol: isize, message: M, visit: impl FnMut(M)) -> Result<()>
+where
+    M: NetlinkSerializable + NetlinkDeserializable,
+{
+    dump_until(protocol, message, None, visit)
+}
+
+/// Requests a dump as [`dump`] does. Fails if it is not complete at the deadline.
+pub(super) fn dump_until<M>(
+    protocol: isize,
+    message: M,
+    deadline: Option<Deadline>,
+    mut visit: impl FnMut(M),
+) -> Result<()>
 where
     M: NetlinkSerializable + NetlinkDeserializable,
 {
@@ -40,6 +57,7 @@ where
     let mut datagram = Vec::with_capacity(DATAGRAM_MAX);
     let mut undecoded = Undecoded::default();
     loop {
+        ensure!(!deadline.is_some_and(Deadline::has_passed), "it took too long");
         datagram.clear();
         let length = socket.recv(&mut datagram, libc::MSG_TRUNC).context("receive from netlink")?;
         ensure!(length <= datagram.len(), "netlink sent a datagram of {length} bytes");
@@ -93,8 +111,17 @@ fn read_messages<M: NetlinkDeserializable>(
     Ok(false)
 }
 
+/// Reports whether the error means that this kernel does not have what it was asked for.
+pub(super) fn is_unsupported(error: &anyhow::Error) -> bool {
+    const UNSUPPORTED: [i32; 3] = [libc::EPROTONOSUPPORT, libc::EOPNOTSUPP, libc::EINVAL];
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error())
+        .any(|code| UNSUPPORTED.contains(&code))
+}
+
 fn refused(code: i32) -> anyhow::Error {
-    anyhow::Error::new(std::io::Error::from_raw_os_error(code.saturating_neg())).context("netlink refused")
+    anyhow::Error::new(io::Error::from_raw_os_error(code.saturating_neg())).context("netlink refused")
 }
 
 #[cfg(test)]

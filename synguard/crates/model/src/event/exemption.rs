@@ -9,6 +9,8 @@ pub enum Exemption {
     Protected,
     /// The source is on the allowlist.
     Allowed,
-    /// The source has connections with this machine.
+    /// The source has connections with this machine or through it.
     Connected,
+    /// Nobody can say whether the source has one of these exemptions.
+    Unreadable,
 }

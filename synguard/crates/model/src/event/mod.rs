@@ -302,7 +302,8 @@ events! {
         let why = match why {
             Exemption::Protected => "it is protected",
             Exemption::Allowed => "it is on the allowlist",
-            Exemption::Connected => "it has connections here; it stays limited",
+            Exemption::Connected => "it has connections to this host or through it; it stays limited",
+            Exemption::Unreadable => "whether it is connected, protected or allowed cannot be read; it stays limited",
         };
         format!("{source} is not blocked at {} SYN/s (limit {}): {why}", grouped(*rate), grouped((*limit).into()))
     };

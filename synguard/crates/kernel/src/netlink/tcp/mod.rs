@@ -5,10 +5,7 @@
 
 mod proc_table;
 
-use std::{
-    collections::HashSet,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::net::IpAddr;
 
 use anyhow::{Context as _, Result};
 use netlink_packet_sock_diag::{
@@ -18,7 +15,7 @@ use netlink_packet_sock_diag::{
 };
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
-pub(super) use self::proc_table::for_each_listener;
+pub(super) use self::proc_table::{for_each_listener, for_each_socket_of};
 use super::request::dump;
 
 /// A set of socket states: bit `n` stands for the state that the kernel numbers `n`, as in `sock_diag`'s requests.
@@ -66,19 +63,6 @@ pub fn for_each_socket(states: TcpStates, port: Option<u16>, mut visit: impl FnM
     let Err(sock_diag) = dump_sockets(states, port, &mut visit) else { return Ok(()) };
     proc_table::for_each_socket(states, port, &mut visit)
         .with_context(|| format!("list sockets ({sock_diag:#})"))
-}
-
-/// Returns the peers of all connections that completed their handshake, including those that are being closed. IPv4
-/// addresses are in IPv4-mapped form.
-pub fn connected_peers() -> Result<HashSet<Ipv6Addr>> {
-    let mut peers = HashSet::new();
-    for_each_socket(TcpStates::CONNECTED, None, |socket| {
-        peers.insert(match socket.peer {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-            IpAddr::V6(v6) => v6,
-        });
-    })?;
-    Ok(peers)
 }
 
 fn dump_sockets(states: TcpStates, port: Option<u16>, visit: &mut impl FnMut(TcpSocket)) -> Result<()> {

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -21,7 +22,22 @@ pub(super) fn for_each_socket(
     visit: &mut impl FnMut(TcpSocket),
 ) -> Result<()> {
     // The thread's table, not the process's: it is sure to be of the namespace that netlink is asked in.
-    for path in tables("thread-self") {
+    for_each_socket_of("thread-self", states, |socket| {
+        if port.is_none_or(|port| port == socket.port) {
+            visit(socket);
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+/// Passes the sockets in one of these states in the network namespace of a process, given by its folder in `/proc`, to
+/// `visit`, until that breaks off.
+pub(crate) fn for_each_socket_of(
+    process: &str,
+    states: TcpStates,
+    mut visit: impl FnMut(TcpSocket) -> ControlFlow<()>,
+) -> Result<()> {
+    for path in tables(process) {
         let file = match File::open(&path) {
             Ok(file) => file,
             // A kernel without IPv6.
@@ -30,11 +46,9 @@ pub(super) fn for_each_socket(
         };
         for line in BufReader::new(file).split(b'\n') {
             let line = line.with_context(|| format!("read {}", path.display()))?;
-            let selected = |(state, socket): &(u8, TcpSocket)| {
-                states.contains(*state) && port.is_none_or(|port| port == socket.port)
-            };
-            if let Some((_, socket)) = parse_line(&line).filter(selected) {
-                visit(socket);
+            let socket = parse_line(&line).filter(|(state, _)| states.contains(*state));
+            if socket.is_some_and(|(_, socket)| visit(socket).is_break()) {
+                return Ok(());
             }
         }
     }
