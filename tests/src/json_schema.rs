@@ -5,7 +5,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
 
 /// The schemas by name. They are part of the test programs, which also run in machines without the source.
-const SCHEMAS: [(&str, &str); 8] = [
+const SCHEMAS: [(&str, &str); 9] = [
+    ("change", include_str!("../../docs/schema/change.json")),
     ("check", include_str!("../../docs/schema/check.json")),
     ("event", include_str!("../../docs/schema/event.json")),
     ("events", include_str!("../../docs/schema/events.json")),

@@ -125,6 +125,7 @@ impl Synguard {
         let value =
             serde_json::from_str(&output.stdout).with_context(|| format!("parse {}", output.stdout))?;
         let schema = match args {
+            ["block" | "allow", "add" | "del" | "import" | "flush", ..] => "change",
             ["block" | "allow", verb, ..] => verb,
             [verb, ..] => verb,
             [] => bail!("no command"),

@@ -1,12 +1,12 @@
 //! Arguments of `synguard block` and `synguard allow`, which have the same subcommands.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Command, Subcommand};
 use synguard_model::{
     ip_prefix::{ParsedTarget, TargetError},
-    list_entry::{EntryReason, EntryReasonError, Scope, TTL},
-    settings::ValueError,
+    list_entry::{EntryReason, Scope},
+    time_to_live::{self, TimeToLiveError},
 };
 
 use super::{Output, choices, parse_address};
@@ -50,7 +50,7 @@ Examples:
 pub enum ListCommand {
     /// Add addresses and prefixes (all or none)
     Add(AddArgs),
-    /// Remove entries (all or none)
+    /// Remove entries; a target that has none is noted
     #[command(aliases = ["delete", "remove", "rm"])]
     Del(DelArgs),
     /// Show the entries with their packet counts and remaining times
@@ -61,7 +61,7 @@ pub enum ListCommand {
     /// Print the list in the form that `import` reads
     Export,
     /// Remove all entries
-    Flush,
+    Flush(Output),
     /// Show which entry of the lists decides about an address
     Check {
         /// The address
@@ -80,6 +80,8 @@ pub struct AddArgs {
     pub targets: Vec<ParsedTarget>,
     #[command(flatten)]
     pub entry: EntryArgs,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Arguments of `del`.
@@ -88,6 +90,11 @@ pub struct DelArgs {
     /// Entries to remove, as `list` shows them
     #[arg(value_name = "TARGET", required = true, value_parser = parse_target)]
     pub targets: Vec<ParsedTarget>,
+    /// Fail with exit code 1, and remove nothing, if a target has no entry
+    #[arg(long)]
+    pub strict: bool,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Arguments of `import`.
@@ -105,22 +112,36 @@ pub struct ImportArgs {
     /// Attributes of lines that do not give them.
     #[command(flatten)]
     pub entry: EntryArgs,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Attributes of new entries.
 #[derive(Args, Clone, Debug)]
 pub struct EntryArgs {
-    #[arg(long, value_name = "DUR", value_parser = parse_ttl, help = format!("Time to live of the entries, such as 30m or 7d: {TTL} [default: for good]"))]
-    pub ttl: Option<Duration>,
-    /// Reason of the entries, shown in the list
-    #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
-    pub reason: Option<EntryReason>,
+    /// Time to live of the entries, such as 30m, 7d, 3600 (seconds) or forever
+    #[arg(long, value_name = "DUR", value_parser = parse_ttl, allow_negative_numbers = true, default_value = "forever")]
+    pub ttl: EntryTtl,
+    /// Reason of the entries, shown in the list: one line, which is cut at 256 bytes
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<OsString>,
     /// Packets to which the entries apply: all, or SYNs only, so that existing connections continue
     #[arg(long, value_parser = choices::scope(), default_value = Scope::default().name())]
     pub scope: Scope,
     /// Block even protected addresses: this host's own, gateways, resolvers, peers of SSH sessions
     #[arg(long)]
     pub force: bool,
+}
+
+/// A time to live; `None` means forever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryTtl(pub Option<Duration>);
+
+impl EntryArgs {
+    /// Returns the reason as it is stored; `None` if it has no words.
+    pub fn reason(&self) -> Option<EntryReason> {
+        EntryReason::clean(&self.reason.as_ref()?.to_string_lossy())
+    }
 }
 
 /// Hides `--force`, which does nothing for the allowlist.
@@ -132,10 +153,6 @@ fn parse_target(text: &str) -> Result<ParsedTarget, TargetError> {
     ParsedTarget::parse(text)
 }
 
-fn parse_ttl(text: &str) -> Result<Duration, ValueError> {
-    TTL.parse(text)
-}
-
-fn parse_reason(text: &str) -> Result<EntryReason, EntryReasonError> {
-    EntryReason::new(text)
+fn parse_ttl(text: &str) -> Result<EntryTtl, TimeToLiveError> {
+    time_to_live::parse(text).map(EntryTtl)
 }

@@ -18,7 +18,7 @@ use synguard_model::{
 use synguard_top::sources::Sort;
 
 pub use self::{
-    lists::{AddArgs, DelArgs, EntryArgs, ImportArgs, ListCommand},
+    lists::{AddArgs, DelArgs, EntryArgs, EntryTtl, ImportArgs, ListCommand},
     render::{completions, man, usage_line},
     settings::SettingFlags,
 };
@@ -245,7 +245,7 @@ pub struct StatusArgs {
     pub check: bool,
 }
 
-/// The output format of a reading command.
+/// The output format of a command that reads, or changes a list.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Output {
     /// Print one JSON object

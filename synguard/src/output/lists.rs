@@ -1,8 +1,9 @@
-//! `block list --json`, `block check --json`, and the same of `allow`.
+//! `block list --json`, `block check --json`, the change by another verb of `block`, and the same of `allow`.
 
 use serde::{Serialize, Serializer};
-use synguard_lists::check::EntryView;
-use synguard_model::time::Now;
+use synguard_common::ip_list::List;
+use synguard_lists::{check::EntryView, transaction::ListTransaction};
+use synguard_model::{ip_prefix::Target, time::Now};
 
 use super::{SchemaVersion, names::ListVerdictJson};
 
@@ -65,6 +66,85 @@ pub(crate) struct CheckJson {
     pub(crate) allow: Vec<ListEntryJson>,
     /// Entries of the blocklist that cover the address, longest prefix first.
     pub(crate) block: Vec<ListEntryJson>,
+}
+
+/// Output of `add`, `del`, `import` and `flush` with `--json`, of both lists: what changed.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ListChangeJson {
+    pub(crate) schema: SchemaVersion,
+    #[cfg_attr(test, schemars(extend("enum" = super::schema_tests::LISTS)))]
+    pub(crate) list: &'static str,
+    /// False while no filter is attached: the change takes effect at the next attach.
+    pub(crate) attached: bool,
+    /// Targets that had no entry before.
+    pub(crate) added: u64,
+    /// Targets whose entry is another now.
+    pub(crate) replaced: u64,
+    /// Targets that have no entry any more.
+    pub(crate) removed: u64,
+    /// Targets that had no entry to remove.
+    pub(crate) missing: u64,
+    /// Entries of the list after the change; those that have expired may be among them.
+    pub(crate) entries: u64,
+    /// The targets of the command line, in its order; none for `import` and `flush`.
+    pub(crate) targets: Vec<ChangedTargetJson>,
+}
+
+/// A target and what became of it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ChangedTargetJson {
+    /// Address or prefix, as the list shows it.
+    pub(crate) target: String,
+    pub(crate) change: TargetChange,
+}
+
+/// Change of a target's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TargetChange {
+    /// It had no entry before.
+    Added,
+    /// Its entry is another now.
+    Replaced,
+    /// It has no entry any more.
+    Removed,
+    /// It had no entry to remove.
+    Missing,
+}
+
+impl ListChangeJson {
+    /// Begins the description of a change that has been made.
+    pub(crate) fn new(lists: &ListTransaction, list: List) -> Self {
+        Self {
+            schema: SchemaVersion,
+            list: list.verb(),
+            attached: lists.is_attached(),
+            added: 0,
+            replaced: 0,
+            removed: 0,
+            missing: 0,
+            // The number fails no command.
+            entries: lists.size(list).map_or(0, |size| size.entries),
+            targets: Vec::new(),
+        }
+    }
+
+    /// Adds changed targets.
+    pub(crate) fn with_targets(mut self, targets: impl IntoIterator<Item = (Target, TargetChange)>) -> Self {
+        for (target, change) in targets {
+            *match change {
+                TargetChange::Added => &mut self.added,
+                TargetChange::Replaced => &mut self.replaced,
+                TargetChange::Removed => &mut self.removed,
+                TargetChange::Missing => &mut self.missing,
+            } += 1;
+            self.targets.push(ChangedTargetJson { target: target.to_string(), change });
+        }
+        self
+    }
 }
 
 /// The entry that decides.

@@ -1,4 +1,4 @@
-//! The JSON output of the reading commands, one type a command. `docs/schema` holds a JSON Schema of each, which the tests
+//! The JSON output of the commands that read, or change a list, one type a command. `docs/schema` holds a JSON Schema of each, which the tests
 //! generate from these types and compare.
 
 mod events;
@@ -18,7 +18,9 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use self::{
     events::EventsJson,
-    lists::{CheckJson, DecidingEntryJson, ListEntriesJson, ListEntryJson, ListJson},
+    lists::{
+        CheckJson, DecidingEntryJson, ListChangeJson, ListEntriesJson, ListEntryJson, ListJson, TargetChange,
+    },
     names::{AttackKindJson, CookieModeJson, VerdictJson},
     settings::ShowJson,
     status::{

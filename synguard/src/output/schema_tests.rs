@@ -16,7 +16,9 @@ use synguard_model::{
     settings::{Key, NumberRange, Syntax},
 };
 
-use super::{CheckJson, EventsJson, ListJson, SchemaVersion, ShowJson, StatusJson, TopJson, WhyJson};
+use super::{
+    CheckJson, EventsJson, ListChangeJson, ListJson, SchemaVersion, ShowJson, StatusJson, TopJson, WhyJson,
+};
 
 pub(super) const LISTS: [&str; 2] = [List::Allow.verb(), List::Block.verb()];
 pub(super) const SCOPES: [&str; 2] = [Scope::ALL[0].name(), Scope::ALL[1].name()];
@@ -140,6 +142,7 @@ fn schemas_are_up_to_date() {
         ("why", schema::<WhyJson>()),
         ("list", schema::<ListJson<'_>>()),
         ("check", schema::<CheckJson>()),
+        ("change", schema::<ListChangeJson>()),
     ] {
         let path = folder.join(name).with_extension("json");
         let text = serde_json::to_string_pretty(&schema).expect("serialises") + "\n";

@@ -13,6 +13,7 @@ mod lockout;
 mod many;
 mod restart;
 mod room;
+mod scripts;
 mod traffic;
 mod verbs;
 

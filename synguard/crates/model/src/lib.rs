@@ -21,3 +21,4 @@ pub mod source;
 pub mod strategies;
 pub mod tcp_counters;
 pub mod time;
+pub mod time_to_live;

@@ -113,6 +113,19 @@ impl EntryReason {
         if fits { Ok(Self(text.into())) } else { Err(EntryReasonError) }
     }
 
+    /// Makes a reason of any text: line ends and other control characters separate words, of which as many are kept as
+    /// fit. `None` if no words are left.
+    pub fn clean(text: &str) -> Option<Self> {
+        const CUT: &str = "…";
+        let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+        let mut clean = words.collect::<Vec<_>>().join(" ");
+        if clean.len() > Self::MAX {
+            clean.truncate(clean.floor_char_boundary(Self::MAX - CUT.len()));
+            clean.push_str(CUT);
+        }
+        Self::new(&clean).ok()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -222,6 +235,22 @@ mod tests {
         for bad in ["", "a\nb", "a\tb", "\u{1b}[1m", "\u{85}", &"x".repeat(257)] {
             assert_eq!(EntryReason::new(bad), Err(EntryReasonError), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn any_text_becomes_a_reason() {
+        let clean = |text: &str| EntryReason::clean(text).map(|reason| reason.as_str().to_owned());
+        assert_eq!(
+            clean("sshd: 5 failures\n\tfrom \u{1b}[1m192.0.2.1\n").as_deref(),
+            Some("sshd: 5 failures from [1m192.0.2.1")
+        );
+        assert_eq!(clean("\u{85}x  y").as_deref(), Some("x y"));
+        for empty in ["", " ", "\n\t\0"] {
+            assert_eq!(clean(empty), None);
+        }
+        assert_eq!(clean(&"x".repeat(256)), Some("x".repeat(256)));
+        assert_eq!(clean(&"x".repeat(257)), Some("x".repeat(253) + "…"));
+        assert_eq!(clean(&"é".repeat(200)), Some("é".repeat(126) + "…"));
     }
 
     #[test]

@@ -42,9 +42,9 @@ impl<'a> ListAudit<'a> {
 
     /// Adds the attributes of the new entries.
     pub(super) fn entries(mut self, args: &EntryArgs) -> Self {
-        self.change.ttl_seconds = args.ttl.map(|ttl| ttl.as_secs());
+        self.change.ttl_seconds = args.ttl.0.map(|ttl| ttl.as_secs());
         self.change.scope = Some(args.scope.name().to_owned());
-        self.change.reason = args.reason.as_ref().map(ToString::to_string);
+        self.change.reason = args.reason().map(|reason| reason.to_string());
         self
     }
 

@@ -25,7 +25,11 @@ use synguard_model::{
 };
 
 use super::{audit::ListAudit, counted, notes, refusal};
-use crate::{cli::ImportArgs, commands::stdout::emit};
+use crate::{
+    cli::ImportArgs,
+    commands::stdout::emit,
+    output::{ListChangeJson, to_line},
+};
 
 const BUFFER: usize = 256 * 1024;
 const REDRAW: Duration = Duration::from_millis(100);
@@ -65,7 +69,11 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     let mut notes: Vec<_> = notes.map(|(number, one, more)| counted(number, one, more)).collect();
     notes.extend((left < read).then(|| format!("merged into {}", counted(left, "entry", "entries"))));
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
-    let way = match write(instance, list, args, entries, now)? {
+    let (had, change) = write(instance, list, args, entries, now)?;
+    if args.output.json {
+        return emit(to_line(&change)?);
+    }
+    let way = match had {
         Some(had) => format!("replacing the {} of", counted(had, "entry", "entries")),
         None => "into".to_owned(),
     };
@@ -76,14 +84,15 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     ))
 }
 
-/// Adds entries to the list, or replaces the list. Returns the former number of entries if it was replaced.
+/// Adds entries to the list, or replaces the list. Returns the former number of entries if it was replaced, and the change,
+/// whose numbers are 0 unless they are to be printed.
 fn write(
     instance: &Instance,
     list: List,
     args: &ImportArgs,
     entries: Vec<Entry>,
     now: Now,
-) -> Result<Option<u64>> {
+) -> Result<(Option<u64>, ListChangeJson)> {
     let name = list.name();
     let bar = spinner(format!("writing {} to the {name}", counted(entries.len() as u64, "entry", "entries")));
     let mut lists = ListTransaction::open(instance)?;
@@ -94,6 +103,8 @@ fn write(
     let audit = ListAudit::begin(instance, &lists, list, verb)
         .import(display_name(&args.file), entries.len() as u64)
         .entries(&args.entry);
+    let replaced = if args.output.json { count_present(&lists, list, &entries, now)? } else { 0 };
+    let added = entries.len() as u64 - replaced;
     let written = if args.replace {
         had = Some(lists.size(list)?.entries);
         by_hand = lists.count_missing(list, Origin::Operator, &entries, now)?;
@@ -114,7 +125,17 @@ fn write(
     notes.extend(notes::on_fill_level(&lists, list)?);
     notes.extend(notes::on_effect(instance, &lists, list));
     notes::print(notes);
-    Ok(had)
+    let removed = had.map_or(0, |had| had.saturating_sub(replaced));
+    Ok((had, ListChangeJson { added, replaced, removed, ..ListChangeJson::new(&lists, list) }))
+}
+
+/// Counts the entries whose target has an entry already.
+fn count_present(lists: &ListTransaction, list: List, entries: &[Entry], now: Now) -> Result<u64> {
+    let mut present = 0;
+    for entry in entries {
+        present += u64::from(lists.entry(list, entry.target, now)?.is_some());
+    }
+    Ok(present)
 }
 
 /// Reads the file; shows a progress bar if standard error is a terminal.
@@ -130,8 +151,8 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportSt
     };
     let defaults = ImportDefaults {
         now,
-        ttl: args.entry.ttl,
-        reason: args.entry.reason.clone(),
+        ttl: args.entry.ttl.0,
+        reason: args.entry.reason(),
         scope: args.entry.scope,
         origin: Origin::Feed,
     };

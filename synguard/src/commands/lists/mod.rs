@@ -19,35 +19,48 @@ use synguard_model::{
 pub(super) use self::restore::restore;
 use self::{audit::ListAudit, change::ChangeOutcome};
 use super::stdout::emit;
-use crate::cli::ListCommand;
+use crate::{
+    cli::{ListCommand, Output},
+    output::{ListChangeJson, to_line},
+};
 
 /// Runs a command on one of the lists. On an error, nothing has changed.
 pub(super) fn run(instance: &Instance, list: List, command: &ListCommand) -> Result<()> {
     match command {
-        ListCommand::Add(args) => report(change::add(instance, list, &args.targets, &args.entry)?),
-        ListCommand::Del(args) => report(change::delete(instance, list, &args.targets)?),
+        ListCommand::Add(args) => {
+            report(change::add(instance, list, &args.targets, &args.entry)?, args.output)
+        }
+        ListCommand::Del(args) => {
+            report(change::delete(instance, list, &args.targets, args.strict)?, args.output)
+        }
         ListCommand::Import(args) => import::run(instance, list, args),
-        ListCommand::Flush => flush(instance, list),
+        ListCommand::Flush(output) => flush(instance, list, *output),
         ListCommand::List(output) => show::list(instance, list, output.json),
         ListCommand::Export => show::export(instance, list),
         ListCommand::Check { address, output } => show::check(instance, *address, output.json),
     }
 }
 
-fn report(outcome: ChangeOutcome) -> Result<()> {
+/// Prints a change in one line, or as JSON, and its notes.
+fn report(outcome: ChangeOutcome, output: Output) -> Result<()> {
     notes::print(outcome.notes);
-    emit(format!("{}\n", outcome.message))
+    emit(if output.json { to_line(&outcome.change)? } else { format!("{}\n", outcome.message) })
 }
 
-fn flush(instance: &Instance, list: List) -> Result<()> {
+fn flush(instance: &Instance, list: List, output: Output) -> Result<()> {
     let mut lists = ListTransaction::open(instance)?;
     let now = clock::now();
     let entries = lists.size(list)?.entries;
     let audit = ListAudit::begin(instance, &lists, list, ListVerb::Flush);
     lists.replace(list, &[], now)?;
     audit.record(&lists, list);
-    notes::print(notes::on_effect(instance, &lists, list));
-    emit(format!("{} removed from the {}\n", counted(entries, "entry", "entries"), list.name()))
+    let outcome = ChangeOutcome {
+        message: format!("{} removed from the {}", counted(entries, "entry", "entries"), list.name()),
+        notes: notes::on_effect(instance, &lists, list).into_iter().collect(),
+        before: Vec::new(),
+        change: ListChangeJson { removed: entries, ..ListChangeJson::new(&lists, list) },
+    };
+    report(outcome, output)
 }
 
 /// Returns a function that gives the reason why a target must not be listed, if there is one.

@@ -11,7 +11,7 @@ use synguard_model::{
 use synguard_top::list_edit::{EditResult, ListEdit};
 
 use crate::{
-    cli::EntryArgs,
+    cli::{EntryArgs, EntryTtl},
     commands::lists::change::{self, ChangeOutcome},
 };
 
@@ -33,7 +33,7 @@ pub(super) fn make(instance: &Instance, edit: &ListEdit) -> Result<EditResult> {
     };
     let (outcome, target) = match edit {
         ListEdit::Add { target, time, scope, .. } => {
-            let args = EntryArgs { ttl: *time, reason: None, scope: *scope, force: false };
+            let args = EntryArgs { ttl: EntryTtl(*time), reason: None, scope: *scope, force: false };
             let mut outcome = change::add(instance, list, &[ParsedTarget::parse(target)?], &args)?;
             if *scope == Scope::Syn {
                 outcome.message += ", SYNs only";
@@ -41,13 +41,13 @@ pub(super) fn make(instance: &Instance, edit: &ListEdit) -> Result<EditResult> {
             (outcome, target.clone())
         }
         ListEdit::Remove { target, .. } => {
-            (change::delete(instance, list, &[ParsedTarget::parse(target)?])?, target.clone())
+            (change::delete(instance, list, &[ParsedTarget::parse(target)?], false)?, target.clone())
         }
         ListEdit::PutBack { entry, .. } => {
             (change::put_back(instance, list, entry)?, entry.target.to_string())
         }
     };
-    let ChangeOutcome { mut message, notes, before } = outcome;
+    let ChangeOutcome { mut message, notes, before, .. } = outcome;
     for (_, note) in notes {
         message += "; ";
         message += &note;
