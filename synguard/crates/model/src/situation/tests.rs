@@ -215,6 +215,10 @@ fn no_source_of_a_forged_flood_is_to_be_blocked() {
     let passing = SynRates { passed: 9_000.0, answered: 415_000.0, ..SynRates::default() };
     let passing = Situation { syns: passing, ..forged() };
     assert!(passing.response().ends_with("(visitors return them); 9 000/s passed"), "{}", passing.response());
+    // Nobody listens on the port of the flood.
+    let closed = SynRates { passed: 200_000.0, ..SynRates::default() };
+    let closed = Situation { syns: closed, ..forged() };
+    assert_eq!(closed.response(), "XDP answers SYNs with SYN cookies: 0/s; 200 000/s passed");
     let kernel = Situation {
         cookies: CookieSender::Kernel,
         syns: SynRates { passed: 12_000.0, dropped: 500.0, ..SynRates::default() },

@@ -119,8 +119,9 @@ impl Situation {
         let is_under_attack = self.phase == Phase::Attack;
         if let CookieSender::Xdp { first_syn } = self.cookies {
             let which = if first_syn { "retransmitted SYNs" } else { "SYNs" };
+            let returned = if syns.answered > 0.0 { " (visitors return them)" } else { "" };
             let rate = rate(syns.answered);
-            parts.push(format!("XDP answers {which} with SYN cookies: {rate}/s (visitors return them)"));
+            parts.push(format!("XDP answers {which} with SYN cookies: {rate}/s{returned}"));
         }
         if syns.blocked > 0.0 {
             parts.push(format!("{}/s dropped by the blocklist", rate(syns.blocked)));
