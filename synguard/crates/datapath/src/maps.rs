@@ -12,7 +12,7 @@ use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, PortSet},
     addr::HashSeed,
     admission::Admission,
-    hold_cache::HoldCache,
+    hold_cache::{HoldCache, HoldSlot},
     hyperloglog::HyperLogLog,
     ip_list::IpLists,
     map_names,
@@ -222,6 +222,14 @@ impl Datapath {
             *pending.entry(slot.source).or_default() += slot.pending;
         }
         Ok(pending)
+    }
+
+    /// Returns the sources whose SYNs were dropped in the last `within_ns` before `now_ns` because they are in hold; of very many some.
+    pub fn held_sources(&self, now_ns: u64, within_ns: u64) -> Result<Vec<SourceKey>> {
+        let caches = self.hold_caches()?;
+        let is_recent = |slot: &&HoldSlot| slot.at_ns != 0 && now_ns.saturating_sub(slot.at_ns) < within_ns;
+        let slots = caches.iter().flat_map(|cache| &cache.slots);
+        Ok(slots.filter(is_recent).map(|slot| slot.source).collect())
     }
 
     /// Returns the hold cache of each CPU.

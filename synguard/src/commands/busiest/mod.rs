@@ -19,7 +19,9 @@ use synguard_model::{
     source::{SourceStatus, display},
 };
 use synguard_top::{
-    sources::{Busiest, PrefixTotals, Rates, Row, Sort},
+    sources::{
+        Busiest, FoundAgain, PrefixTotals, Rates, Row, Sort, SourceFilter, WATCHED_MAX, WatchedSources,
+    },
     view_model::TopQuery,
 };
 
@@ -31,6 +33,9 @@ const PREFIXES_MAX: usize = 1000;
 /// Number of the top sources, which depend on no query.
 const TOP: usize = 3;
 
+/// Time in which a source that is in hold must have sent a SYN to be watched, in nanoseconds.
+const HELD_WITHIN_NS: u64 = 1_000_000_000;
+
 /// Prefix lengths of IPv4, in its mapped form, and of IPv6.
 const PREFIX_LENGTHS: [u32; 2] = [96 + 24, 48];
 
@@ -38,6 +43,7 @@ const PREFIX_LENGTHS: [u32; 2] = [96 + 24, 48];
 pub(super) struct BusiestReader {
     rates: Rates,
     prefix_rates: Rates,
+    watched: WatchedSources,
     pub(super) lists: ListMonitor,
     budget: Budget,
 }
@@ -66,6 +72,7 @@ impl BusiestReader {
         Self {
             rates: Rates::default(),
             prefix_rates: Rates::default(),
+            watched: WatchedSources::default(),
             lists: ListMonitor::new(is_live),
             budget,
         }
@@ -79,14 +86,69 @@ impl BusiestReader {
         settings: &Settings,
     ) -> Result<TableScan> {
         self.lists.read(datapath, clock::now())?;
-        let mut scan = self.sources(datapath, query, settings.v6_length())?;
+        let mut scan = self.sources(datapath, query, settings)?;
         if query.is_some() && settings.prefix_rate != 0 {
             scan.prefixes = self.prefixes(datapath)?;
         }
         Ok(scan)
     }
 
-    fn sources(&mut self, datapath: &Datapath, query: Option<&TopQuery>, v6_length: u8) -> Result<TableScan> {
+    /// Begins to watch the busiest sources of a reading, for [`Self::read_again`].
+    pub(super) fn watch(&mut self, datapath: &Datapath, scan: &TableScan, v6_length: u8) -> Result<()> {
+        let found = self.find_again(datapath, &scan.rows, v6_length)?;
+        self.watched.begin(&scan.rows, &found, clock::now_ns());
+        Ok(())
+    }
+
+    /// Updates a reading: the lists, and the busiest sources with those that are in hold by now. If the query asks for another
+    /// selection than all sources by rate, only the lists. Returns the time of the update.
+    pub(super) fn read_again(
+        &mut self,
+        datapath: &Datapath,
+        query: &TopQuery,
+        scan: &mut TableScan,
+        v6_length: u8,
+    ) -> Result<Option<u64>> {
+        self.lists.read(datapath, clock::now())?;
+        if query.sort != Sort::Rate || query.filter != SourceFilter::All {
+            return Ok(None);
+        }
+        let found = self.find_again(datapath, &scan.rows, v6_length)?;
+        let now_ns = clock::now_ns();
+        let updated = self.watched.update(&mut scan.rows, &found, now_ns);
+        let states = ListStates::of(datapath)?;
+        look_up(&states, &mut scan.rows[..updated], [128, v6_length.into()]);
+        let is_in_table = |row: &&Row| row.fresh > 0 && row.status != SourceStatus::Blocked;
+        let top = scan.rows[..updated].iter().filter(is_in_table).take(TOP);
+        scan.found.top = self.with_blocked(top.map(|row| top_source(row, v6_length)).collect());
+        scan.found.active_blocks = self.lists.blocked_fresh().count() as u64;
+        let in_hold =
+            scan.rows[..updated].iter().filter(|row| row.status == SourceStatus::Hold).count() as u64;
+        let summary = &mut scan.found.summary;
+        // Of more sources than are watched it is the number of the latest reading.
+        summary.in_hold =
+            if summary.in_hold < WATCHED_MAX as u64 { in_hold } else { summary.in_hold.max(in_hold) };
+        scan.rows.truncate(query.limit);
+        Ok(Some(now_ns))
+    }
+
+    /// Looks up the first rows, and the sources in hold.
+    fn find_again(&self, datapath: &Datapath, rows: &[Row], v6_length: u8) -> Result<FoundAgain> {
+        let watched = rows.iter().take(WATCHED_MAX).map(|row| row.key);
+        let held = datapath.held_sources(clock::now_ns(), HELD_WITHIN_NS)?;
+        let entries = datapath.entries_of(watched.chain(held))?;
+        let blocked = self.lists.blocked_sources(v6_length);
+        Ok(FoundAgain { entries, hits: blocked.map(|(key, shown)| (key, shown.hits())).collect() })
+    }
+
+    fn sources(
+        &mut self,
+        datapath: &Datapath,
+        query: Option<&TopQuery>,
+        settings: &Settings,
+    ) -> Result<TableScan> {
+        // Prefixes with a limit have counts of their own.
+        let (v6_length, are_summed) = (settings.v6_length(), settings.prefix_rate == 0);
         let now_ns = clock::now_ns();
         self.rates.begin(now_ns);
         let seconds = self.rates.seconds();
@@ -102,7 +164,7 @@ impl BusiestReader {
                 top.offer(row);
             }
             let (Some(query), Some(busiest)) = (query, &mut busiest) else { return };
-            if fresh > 0 {
+            if fresh > 0 && are_summed {
                 prefixes.add(&row);
             }
             if query.filter.admits(key, v6_length) {
@@ -120,12 +182,7 @@ impl BusiestReader {
         look_up(&states, &mut rows, [128, v6_length.into()]);
         look_up(&states, &mut top, [128, v6_length.into()]);
         look_up(&states, &mut prefixes, PREFIX_LENGTHS);
-        let top = top.iter().map(|row| TopSource {
-            source: display(&row.key, v6_length),
-            rate: row.syn_rate,
-            status: row.status,
-        });
-        let top = self.with_blocked(top.collect());
+        let top = self.with_blocked(top.iter().map(|row| top_source(row, v6_length)).collect());
         let active_blocks = self.lists.blocked_fresh().count() as u64;
         Ok(TableScan { found: FoundSources { summary, top, active_blocks }, rows, prefixes, coverage })
     }
@@ -195,6 +252,10 @@ impl BusiestReader {
         look_up(&ListStates::of(datapath)?, &mut prefixes, PREFIX_LENGTHS);
         Ok(prefixes)
     }
+}
+
+fn top_source(row: &Row, v6_length: u8) -> TopSource {
+    TopSource { source: display(&row.key, v6_length), rate: row.syn_rate, status: row.status }
 }
 
 /// Looks the rows up in the lists. The lengths are those of their prefixes: IPv4 in its mapped form, and IPv6.

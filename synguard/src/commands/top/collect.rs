@@ -34,9 +34,9 @@ const READ_MAX: Duration = Duration::from_secs(1);
 /// The same for `--once`, where no user waits for a key to take effect.
 const READ_MAX_ONCE: Duration = Duration::from_secs(5);
 
-/// Ratio by which the rate of SYNs has to change for the table of sources to be read at once.
+/// Ratio by which a rate has to change for the table of sources to be read at once.
 const CHANGE_MIN: f64 = 2.0;
-/// Rate of SYNs below which its changes do not matter.
+/// Rate below which its changes do not matter.
 const RATE_MIN: f64 = 100.0;
 
 /// Collects a view of the filter at each refresh.
@@ -60,10 +60,33 @@ pub(super) struct Collector {
 /// A reading of the table of sources.
 struct TableReading {
     at_ns: u64,
-    /// SYNs a second at that time.
-    syn_rate: f64,
+    rates: ChangingRates,
     query: TopQuery,
     scan: TableScan,
+}
+
+/// Rates whose change tells that other sources may be the busiest.
+#[derive(Clone, Copy)]
+struct ChangingRates {
+    /// SYNs a second.
+    syns: f64,
+    /// SYNs a second that are dropped: a source that exceeds its limit shows here in a flood of forged ones as well.
+    dropped: f64,
+}
+
+impl ChangingRates {
+    /// Returns the rates since `earlier`.
+    fn read(datapath: &Datapath, earlier: &Snapshot) -> Result<Self> {
+        let now = Snapshot { at: clock::monotonic(), counters: datapath.counters()?, ..Snapshot::default() };
+        let seconds = now.at.since(earlier.at).as_secs_f64();
+        let fates = now.counters.since(&earlier.counters).syn_fates();
+        let dropped = (fates.dropped + fates.would_drop) as f64;
+        Ok(Self { syns: now.syn_rate(earlier), dropped: if seconds > 0.0 { dropped / seconds } else { 0.0 } })
+    }
+
+    fn have_changed_since(self, earlier: Self) -> bool {
+        has_changed(earlier.syns, self.syns) || has_changed(earlier.dropped, self.dropped)
+    }
 }
 
 impl Collector {
@@ -106,9 +129,9 @@ impl Collector {
             None => snapshot(datapath)?,
         };
         let (settings, _) = datapath.settings()?;
-        let syn_rate = syn_rate(datapath, &earlier)?;
+        let rates = ChangingRates::read(datapath, &earlier)?;
         let cpu_ns = clock::cpu_ns();
-        let reading = self.read_table(datapath, query, &settings, syn_rate)?;
+        let reading = self.read_table(datapath, query, &settings, rates)?;
         let table_cpu_ns = clock::cpu_ns().saturating_sub(cpu_ns);
         let found = reading.scan.found.clone();
         let status = Status::since(&self.instance, datapath, &earlier, found)?;
@@ -135,19 +158,22 @@ impl Collector {
         datapath: &Datapath,
         query: &TopQuery,
         settings: &Settings,
-        syn_rate: f64,
+        rates: ChangingRates,
     ) -> Result<TableReading> {
         let at_ns = clock::now_ns();
         let latest = self.latest.take();
-        if self.edited.swap(false, Ordering::Relaxed)
-            || latest.as_ref().is_some_and(|latest| has_changed(latest.syn_rate, syn_rate))
-        {
+        if self.edited.swap(false, Ordering::Relaxed) {
             self.schedule.hasten();
+        } else if latest.as_ref().is_some_and(|latest| rates.have_changed_since(latest.rates)) {
+            self.schedule.hasten_once(at_ns);
         }
         let is_due = self.interval.is_none() || self.schedule.is_due(at_ns);
         match latest {
-            Some(latest) if !is_due && latest.query.selects_like(query) => {
-                self.reader.lists.read(datapath, clock::now())?;
+            Some(mut latest) if !is_due && latest.query.selects_like(query) => {
+                let scan = &mut latest.scan;
+                if let Some(at_ns) = self.reader.read_again(datapath, query, scan, settings.v6_length())? {
+                    latest.at_ns = at_ns;
+                }
                 Ok(latest)
             }
             _ => {
@@ -155,7 +181,10 @@ impl Collector {
                 let scan = self.reader.read(datapath, Some(query), settings)?;
                 let used = Duration::from_nanos(clock::cpu_ns().saturating_sub(cpu_ns));
                 self.schedule.done(at_ns, used);
-                Ok(TableReading { at_ns, syn_rate, query: query.clone(), scan })
+                if self.schedule.skips(self.interval) {
+                    self.reader.watch(datapath, &scan, settings.v6_length())?;
+                }
+                Ok(TableReading { at_ns, rates, query: query.clone(), scan })
             }
         }
     }
@@ -200,13 +229,7 @@ impl ViewReader for Collector {
     }
 }
 
-/// Returns the SYNs a second since `earlier`.
-fn syn_rate(datapath: &Datapath, earlier: &Snapshot) -> Result<f64> {
-    let now = Snapshot { at: clock::monotonic(), counters: datapath.counters()?, ..Snapshot::default() };
-    Ok(now.syn_rate(earlier))
-}
-
-/// Reports whether the rate of SYNs has changed so much that other sources may be the busiest.
+/// Reports whether a rate has changed so much that other sources may be the busiest.
 fn has_changed(before: f64, now: f64) -> bool {
     let (low, high) = if before < now { (before, now) } else { (now, before) };
     high > RATE_MIN && high > CHANGE_MIN * low

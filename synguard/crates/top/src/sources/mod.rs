@@ -6,7 +6,9 @@ mod filter;
 mod prefixes;
 mod rank;
 mod rates;
+mod recent;
 mod schedule;
+mod seeded;
 
 use synguard_common::source::{SourceKey, SourceState};
 use synguard_model::source::{SourceStatus, total_syns};
@@ -17,6 +19,7 @@ pub use self::{
     prefixes::PrefixTotals,
     rank::{Busiest, Sort},
     rates::Rates,
+    recent::{FoundAgain, WATCHED_MAX, WatchedSources},
     schedule::ReadSchedule,
 };
 

@@ -1,11 +1,9 @@
 //! Totals over the sources of one /24 or /48, in bounded memory.
 
-use std::collections::HashMap;
-
 use synguard_common::{addr::Mask, source::SourceKey};
 use synguard_model::source::SourceStatus;
 
-use super::{Busiest, Row, Sort};
+use super::{Busiest, Row, Sort, seeded::SourceMap};
 
 /// Maximum number of prefixes that are summed: a flood from forged addresses has a prefix for each.
 const PREFIXES_MAX: usize = 8192;
@@ -14,7 +12,7 @@ const PREFIXES_MAX: usize = 8192;
 /// with their next source.
 #[derive(Debug, Default)]
 pub struct PrefixTotals {
-    rows: HashMap<SourceKey, Row>,
+    rows: SourceMap<Row>,
 }
 
 impl PrefixTotals {

@@ -5,13 +5,13 @@
 //! totals are forgotten, up to a *floor*: a source that was forgotten had sent at most so many SYNs. In a flood from forged
 //! addresses nearly every source has sent one or two, so the floor is low and the sources that matter are exact.
 
-use std::collections::HashMap;
-
 use synguard_common::{
     gcra::CLOCK_STEP_NS,
     source::{SourceKey, SourceState},
 };
 use synguard_model::source::total_syns;
+
+use super::seeded::SourceMap;
 
 /// Maximum lag of a source's times behind the reader's clock: the program's clock moves in steps.
 const SLACK_NS: u64 = 2 * CLOCK_STEP_NS;
@@ -27,8 +27,8 @@ const FLOOR_READINGS: u32 = 8;
 /// Totals of the previous reading.
 #[derive(Debug, Default)]
 pub struct Rates {
-    totals: HashMap<SourceKey, u64>,
-    former: HashMap<SourceKey, u64>,
+    totals: SourceMap<u64>,
+    former: SourceMap<u64>,
     /// Highest total of a source that may be missing in `totals`, and in `former`.
     floor: u64,
     former_floor: u64,

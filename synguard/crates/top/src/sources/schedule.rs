@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 /// Maximum CPU share of reading the table, as a fraction of a core.
-const SHARE_MAX: f64 = 0.008;
-/// Maximum pause between two readings.
-const PAUSE_MAX: Duration = Duration::from_secs(6);
+const SHARE_MAX: f64 = 0.005;
+/// Maximum pause between two readings: a full table takes the kernel a tenth of a second while a flood has the CPU's cache.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Readings without a pause: rates need two.
 const READINGS_MIN: u32 = 2;
 
@@ -16,6 +16,8 @@ pub struct ReadSchedule {
     readings: u32,
     next_ns: u64,
     pause: Duration,
+    /// Time from which readings may be hastened again.
+    hasten_from_ns: u64,
 }
 
 impl ReadSchedule {
@@ -30,11 +32,24 @@ impl ReadSchedule {
         self.readings = 0;
     }
 
+    /// Does the same, but only once in a pause: an attacker can change what the table holds as often as he likes.
+    pub fn hasten_once(&mut self, now_ns: u64) {
+        if now_ns >= self.hasten_from_ns {
+            self.hasten_from_ns = now_ns.saturating_add(self.pause.as_nanos() as u64);
+            self.hasten();
+        }
+    }
+
     /// Notes a reading that began at `begun_ns` and took this CPU time.
     pub fn done(&mut self, begun_ns: u64, used: Duration) {
         self.readings = self.readings.saturating_add(1);
         self.pause = used.mul_f64(1.0 / SHARE_MAX).min(PAUSE_MAX);
         self.next_ns = begun_ns.saturating_add(self.pause.as_nanos() as u64);
+    }
+
+    /// Reports whether the next refresh of a screen, which is refreshed once in `interval`, may be without a reading.
+    pub fn skips(&self, interval: Option<Duration>) -> bool {
+        interval.is_some_and(|interval| self.seconds(interval).is_some())
     }
 
     /// Returns the seconds between two readings on a screen that is refreshed once in `interval`; `None` if each refresh reads the
@@ -69,15 +84,37 @@ mod tests {
             assert!(schedule.is_due(second * SECOND_NS));
             schedule.done(second * SECOND_NS, Duration::from_millis(20));
         }
-        assert_eq!(schedule.seconds(SECOND), Some(3));
+        assert_eq!(schedule.seconds(SECOND), Some(4));
         assert_eq!(schedule.seconds(5 * SECOND), None);
-        assert!(!schedule.is_due(4 * SECOND_NS) && schedule.is_due(5 * SECOND_NS));
+        assert!(!schedule.is_due(5 * SECOND_NS) && schedule.is_due(6 * SECOND_NS));
         schedule.hasten();
         for second in [3, 4] {
             assert!(schedule.is_due(second * SECOND_NS));
             schedule.done(second * SECOND_NS, Duration::from_secs(9));
         }
         assert!(!schedule.is_due(5 * SECOND_NS));
-        assert!(schedule.is_due(10 * SECOND_NS), "it is never read more rarely than this");
+        assert!(!schedule.is_due(33 * SECOND_NS));
+        assert!(schedule.is_due(34 * SECOND_NS), "it is never read more rarely than this");
+    }
+
+    /// A flood that begins and ends again and again cannot have a large table read at each refresh.
+    #[test]
+    fn changes_hasten_readings_once_in_a_pause() {
+        let readings = |cost: Duration| {
+            let mut schedule = ReadSchedule::default();
+            let mut readings = 0;
+            for second in 1..=100 {
+                let now_ns = second * SECOND_NS;
+                schedule.hasten_once(now_ns);
+                if schedule.is_due(now_ns) {
+                    schedule.done(now_ns, cost);
+                    readings += 1;
+                }
+            }
+            readings
+        };
+        assert_eq!(readings(Duration::from_millis(2)), 100);
+        let large = readings(Duration::from_millis(96));
+        assert!((6..=26).contains(&large), "{large}");
     }
 }
