@@ -96,7 +96,7 @@ const ROWS: [(&str, &str, Measure); 22] = [
     ("answer-visitors", "new connections while nearly as many SYNs come as can be answered", visitors::run),
     ("answer-goodput", "how much of a flood halves the goodput, against the kernel's cookies", goodput::run),
     ("dump", "reading a table of 1 M sources, in batches and one by one", dump::run),
-    ("top", "what the screen of top costs under a flood of 1 M sources", screen::run),
+    ("top", "what the screen of top costs under a flood of 1 M sources, with a full table", screen::run),
     ("peers", "forged SYNs a second that the kernel's own means handle, end to end", peers::all),
 ];
 
