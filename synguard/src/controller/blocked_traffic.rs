@@ -17,12 +17,21 @@ const REMEMBERED_MAX: usize = 65_536;
 /// Pause between two readings, as a multiple of the CPU time of the last one, so that a long list takes a hundredth of a core.
 const PAUSE_FACTOR: u32 = 100;
 
+/// Blocked SYNs between two calls, a tick, that may be the beginning of a flood, and their ratio to those of the tick before.
+const BEGIN_MIN: u64 = 20;
+const BEGIN_RATIO: u64 = 4;
+
 /// The hits of the blocklist's entries at the latest reading.
 #[derive(Debug, Default)]
 pub(super) struct BlockedTraffic {
     /// Those of the entries with hits; `None` before the first reading.
     hits: Option<HashMap<Prefix, u64>>,
     blocked_syns: u64,
+    /// Blocked SYNs at the latest call, and those of the time before it.
+    latest_syns: u64,
+    latest_fresh: u64,
+    /// Time from which a sudden flood has the list read before its pause is over.
+    hasten_from: Monotonic,
     /// The latest time up to which no SYN was blocked since the reading.
     quiet_until: Monotonic,
     next: Monotonic,
@@ -53,11 +62,12 @@ impl BlockedTraffic {
         now: Monotonic,
     ) -> Result<Vec<BusyEntry>> {
         let blocked_syns = counters.blocked_syns();
+        let begins = self.flood_begins(blocked_syns);
         if self.hits.is_some() && blocked_syns == self.blocked_syns {
             self.quiet_until = now;
             return Ok(Vec::new());
         }
-        if now < self.next {
+        if now < self.next && !(begins && now >= self.hasten_from) {
             return Ok(Vec::new());
         }
         let begun_ns = clock::cpu_ns();
@@ -69,10 +79,22 @@ impl BlockedTraffic {
         let since = self.quiet_until;
         (self.blocked_syns, self.quiet_until) = (blocked_syns, now);
         let used = Duration::from_nanos(clock::cpu_ns().saturating_sub(begun_ns));
+        if now < self.next {
+            self.hasten_from = now + used * PAUSE_FACTOR;
+        }
         self.next = now + used * PAUSE_FACTOR;
         let (found, hits) = finder.finish(since, syns_max);
         self.hits = Some(hits);
         read.map(|()| found)
+    }
+
+    /// Reports whether far more SYNs are blocked since the latest call than before it: the attack that begins is to be named with
+    /// its source, and a few blocked SYNs a second may have had a long list read just now.
+    const fn flood_begins(&mut self, blocked_syns: u64) -> bool {
+        let fresh = blocked_syns.saturating_sub(self.latest_syns);
+        let begins = fresh >= BEGIN_MIN && fresh >= self.latest_fresh.saturating_mul(BEGIN_RATIO);
+        (self.latest_syns, self.latest_fresh) = (blocked_syns, fresh);
+        begins
     }
 }
 
@@ -152,6 +174,13 @@ mod tests {
         assert!(found.iter().all(|entry| entry.recent.is_some_and(|it| it.since == Monotonic::from_ns(7))));
         let (found, _) = read(Some(hits), &[(1, 1_000_009), (2, 900)], 400);
         assert_eq!(recent(&found), [(key(2), Some(400)), (key(1), Some(9))]);
+    }
+
+    #[test]
+    fn beginning_of_a_flood_is_seen_once() {
+        let mut traffic = BlockedTraffic::default();
+        let seen = [5, 12, 17, 40, 2_000, 9_000, 9_000, 9_003, 12_000].map(|syns| traffic.flood_begins(syns));
+        assert_eq!(seen, [false, false, false, true, true, false, false, false, true]);
     }
 
     #[test]
