@@ -144,9 +144,11 @@ impl EntryArgs {
     }
 }
 
-/// Hides `--force`, which does nothing for the allowlist.
-pub(super) fn without_force(command: Command) -> Command {
-    command.mut_arg("force", |arg| arg.hide(true))
+/// Describes `--force` for the allowlist.
+pub(super) fn allowlist_force(command: Command) -> Command {
+    command.mut_arg("force", |arg| {
+        arg.help("Allow even every address of IPv4 or IPv6, so that the filter drops nothing of it")
+    })
 }
 
 fn parse_target(text: &str) -> Result<ParsedTarget, TargetError> {

@@ -191,7 +191,10 @@ pub enum Command {
     },
     /// Manage the allowlist: pass all packets from addresses and prefixes
     #[command(after_help = lists::ALLOW_EXAMPLES)]
-    #[command(mut_subcommand("add", lists::without_force), mut_subcommand("import", lists::without_force))]
+    #[command(
+        mut_subcommand("add", lists::allowlist_force),
+        mut_subcommand("import", lists::allowlist_force)
+    )]
     Allow {
         #[command(subcommand)]
         command: ListCommand,

@@ -239,17 +239,16 @@ fn wrong_words_lead_to_the_right_command() {
 }
 
 #[test]
-fn force_is_an_option_of_the_blocklist_only() {
+fn force_has_a_meaning_for_each_list() {
     let help = |list: &str, verb: &str| {
         let mut command = Cli::command();
         let list = command.find_subcommand_mut(list).expect("a command");
         list.find_subcommand_mut(verb).expect("a command").render_long_help().to_string()
     };
     for verb in ["add", "import"] {
-        assert!(
-            help("block", verb).contains("--force") && !help("allow", verb).contains("--force"),
-            "{verb}"
-        );
+        assert!(help("block", verb).contains("Block even protected addresses"), "{verb}");
+        let allow = help("allow", verb);
+        assert!(allow.contains("Allow even every address") && !allow.contains("Block even"), "{verb}");
     }
 }
 

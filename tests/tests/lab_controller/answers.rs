@@ -209,7 +209,7 @@ fn allowlist_that_switches_the_filter_off_is_pointed_out() {
     assert!(text.starts_with(warning) && !text.contains("nothing to do"), "{text}");
     assert!(run(&synguard, &["top", "--once"]).contains("the allowlist covers every IPv4 address"));
     flood.stop().unwrap();
-    run(&synguard, &["allow", "add", "::/0", "--ttl", "3s"]);
+    run(&synguard, &["allow", "add", "::/0", "--ttl", "3s", "--force"]);
     assert_eq!(families(), json!(["ipv4", "ipv6"]));
     let failed = check();
     assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""), "{}", failed.stderr);

@@ -82,7 +82,14 @@ fn surprising_changes_are_reported() {
     run(&synguard, &["allow", "add", "198.51.100.0/24"]);
     let allowed = run_with(&synguard, &["block", "add", "198.51.100.7"], "");
     assert!(allowed.stderr.contains("stays allowed") && allowed.stderr.contains("198.51.100.0/24"));
-    let everything = run_with(&synguard, &["allow", "add", "0.0.0.0/0", "::/0"], "");
+    for everything in ["0.0.0.0/0", "2000::/3"] {
+        let refused = synguard.run(&["allow", "add", "192.0.2.9", everything]).unwrap();
+        let remedy =
+            format!("nothing was changed; `synguard allow add {everything} --force` allows it anyway");
+        assert!(refused.code == Some(2) && refused.stderr.contains(&remedy), "{refused:?}");
+        assert_eq!(json(&synguard, &["allow", "list", "--json"])["entries"].as_array().unwrap().len(), 1);
+    }
+    let everything = run_with(&synguard, &["allow", "add", "0.0.0.0/0", "::/0", "--force"], "");
     for family in ["IPv4", "IPv6"] {
         let words = format!("allows every {family} address: the filter drops no SYN from {family}");
         assert!(everything.stderr.contains(&words), "{}", everything.stderr);

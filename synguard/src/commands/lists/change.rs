@@ -20,7 +20,7 @@ use super::{
     audit::ListAudit,
     name_targets,
     notes::{self, Note},
-    past_participle, refusal,
+    past_participle, refusal, verb,
 };
 use crate::{
     cli::EntryArgs,
@@ -61,8 +61,9 @@ pub(in crate::commands) fn add(
             return Err(failure(
                 ExitKind::Invalid,
                 format!(
-                    "{why}: nothing was changed; `synguard block add {} --force` blocks it anyway",
-                    written.target
+                    "{why}: nothing was changed; `synguard {verb} add {} --force` {verb}s it anyway",
+                    written.target,
+                    verb = verb(list),
                 ),
             ));
         }

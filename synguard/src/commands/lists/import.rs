@@ -24,7 +24,7 @@ use synguard_model::{
     time::Now,
 };
 
-use super::{audit::ListAudit, counted, notes, refusal};
+use super::{audit::ListAudit, counted, notes, refusal, verb};
 use crate::{
     cli::ImportArgs,
     commands::stdout::emit,
@@ -160,7 +160,7 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportSt
     let refuse = refusal(list, args.entry.force);
     let refuse = |target| {
         let why = refuse(target)?;
-        Some(format!("{why}: take the line out, or add --force to block it anyway"))
+        Some(format!("{why}: take the line out, or add --force to {} it anyway", verb(list)))
     };
     let input = BufReader::with_capacity(BUFFER, input);
     let read = file::read(input, &defaults, refuse, |bytes| bar.set_position(bytes));

@@ -70,6 +70,12 @@ fn refusal(list: List, force: bool) -> impl Fn(Target) -> Option<String> {
         log::warn!("{unread}");
     }
     move |target| {
+        if list == List::Allow && !force {
+            let family = notes::whole_family(target)?;
+            return Some(format!(
+                "{target} is every {family} address, of which the filter would drop nothing"
+            ));
+        }
         let conflict = current.as_ref()?.set.conflict(target.net())?;
         Some(conflict.to_string())
     }
@@ -86,6 +92,14 @@ fn name_targets(targets: &[ParsedTarget]) -> String {
 /// Formats a number with the singular or plural of a noun.
 fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// Returns the command that adds to a list.
+const fn verb(list: List) -> &'static str {
+    match list {
+        List::Allow => "allow",
+        List::Block => "block",
+    }
 }
 
 /// Returns the word for the state of a target in a list.

@@ -135,9 +135,7 @@ pub(super) fn on_allowed_share(list: List, entries: &[Entry]) -> Vec<Note> {
 
 /// Returns the consequence of an allowlist entry that covers 1/128 of a family's addresses or more.
 fn switched_off(target: Target) -> Option<String> {
-    let (length, is_v4) = (target.net().prefix_len(), target.net().addr().is_ipv4());
-    // 2000::/3 is all of the Internet's IPv6 addresses so far.
-    let (family, length) = if is_v4 { ("IPv4", length) } else { ("IPv6", length.saturating_sub(3)) };
+    let (family, length) = within_family(target);
     match length {
         0 => Some(format!(
             "{target} allows every {family} address: the filter drops no SYN from {family} and blocks nobody there"
@@ -148,6 +146,19 @@ fn switched_off(target: Target) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Returns the family of which a target is every address.
+pub(super) fn whole_family(target: Target) -> Option<&'static str> {
+    let (family, length) = within_family(target);
+    (length == 0).then_some(family)
+}
+
+/// Returns the family of a target, and the length of its prefix beyond that of the family.
+fn within_family(target: Target) -> (&'static str, u8) {
+    let length = target.net().prefix_len();
+    // 2000::/3 is all of the Internet's IPv6 addresses so far.
+    if target.net().addr().is_ipv4() { ("IPv4", length) } else { ("IPv6", length.saturating_sub(3)) }
 }
 
 #[cfg(test)]
