@@ -235,7 +235,15 @@ impl AppState {
                     self.mode = InputMode::Confirm(ListEdit::Remove { status, target }, TIME_FIRST);
                     return;
                 }
-                None => format!("{target} is on no list"),
+                None => match &self.undo {
+                    // The next view will have it.
+                    Some(ListEdit::Remove { status, target: added }) if *added == target => {
+                        self.mode =
+                            InputMode::Confirm(ListEdit::Remove { status: *status, target }, TIME_FIRST);
+                        return;
+                    }
+                    _ => format!("{target} is on no list"),
+                },
             },
         };
         self.message = Some(message);

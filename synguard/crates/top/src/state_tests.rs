@@ -43,6 +43,19 @@ fn source_is_blocked_only_after_confirmation() {
     assert_eq!(press(&mut state, "b Right Right Right Right Enter"), Effect::ListEdit(block(None)));
 }
 
+/// The view has a new entry a moment later than it is made.
+#[test]
+fn entry_that_was_just_made_can_be_removed() {
+    let mut state = state();
+    press(&mut state, "Down Down a Enter");
+    let added = ListEdit::Remove { status: SourceStatus::Allowed, target: "198.51.100.3".to_owned() };
+    state.done(Ok(made("allowed", Some(added.clone()))));
+    assert_eq!(press(&mut state, "u Enter"), Effect::ListEdit(added));
+    state.done(Ok(made("removed", None)));
+    press(&mut state, "u");
+    assert_eq!(state.message.as_deref(), Some("198.51.100.3 is on no list"));
+}
+
 #[test]
 fn block_covers_syns_only_until_all_packets_are_asked_for() {
     let scope_after = |keys: &str| {
