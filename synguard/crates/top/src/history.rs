@@ -16,7 +16,7 @@ pub struct Point {
     pub offered: u64,
     /// SYNs dropped, blocked or answered by XDP a second: those that did not reach the server. In monitor mode those that would have
     /// been dropped or blocked.
-    pub stopped: u64,
+    pub not_passed: u64,
     /// Connections accepted a second.
     pub accepted: u64,
     /// Distinct sources of SYNs in the last second.

@@ -230,7 +230,7 @@ fn point(view: &TopView, per_second: &PerSecond) -> Point {
     Point {
         at_ns: view.at_ns,
         offered: per_second.of(fates.total()).round() as u64,
-        stopped: per_second.of(fates.dropped + fates.blocked + fates.answered + fates.would_drop).round()
+        not_passed: per_second.of(fates.dropped + fates.blocked + fates.answered + fates.would_drop).round()
             as u64,
         accepted: per_second.of(per_second.accepted).round() as u64,
         distinct: view.distinct,

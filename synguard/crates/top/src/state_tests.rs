@@ -251,7 +251,7 @@ fn rates_are_what_was_counted_between_two_looks() {
     state.update(later);
     let point = state.history.columns(1, |point| point.offered);
     assert_eq!(point.0, [Some(300)]);
-    assert_eq!(state.history.columns(1, |point| point.stopped).0, [Some(250)]);
+    assert_eq!(state.history.columns(1, |point| point.not_passed).0, [Some(250)]);
 }
 
 #[test]

@@ -217,7 +217,7 @@ impl ControlState {
     pub(super) fn cookies_text(&self) -> Option<String> {
         match (self.xdp_cookies, self.kernel_cookies) {
             (Some(XdpCookiesJson { options, first_syn, .. }), _) => {
-                let options = if options { "with TCP options" } else { "with the MSS only" };
+                let options = if options { "with TCP options" } else { "without window scaling and SACK" };
                 let syns = if first_syn { "retransmitted SYNs" } else { "SYNs" };
                 Some(format!("XDP replies to {syns} with SYN cookies, {options}"))
             }

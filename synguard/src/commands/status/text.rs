@@ -137,10 +137,7 @@ impl Status {
             grouped(self.snapshot.distinct_sources.round() as u64)
         )?;
         if self.snapshot.cpus.sources.is_under_pressure(self.snapshot.at.as_ns()) {
-            writeln!(
-                out,
-                "             under pressure: only new sources that send many SYNs are tracked one by one"
-            )?;
+            writeln!(out, "             many new sources: one of few SYNs gets no entry in the table")?;
         }
         Ok(())
     }

@@ -209,13 +209,13 @@ events! {
     XdpCookiesUnavailable = "answering_unavailable", Warn, { why: String } =>
         format!("XDP cannot send SYN cookies, so the kernel sends them: {why}");
 
-    /// XDP began to send cookies, with the client's TCP `options` or with the MSS only.
+    /// XDP began to send cookies, with the client's TCP `options` or with the maximum segment size only.
     XdpCookiesBegan = "answering_began", Warn, {
         options: bool,
         #[serde(flatten)]
         rates: AttackRates,
     } => {
-        let contents = if *options { "with window scaling, SACK and timestamps" } else { "with the MSS only" };
+        let contents = if *options { "with window scaling, SACK and timestamps" } else { "without window scaling and SACK" };
         format!("XDP sends SYN cookies, {contents}: {rates}")
     };
 

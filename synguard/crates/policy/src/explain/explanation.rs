@@ -291,7 +291,7 @@ fn cookie_rule(inspection: &Inspection, now_ns: u64) -> Rule<Option<CookieValues
     let limit = config.limit();
     let remaining = inspection.cpus.iter().map(|cpu| remaining_syns(cpu.cookie_tat_ns, limit, now_ns));
     let left = if limit.interval_ns == 0 { None } else { remaining.min() };
-    let contents = if options { "with TCP options" } else { "with the MSS only" };
+    let contents = if options { "with TCP options" } else { "without window scaling and SACK" };
     let mut text = format!("a SYN to a listener of this host gets a SYN cookie from XDP, {contents}");
     if require_retransmit {
         text += ", when it is retransmitted";

@@ -28,7 +28,7 @@ struct Chart {
 
 const CHARTS: [Chart; 4] = [
     Chart { name: "SYNs in", unit: "/s", value: |point| point.offered, unwanted: false },
-    Chart { name: "stopped", unit: "/s", value: |point| point.stopped, unwanted: true },
+    Chart { name: "not passed", unit: "/s", value: |point| point.not_passed, unwanted: true },
     Chart { name: "accepted", unit: "/s", value: |point| point.accepted, unwanted: false },
     Chart { name: "sources", unit: "", value: |point| point.distinct, unwanted: false },
 ];

@@ -177,7 +177,7 @@ fn chart_titles_have_the_latest_figures() {
     let screen = text(&state, (120, 40));
     let title = screen.lines().find(|line| line.starts_with("SYNs in")).expect("titles");
     assert!(title.starts_with("SYNs in 424k/s"), "{title}");
-    assert!(title.contains("stopped 423k/s"), "answered ones did not reach the server: {title}");
+    assert!(title.contains("not passed 423k/s"), "answered ones did not reach the server: {title}");
     let mut calm = state.view.clone().expect("a view");
     calm.at_ns += SECOND;
     state.update(calm);
@@ -251,7 +251,7 @@ fn charts_have_two_axes() {
     for (size, count) in [((80, 24), 3), ((120, 40), 4), ((200, 60), 4)] {
         let screen = text(&state(0, true), size);
         let titles = screen.lines().find(|line| line.starts_with("SYNs in")).expect("titles");
-        let all = ["SYNs in", "stopped", "accepted", "sources"];
+        let all = ["SYNs in", "not passed", "accepted", "sources"];
         assert!(all.iter().take(count).all(|title| titles.contains(title)), "{titles}");
         assert!(!titles.contains('…'), "{titles}");
         let below = screen.lines().find(|line| line.contains("-3m")).expect("a time axis");

@@ -92,18 +92,18 @@ fn headline(state: &AppState, view: &TopView, width: usize, palette: Palette) ->
     line
 }
 
-/// Returns the notes at the right of the tabs, the longest first: how the sources are read or, on a narrow screen, what the first
+/// Returns the notes at the right of the tabs, the longest first: how the sources are read, or on a narrow screen, what the first
 /// line has no room for.
 pub(super) fn notes(state: &AppState, width: usize) -> Vec<String> {
     let Some(view) = &state.view else { return Vec::new() };
-    let list = view.read_seconds.map(|seconds| format!("list every {seconds} s"));
-    let slow = view.under_pressure.then(|| "slow sources not listed".to_owned());
+    if width < PLACES_FROM {
+        return places(view);
+    }
+    let list = view.read_seconds.map(|seconds| format!("list read every {seconds} s"));
+    let slow = view.under_pressure.then(|| "sources with few SYNs not listed".to_owned());
     let mut notes: Vec<String> = slow.into_iter().chain(list).collect();
     if notes.len() > 1 {
-        notes.insert(0, notes.join(", "));
-    }
-    if notes.is_empty() && width < PLACES_FROM {
-        notes = places(view);
+        notes.insert(0, notes.join("; "));
     }
     notes
 }

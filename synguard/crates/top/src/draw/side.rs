@@ -39,14 +39,19 @@ pub(super) fn draw(state: &AppState, frame: &mut Frame<'_>, area: Rect, palette:
     let mut lines = Vec::new();
     let events = state.view.as_ref().map_or(&[][..], |view| &view.events);
     let alike = |a: &EventRow, b: &EventRow| (&a.at, &a.kind) == (&b.at, &b.kind);
-    for group in events.chunk_by(alike).take(body.height.into()) {
+    for group in events.chunk_by(alike) {
         let [event, others @ ..] = group else { continue };
+        // A mark ends an event that has no room.
+        let room = usize::from(body.height).saturating_sub(lines.len()).min(EVENT_LINES);
+        if room == 0 {
+            break;
+        }
         let more = match others.len() {
             0 => String::new(),
             others => format!(" (and {others} more like this)"),
         };
         let text = format!("{:TIME$}{}{more}", event.at, event.text);
-        for (i, line) in wrap_indented(&text, width, TIME, EVENT_LINES).into_iter().enumerate() {
+        for (i, line) in wrap_indented(&text, width, TIME, room).into_iter().enumerate() {
             lines.push(match line.split_at_checked(TIME).filter(|_| i == 0) {
                 Some((time, text)) => Line::from(vec![
                     Span::styled(time.to_owned(), palette.label()),
