@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use synguard_kernel::durable_file;
 use synguard_model::{
     attack::{AttackKind, Phase},
-    situation::Visitors,
+    situation::{AttackCourse, Visitors},
     time::Monotonic,
 };
 
 use super::heartbeat;
 
 const FILE: &str = "controller.json";
-/// Time between two publications of the visitors, which change all the time.
-const VISITORS_PERIOD: Duration = Duration::from_secs(1);
+/// Time between two publications of what changes all the time: the visitors, and the sources of an attack.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// The published status of a controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,11 +30,14 @@ pub(crate) struct ControllerStatus {
     /// Beginning of the phase; `None` if it never changed.
     #[serde(default, rename = "phase_since_ns")]
     pub phase_since: Option<Monotonic>,
-    /// End of the recovery, if no further flood comes.
+    /// The time at which all is calm, if no further flood comes; `None` while a flood is on.
     #[serde(default, rename = "calm_at_ns")]
     pub calm_at: Option<Monotonic>,
     /// The kind of the attack; `None` when calm.
     pub kind: Option<AttackKind>,
+    /// The attack until it is over, not older than [`PERIOD`].
+    #[serde(default)]
+    pub attack: Option<AttackCourse>,
     /// Set if the kernel sends SYN cookies because the controller wants it to.
     pub kernel_cookies: bool,
     /// The value of `tcp_syncookies` before the controller raised it; `None` if it did not.
@@ -44,7 +47,7 @@ pub(crate) struct ControllerStatus {
     pub timestamps_original: Option<u8>,
     /// Automatic blocks of this controller that are in force.
     pub auto_blocks: usize,
-    /// The server's connections, not older than [`VISITORS_PERIOD`].
+    /// The server's connections, not older than [`PERIOD`].
     #[serde(default)]
     pub visitors: Visitors,
 }
@@ -77,13 +80,13 @@ impl ControllerStatus {
 pub(super) struct StatusFile {
     run: PathBuf,
     published: Option<ControllerStatus>,
-    /// Time at which the published visitors were new.
-    visitors_at: Monotonic,
+    /// Time at which the published visitors and sources were new.
+    renewed: Monotonic,
 }
 
 impl StatusFile {
     pub(super) fn new(run: &Path) -> Self {
-        Self { run: run.to_owned(), published: None, visitors_at: Monotonic::default() }
+        Self { run: run.to_owned(), published: None, renewed: Monotonic::default() }
     }
 
     /// Has the next update publish the status even if it did not change, because the run directory was removed.
@@ -91,13 +94,17 @@ impl StatusFile {
         self.published = None;
     }
 
-    /// Publishes the status at `now` if it changed; the visitors' rates once a second.
+    /// Publishes the status at `now` if it changed; the visitors' rates once a second, and the attack when its flood begins or pauses.
     pub(super) fn update(&mut self, mut status: ControllerStatus, now: Monotonic) {
         match &self.published {
-            Some(published) if now.since(self.visitors_at) < VISITORS_PERIOD => {
+            Some(published) if now.since(self.renewed) < PERIOD => {
                 status.visitors = published.visitors;
+                let is_on = |attack: &AttackCourse| attack.last_on_ns.is_none();
+                if published.attack.as_ref().map(is_on) == status.attack.as_ref().map(is_on) {
+                    status.attack.clone_from(&published.attack);
+                }
             }
-            _ => self.visitors_at = now,
+            _ => self.renewed = now,
         }
         if self.published.as_ref() == Some(&status) {
             return;
@@ -121,6 +128,7 @@ mod tests {
             phase_since: None,
             calm_at: None,
             kind: None,
+            attack: None,
             kernel_cookies: false,
             original: None,
             timestamps_original: None,
@@ -139,6 +147,7 @@ mod tests {
             phase_since: Some(Monotonic::from_ns(5)),
             calm_at: Some(Monotonic::from_ns(9)),
             kind: Some(AttackKind::Mixed),
+            attack: Some(attack(Some(3))),
             kernel_cookies: true,
             original: Some(1),
             timestamps_original: Some(0),
@@ -154,8 +163,32 @@ mod tests {
         ControllerStatus::remove(run);
         assert_eq!(fs::read_dir(run).expect("a folder").count(), 0);
     }
+
+    fn attack(last_on_ns: Option<u64>) -> AttackCourse {
+        AttackCourse { last_on_ns: last_on_ns.map(Monotonic::from_ns), ..AttackCourse::default() }
+    }
+
     fn visitors(rate: f64) -> Visitors {
         Visitors { accepted_rate: Some(rate), calm_rate: None, lost_rate: Some(0.0) }
+    }
+
+    #[test]
+    fn pause_of_an_attack_is_published_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = StatusFile::new(folder.path());
+        let mut publish = |ms: u64, attack| {
+            file.update(ControllerStatus { attack, ..calm() }, Monotonic::from_ns(1_000_000 * (5_000 + ms)));
+            ControllerStatus::read(7, folder.path()).expect("published").attack
+        };
+        assert_eq!(publish(0, None), None);
+        assert_eq!(publish(250, Some(attack(None))), Some(attack(None)));
+        assert_eq!(publish(500, Some(attack(Some(8)))), Some(attack(Some(8))));
+        assert_eq!(
+            publish(750, Some(attack(Some(9)))),
+            Some(attack(Some(8))),
+            "the sources of a moment ago will do"
+        );
+        assert_eq!(publish(1_000, Some(attack(Some(9)))), Some(attack(Some(9))));
     }
 
     #[test]

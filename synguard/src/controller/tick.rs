@@ -315,12 +315,14 @@ impl<'a> Controller<'a> {
 
     fn publish_status(&mut self) {
         let now = clock::monotonic();
+        let settings = self.datapath.settings().ok().map(|(settings, _)| settings);
         let status = ControllerStatus {
             pid: std::process::id(),
             phase: self.policy.phase(),
             phase_since: self.policy.phase_since(),
             calm_at: self.policy.calm_at(),
             kind: self.policy.kind(),
+            attack: settings.and_then(|settings| self.policy.course(&settings, now)),
             kernel_cookies: self.policy.wants_kernel_cookies() && sysctl::is_raised(Sysctl::Syncookies),
             original: self.countermeasures.original(Sysctl::Syncookies),
             timestamps_original: self.countermeasures.original(Sysctl::Timestamps),

@@ -7,12 +7,13 @@ use synguard_model::{
     attack::AttackKind,
     event::{AttackRates, AttackSource, Event},
     settings::Settings,
+    situation::AttackCourse,
     snapshot::Counters,
     source::display,
     time::Monotonic,
 };
 
-use crate::source_rates::NAMED;
+use crate::{detector::SPAN, source_rates::NAMED};
 
 /// Interval of the reports that an attack continues.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -23,6 +24,9 @@ pub(super) struct Attack {
     began: Monotonic,
     /// The last time at which the flood was on.
     last_on: Monotonic,
+    is_on: bool,
+    /// Floods so far, with more than a second between them.
+    pulses: u32,
     last_reported: Monotonic,
     counted: Counters,
     peak_syn_rate: f64,
@@ -38,6 +42,8 @@ impl Attack {
         Self {
             began: now,
             last_on: now,
+            is_on: true,
+            pulses: 1,
             last_reported: now,
             counted: Counters::default(),
             peak_syn_rate: rates.syn_rate,
@@ -71,9 +77,24 @@ impl Attack {
         self.last_reported = now;
     }
 
-    /// Notes that the flood is on at `now`.
-    pub(super) const fn continues_at(&mut self, now: Monotonic) {
-        self.last_on = now;
+    /// Notes whether the flood is on at `now`.
+    pub(super) fn flood_is(&mut self, is_on: bool, now: Monotonic) {
+        self.is_on = is_on;
+        if is_on {
+            self.pulses += u32::from(now.since(self.last_on) > SPAN);
+            self.last_on = now;
+        }
+    }
+
+    /// Returns its course, without its sources.
+    pub(super) fn course(&self) -> AttackCourse {
+        AttackCourse {
+            began_ns: self.began,
+            last_on_ns: (!self.is_on).then_some(self.last_on),
+            pulses: self.pulses,
+            blocked: self.blocked.len() as u64,
+            ..AttackCourse::default()
+        }
     }
 
     /// Adds the counts since the last observation.
@@ -105,8 +126,7 @@ impl Attack {
         })
     }
 
-    /// Ends the attack. Its duration is the time from its detection until its flood was last on, about a second more than the
-    /// flood was; its counts are those until now.
+    /// Ends the attack. Its duration is the time from its detection until its flood was last on; its counts are those until now.
     pub(super) fn end(&self, top_sources: Vec<AttackSource>, settings: &Settings) -> Event {
         let kind = AttackKind::from_parts(self.was_concentrated, self.was_distributed);
         let fates = self.counted.syn_fates();

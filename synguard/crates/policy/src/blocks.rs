@@ -12,13 +12,13 @@ use std::{
 };
 
 use synguard_common::source::SourceKey;
-use synguard_model::{event::Exemption, time::Monotonic};
+use synguard_model::{event::Exemption, situation::BLOCK_FACTOR, time::Monotonic};
 
 /// Strikes that lead to a block: for a source that was never blocked, and for one that was.
 const STRIKES: u32 = 3;
 const STRIKES_AGAIN: u32 = 2;
 /// The multiple of the limit, in SYNs per second, that a source must send through a hold to earn a strike.
-const PERSISTENCE: f64 = 4.0;
+const PERSISTENCE: f64 = BLOCK_FACTOR as f64;
 /// Holds without another strike after which a source's strikes are forgotten.
 const MEMORY_HOLDS: u32 = 6;
 /// Duration of the first block in holds, and its bounds. Each further block lasts twice as long as the one before.
@@ -84,6 +84,8 @@ struct Record {
     /// End of the latest block.
     until: Monotonic,
     is_candidate: bool,
+    /// The exemption on which the latest decision was to leave it alone.
+    exemption: Option<Exemption>,
     /// Set if the latest block was only decided, in monitor mode.
     is_would_be: bool,
     /// Set if the latest block was found in the blocklist.
@@ -114,11 +116,25 @@ impl Blocks {
                 level: 0,
                 until: Monotonic::default(),
                 is_candidate: false,
+                exemption: None,
                 is_would_be: false,
                 is_listed: false,
             });
             record.add(violation, limit, memory, now);
         }
+    }
+
+    /// Returns the sources that are judged, each with the time of its block if it goes on; `None` if it is exempt.
+    pub(super) fn ahead(
+        &self,
+        limit: SourceLimit,
+        now: Monotonic,
+    ) -> impl Iterator<Item = (SourceKey, Option<Monotonic>)> {
+        let open = self.records.iter().filter(move |(_, record)| now >= record.until);
+        open.map(move |(source, record)| {
+            let missing = record.strikes_needed().saturating_sub(record.strikes.max(1));
+            (*source, record.exemption.is_none().then(|| record.latest + hold(limit) * missing))
+        })
     }
 
     /// Returns the sources that would be blocked next, in order. [`Self::decide`] needs their exemptions.
@@ -147,6 +163,7 @@ impl Blocks {
             let (strikes, rate) = (record.strikes, record.rate);
             // Whatever the decision, the source starts again without strikes.
             record.strikes = 0;
+            record.exemption = exemption;
             if let Some(exemption) = exemption {
                 decisions.push(BlockDecision::Exempt { source, exemption, rate });
             } else if room > 0 {
@@ -218,8 +235,11 @@ impl Record {
         self.latest = now;
         let persisted = self.rate >= PERSISTENCE * f64::from(limit.syn_rate);
         self.strikes = if persisted && since <= memory { self.strikes + 1 } else { 1 };
-        let needed = if self.level == 0 { STRIKES } else { STRIKES_AGAIN };
-        self.is_candidate = self.strikes >= needed;
+        self.is_candidate = self.strikes >= self.strikes_needed();
+    }
+
+    const fn strikes_needed(&self) -> u32 {
+        if self.level == 0 { STRIKES } else { STRIKES_AGAIN }
     }
 
     /// Forgives one block for each quiet time of twice its duration since its end. Reports whether nothing is left to

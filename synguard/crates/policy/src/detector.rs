@@ -13,7 +13,10 @@ use synguard_model::{
     time::Monotonic,
 };
 
-use crate::{Observation, phase::ENTER};
+use crate::{
+    Observation,
+    phase::{ENTER, LEAVE},
+};
 
 /// Length of the measured time: slightly more than four ticks, because ticks are inexact.
 pub(super) const SPAN: Duration = Duration::from_millis(1_100);
@@ -57,7 +60,7 @@ pub(super) struct Detector {
 
 impl Detector {
     /// Takes a snapshot into account. Returns the levels, and the rates from which they were derived; the first observation
-    /// has no rates. During a flood (`is_flooded`) a larger share of SYNs must lead to connections to make a flash crowd.
+    /// has no rates. An estimate of more sources than SYNs, of a window that is longer than a second, is not among the rates. During a flood (`is_flooded`) a larger share of SYNs must lead to connections to make a flash crowd.
     pub(super) fn observe(
         &mut self,
         observation: &Observation<'_>,
@@ -74,7 +77,8 @@ impl Detector {
         let oldest = self.samples.front();
         let rates = oldest.map_or_else(AttackRates::default, |oldest| measure(oldest, now, settings, SECOND));
         self.samples.push_back(now.clone());
-        (levels(&rates, settings.syn_rate, is_flooded), rates)
+        let levels = levels(&rates, settings.syn_rate, is_flooded);
+        (levels, AttackRates { distinct_sources: rates.distinct_sources.min(rates.syn_rate.ceil()), ..rates })
     }
 
     /// Returns the counts of the last second, but none before `from`.
@@ -85,6 +89,18 @@ impl Detector {
             _ => Counters::default(),
         }
     }
+}
+
+/// Reports whether the flood of an attack was on between two snapshots, which are so close that rates over the last second would
+/// tell it too late.
+pub(super) fn is_on(levels: Levels, old: &Snapshot, now: &Snapshot, settings: &Settings) -> bool {
+    let seconds = now.at.since(old.at).as_secs_f64();
+    let delta = now.counters.since(&old.counters);
+    let unwanted = delta.unwanted_syns() as f64 >= LEAVE * concentrated_limit(settings.syn_rate) * seconds;
+    // The estimate of sources is that of a second, but each of them sends a SYN.
+    let sources_min = LEAVE * f64::from(settings.distinct_limit) * DISTRESS_FRACTION;
+    let many = levels.distributed >= LEAVE && delta.guarded_syns() as f64 >= sources_min * seconds;
+    many || (levels.concentrated >= LEAVE && unwanted)
 }
 
 /// Classifies the attack that two snapshots show by themselves, for commands that find no controller to ask.
@@ -127,8 +143,13 @@ fn measure(old: &Snapshot, now: &Snapshot, settings: &Settings, least: Duration)
 fn levels(rates: &AttackRates, syn_rate: u32, is_flooded: bool) -> Levels {
     // A flood does not end when its source is blocked.
     let unwanted_rate = rates.excess_rate + rates.blocked_rate;
-    let concentrated = unwanted_rate / f64::from(syn_rate.clamp(EXCESS_MIN, EXCESS_MAX));
+    let concentrated = unwanted_rate / concentrated_limit(syn_rate);
     Levels { concentrated, distributed: distributed_level(rates, is_flooded) }
+}
+
+/// Returns the rate of unwanted SYNs at which a concentrated attack begins.
+fn concentrated_limit(syn_rate: u32) -> f64 {
+    f64::from(syn_rate.clamp(EXCESS_MIN, EXCESS_MAX))
 }
 
 /// Returns the level of a distributed flood: many sources are one if most of their SYNs lead to no connection. The SYNs of a
@@ -196,6 +217,25 @@ mod tests {
             distributed_level(&AttackRates { queue_full_rate: Some(1e6), ..many_sources(4095.0) }, false),
             DISTRESS_MAX
         );
+    }
+
+    #[test]
+    fn flood_is_on_while_its_syns_arrive() {
+        let at = |ms: u64, reason: Reason, packets: u64| {
+            let mut counters = Counters::default();
+            counters.add(reason, &synguard_common::abi::Counter { packets, bytes: 0 });
+            Snapshot { at: Monotonic::from_ns(ms * 1_000_000), counters, ..Snapshot::default() }
+        };
+        let settings = Settings { syn_rate: 100, distinct_limit: 4096, ..Settings::default() };
+        let one = Levels { concentrated: 9.0, distributed: 0.0 };
+        let forged = Levels { concentrated: 0.0, distributed: 9.0 };
+        let on = |levels, reason, packets: u64| {
+            is_on(levels, &at(1_000, reason, 5_000), &at(1_250, reason, 5_000 + packets), &settings)
+        };
+        assert!(on(one, Reason::Hold, 13) && !on(one, Reason::Hold, 12));
+        assert!(!on(one, Reason::SynPassed, 500), "those of visitors");
+        assert!(on(forged, Reason::SynPassed, 64) && !on(forged, Reason::SynPassed, 63));
+        assert!(!on(Levels::default(), Reason::SynPassed, 5_000), "a flash crowd");
     }
 
     #[test]

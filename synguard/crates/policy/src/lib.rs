@@ -14,16 +14,16 @@ mod syn_cookies;
 mod syn_retransmit;
 mod visitors;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use synguard_common::source::SourceKey;
 use synguard_model::{
     attack::{AttackKind, Phase},
     event::{AttackRates, Event, Exemption, Sysctl},
     settings::Settings,
-    situation::Visitors,
+    situation::{AttackCourse, BLOCK_FACTOR, BlockAhead, Visitors},
     snapshot::Snapshot,
-    source::display,
+    source::{display, prefix_of},
     time::Monotonic,
 };
 
@@ -32,7 +32,7 @@ use self::{
     blocks::{BLOCKS_MAX, BlockDecision, Blocks, SourceLimit},
     detector::Detector,
     over_limit::LimitReports,
-    phase::{LEAVE, PhaseMachine},
+    phase::PhaseMachine,
     source_rates::SourceRates,
     syn_cookies::SynCookies,
     visitors::VisitorRates,
@@ -47,6 +47,9 @@ pub use self::{
 /// Bounds of the minimum duration of a phase, which is otherwise the sources' hold.
 const HOLD_MIN: Duration = Duration::from_secs(1);
 const HOLD_MAX: Duration = Duration::from_secs(10);
+
+/// Sources whose blocks are foretold.
+const AHEAD_MAX: usize = 32;
 
 /// The input of one decision.
 #[derive(Clone, Copy, Debug)]
@@ -126,9 +129,7 @@ impl Policy {
         self.sources.observe(observation.sources, now);
         if let (Some(attack), Some(last)) = (&mut self.attack, &self.last) {
             attack.add(&observation.snapshot.counters.since(&last.counters), &rates);
-            if levels.highest() >= LEAVE {
-                attack.continues_at(now);
-            }
+            attack.flood_is(detector::is_on(levels, last, observation.snapshot, observation.settings), now);
         }
         let kind_before = self.update_kind();
         if let (Some(attack), Some(kind)) = (&mut self.attack, self.kind) {
@@ -155,9 +156,37 @@ impl Policy {
         self.overall.since()
     }
 
-    /// Returns the time at which a recovery ends if no further flood comes; `None` outside a recovery.
+    /// Returns the time at which all is calm if no further flood comes; `None` while a flood is on, and when all is calm.
     pub const fn calm_at(&self) -> Option<Monotonic> {
         self.calm_at
+    }
+
+    /// Returns the course of the attack until it is over.
+    pub fn course(&self, settings: &Settings, now: Monotonic) -> Option<AttackCourse> {
+        let attack = self.attack.as_ref()?;
+        let limit = settings.syn_rate;
+        let named = self.sources.top_of_attack(attack.syns(), limit);
+        let is_named = !named.is_empty();
+        Some(AttackCourse {
+            sources: named.into_iter().map(|source| source.source).collect(),
+            source_count: if is_named { self.sources.count_of_attack(limit) as u64 } else { 0 },
+            blocks_ahead: self.blocks_ahead(settings, now),
+            ..attack.course()
+        })
+    }
+
+    /// Returns the prospects of the busiest sources that may be blocked.
+    fn blocks_ahead(&self, settings: &Settings, now: Monotonic) -> Vec<BlockAhead> {
+        let limit = SourceLimit { syn_rate: settings.syn_rate, hold: settings.hold };
+        let v6_length = settings.v6_length();
+        let rate = |source: &SourceKey| self.sources.rate(&prefix_of(source, v6_length)).round() as u64;
+        let least = u64::from(BLOCK_FACTOR) * u64::from(settings.syn_rate);
+        let ahead = self.blocks.ahead(limit, now).map(|(source, at)| (Reverse(rate(&source)), source, at));
+        let mut ahead: Vec<_> = ahead.filter(|(rate, ..)| rate.0 >= least).collect();
+        ahead.sort_unstable_by_key(|(rate, source, _)| (*rate, *source));
+        ahead.truncate(AHEAD_MAX);
+        let name = |(_, source, at_ns)| BlockAhead { source: display(&source, v6_length), at_ns };
+        ahead.into_iter().map(name).collect()
     }
 
     /// Returns the rates of the server's connections.

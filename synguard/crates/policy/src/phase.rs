@@ -69,7 +69,7 @@ impl PhaseMachine {
         self.low_since = if level < LEAVE { self.low_since.or(Some(now)) } else { None };
         let lasts = |since: Option<Monotonic>, time: Duration| since.is_none_or(|at| now.since(at) >= time);
         let low_for = |time: Duration| self.low_since.is_some() && lasts(self.low_since, time);
-        let lull = if self.recurrences == 0 { LULL.min(hold) } else { hold };
+        let lull = self.lull(hold);
         let recovery = self.recovery(hold);
         let rises = is_sudden || self.high_observations >= OBSERVATIONS;
         match self.phase {
@@ -94,10 +94,19 @@ impl PhaseMachine {
         (hold * (1 << self.recurrences)).min(RECOVERY_MAX).max(hold)
     }
 
-    /// Returns the time at which the recovery ends if the level stays low; `None` outside a recovery.
+    /// Returns the time for which the level must be low before an attack recovers.
+    fn lull(&self, hold: Duration) -> Duration {
+        if self.recurrences == 0 { LULL.min(hold) } else { hold }
+    }
+
+    /// Returns the time at which all is calm if the level stays low; `None` while it is high, and when all is calm.
     pub(super) fn calm_at(&self, hold: Duration) -> Option<Monotonic> {
-        let (changed, low_since) = (self.changed?, self.low_since?);
-        (self.phase == Phase::Recovering).then(|| changed.max(low_since) + self.recovery(hold))
+        let (changed, low_since, recovery) = (self.changed?, self.low_since?, self.recovery(hold));
+        match self.phase {
+            Phase::Calm => None,
+            Phase::Attack => Some((changed + hold).max(low_since + self.lull(hold)) + recovery),
+            Phase::Recovering => Some(changed.max(low_since) + recovery),
+        }
     }
 
     const fn enter(&mut self, phase: Phase, now: Monotonic) {
@@ -213,11 +222,17 @@ mod tests {
                 let now = Monotonic::from_ns(SECOND + tick as u64 * TICK);
                 let before = machine.phase();
                 machine.step(level, Duration::from_nanos(HOLD), now);
+                let calm_at = machine.calm_at(Duration::from_nanos(HOLD));
                 match (before, machine.phase()) {
                     (Phase::Recovering, Phase::Calm) => prop_assert_eq!(announced, Some(now)),
-                    (_, phase) => prop_assert!(phase == Phase::Recovering || machine.calm_at(Duration::from_nanos(HOLD)).is_none()),
+                    (_, Phase::Calm) => prop_assert_eq!(calm_at, None),
+                    // It is announced when the level falls, and stays as announced.
+                    (_, phase) => {
+                        prop_assert_eq!(calm_at.is_some(), level < LEAVE);
+                        prop_assert!(announced.is_none() || calm_at.is_none() || announced == calm_at, "{phase:?}");
+                    }
                 }
-                announced = machine.calm_at(Duration::from_nanos(HOLD));
+                announced = calm_at;
             }
             prop_assert_eq!(machine.phase(), Phase::Calm);
         }

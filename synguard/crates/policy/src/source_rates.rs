@@ -124,7 +124,8 @@ impl SourceRates {
     pub(super) fn top_now(&self, syn_rate: f64, limit: u32) -> Vec<AttackSource> {
         self.top(|track| {
             let stands_out = track.rate > f64::from(limit) && track.rate >= SHARE * syn_rate;
-            stands_out.then_some((track.rate.round() as u64, track.rate))
+            // Its count was read a moment after that of all SYNs.
+            stands_out.then_some((track.rate.round() as u64, track.rate.min(syn_rate)))
         })
     }
 
@@ -136,6 +137,12 @@ impl SourceRates {
                 track.peak > f64::from(limit) && track.syns_of_attack() as f64 >= SHARE * syns as f64;
             stands_out.then_some((track.syns_of_attack(), track.peak))
         })
+    }
+
+    /// Returns the number of sources that were above `limit` in the attack that was begun.
+    pub(super) fn count_of_attack(&self, limit: u32) -> usize {
+        let is_of_attack = |track: &&Track| track.peak > f64::from(limit) && track.syns_of_attack() > 0;
+        self.tracks.values().filter(is_of_attack).count()
     }
 
     /// Returns the sources with the highest of the ranks that `measure` returns, each with the rate beside it.

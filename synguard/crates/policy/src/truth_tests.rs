@@ -9,7 +9,7 @@ use synguard_model::snapshot::Counters;
 use super::*;
 use crate::{
     phase::ENTER,
-    tests::{SECOND, TICK, Traffic, VISITORS, World},
+    tests::{CONCENTRATED, DISTRIBUTED, SECOND, TICK, Traffic, VISITORS, World},
 };
 
 /// A piece of a trace: its flood lasts `on` ticks of every `on + off`, for `ticks` in all.
@@ -134,4 +134,51 @@ proptest! {
         prop_assert!(counters.unwanted_syns() <= counters.guarded_syns());
         prop_assert!(fates.would_drop <= fates.passed);
     }
+}
+
+/// A course counts from the first SYN of the first flood to the last one, whatever the phase.
+#[test]
+fn course_knows_its_pulses_and_the_last_flood() {
+    for traffic in [CONCENTRATED, DISTRIBUTED] {
+        let mut world = World::new();
+        let course = |world: &World| world.policy.course(&world.settings, world.snapshot.at);
+        (0..40).for_each(|_| world.tick(VISITORS));
+        assert_eq!(course(&world), None);
+        let begun = world.snapshot.at;
+        for pulse in 1..=3 {
+            (0..20).for_each(|_| world.tick(traffic));
+            let now = course(&world).expect("an attack");
+            assert_eq!((now.last_on_ns, now.pulses), (None, pulse));
+            let last = world.snapshot.at;
+            for tick in 1..=20 {
+                // The estimate of sources is that of a second.
+                let distinct = if tick <= 4 { traffic.distinct } else { VISITORS.distinct };
+                world.tick(Traffic { distinct, ..VISITORS });
+                let now = course(&world).expect("the attack is not over");
+                assert_eq!((now.last_on_ns, now.pulses), (Some(last), pulse), "tick {tick}");
+                assert!(world.policy.calm_at().is_some() || tick < 9, "tick {tick}");
+            }
+            assert!(
+                course(&world).expect("an attack").began_ns.since(begun) <= Duration::from_nanos(2 * TICK)
+            );
+        }
+        (0..600).for_each(|_| world.tick(VISITORS));
+        assert_eq!(course(&world), None);
+    }
+}
+
+/// Each source has sent a SYN, so no event may count more sources than SYNs.
+#[test]
+fn sources_are_not_more_than_syns() {
+    let mut world = World::new();
+    (0..8).for_each(|_| world.tick(VISITORS));
+    (0..8).for_each(|_| world.tick(Traffic { distinct: 66_000.0, ..DISTRIBUTED }));
+    let mut seen = 0;
+    for (_, action) in &world.actions {
+        if let Action::Report(Event::AttackBegan { rates, .. }) | Action::RaiseSysctl(_, rates) = action {
+            assert!(rates.distinct_sources <= rates.syn_rate.ceil(), "{rates}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2, "{:?}", world.actions);
 }

@@ -56,6 +56,8 @@ pub(super) struct FoundSources {
     pub(super) top: Vec<TopSource>,
     /// Entries of the blocklist that have dropped packets since the previous reading.
     pub(super) active_blocks: u64,
+    /// Sources in hold that have sent SYNs since the previous reading.
+    pub(super) active_holds: u64,
 }
 
 /// The result of reading the table of sources.
@@ -122,12 +124,17 @@ impl BusiestReader {
         let top = scan.rows[..updated].iter().filter(is_in_table).take(TOP);
         scan.found.top = self.with_blocked(top.map(|row| top_source(row, v6_length)).collect());
         scan.found.active_blocks = self.lists.blocked_fresh().count() as u64;
-        let in_hold =
-            scan.rows[..updated].iter().filter(|row| row.status == SourceStatus::Hold).count() as u64;
-        let summary = &mut scan.found.summary;
+        let in_hold = scan.rows[..updated].iter().filter(|row| row.status == SourceStatus::Hold);
+        let active = in_hold.clone().filter(|row| row.fresh > 0).count() as u64;
+        let in_hold = in_hold.count() as u64;
         // Of more sources than are watched it is the number of the latest reading.
-        summary.in_hold =
-            if summary.in_hold < WATCHED_MAX as u64 { in_hold } else { summary.in_hold.max(in_hold) };
+        let of_all = |former: u64, watched: u64| {
+            if former < WATCHED_MAX as u64 { watched } else { former.max(watched) }
+        };
+        let FoundSources { summary, active_holds, .. } = &mut scan.found;
+        summary.in_hold = of_all(summary.in_hold, in_hold);
+        // While none of the watched ones sends, no other does.
+        *active_holds = if active == 0 { 0 } else { of_all(*active_holds, active) };
         scan.rows.truncate(query.limit);
         Ok(Some(now_ns))
     }
@@ -155,6 +162,7 @@ impl BusiestReader {
         let mut summary = SourceSummary::default();
         let mut busiest = query.map(|query| Busiest::new(query.sort, query.limit));
         let mut top = Busiest::new(Sort::Rate, TOP);
+        let mut active_holds = 0;
         let mut prefixes = PrefixTotals::default();
         let coverage = datapath.for_each_source(self.budget, |key, state| {
             summary.add(state, now_ns);
@@ -162,6 +170,7 @@ impl BusiestReader {
             let row = Row::new(key, state, fresh, seconds, now_ns);
             if fresh > 0 {
                 top.offer(row);
+                active_holds += u64::from(row.status == SourceStatus::Hold);
             }
             let (Some(query), Some(busiest)) = (query, &mut busiest) else { return };
             if fresh > 0 && are_summed {
@@ -184,7 +193,12 @@ impl BusiestReader {
         look_up(&states, &mut prefixes, PREFIX_LENGTHS);
         let top = self.with_blocked(top.iter().map(|row| top_source(row, v6_length)).collect());
         let active_blocks = self.lists.blocked_fresh().count() as u64;
-        Ok(TableScan { found: FoundSources { summary, top, active_blocks }, rows, prefixes, coverage })
+        Ok(TableScan {
+            found: FoundSources { summary, top, active_blocks, active_holds },
+            rows,
+            prefixes,
+            coverage,
+        })
     }
 
     /// Returns the busiest of these sources and of the blocklist's entries, whose SYNs the table does not count.

@@ -12,7 +12,7 @@ use synguard_model::{
     duration,
     event::Sysctl,
     settings::Settings,
-    situation::{CookieSender, Visitors},
+    situation::{AttackCourse, CookieSender, Visitors},
     snapshot::Snapshot,
     time::Monotonic,
 };
@@ -29,9 +29,11 @@ pub(crate) struct ControlState {
     pub(crate) phase: Phase,
     /// Beginning of the phase, if known.
     since: Option<Monotonic>,
-    /// End of a recovery, if known.
+    /// The time at which all is calm if no further flood comes, if known.
     pub(super) calm_at: Option<Monotonic>,
     pub(crate) kind: Option<AttackKind>,
+    /// Unknown unless a controller responds.
+    pub(super) attack: Option<AttackCourse>,
     /// The controller raised `tcp_syncookies` so that the kernel replies to every SYN with a cookie.
     kernel_cookies: bool,
     /// Options of the SYN cookies that XDP sends; `None` while it sends none.
@@ -110,6 +112,7 @@ impl ControlState {
             since: None,
             calm_at: None,
             kind,
+            attack: None,
             kernel_cookies,
             xdp_cookies,
             cookies: SysctlValues::new(Sysctl::Syncookies, cookies),
@@ -123,6 +126,7 @@ impl ControlState {
                 since: published.phase_since,
                 calm_at: published.calm_at,
                 kind: published.kind,
+                attack: published.attack,
                 visitors: published.visitors,
                 auto_blocks: Some(published.auto_blocks),
                 ..derived
@@ -236,6 +240,7 @@ impl ControlState {
             since: None,
             calm_at: None,
             kind: None,
+            attack: None,
             kernel_cookies: false,
             xdp_cookies: None,
             cookies: SysctlValues { now: Some(1), original: Some(1) },
@@ -270,7 +275,7 @@ mod tests {
             kind: Some(AttackKind::Mixed),
             kernel_cookies: true,
             cookies: SysctlValues { now: Some(2), original: Some(0) },
-            ..calm
+            ..calm.clone()
         };
         assert_eq!(
             mixed.phase_text(Monotonic::from_ns(91_999_999_999)),
@@ -291,7 +296,7 @@ mod tests {
         assert!(mixed.has_raised_sysctl());
         let options = XdpCookiesJson { options: true, first_syn: false, check_acks: true };
         let timestamps = SysctlValues { now: Some(2), original: Some(1) };
-        let xdp = ControlState { xdp_cookies: Some(options), timestamps, ..mixed };
+        let xdp = ControlState { xdp_cookies: Some(options), timestamps, ..mixed.clone() };
         assert_eq!(xdp.cookie_mode(), CookieModeJson::Xdp);
         assert_eq!(
             xdp.cookies_text().as_deref(),

@@ -53,6 +53,8 @@ pub(super) struct Status {
     pub(super) snapshot: Snapshot,
     pub(super) syn_rate: f64,
     syn_rates: SynRates,
+    /// Connections accepted a second in the time of `syn_rates`; `None` unless a controller responds, and if the time is short.
+    accepted_rate: Option<f64>,
     pub(super) found: FoundSources,
     allowed_families: Vec<AllowedFamily>,
     /// Capacity of the table of sources.
@@ -113,6 +115,9 @@ impl Status {
             disarm_at_ns,
             syn_rate,
             syn_rates: situation::syn_rates(earlier, &snapshot),
+            accepted_rate: controller
+                .filter(|health| health.is_responding())
+                .and_then(|_| situation::accepted_rate(earlier, &snapshot)),
             found: FoundSources { top: still_sending(found.top, syn_rate), ..found },
             allowed_families: allowlist::allowed_families(&lists)?,
             snapshot,
@@ -170,7 +175,7 @@ impl Status {
                 blocked: fates.blocked,
                 would_drop: fates.would_drop,
                 rate: self.syn_rate,
-                distinct_sources: self.snapshot.distinct_sources.round() as u64,
+                distinct_sources: self.distinct_sources(),
                 distinct_limit: self.settings.distinct_limit,
             },
             cookies: control.cookies_json(),

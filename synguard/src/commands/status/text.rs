@@ -130,11 +130,15 @@ impl Status {
         let SourceSummary { tracked, in_hold } = self.found.summary;
         writeln!(
             out,
-            "sources      {} of {} tracked, {} in hold; about {} in the last second",
+            "sources      {} of {} tracked, {} in hold; about {} in the last second{}",
             grouped(tracked),
             grouped(self.capacity.into()),
             grouped(in_hold),
-            grouped(self.snapshot.distinct_sources.round() as u64)
+            grouped(self.distinct_sources()),
+            match self.found.active_blocks {
+                0 => String::new(),
+                blocked => format!(" and {} blocked", grouped(blocked)),
+            }
         )?;
         if self.snapshot.cpus.sources.is_under_pressure(self.snapshot.at.as_ns()) {
             writeln!(out, "             many new sources: one of few SYNs gets no entry in the table")?;
@@ -274,6 +278,7 @@ mod tests {
             snapshot: Snapshot::default(),
             syn_rate: 0.0,
             syn_rates: SynRates::default(),
+            accepted_rate: None,
             found: FoundSources::default(),
             allowed_families: Vec::new(),
             capacity: 262_144,
@@ -288,7 +293,7 @@ mod tests {
         let text = status(vec![link("srv0", 2)]).text(false);
         let expected = "\
 calm: 0 SYN/s
-  response   none needed: no SYN arrives; 5 in the blocklist
+  response   none needed: no SYN arrives; 5 entries in the blocklist
   visitors   not known: no controller runs
   sources    none over its limit of 100 SYN/s
   next       no controller runs, so nothing reacts to attacks: synguard attach srv0

@@ -257,7 +257,7 @@ fn view(status: &Status, TableReading { at_ns, scan, .. }: &TableReading) -> Top
             .collect(),
         has_controller: status.controller.is_some(),
         counters: status.snapshot.counters.clone(),
-        distinct: status.snapshot.distinct_sources.round() as u64,
+        distinct: status.distinct_sources(),
         syncookies: status.control.cookies.now,
         listeners: status
             .snapshot

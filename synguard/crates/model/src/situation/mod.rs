@@ -3,10 +3,12 @@
 //!
 //! Each text is true at that instant; what is not known is called unknown. Texts have no line breaks: the caller wraps them.
 
+mod course;
 mod figures;
 mod next;
 mod texts;
 
+pub use self::course::{AttackCourse, BLOCK_FACTOR, BlockAhead};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
     instance_name::DEFAULT_NAME,
     settings::Cookies,
     source::SourceStatus,
+    time::Monotonic,
 };
 
 /// Share of all SYNs from which a source matters during a distributed flood.
@@ -28,6 +31,8 @@ const NAMED_MAX: usize = 4;
 /// The state of a filter, as far as an operator has to know it first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Situation {
+    /// The time at which all of this was so.
+    pub at: Monotonic,
     /// Name of the instance.
     pub instance: String,
     /// Interfaces on which the filter is.
@@ -41,15 +46,19 @@ pub struct Situation {
     pub phase: Phase,
     /// Seconds since the phase began; `None` if unknown.
     pub phase_seconds: Option<u64>,
-    /// Seconds until the phase is calm, if no further flood comes; `None` if unknown, and outside a recovery.
+    /// Seconds until the phase is calm, if no further flood comes; `None` if unknown, and while a flood is on.
     pub calm_in_seconds: Option<u64>,
     /// Kind of the attack; `None` when calm.
     pub kind: Option<AttackKind>,
+    /// The attack until it counts as over; `None` if unknown.
+    pub attack: Option<AttackCourse>,
     pub syns: SynRates,
-    /// Distinct sources in the last second.
+    /// Distinct sources in the last second, not more than SYNs.
     pub distinct_sources: u64,
     /// Sources in hold.
     pub in_hold: u64,
+    /// Those of them that have sent SYNs in the last moment.
+    pub limited: u64,
     /// Entries of the blocklist, and those of them that drop packets at this moment.
     pub blocklist: BlocklistUse,
     /// The setting `syn-rate`: SYNs a second that one source may send.
@@ -60,6 +69,8 @@ pub struct Situation {
     /// The setting `cookies`.
     pub cookies_setting: Cookies,
     pub visitors: Visitors,
+    /// Set if `visitors` is a mean of two seconds, and not of the time of `syns`.
+    pub has_mean_visitors: bool,
 }
 
 /// The life of the controller.
@@ -155,7 +166,7 @@ pub enum CookieSender {
 /// The server's connections, from the kernel's counters of its network namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Visitors {
-    /// Connections that clients opened and completed, a second; a mean of about two seconds.
+    /// Connections that clients opened and completed, a second.
     pub accepted_rate: Option<f64>,
     /// Mean of `accepted_rate` while the phase was calm.
     pub calm_rate: Option<f64>,
@@ -181,6 +192,7 @@ pub enum Measure {
 impl Default for Situation {
     fn default() -> Self {
         Self {
+            at: Monotonic::default(),
             instance: DEFAULT_NAME.to_owned(),
             filtered: Vec::new(),
             unfiltered: Vec::new(),
@@ -191,15 +203,18 @@ impl Default for Situation {
             phase_seconds: None,
             calm_in_seconds: None,
             kind: None,
+            attack: None,
             syns: SynRates::default(),
             distinct_sources: 0,
             in_hold: 0,
+            limited: 0,
             blocklist: BlocklistUse::default(),
             source_limit: 0,
             top_sources: Vec::new(),
             cookies: CookieSender::default(),
             cookies_setting: Cookies::Auto,
             visitors: Visitors::default(),
+            has_mean_visitors: false,
         }
     }
 }
@@ -210,7 +225,8 @@ impl SynRates {
         self.passed + self.dropped + self.answered + self.blocked
     }
 
-    /// Returns the rate of those that are dropped, for whatever reason; in monitor mode of those that would be.
+    /// Returns the rate of those that are dropped, for whatever reason; in monitor mode of those that would be. Those answered with
+    /// a SYN cookie are not stopped: those of visitors are among them.
     pub fn stopped(self) -> f64 {
         self.dropped + self.blocked + self.would_drop
     }
@@ -294,6 +310,8 @@ pub fn allowlist_warning(families: &[AllowedFamily]) -> Option<String> {
     Some(format!("{protection}: the allowlist covers {which}, and nothing is dropped from there"))
 }
 
+#[cfg(test)]
+mod course_tests;
 #[cfg(test)]
 mod protection_tests;
 #[cfg(test)]

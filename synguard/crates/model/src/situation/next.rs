@@ -12,7 +12,10 @@ const STOPPED_SHARE: f64 = 0.9;
 impl Situation {
     /// Answers what there is to do, with the command to type.
     pub fn next(&self) -> String {
-        self.step().unwrap_or_else(|| "nothing to do".to_owned())
+        self.step().unwrap_or_else(|| {
+            let ahead = self.block_ahead().map_or_else(String::new, |ahead| format!(": {ahead}"));
+            format!("nothing to do{ahead}")
+        })
     }
 
     /// Reports whether there is nothing to do.
@@ -117,11 +120,22 @@ impl Situation {
     /// Returns the step that blocks so many sources, by a command or a key.
     pub fn block_step(&self, count: usize, action: &str) -> String {
         let pronoun = if count == 1 { "it" } else { "them" };
-        if self.syns.stopped() >= STOPPED_SHARE * self.syns.total() {
-            format!("nothing urgent; to block {pronoun}: {action}")
-        } else {
-            format!("to stop {pronoun} now: {action}")
+        let is_urgent = self.syns.stopped() < STOPPED_SHARE * self.syns.total();
+        match (self.block_ahead(), is_urgent) {
+            (Some(ahead), false) => format!("nothing urgent: {ahead}; to block {pronoun} now: {action}"),
+            (None, false) => format!("nothing urgent; to block {pronoun}: {action}"),
+            (Some(ahead), true) => format!("{ahead}; to stop {pronoun} now: {action}"),
+            (None, true) => format!("to stop {pronoun} now: {action}"),
         }
+    }
+
+    /// Returns whether and when the sources that stand out are blocked, if that is known.
+    fn block_ahead(&self) -> Option<String> {
+        if self.phase != Phase::Attack {
+            return None;
+        }
+        let named: Vec<&TopSource> = self.standing_out().take(SOURCES_MAX).collect();
+        self.block_ahead_text(&named).or_else(|| self.no_block_text(named.first()?))
     }
 
     /// Returns the sources that the next step is to block; none if it is another step.

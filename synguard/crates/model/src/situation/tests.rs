@@ -27,7 +27,7 @@ pub(super) fn one_source() -> Situation {
         kind: Some(AttackKind::Concentrated),
         syns: SynRates { passed: 64.0, dropped: 84_400.0, ..SynRates::default() },
         distinct_sources: 42,
-        in_hold: 1,
+        limited: 1,
         top_sources: vec![
             top("11.0.0.0", 84_437.0, SourceStatus::Hold),
             top("192.0.2.9", 12.0, SourceStatus::Ok),
@@ -97,7 +97,7 @@ fn visitor_is_not_named_and_blocks_without_effect_are_counted() {
         ..calm()
     };
     assert_eq!(visitors.sources(), "none over its limit of 100 SYN/s");
-    assert_eq!(visitors.response(), "none needed: all 64 SYN/s pass; 1 020 in the blocklist");
+    assert_eq!(visitors.response(), "none needed: all 64 SYN/s pass; 1 020 entries in the blocklist");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn several_sources_are_blocked_by_one_command() {
     let many = Situation {
         top_sources: (1..=3).map(|i| top(&format!("11.0.0.{i}"), 500.0, SourceStatus::Hold)).collect(),
         distinct_sources: 180,
-        in_hold: 169,
+        limited: 169,
         ..one_source()
     };
     assert_eq!(many.headline(), "ATTACK for 4 s: 169 limited sources send > 99 % of 84 500 SYN/s");
@@ -164,7 +164,7 @@ fn several_sources_are_blocked_by_one_command() {
         syns: SynRates { passed: 64.0, blocked: 84_400.0, ..SynRates::default() },
         top_sources: (1..=3).map(|i| top(&format!("11.0.0.{i}"), 500.0, SourceStatus::Blocked)).collect(),
         distinct_sources: 41,
-        in_hold: 0,
+        limited: 0,
         blocklist: BlocklistUse { entries: 180, active: 169 },
         ..many.clone()
     };
@@ -176,7 +176,7 @@ fn several_sources_are_blocked_by_one_command() {
     // A source that was just blocked is in hold as well, and counts once.
     let both = Situation {
         syns: SynRates { passed: 64.0, dropped: 44_400.0, blocked: 40_000.0, ..SynRates::default() },
-        in_hold: 169,
+        limited: 169,
         ..blocked
     };
     assert_eq!(both.headline(), "ATTACK for 4 s: 169 limited or blocked sources send > 99 % of 84 500 SYN/s");
@@ -226,10 +226,10 @@ fn no_source_of_a_forged_flood_is_to_be_blocked() {
     };
     assert_eq!(
         kernel.response(),
-        "500/s dropped over the limit of 100 SYN/s per source; the kernel answers the other 12 000/s with SYN cookies"
+        "500/s dropped over the limit of 100 SYN/s per source; the other 12 000/s pass, and the kernel answers them with SYN cookies"
     );
     let all = Situation { syns: SynRates { passed: 12_000.0, ..SynRates::default() }, ..kernel };
-    assert_eq!(all.response(), "the kernel answers all 12 000/s with SYN cookies");
+    assert_eq!(all.response(), "all 12 000/s pass, and the kernel answers them with SYN cookies");
     let off = Situation {
         cookies: CookieSender::Unchanged,
         cookies_setting: Cookies::Off,
@@ -256,7 +256,7 @@ fn strong_source_in_a_forged_flood_is_named() {
 }
 
 #[test]
-fn recovery_says_how_long_protection_stays() {
+fn recovery_says_when_the_attack_is_over() {
     let recovering = Situation {
         phase: Phase::Recovering,
         phase_seconds: Some(3),
@@ -264,10 +264,10 @@ fn recovery_says_how_long_protection_stays() {
         top_sources: Vec::new(),
         ..calm()
     };
-    assert_eq!(recovering.headline(), "flood stopped 3 s ago: 64 SYN/s; protection stays on for 7 s more");
+    assert_eq!(recovering.headline(), "attack paused for 3 s: 64 SYN/s; over in 7 s unless it returns");
     assert_eq!(recovering.next(), "nothing to do");
     let unknown = Situation { calm_in_seconds: None, ..recovering };
-    assert!(unknown.headline().ends_with("; protection stays on for a while"));
+    assert!(unknown.headline().ends_with("; not over yet"));
 }
 
 #[test]
@@ -277,11 +277,11 @@ fn pause_in_an_attack_is_of_this_moment() {
         top_sources: vec![top("192.0.2.9", 12.0, SourceStatus::Ok)],
         ..one_source()
     };
-    assert_eq!(pause.headline(), "ATTACK for 4 s, no flood at this moment: 64 SYN/s from about 42 sources");
+    assert_eq!(pause.headline(), "attack paused: 64 SYN/s; not over yet");
     assert_eq!(pause.sources(), "none over its limit of 100 SYN/s; busiest: 192.0.2.9 12/s");
     assert_eq!(pause.response(), "none needed: all 64 SYN/s pass");
     let silent = Situation { syns: SynRates::default(), top_sources: Vec::new(), ..pause.clone() };
-    assert_eq!(silent.headline(), "ATTACK for 4 s, no flood at this moment: 0 SYN/s");
+    assert_eq!(silent.headline(), "attack paused: 0 SYN/s; not over yet");
     assert_eq!(silent.sources(), "none over its limit of 100 SYN/s");
     assert_eq!(silent.next(), "nothing to do");
     // A forged flood pauses when what comes is what visitors send; it does not while more comes, although nothing is dropped.
@@ -291,7 +291,7 @@ fn pause_in_an_attack_is_of_this_moment() {
         cookies: CookieSender::Kernel,
         ..pause.clone()
     };
-    assert!(forged(70.0).headline().contains(", no flood at this moment: 70 SYN/s"));
+    assert!(forged(70.0).headline().starts_with("attack paused: 70 SYN/s"));
     assert_eq!(forged(70.0).sources(), "none over its limit of 100 SYN/s; busiest: 192.0.2.9 12/s");
     assert!(forged(5_000.0).headline().contains(", distributed: 5 000 SYN/s from"));
     assert!(forged(5_000.0).has_no_culprit() && !forged(70.0).has_no_culprit());
@@ -361,7 +361,7 @@ fn source_that_has_stopped_is_not_named() {
         Situation { syns, top_sources, ..before }
     };
     let ended = stopped(SynRates::default());
-    assert_eq!(ended.headline(), "ATTACK for 4 s, no flood at this moment: 0 SYN/s");
+    assert_eq!(ended.headline(), "attack paused: 0 SYN/s; not over yet");
     assert_eq!(
         (ended.sources().as_str(), ended.next().as_str()),
         ("none over its limit of 100 SYN/s", "nothing to do")

@@ -34,34 +34,18 @@ impl Situation {
         let syns = format!("{} SYN/s", rate(total));
         let sources =
             format!("about {} {}", about(self.distinct_sources), plural(self.distinct_sources, "source"));
-        let since = self.phase_seconds.map(time);
+        let since = match self.phase {
+            Phase::Calm => self.phase_seconds,
+            Phase::Attack | Phase::Recovering => self.attack_seconds(),
+        };
+        let since = since.map_or_else(String::new, |seconds| format!(" for {}", time(seconds)));
         match self.phase {
-            Phase::Calm => {
-                let since = since.map_or_else(String::new, |time| format!(" for {time}"));
-                if total > 0.0 {
-                    format!("calm{since}: {syns} from {sources}")
-                } else {
-                    format!("calm{since}: {syns}")
-                }
-            }
-            Phase::Recovering => {
-                let ago = since.map_or_else(String::new, |time| format!(" {time} ago"));
-                let left = self.calm_in_seconds.map_or_else(
-                    || "protection stays on for a while".to_owned(),
-                    |seconds| format!("protection stays on for {} more", time(seconds)),
-                );
-                format!("flood stopped{ago}: {syns}; {left}")
-            }
-            Phase::Attack => {
-                let since = since.map_or_else(String::new, |time| format!(" for {time}"));
+            Phase::Calm if total > 0.0 => format!("calm{since}: {syns} from {sources}"),
+            Phase::Calm => format!("calm{since}: {syns}"),
+            Phase::Attack | Phase::Recovering if self.is_paused() => self.pause_text(&syns),
+            Phase::Attack | Phase::Recovering => {
                 let kind = if self.kind == Some(AttackKind::Distributed) { ", distributed" } else { "" };
-                if !self.is_pause() {
-                    format!("ATTACK{since}{kind}: {}", self.flood_text(&syns, &sources))
-                } else if total > 0.0 {
-                    format!("ATTACK{since}, no flood at this moment: {syns} from {sources}")
-                } else {
-                    format!("ATTACK{since}, no flood at this moment: {syns}")
-                }
+                format!("ATTACK{since}{kind}{}: {}", self.pulses_text(), self.flood_text(&syns, &sources))
             }
         }
     }
@@ -80,7 +64,7 @@ impl Situation {
     }
 
     /// Reports whether the flood of an attack pauses: nothing is dropped, and what comes is no more than visitors send.
-    fn is_pause(&self) -> bool {
+    pub(super) fn is_pause(&self) -> bool {
         let visits = self.visitors.accepted_rate.unwrap_or_default();
         let is_little = self.syns.total() <= SYNS_PER_VISIT * visits + SYNS_BESIDE_VISITS;
         let is_quiet = self.syns.stopped() <= 0.0 && (!self.is_distributed() || is_little);
@@ -94,10 +78,10 @@ impl Situation {
         let share = if total > 0.0 { (syns.stopped() / total).min(1.0) } else { 0.0 };
         let is_much = |rate: f64| rate > KIND_SHARE * total;
         let (count, which) = match (is_much(syns.dropped + syns.would_drop), is_much(syns.blocked)) {
-            (true, false) => (self.in_hold, "limited "),
+            (true, false) => (self.limited, "limited "),
             (false, true) => (self.blocklist.active, "blocked "),
             // A source that was blocked a moment ago is in hold as well.
-            _ => (self.in_hold.max(self.blocklist.active), "limited or blocked "),
+            _ => (self.limited.max(self.blocklist.active), "limited or blocked "),
         };
         (share >= FEW_SHARE && count > 0).then_some((count, share, which))
     }
@@ -126,19 +110,27 @@ impl Situation {
         if syns.blocked > 0.0 {
             parts.push(format!("{}/s dropped by the blocklist", rate(syns.blocked)));
         }
+        if syns.answered > 0.0 && !matches!(self.cookies, CookieSender::Xdp { .. }) {
+            // XDP stopped a moment ago.
+            parts.push(format!("{}/s answered with SYN cookies by XDP", rate(syns.answered)));
+        }
         if syns.dropped > 0.0 {
             parts.push(format!("{}/s dropped {}", rate(syns.dropped), self.drop_reason()));
         }
         match self.cookies {
+            CookieSender::Kernel if syns.total() <= 0.0 => {
+                parts.push("SYN cookies stay on; no SYN arrives".to_owned());
+            }
             CookieSender::Kernel => {
                 let which = if parts.is_empty() { "all" } else { "the other" };
-                parts.push(format!("the kernel answers {which} {}/s with SYN cookies", rate(syns.passed)));
+                let passed = rate(syns.passed);
+                parts.push(format!("{which} {passed}/s pass, and the kernel answers them with SYN cookies"));
             }
             _ if parts.is_empty() && is_under_attack && self.cookies_setting == Cookies::Off => {
                 parts.push(format!("none (cookies=off): all {} SYN/s pass", rate(syns.passed)));
             }
             _ if parts.is_empty() && syns.total() > 0.0 => {
-                let needed = if is_under_attack && !self.is_pause() { "" } else { " needed" };
+                let needed = if is_under_attack && !self.is_paused() { "" } else { " needed" };
                 parts.push(format!("none{needed}: all {} SYN/s pass", rate(syns.passed)));
             }
             _ if parts.is_empty() => parts.push("none needed: no SYN arrives".to_owned()),
@@ -146,11 +138,15 @@ impl Situation {
             CookieSender::Xdp { .. } if syns.passed < PASSED_SHARE * syns.total() => {}
             _ => parts.push(format!("{}/s passed", rate(syns.passed))),
         }
-        let blocks = self.blocklist.entries;
-        if blocks > 0 && syns.blocked <= 0.0 {
-            parts.push(format!("{} in the blocklist", grouped(blocks)));
-        }
+        parts.extend(self.kept_text().or_else(|| self.blocklist_text()).filter(|_| syns.blocked <= 0.0));
         parts.join("; ")
+    }
+
+    /// Returns the size of the blocklist, if it has entries.
+    fn blocklist_text(&self) -> Option<String> {
+        let entries = self.blocklist.entries;
+        let noun = if entries == 1 { "entry" } else { "entries" };
+        (entries > 0).then(|| format!("{} {noun} in the blocklist", grouped(entries)))
     }
 
     /// Returns the reason of most drops in words.
@@ -172,7 +168,8 @@ impl Situation {
         let Some(accepted) = self.visitors.accepted_rate else {
             return "not known: the kernel's counters were not read yet".to_owned();
         };
-        let text = format!("{} connections/s accepted", rate(accepted));
+        let mean = if self.has_mean_visitors { " in the last 2 s" } else { "" };
+        let text = format!("{} connections/s accepted{mean}", rate(accepted));
         let compared = match self.visitors.calm_rate {
             None => " (in calm: not known yet)".to_owned(),
             Some(calm) if self.phase == Phase::Calm => format!(" (mean {})", rate(calm)),
@@ -191,7 +188,7 @@ impl Situation {
         if let Some(first) = named.first() {
             let all_alike = named.iter().all(|source| source.status == first.status);
             let alike = match first.status {
-                SourceStatus::Hold if all_alike => self.in_hold,
+                SourceStatus::Hold if all_alike => self.limited,
                 SourceStatus::Blocked if all_alike => self.blocklist.active,
                 _ => 0,
             };
@@ -204,6 +201,9 @@ impl Situation {
             } else {
                 texts
             };
+        }
+        if let Some(former) = self.former_sources() {
+            return former;
         }
         if self.has_no_culprit() {
             return "none stands out, most are probably forged: nothing to block by hand".to_owned();

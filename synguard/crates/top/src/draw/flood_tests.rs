@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Returns the state in a flood.
-fn flood(situation: Situation, sources: Vec<Row>) -> AppState {
+pub(super) fn flood(situation: Situation, sources: Vec<Row>) -> AppState {
     let mut state = AppState::default();
     let view = |at_ns, packets: u64| {
         let mut counters = synguard_model::snapshot::Counters::default();
@@ -56,7 +56,7 @@ fn flood(situation: Situation, sources: Vec<Row>) -> AppState {
     state
 }
 
-fn attack(kind: AttackKind, top: &[(&str, f64)]) -> Situation {
+pub(super) fn attack(kind: AttackKind, top: &[(&str, f64)]) -> Situation {
     Situation {
         filtered: vec!["eth0".to_owned()],
         controller: ControllerLife::Responding,

@@ -134,6 +134,9 @@ fn tab_line(state: &AppState, width: usize, palette: Palette) -> Line<'static> {
 }
 
 #[cfg(test)]
+#[path = "course_tests.rs"]
+mod course_tests;
+#[cfg(test)]
 #[path = "flood_tests.rs"]
 mod flood_tests;
 #[cfg(test)]

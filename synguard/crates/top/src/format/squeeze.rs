@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{ELLIPSIS, fit, short, wrap::wrap};
 
 /// Longer and shorter words for the same, the least important first: a narrow screen gets the shorter ones.
-const WORDS: [(&str, &str); 8] = [
+const WORDS: [(&str, &str); 11] = [
     ("about ", ""),
     (" for ", " "),
     ("connections/s", "conn/s"),
@@ -14,23 +14,27 @@ const WORDS: [(&str, &str); 8] = [
     ("; the server lost", "; lost"),
     ("dropped by the blocklist", "blocked"),
     ("answers SYNs with SYN cookies", "sends SYN cookies"),
+    ("nothing urgent: it will be", "it will be"),
+    ("nothing urgent: they will be", "they will be"),
+    ("nothing urgent: no automatic", "no automatic"),
 ];
 /// The same, after numbers are short as well.
-const SHORTER_WORDS: [(&str, &str); 20] = [
+const SHORTER_WORDS: [(&str, &str); 21] = [
     (" SYNs/s", "/s"),
     ("retransmitted SYNs with SYN cookies", "retransmitted SYNs"),
     ("until they are sent again", "until sent again"),
     ("retransmitted SYNs", "resent SYNs"),
-    ("the kernel answers the other", "kernel answers"),
-    ("the kernel answers", "kernel answers"),
+    ("the other ", ""),
+    (", and the kernel answers them with SYN cookies", ", kernel sends cookies"),
+    ("none needed: all ", "all "),
+    (" before the pause", " before"),
     (" with SYN cookies", " by cookie"),
     (" (visitors return them)", ""),
     ("most are probably forged: nothing to block by hand", "probably forged: nothing to block"),
-    ("; protection stays on ", "; protected "),
-    (", no flood at this moment", ", no flood now"),
+    ("; to block it now: press b on ", "; b blocks "),
+    ("; to block them now: press b on ", "; b blocks "),
     ("nothing urgent; to block it: press b on ", "not urgent; b blocks "),
     ("nothing urgent; to block them: press b on ", "not urgent; b blocks "),
-    (" in the blocklist", " blocked"),
     ("fewer than in calm", "fewer than calm"),
     ("more than in calm", "more than calm"),
     (" accepted", " in"),
@@ -162,8 +166,8 @@ mod tests {
                 "99.8k/s blocked; 500/s dropped; 60/s passed",
             ),
             (
-                "500/s dropped over the limit of 100 SYN/s per source; the kernel answers the other 12 000/s with SYN cookies",
-                "500/s dropped; kernel answers 12.0k/s by cookie",
+                "500/s dropped over the limit of 100 SYN/s per source; the other 12 000/s pass, and the kernel answers them with SYN cookies",
+                "500/s dropped; 12.0k/s pass, kernel sends cookies",
             ),
             (
                 "XDP answers retransmitted SYNs with SYN cookies: 3 000/s (visitors return them); 390 000/s dropped until they are sent again",

@@ -109,16 +109,10 @@ impl WatchedSources {
         let fresh = match before.map(|before| total.checked_sub(before)) {
             Some(Some(fresh)) => fresh,
             // A recreated entry counts from zero. Where it is only gone, the hits of a block are left, and they are not new.
-            Some(None) => {
-                if is_new {
-                    found.entry_total(&row.key)
-                } else {
-                    0
-                }
-            }
+            Some(None) if is_new => found.entry_total(&row.key),
             None if is_new => total,
-            // It was not read before, so its rate is known at the next time.
-            None => 0,
+            // Of a source that was not read before the rate is known at the next time.
+            Some(None) | None => 0,
         };
         let hits = found.hits.get(&row.key).copied().unwrap_or(0);
         let now = Row::new(&row.key, &state, fresh, seconds, at_ns);
