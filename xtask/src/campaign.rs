@@ -167,6 +167,15 @@ mod tests {
     }
 
     #[test]
+    fn every_campaign_is_described() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/campaigns.md");
+        let text = fs::read_to_string(path).expect("text");
+        for campaign in &CAMPAIGNS {
+            assert!(text.contains(&format!("\n| `{}` | ", campaign.title())), "{}", campaign.name);
+        }
+    }
+
+    #[test]
     fn every_campaign_names_an_existing_test() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let sources = [root.join("tests/tests"), root.join("synguard/crates")];
