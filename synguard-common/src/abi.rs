@@ -13,8 +13,13 @@ use crate::{
     reason::Reason,
     source::SourceKey,
     syn_cookie::{
-        config::SynCookieConfig, listener_cache::ListenerPair, prefix_limit::PrefixRateSketch,
+        config::SynCookieConfig,
+        handshake::Handshake,
+        listener::{ListenerPath, PathState},
+        prefix_limit::PrefixRateSketch,
         seen_syns::SeenSyns,
+        template::SynAckTemplate,
+        template_cache::TemplatePair,
     },
 };
 
@@ -183,8 +188,12 @@ pub struct CpuState {
     pub cookie_tat_ns: u64,
     /// Scratch space through which a value becomes unknown to the verifier.
     pub scratch: u64,
+    /// State of this CPU's limit on retransmitted SYNs that go to the kernel as samples.
+    pub sample_tat_ns: u64,
+    /// State of this CPU's limit on ACKs without a connection that pass.
+    pub reset_tat_ns: u64,
     /// Zero.
-    pub reserved: [u64; 3],
+    pub reserved: u64,
 }
 
 /// Events that one CPU may send: 20 a second, in bursts of up to 40.
@@ -200,7 +209,11 @@ const _: () = {
     assert!(size_of::<SynCookieConfig>() == 72);
     assert!(size_of::<HoldCache>() == hold_cache::SLOTS * 32);
     assert!(size_of::<ListCache>() == cache::SLOTS * 80);
-    assert!(size_of::<ListenerPair>() == 64);
+    assert!(size_of::<ListenerPath>() == 32);
+    assert!(size_of::<PathState>() == 88);
+    assert!(size_of::<SynAckTemplate>() == 32);
+    assert!(size_of::<Handshake>() == 40);
+    assert!(size_of::<TemplatePair>() == 128);
     assert!(size_of::<PrefixRateSketch>() == 32 << 10);
     assert!(size_of::<SeenSyns>() == 4 << 20);
     assert!(size_of::<Prefix>() == 24);
@@ -212,8 +225,9 @@ const _: () = {
 #[cfg(feature = "user")]
 mod user {
     use super::{
-        Addr, Config, Counter, CpuState, DatapathEvent, HoldCache, IpLists, ListCache, ListEntry,
-        ListenerPair, PortSet, Prefix, PrefixRateSketch, SourceKey, SynCookieConfig,
+        Addr, Config, Counter, CpuState, DatapathEvent, Handshake, HoldCache, IpLists, ListCache, ListEntry,
+        ListenerPath, PathState, PortSet, Prefix, PrefixRateSketch, SourceKey, SynAckTemplate,
+        SynCookieConfig, TemplatePair,
     };
     use crate::{hyperloglog::HyperLogLog, source::SourceState};
 
@@ -235,7 +249,11 @@ mod user {
         DatapathEvent,
         CpuState,
         SynCookieConfig,
-        ListenerPair,
+        ListenerPath,
+        PathState,
+        SynAckTemplate,
+        Handshake,
+        TemplatePair,
         PrefixRateSketch,
         HyperLogLog,
         HoldCache,

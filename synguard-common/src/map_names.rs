@@ -5,6 +5,8 @@
 
 /// Symbol of the XDP program, and name of its pin.
 pub const PROGRAM: &str = "synguard";
+/// Symbol of the egress program, and name of its pin.
+pub const EGRESS_PROGRAM: &str = "synguard_egress";
 
 /// One [`Config`](crate::abi::Config): every live setting.
 pub const CONFIG: &str = "CONFIG";
@@ -49,8 +51,18 @@ pub const SYN_COOKIES: &str = "SYN_COOKIES";
 /// addresses. Without this check a wildcard listener would also match the addresses of hosts that packets are merely
 /// forwarded to.
 pub const LOCAL_ADDRS: &str = "LOCAL_ADDRS";
-/// Per-CPU [`ListenerPair`](crate::syn_cookie::listener_cache::ListenerPair)s.
-pub const LISTENER_CACHE: &str = "LISTENER_CACHE";
+/// LRU hash from [`ListenerPath`](crate::syn_cookie::listener::ListenerPath) to
+/// [`PathState`](crate::syn_cookie::listener::PathState).
+pub const PATHS: &str = "PATHS";
+/// LRU hash from [`ListenerPath`](crate::syn_cookie::listener::ListenerPath), with the class of options, to
+/// [`SynAckTemplate`](crate::syn_cookie::template::SynAckTemplate).
+pub const TEMPLATES: &str = "TEMPLATES";
+/// Per-CPU [`TemplatePair`](crate::syn_cookie::template_cache::TemplatePair)s.
+pub const TEMPLATE_CACHE: &str = "TEMPLATE_CACHE";
+/// One per-CPU scratch space of the program, which userspace does not read.
+pub const SYN_SCRATCH: &str = "SYN_SCRATCH";
+/// Cells of [`crate::syn_cookie::handshake`], each a [`Handshake`](crate::syn_cookie::handshake::Handshake).
+pub const HANDSHAKES: &str = "HANDSHAKES";
 /// Cells of [`crate::syn_cookie::validated_sources`], each a `u32`. The program adds sources that return a valid cookie;
 /// userspace may add sources that have a connection.
 pub const VALIDATED_SOURCES: &str = "VALIDATED_SOURCES";
@@ -65,7 +77,7 @@ pub const ALLOW: &str = "ALLOW";
 pub const BLOCK: &str = "BLOCK";
 
 /// Every map of the program, in the order in which the loader pins them.
-pub const MAPS: [&str; 21] = [
+pub const MAPS: [&str; 25] = [
     CONFIG,
     PORTS,
     COUNTERS,
@@ -83,7 +95,11 @@ pub const MAPS: [&str; 21] = [
     LIST_BLOOM,
     SYN_COOKIES,
     LOCAL_ADDRS,
-    LISTENER_CACHE,
+    PATHS,
+    TEMPLATES,
+    TEMPLATE_CACHE,
+    SYN_SCRATCH,
+    HANDSHAKES,
     VALIDATED_SOURCES,
     COOKIE_PREFIX_SKETCH,
     SEEN_SYNS,
@@ -98,15 +114,17 @@ pub const GLOBALS: [(&str, &str); 4] = [
     (SYN_COOKIES, ".data.SYN_COOKIES"),
 ];
 
+/// Pins of caches that earlier versions had: they are removed.
+pub const OBSOLETE: [&str; 2] = ["LISTENERS", "LISTENER_CACHE"];
+
 /// Pins of ABI version 2 whose map has been renamed, and the map's present name. The layouts are the same.
-pub const FORMER_NAMES: [(&str, &str); 10] = [
+pub const FORMER_NAMES: [(&str, &str); 9] = [
     ("DISTINCT", CARDINALITY),
     ("HELD", HOLD_CACHE),
     ("LISTED", LIST_CACHE),
     ("LIST_FILTER", LIST_BLOOM),
     ("ANSWERING", SYN_COOKIES),
     ("LOCALS", LOCAL_ADDRS),
-    ("LISTENERS", LISTENER_CACHE),
     ("PROVEN", VALIDATED_SOURCES),
     ("ANSWER_SKETCH", COOKIE_PREFIX_SKETCH),
     ("FIRST_SYNS", SEEN_SYNS),

@@ -128,6 +128,12 @@ reasons! {
     WouldBlockedSyn = 35, "would_blocked_syn", Pass;
     /// A SYN to a guarded port, or a possible SYN, from an address in the allowlist.
     AllowedSyn = 36, "allowed_syn", Pass;
+    /// A SYN that XDP could reply to, passed as a sample: the kernel's SYN-ACK shows whether and how the kernel replies.
+    KernelSample = 37, "kernel_sample", Pass;
+    /// A SYN on a path for which the kernel's own SYN-ACK was not seen lately, or left another way, or was not this host's.
+    UnverifiedPath = 38, "unverified_path", Pass;
+    /// An ACK to a listener that belongs to no connection, passed so that the kernel replies with a reset.
+    AckForReset = 39, "ack_for_reset", Pass;
 }
 
 impl Reason {
@@ -192,7 +198,9 @@ impl Reason {
             | Self::WouldFirstSyn
             | Self::BlockedSyn
             | Self::WouldBlockedSyn
-            | Self::AllowedSyn => true,
+            | Self::AllowedSyn
+            | Self::KernelSample
+            | Self::UnverifiedPath => true,
             Self::NotIp
             | Self::Malformed
             | Self::NotTcp
@@ -206,6 +214,7 @@ impl Reason {
             | Self::WouldBlocked
             | Self::CookieAck
             | Self::AckWithoutConnection
+            | Self::AckForReset
             | Self::WouldAckWithoutConnection => false,
         }
     }

@@ -1,7 +1,37 @@
 //! Bounds-checked access to the frame: the only place that reads or writes it.
 
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::programs::{TcContext, XdpContext};
 use synguard_common::verifier::barrier::barrier_var_usize;
+
+/// A frame that a program may read: XDP's, or the linear part of a packet that leaves.
+pub(crate) trait Frame {
+    fn start(&self) -> usize;
+    fn end(&self) -> usize;
+}
+
+impl Frame for XdpContext {
+    #[inline(always)]
+    fn start(&self) -> usize {
+        self.data()
+    }
+
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.data_end()
+    }
+}
+
+impl Frame for TcContext {
+    #[inline(always)]
+    fn start(&self) -> usize {
+        self.data()
+    }
+
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.data_end()
+    }
+}
 
 /// Reports whether the frame has at least `length` bytes.
 #[inline(always)]
@@ -18,11 +48,11 @@ pub(crate) struct Header {
 
 /// Returns the `length` bytes at `offset` if the frame has them. This is the one bounds check.
 #[inline(always)]
-pub(crate) fn header(ctx: &XdpContext, offset: usize, length: usize) -> Option<Header> {
+pub(crate) fn header(ctx: &impl Frame, offset: usize, length: usize) -> Option<Header> {
     // A barrier: the verifier ties a bounds check to the very pointer that was compared, so the compiler must not compute
     // the same address a second time.
-    let start = barrier_var_usize(ctx.data() + offset);
-    (start + length <= ctx.data_end()).then_some(Header { start: start as *mut u8, length })
+    let start = barrier_var_usize(ctx.start() + offset);
+    (start + length <= ctx.end()).then_some(Header { start: start as *mut u8, length })
 }
 
 /// Returns the first `length` bytes of the frame and the frame's whole length, after loading the packet pointers anew.

@@ -10,6 +10,7 @@ pub mod atomic;
 pub mod cardinality;
 pub mod clock;
 pub mod counters;
+pub mod egress;
 pub mod events;
 mod frame;
 mod globals;

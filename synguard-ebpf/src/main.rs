@@ -1,10 +1,15 @@
-//! The entry point of the XDP program: the pipeline from a packet to its reason, its counter and its action.
+//! The entry points: the XDP program, the pipeline from a packet to its reason, its counter and its action; and the egress
+//! program, which watches the kernel's own SYN-ACKs.
 #![cfg_attr(target_arch = "bpf", no_std)]
 #![cfg_attr(target_arch = "bpf", no_main)]
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 use synguard_common::reason::{Reason, Verdict};
-use synguard_ebpf::{counters, ip_lists, parse, rate_limit, syn_cookie};
+use synguard_ebpf::{counters, egress, ip_lists, parse, rate_limit, syn_cookie};
 
 /// The XDP program. `frags` declares support for packets in several buffers, so that a driver with jumbo frames
 /// accepts the program. Headers always lie in the first buffer.
@@ -26,6 +31,14 @@ fn synguard(ctx: XdpContext) -> u32 {
         Verdict::Drop => xdp_action::XDP_DROP,
         Verdict::Transmit => xdp_action::XDP_TX,
     }
+}
+
+/// The egress program, attached only while XDP sends SYN cookies: it sees the kernel's own SYN-ACKs leave. It has no say: the
+/// packet goes on to the next program and leaves.
+#[classifier]
+fn synguard_egress(ctx: TcContext) -> i32 {
+    let _ = egress::observe(&ctx);
+    TC_ACT_UNSPEC
 }
 
 /// Returns the length of a plain ACK while both lists are empty and SYN cookies are off. The full pipeline would also

@@ -23,14 +23,17 @@ use synguard_common::{
     source::{SourceKey, SourceState},
     syn_cookie::{
         config::SynCookieConfig,
-        listener_cache::{self, ListenerPair},
+        handshake::{self, Handshake},
+        listener::{ListenerPath, PATHS_MAX, PathState},
         prefix_limit::PrefixRateSketch,
         seen_syns::SeenSyns,
+        template::{SynAckTemplate, TEMPLATES_MAX},
+        template_cache::{self, TemplatePair},
         validated_sources,
     },
 };
 
-use crate::globals::GlobalData;
+use crate::{globals::GlobalData, syn_cookie::scratch::SynScratch};
 
 /// Declares a [`GlobalData`] of integers, in the section and with the symbol that the loader expects.
 macro_rules! global {
@@ -96,7 +99,20 @@ global!(SYN_COOKIES: SynCookieConfig);
 static LOCAL_ADDRS: LpmTrie<Addr, u64, { LOCAL_ADDRS_MAX as usize }> = LpmTrie::new();
 
 #[btf_map]
-static LISTENER_CACHE: PerCpuArray<ListenerPair, { listener_cache::PAIRS }> = PerCpuArray::new();
+static PATHS: LruHashMap<ListenerPath, PathState, { PATHS_MAX as usize }> = LruHashMap::new();
+
+#[btf_map]
+static TEMPLATES: LruHashMap<ListenerPath, SynAckTemplate, { TEMPLATES_MAX as usize }> = LruHashMap::new();
+
+#[btf_map]
+static TEMPLATE_CACHE: PerCpuArray<TemplatePair, { template_cache::PAIRS }> = PerCpuArray::new();
+
+/// One [`SynScratch`] a CPU.
+#[btf_map]
+static SYN_SCRATCH: PerCpuArray<SynScratch, 1> = PerCpuArray::new();
+
+#[btf_map]
+static HANDSHAKES: Array<Handshake, { handshake::CELLS }> = Array::new();
 
 #[btf_map]
 static VALIDATED_SOURCES: Array<u32, { validated_sources::CELLS }> = Array::new();
@@ -245,11 +261,49 @@ pub fn is_local(address: Addr) -> bool {
     LOCAL_ADDRS.get(&Key::new(128, address)).is_some()
 }
 
-/// Returns this CPU's pair of cache slots for listeners with this index.
+/// Returns the evidence about a listener path, shared with other CPUs and userspace, see [`source`].
 #[inline(always)]
-pub fn listener_pair(index: usize) -> Option<&'static mut ListenerPair> {
-    // SAFETY: as for `counter`.
-    unsafe { LISTENER_CACHE.get_ptr_mut(index as u32)?.as_mut() }
+pub fn path(path: &ListenerPath) -> Option<*mut PathState> {
+    PATHS.get_ptr_mut(path)
+}
+
+/// Adds a listener path.
+#[inline(always)]
+pub fn insert_path(path: &ListenerPath, state: &PathState) -> Result<(), i32> {
+    PATHS.insert(path, state, BPF_NOEXIST as u64)
+}
+
+/// Returns the template of a path and class of options, shared with other CPUs, see [`source`].
+#[inline(always)]
+pub fn template(path: &ListenerPath) -> Option<*mut SynAckTemplate> {
+    TEMPLATES.get_ptr_mut(path)
+}
+
+/// Adds a template.
+#[inline(always)]
+pub fn insert_template(path: &ListenerPath, template: &SynAckTemplate) -> Result<(), i32> {
+    TEMPLATES.insert(path, template, BPF_NOEXIST as u64)
+}
+
+/// Returns the cell of a handshake, shared with other CPUs.
+#[inline(always)]
+pub fn handshake(index: u32) -> Option<*mut Handshake> {
+    HANDSHAKES.get_ptr_mut(index)
+}
+
+/// Returns this CPU's scratch space for a SYN.
+#[inline(always)]
+pub(crate) fn syn_scratch() -> Option<&'static mut SynScratch> {
+    // SAFETY: as for `counter`; all fields are integers, for which every bit pattern is valid, but for the one that says
+    // whether a SYN asks for ECN, which is written before it is read.
+    unsafe { SYN_SCRATCH.get_ptr_mut(0)?.as_mut() }
+}
+
+/// Returns this CPU's pair of cache slots for templates with this index.
+#[inline(always)]
+pub fn template_pair(index: u32) -> Option<&'static mut TemplatePair> {
+    // SAFETY: as for `counter`. Only the XDP program uses the cache.
+    unsafe { TEMPLATE_CACHE.get_ptr_mut(index)?.as_mut() }
 }
 
 /// Returns the cell of validated sources with this hash, shared with other CPUs and userspace: each access is one load or

@@ -157,6 +157,14 @@ impl Lab {
         run_with_input(self.server.command("nft").args(["-f", "-"]), rules).map(drop)
     }
 
+    /// Adds these rules to the client's packet filter.
+    ///
+    /// # Errors
+    /// As [`Lab::add_rules`].
+    pub fn add_client_rules(&self, rules: &str) -> Result<()> {
+        run_with_input(self.client.command("nft").args(["-f", "-"]), rules).map(drop)
+    }
+
     /// Frames to the gateway that the server has sent and [`Program::Sink`] has swallowed.
     ///
     /// # Errors

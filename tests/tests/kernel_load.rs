@@ -9,7 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use aya::{Ebpf, EbpfLoader, programs::Xdp, util::KernelVersion};
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{SchedClassifier, Xdp},
+    util::KernelVersion,
+};
 use synguard_common::map_names;
 use synguard_datapath::OBJECT;
 use synguard_tests::{bpffs::Dirs, command, testrun::Filter};
@@ -29,26 +33,35 @@ fn load() -> Ebpf {
 #[test]
 fn verifier_accepts_program_with_effort_to_spare() {
     let filter = Filter::load();
-    let info = filter.xdp().info().unwrap();
-    let examined = info.verified_instruction_count().expect("the kernel says how much it verified");
-    // xtask reads this line.
-    println!("instructions examined by the verifier: {examined}");
     let kernel = KernelVersion::current().unwrap();
     let allowed =
         if kernel >= KernelVersion::new(6, 12, 0) { INSTRUCTIONS_MAX } else { INSTRUCTIONS_MAX_OLD };
-    assert!(examined <= allowed, "{examined} instructions examined, {allowed} allowed");
-    assert_eq!(info.name_as_str(), Some(map_names::PROGRAM));
-    assert_eq!(info.gpl_compatible(), Some(true), "cookie helpers are for GPL-compatible programs only");
+    let programs = [
+        (map_names::PROGRAM, filter.xdp().info().unwrap(), "the verifier"),
+        (map_names::EGRESS_PROGRAM, filter.egress().info().unwrap(), "the verifier at egress"),
+    ];
+    for (name, info, verifier) in programs {
+        let examined = info.verified_instruction_count().expect("the kernel says how much it verified");
+        // xtask reads this line.
+        println!("instructions examined by {verifier}: {examined}");
+        assert!(examined <= allowed, "{name}: {examined} instructions examined, {allowed} allowed");
+        assert_eq!(info.name_as_str(), Some(name));
+        assert_eq!(info.gpl_compatible(), Some(true), "cookie helpers are for GPL-compatible programs only");
+    }
 }
 
 #[test]
-fn object_holds_exactly_the_named_program_and_maps() {
+fn object_holds_exactly_the_named_programs_and_maps() {
     let mut ebpf = load();
-    let programs: Vec<_> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
-    assert_eq!(programs, [map_names::PROGRAM]);
+    let programs: BTreeSet<_> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(programs, [map_names::PROGRAM, map_names::EGRESS_PROGRAM].map(str::to_owned).into());
     assert!(
         <&mut Xdp>::try_from(ebpf.program_mut(map_names::PROGRAM).unwrap()).is_ok(),
         "not an XDP program"
+    );
+    assert!(
+        <&mut SchedClassifier>::try_from(ebpf.program_mut(map_names::EGRESS_PROGRAM).unwrap()).is_ok(),
+        "not a classifier"
     );
     let maps: BTreeSet<_> = ebpf.maps().map(|(name, _)| name).collect();
     assert_eq!(maps, map_names::MAPS.into_iter().map(map_names::in_object).collect());
@@ -103,6 +116,6 @@ fn libbpf_tools_load_the_object_too() {
     let object = dirs.root().join("synguard.o");
     std::fs::write(&object, OBJECT).unwrap();
     let mut bpftool = std::process::Command::new("bpftool");
-    bpftool.args(["prog", "load"]).arg(&object).arg(dirs.bpffs().join("synguard")).args(["type", "xdp"]);
+    bpftool.args(["prog", "loadall"]).arg(&object).arg(dirs.bpffs().join("synguard"));
     command::run(&mut bpftool).unwrap();
 }

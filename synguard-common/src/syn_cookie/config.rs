@@ -28,14 +28,8 @@ pub const SYN_COOKIE_ECN: u32 = 1 << 4;
 pub struct SynCookieConfig {
     /// Union of `SYN_COOKIE_*`.
     pub flags: u32,
-    /// Window scale that SYN-ACKs announce, 0 to 14: at most the kernel's own.
-    pub window_scale: u32,
-    /// MSS that SYN-ACKs over IPv4 announce, in bytes: it fits the smallest MTU of the interfaces.
-    pub mss_v4: u32,
-    /// MSS that SYN-ACKs over IPv6 announce.
-    pub mss_v6: u32,
-    /// Time to live, or hop limit, of SYN-ACKs: 1 to 255.
-    pub hop_limit: u32,
+    /// Zeros. Earlier versions announced one window scale, MSS and hop limit in all SYN-ACKs.
+    pub reserved: [u32; 4],
     /// SYN cookies a second from one CPU to addresses of one /24 (IPv6: /48); 0: no limit. SYNs over the rate are dropped.
     /// A sketch keeps the counts: no prefix exceeds the limit, but one that shares cells with busy prefixes may get less.
     pub prefix_rate: u32,
@@ -54,8 +48,9 @@ pub struct SynCookieConfig {
     /// kernel accepts the returned cookies, extends the lease in each tick; if the controller dies, the lease expires. 0 is
     /// in the past.
     pub lease_until_ns: u64,
-    /// Zero.
-    pub reserved: u64,
+    /// [`RateLimit::interval_ns`] of the ACKs without a connection that one CPU passes, so that the kernel replies with a
+    /// reset; 0: none pass.
+    pub reset_interval_ns: u64,
 }
 
 impl SynCookieConfig {
@@ -63,6 +58,13 @@ impl SynCookieConfig {
     #[inline(always)]
     pub const fn limit(&self) -> RateLimit {
         RateLimit { interval_ns: self.interval_ns, tolerance_ns: self.tolerance_ns }
+    }
+
+    /// Returns the limit of the ACKs without a connection that one CPU passes: a second's worth at once.
+    #[inline(always)]
+    pub const fn reset_limit(&self) -> RateLimit {
+        const SECOND_NS: u64 = 1_000_000_000;
+        RateLimit { interval_ns: self.reset_interval_ns, tolerance_ns: SECOND_NS }
     }
 
     /// Reports whether all bits of `flag` are set.

@@ -5,16 +5,13 @@ use crate::{
     addr::Addr,
     syn_cookie::{
         config::{SYN_COOKIE_ECN, SYN_COOKIE_OPTIONS, SynCookieConfig},
-        tcp_options::{NO_WINDOW_SCALE, TcpOptions},
+        tcp_options::{NO_WINDOW_SCALE, TcpOptions, option_bits},
+        template::{
+            SHAPE_DONT_FRAGMENT, SHAPE_ECN, SHAPE_FLOW_LABEL, SHAPE_SACK, SHAPE_TIMESTAMP,
+            SHAPE_WINDOW_SCALE, SynAckShape, TCP_WORDS, TCP_WORDS_MSS_ONLY,
+        },
     },
 };
-
-/// Words of the longest TCP header of a SYN-ACK: 20 bytes, and 20 bytes of options.
-pub const TCP_WORDS: usize = 10;
-/// Words of the TCP header of a SYN-ACK without a timestamp, which has an MSS only.
-pub const TCP_WORDS_MSS_ONLY: usize = 6;
-/// Window that SYN-ACKs announce, in bytes: the kernel's value with its default buffers, 44 segments of 1460.
-pub const WINDOW: u16 = 64_240;
 
 /// The fields of a SYN that its SYN-ACK depends on, besides addresses and options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +28,11 @@ pub struct SynFields {
 pub struct NegotiatedOptions {
     /// MSS that the SYN-ACK announces.
     pub mss: u16,
+    /// Window that the SYN-ACK announces.
+    pub window: u16,
     /// Window scale that the SYN-ACK announces; not used without a timestamp.
     pub window_scale: u8,
-    /// Options of the SYN.
+    /// Options of the SYN that the SYN-ACK grants.
     pub client: TcpOptions,
     /// The SYN-ACK has a timestamp, and with it all other options of `client`.
     pub has_timestamp: bool,
@@ -42,18 +41,35 @@ pub struct NegotiatedOptions {
 }
 
 impl NegotiatedOptions {
-    /// Negotiates the options of a SYN with these settings; `mss` is the one to announce.
+    /// Negotiates the options of a SYN with these settings, as the kernel did for a SYN-ACK of this shape.
     #[inline(always)]
-    pub const fn new(cookies: &SynCookieConfig, client: TcpOptions, syn: &SynFields, mss: u16) -> Self {
-        let has_timestamp = client.has_timestamp() && cookies.has(SYN_COOKIE_OPTIONS);
-        let ecn = has_timestamp && syn.ecn && cookies.has(SYN_COOKIE_ECN);
-        Self { mss, window_scale: cookies.window_scale as u8 & 0xf, client, has_timestamp, ecn }
+    pub const fn new(
+        cookies: &SynCookieConfig,
+        client: TcpOptions,
+        syn: &SynFields,
+        shape: &SynAckShape,
+    ) -> Self {
+        let has_timestamp =
+            client.has_timestamp() && cookies.has(SYN_COOKIE_OPTIONS) && shape.has(SHAPE_TIMESTAMP);
+        let ecn = has_timestamp && syn.ecn && cookies.has(SYN_COOKIE_ECN) && shape.has(SHAPE_ECN);
+        Self {
+            mss: shape.mss,
+            window: shape.window,
+            window_scale: shape.window_scale & 0xf,
+            client: client.granted(shape.has(SHAPE_SACK), shape.has(SHAPE_WINDOW_SCALE)),
+            has_timestamp,
+            ecn,
+        }
     }
 
     /// Returns the number of words of the TCP header.
     #[inline(always)]
     pub const fn words(&self) -> usize {
-        if self.has_timestamp { TCP_WORDS } else { TCP_WORDS_MSS_ONLY }
+        match (self.has_timestamp, self.client.window_scale()) {
+            (false, _) => TCP_WORDS_MSS_ONLY,
+            (true, NO_WINDOW_SCALE) => TCP_WORDS - 1,
+            (true, _) => TCP_WORDS,
+        }
     }
 }
 
@@ -62,13 +78,8 @@ impl NegotiatedOptions {
 #[inline(always)]
 pub const fn encode_timestamp(options: &NegotiatedOptions, now_ns: u64) -> u32 {
     const BITS: u32 = 6;
-    const SACK: u64 = 1 << 4;
-    const ECN: u64 = 1 << 5;
-    let bits = options.client.window_scale() as u64
-        | if options.client.sack() { SACK } else { 0 }
-        | if options.ecn { ECN } else { 0 };
     let now = now_ns / 1_000_000;
-    let timestamp = now >> BITS << BITS | bits;
+    let timestamp = now >> BITS << BITS | option_bits(options.client, options.ecn) as u64;
     (if timestamp > now { timestamp.wrapping_sub(1 << BITS) } else { timestamp }) as u32
 }
 
@@ -86,8 +97,9 @@ pub const fn tcp_header(
     let offset = (options.words() as u32) << 28;
     const NOP: u32 = 0x01;
     let lead = if options.client.sack() { 0x0402 } else { NOP << 8 | NOP };
+    // Without a window scale the header ends before this word.
     let scale = if options.client.window_scale() == NO_WINDOW_SCALE {
-        NOP << 24 | NOP << 16 | NOP << 8 | NOP
+        0
     } else {
         NOP << 24 | 0x0003_0300 | options.window_scale as u32
     };
@@ -95,7 +107,7 @@ pub const fn tcp_header(
         syn.ports.rotate_left(16).to_be(),
         cookie.to_be(),
         syn.sequence.wrapping_add(1).to_be(),
-        (offset | flags << 16 | WINDOW as u32).to_be(),
+        (offset | flags << 16 | options.window as u32).to_be(),
         0,
         (0x0204 << 16 | options.mss as u32).to_be(),
         (lead << 16 | 0x080a).to_be(),
@@ -142,14 +154,14 @@ pub fn with_checksum(mut header: [u32; TCP_WORDS], checksum: u16) -> [u32; TCP_W
 }
 
 /// Returns the first three words of an IPv4 header of 20 bytes, for `length` bytes of TCP between these addresses, with its
-/// checksum. Like the kernel's own SYN-ACK it forbids fragmentation.
+/// checksum. If the kernel allows fragmentation it numbers its packets; the cookie then stands for such a number.
 #[inline(always)]
-pub fn ipv4_header(length: u32, hop_limit: u8, addresses: [Addr; 2]) -> [u32; 3] {
+pub fn ipv4_header(length: u32, shape: &SynAckShape, cookie: u32, addresses: [Addr; 2]) -> [u32; 3] {
     const DONT_FRAGMENT: u32 = 0x4000;
     const TCP: u32 = 6;
-    let first = (0x4500_0000 | (20 + length)).to_be();
-    let second = DONT_FRAGMENT.to_be();
-    let third = ((hop_limit as u32) << 24 | TCP << 16).to_be();
+    let first = (0x4500_0000 | (shape.traffic_class as u32) << 16 | (20 + length)).to_be();
+    let second = if shape.has(SHAPE_DONT_FRAGMENT) { DONT_FRAGMENT } else { cookie << 16 }.to_be();
+    let third = ((shape.hop_limit as u32) << 24 | TCP << 16).to_be();
     // The sum of an address in IPv4-mapped form, see `tcp_checksum`.
     let sum = first as u64
         + second as u64
@@ -163,11 +175,14 @@ pub fn ipv4_header(length: u32, hop_limit: u8, addresses: [Addr; 2]) -> [u32; 3]
     [first, second, u32::from_ne_bytes([c, d, a, b])]
 }
 
-/// Returns the first two words of an IPv6 header for `length` bytes of TCP.
+/// Returns the first two words of an IPv6 header for `length` bytes of TCP. The cookie stands for the flow label, which the
+/// kernel makes anew for each connection.
 #[inline(always)]
-pub const fn ipv6_header(length: u32, hop_limit: u8) -> [u32; 2] {
+pub const fn ipv6_header(length: u32, shape: &SynAckShape, cookie: u32) -> [u32; 2] {
     const TCP: u32 = 6;
-    [0x6000_0000u32.to_be(), (length << 16 | TCP << 8 | hop_limit as u32).to_be()]
+    let label = if shape.has(SHAPE_FLOW_LABEL) { cookie & 0xf_ffff } else { 0 };
+    let first = 0x6000_0000 | (shape.traffic_class as u32) << 20 | label;
+    [first.to_be(), (length << 16 | TCP << 8 | shape.hop_limit as u32).to_be()]
 }
 
 /// Folds a sum of up to 2^32 words of 32 bits into 16 bits, in the arithmetic of checksums (RFC 1071).

@@ -69,6 +69,14 @@ impl TcpOptions {
         self.0 & UNSUPPORTED_BIT != 0
     }
 
+    /// Returns the options without those that the reply does not grant.
+    #[inline(always)]
+    pub const fn granted(self, sack: bool, window_scale: bool) -> Self {
+        let without_sack = if sack { self.0 } else { self.0 & !SACK_BIT };
+        let none = (NO_WINDOW_SCALE as u64) << 16;
+        Self(if window_scale { without_sack } else { without_sack | none })
+    }
+
     #[inline(always)]
     const fn with_mss(self, mss: u16) -> Self {
         Self(self.0 & !0xffff | mss as u64)
@@ -84,6 +92,14 @@ impl TcpOptions {
     const fn with_timestamp(self, timestamp: u32) -> Self {
         Self(self.0 & 0xffff_ffff | TIMESTAMP_BIT | (timestamp as u64) << 32)
     }
+}
+
+/// Returns the options of a connection as the kernel's cookies keep them: in the low six bits of the timestamp.
+#[inline(always)]
+pub const fn option_bits(options: TcpOptions, ecn: bool) -> u32 {
+    const SACK: u32 = 1 << 4;
+    const ECN: u32 = 1 << 5;
+    options.window_scale() as u32 | if options.sack() { SACK } else { 0 } | if ecn { ECN } else { 0 }
 }
 
 /// Reads `length` bytes of options, of which it considers at most [`OPTIONS_MAX`]. `byte` and `word` read one or four bytes

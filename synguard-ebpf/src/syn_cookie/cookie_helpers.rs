@@ -15,41 +15,44 @@ use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},
     tcp::TcpHdr,
 };
-use synguard_common::reason::Reason;
+use synguard_common::{
+    addr::Addr,
+    reason::Reason,
+    syn_cookie::{
+        syn_ack::SynFields,
+        template::{COOKIE_MSS_V4, COOKIE_MSS_V6},
+    },
+};
 
-use super::headers::{PlainHeaders, SynHeaders};
+use super::{headers::PlainHeaders, scratch::SynHeaders};
 use crate::maps;
 
-/// The result of looking up the listener of a SYN.
-pub(super) enum CookieLookup {
-    /// The listener's cookie. The kernel accepts this one, and for two minutes further ones without a socket.
-    Cookie(u32),
-    /// XDP must not reply, for this reason.
-    Refused(Reason),
-}
-
-/// Looks up the listener of a SYN and makes it generate a cookie.
+/// Looks up the listener of a SYN and makes it generate a cookie, which marks it: the kernel then accepts cookies for it for
+/// two minutes, also those made without a socket.
+///
+/// # Errors
+///
+/// The reason for which XDP must not reply.
 #[inline(always)]
 pub(super) fn look_up<const V6: bool>(
     ctx: &XdpContext,
     headers: PlainHeaders<V6>,
     syn: &SynHeaders,
     mss: u16,
-) -> CookieLookup {
+) -> Result<(), Reason> {
     // A wildcard listener matches any address, including those of hosts that packets are only forwarded to.
     if !maps::is_local(syn.destination) {
-        return CookieLookup::Refused(Reason::NoListener);
+        return Err(Reason::NoListener);
     }
-    let Some(socket) = socket(ctx, headers) else { return CookieLookup::Refused(Reason::NoListener) };
-    let lookup = if is_listening(socket) {
-        generate(socket, ctx, headers, syn, mss)
-            .map_or(CookieLookup::Refused(Reason::CookieUnavailable), CookieLookup::Cookie)
+    let socket = socket(ctx, headers).ok_or(Reason::NoListener)?;
+    let result = if is_listening(socket) {
+        generate(socket, ctx, headers, syn, mss).map(|_| ()).ok_or(Reason::CookieUnavailable)
     } else {
         // A connection exists, or did a moment ago. Only the kernel knows whether this SYN may end it.
-        CookieLookup::Refused(Reason::SynUnsupported)
+        Err(Reason::SynUnsupported)
     };
     release(socket);
-    lookup
+    result
 }
 
 /// Looks up the socket of a packet. The caller must release it.
@@ -91,7 +94,7 @@ fn generate<const V6: bool>(
     syn: &SynHeaders,
     mss: u16,
 ) -> Option<u32> {
-    let mut tcp = tcp_header(syn, mss);
+    let mut tcp = tcp_header(&syn.fields, mss);
     let length = PlainHeaders::<V6>::IP_LENGTH;
     let ip = headers.read(ctx)?.pointer(0, length);
     // SAFETY: the caller holds the socket; the headers have the given lengths.
@@ -109,7 +112,7 @@ pub(super) fn raw<const V6: bool>(
     syn: &SynHeaders,
     mss: u16,
 ) -> Option<u32> {
-    let mut tcp = tcp_header(syn, mss);
+    let mut tcp = tcp_header(&syn.fields, mss);
     let tcp = tcp.as_mut_ptr().cast::<tcphdr>();
     let headers = headers.read(ctx)?;
     // SAFETY: the headers have the given lengths.
@@ -118,6 +121,38 @@ pub(super) fn raw<const V6: bool>(
             bpf_tcp_raw_gen_syncookie_ipv6(headers.pointer(0, Ipv6Hdr::LEN), tcp, TCP_BYTES)
         } else {
             bpf_tcp_raw_gen_syncookie_ipv4(headers.pointer(0, Ipv4Hdr::LEN), tcp, TCP_BYTES)
+        }
+    })
+}
+
+/// Returns the highest MSS below `offered` with which this host makes `cookie` for a SYN with these fields.
+#[inline(always)]
+pub(crate) fn lower_mss(addresses: [Addr; 2], syn: &SynFields, offered: u16, cookie: u32) -> Option<u16> {
+    let is_v6 = !addresses[0].is_v4();
+    let [first, second, third, _] = if is_v6 { COOKIE_MSS_V6 } else { COOKIE_MSS_V4 };
+    let encodes = |mss: u16| mss < offered && raw_between(is_v6, addresses, syn, mss) == Some(cookie);
+    if encodes(third) {
+        Some(third)
+    } else if encodes(second) {
+        Some(second)
+    } else {
+        encodes(first).then_some(first)
+    }
+}
+
+/// Generates a cookie as [`raw`] does, for a SYN that is no longer at hand.
+#[inline(always)]
+pub(crate) fn raw_between(is_v6: bool, [from, to]: [Addr; 2], syn: &SynFields, mss: u16) -> Option<u32> {
+    let mut tcp = tcp_header(syn, mss);
+    let tcp = tcp.as_mut_ptr().cast::<tcphdr>();
+    // SAFETY: the headers have the lengths that the helpers assume; they read only the addresses of the IP header.
+    cookie_of(unsafe {
+        if is_v6 {
+            let mut ip = [0, from.0[0], from.0[1], to.0[0], to.0[1]];
+            bpf_tcp_raw_gen_syncookie_ipv6(ip.as_mut_ptr().cast(), tcp, TCP_BYTES)
+        } else {
+            let mut ip = [0, 0, 0, from.v4(), to.v4()];
+            bpf_tcp_raw_gen_syncookie_ipv4(ip.as_mut_ptr().cast(), tcp, TCP_BYTES)
         }
     })
 }
@@ -143,10 +178,10 @@ const TCP_BYTES: u32 = 24;
 
 /// Makes the TCP header of a SYN with an MSS and no other option.
 #[inline(always)]
-fn tcp_header(syn: &SynHeaders, mss: u16) -> [u32; 6] {
+fn tcp_header(syn: &SynFields, mss: u16) -> [u32; 6] {
     const SYN: u32 = 6 << 28 | 2 << 16;
     let option = 0x0204 << 16 | u32::from(mss);
-    [syn.fields.ports.to_be(), syn.fields.sequence.to_be(), 0, SYN.to_be(), 0, option.to_be()]
+    [syn.ports.to_be(), syn.sequence.to_be(), 0, SYN.to_be(), 0, option.to_be()]
 }
 
 /// Returns the low half of a helper's result, unless the result is an error.

@@ -4,7 +4,8 @@
 use synguard_common::{
     abi::Config,
     addr::Mask,
-    gcra, hash,
+    gcra::{self, RateLimit},
+    hash,
     reason::Reason,
     syn_cookie::{
         config::{SYN_COOKIE_REQUIRE_RETRANSMIT, SynCookieConfig},
@@ -13,8 +14,45 @@ use synguard_common::{
     },
 };
 
-use super::headers::SynHeaders;
+use super::scratch::SynHeaders;
 use crate::maps;
+
+/// Retransmitted SYNs that one CPU passes to the kernel as samples while a path is unproven: 400 a second.
+const SAMPLES: RateLimit = RateLimit::new(400, 40);
+
+/// Reports whether a retransmitted SYN on an unproven path goes to the kernel as a sample, and charges it. A client that
+/// retransmits may not have received XDP's SYN-ACK; the kernel's, if it leads to a connection, shows it. If a cookie requires
+/// a retransmission, only half of them go to the kernel, or XDP would send none at all.
+#[inline(always)]
+pub(super) fn takes_sample(sequence: u32, requires_retransmit: bool, now_ns: u64) -> bool {
+    if requires_retransmit && sequence & 1 == 0 {
+        return false;
+    }
+    let Some(cpu) = maps::cpu_state() else { return false };
+    match gcra::take(cpu.sample_tat_ns, SAMPLES, now_ns) {
+        Some(taken) => {
+            cpu.sample_tat_ns = taken;
+            true
+        }
+        None => false,
+    }
+}
+
+/// Reports whether an ACK without a connection passes, so that the kernel resets the connection, and charges it.
+#[inline(always)]
+pub(super) fn takes_reset(cookies: &SynCookieConfig, now_ns: u64) -> bool {
+    let Some(cpu) = maps::cpu_state() else { return false };
+    if cookies.reset_interval_ns == 0 {
+        return false;
+    }
+    match gcra::take(cpu.reset_tat_ns, cookies.reset_limit(), now_ns) {
+        Some(taken) => {
+            cpu.reset_tat_ns = taken;
+            true
+        }
+        None => false,
+    }
+}
 
 /// Returns the reason against a cookie for this SYN. If there is none, charges the cookie to both rates.
 #[inline(always)]
@@ -22,9 +60,10 @@ pub(super) fn check<const V6: bool>(
     config: &Config,
     cookies: &SynCookieConfig,
     syn: &SynHeaders,
+    is_first: bool,
     now_ns: u64,
 ) -> Option<Reason> {
-    if cookies.has(SYN_COOKIE_REQUIRE_RETRANSMIT) && is_first(config, syn, now_ns) {
+    if cookies.has(SYN_COOKIE_REQUIRE_RETRANSMIT) && is_first {
         return Some(Reason::FirstSyn);
     }
     let cpu = maps::cpu_state()?;
@@ -67,7 +106,7 @@ fn take_from_prefix<const V6: bool>(
 /// Reports whether a SYN is seen for the first time, and records it. If two CPUs write the same word at the same time,
 /// one of the two SYNs may be lost; its client then has to send it a third time.
 #[inline(always)]
-fn is_first(config: &Config, syn: &SynHeaders, now_ns: u64) -> bool {
+pub(super) fn is_first(config: &Config, syn: &SynHeaders, now_ns: u64) -> bool {
     let Some(filters) = maps::seen_syns() else { return false };
     let fields = &syn.fields;
     let hash =

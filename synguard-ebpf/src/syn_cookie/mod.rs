@@ -5,13 +5,15 @@
 //! Only SYNs over a rate are dropped, and first SYNs while a retransmission is required.
 
 mod ack;
-mod cookie_helpers;
-mod headers;
+pub(crate) mod cookie_helpers;
+pub(crate) mod headers;
 mod limits;
-mod listener_cache;
 mod options;
+pub(crate) mod paths;
+pub(crate) mod scratch;
 mod syn;
 mod syn_ack;
+mod template_cache;
 mod validated_sources;
 
 use aya_ebpf::programs::XdpContext;

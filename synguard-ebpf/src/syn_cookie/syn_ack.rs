@@ -12,10 +12,13 @@ use network_types::{
 };
 use synguard_common::{
     reason::Reason,
-    syn_cookie::syn_ack::{self, NegotiatedOptions, TCP_WORDS, TCP_WORDS_MSS_ONLY},
+    syn_cookie::{
+        syn_ack::{self, NegotiatedOptions},
+        template::{SynAckShape, TCP_WORDS, TCP_WORDS_MSS_ONLY},
+    },
 };
 
-use super::headers::{PlainHeaders, SynHeaders};
+use super::{headers::PlainHeaders, scratch::SynHeaders};
 use crate::{
     frame::{Header, header},
     parse,
@@ -28,7 +31,7 @@ pub(super) fn write<const V6: bool>(
     headers: PlainHeaders<V6>,
     syn: &SynHeaders,
     options: &NegotiatedOptions,
-    hop_limit: u8,
+    shape: &SynAckShape,
     cookie: u32,
     now_ns: u64,
 ) -> Reason {
@@ -39,7 +42,7 @@ pub(super) fn write<const V6: bool>(
     let tcp = syn_ack::tcp_header(&syn.fields, options, cookie, now_ns);
     let checksum = syn_ack::tcp_checksum(&tcp, words, [syn.source, syn.destination]);
     let tcp = syn_ack::with_checksum(tcp, checksum);
-    match write_headers(ctx, headers, syn, &tcp, words, hop_limit) {
+    match write_headers(ctx, headers, syn, (&tcp, words), shape, cookie) {
         Some(()) => Reason::SynCookieSent,
         // Unreachable, as the frame has just got this length.
         None => Reason::SynUnsupported,
@@ -68,17 +71,22 @@ fn write_headers<const V6: bool>(
     ctx: &XdpContext,
     headers: PlainHeaders<V6>,
     syn: &SynHeaders,
-    words: &[u32; TCP_WORDS],
-    count: usize,
-    hop_limit: u8,
+    (words, count): (&[u32; TCP_WORDS], usize),
+    shape: &SynAckShape,
+    cookie: u32,
 ) -> Option<()> {
     let ethernet = header(ctx, 0, EthHdr::LEN)?;
     let tcp_offset = headers.ip_offset() + PlainHeaders::<V6>::IP_LENGTH;
     let tcp = header(ctx, tcp_offset, 4 * TCP_WORDS_MSS_ONLY)?;
     if count > TCP_WORDS_MSS_ONLY {
-        let rest = header(ctx, tcp_offset, 4 * TCP_WORDS)?;
-        for (at, &word) in words.iter().enumerate().skip(TCP_WORDS_MSS_ONLY) {
-            rest.write(4 * at, word);
+        const LAST: usize = TCP_WORDS - 1;
+        let rest = header(ctx, tcp_offset, 4 * LAST)?;
+        // Written out: the compiler does not unroll a loop over a part in the middle.
+        rest.write(4 * TCP_WORDS_MSS_ONLY, words[TCP_WORDS_MSS_ONLY]);
+        rest.write(4 * (TCP_WORDS_MSS_ONLY + 1), words[TCP_WORDS_MSS_ONLY + 1]);
+        rest.write(4 * (TCP_WORDS_MSS_ONLY + 2), words[TCP_WORDS_MSS_ONLY + 2]);
+        if count == TCP_WORDS {
+            header(ctx, tcp_offset, 4 * TCP_WORDS)?.write(4 * LAST, words[LAST]);
         }
     }
     for (at, &word) in words.iter().enumerate().take(TCP_WORDS_MSS_ONLY) {
@@ -86,17 +94,20 @@ fn write_headers<const V6: bool>(
     }
     let length = 4 * count as u32;
     if V6 {
-        write_ipv6(header(ctx, headers.ip_offset(), Ipv6Hdr::LEN)?, syn, length, hop_limit);
+        write_ipv6(header(ctx, headers.ip_offset(), Ipv6Hdr::LEN)?, syn, length, shape, cookie);
     } else {
-        write_ipv4(header(ctx, headers.ip_offset(), Ipv4Hdr::LEN)?, syn, length, hop_limit);
+        write_ipv4(header(ctx, headers.ip_offset(), Ipv4Hdr::LEN)?, syn, length, shape, cookie);
+    }
+    if headers.ip_offset() > EthHdr::LEN {
+        write_priority(header(ctx, EthHdr::LEN, 2)?, shape.priority);
     }
     swap_macs(ethernet);
     Some(())
 }
 
 #[inline(always)]
-fn write_ipv4(ip: Header, syn: &SynHeaders, length: u32, hop_limit: u8) {
-    let [first, second, third] = syn_ack::ipv4_header(length, hop_limit, [syn.source, syn.destination]);
+fn write_ipv4(ip: Header, syn: &SynHeaders, length: u32, shape: &SynAckShape, cookie: u32) {
+    let [first, second, third] = syn_ack::ipv4_header(length, shape, cookie, [syn.source, syn.destination]);
     ip.write(0, first);
     ip.write(4, second);
     ip.write(8, third);
@@ -105,16 +116,24 @@ fn write_ipv4(ip: Header, syn: &SynHeaders, length: u32, hop_limit: u8) {
 }
 
 #[inline(always)]
-fn write_ipv6(ip: Header, syn: &SynHeaders, length: u32, hop_limit: u8) {
+fn write_ipv6(ip: Header, syn: &SynHeaders, length: u32, shape: &SynAckShape, cookie: u32) {
     const SOURCE: usize = offset_of!(Ipv6Hdr, src_addr);
     const DESTINATION: usize = offset_of!(Ipv6Hdr, dst_addr);
-    let [first, second] = syn_ack::ipv6_header(length, hop_limit);
+    let [first, second] = syn_ack::ipv6_header(length, shape, cookie);
     ip.write(0, first);
     ip.write(4, second);
     ip.write(SOURCE, syn.destination.0[0]);
     ip.write(SOURCE + 8, syn.destination.0[1]);
     ip.write(DESTINATION, syn.source.0[0]);
     ip.write(DESTINATION + 8, syn.source.0[1]);
+}
+
+/// Gives the outermost VLAN tag the priority that the kernel's SYN-ACK has; the identifier stays unchanged.
+#[inline(always)]
+fn write_priority(tag: Header, priority: u16) {
+    const IDENTIFIER: u16 = 0xfff;
+    let control = u16::from_be(tag.read(0));
+    tag.write(0, (control & IDENTIFIER | priority & !IDENTIFIER).to_be());
 }
 
 /// Swaps the MAC addresses, so that the frame returns to its sender; VLAN tags stay unchanged.

@@ -23,11 +23,36 @@ const ECN_BIT: u32 = 1 << 5;
 /// The greatest window scale (RFC 7323 section 2.3). A greater one is read as 14.
 pub const SCALE_MAX: u8 = 14;
 
+/// The fields of the kernel's own SYN-ACKs that no SYN decides.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelSynAck {
+    /// Window scale that it announces.
+    pub window_scale: u8,
+    /// MSS that it announces over IPv4.
+    pub mss_v4: u16,
+    /// MSS that it announces over IPv6.
+    pub mss_v6: u16,
+    /// Time to live, or hop limit.
+    pub hop_limit: u8,
+}
+
+impl KernelSynAck {
+    /// Linux's, with its usual settings, on Ethernet.
+    pub const USUAL: Self = Self { window_scale: 7, mss_v4: 1460, mss_v6: 1440, hop_limit: 64 };
+
+    /// Returns the MSS that it announces over IPv4 or IPv6.
+    pub const fn mss(&self, is_v4: bool) -> u16 {
+        if is_v4 { self.mss_v4 } else { self.mss_v6 }
+    }
+}
+
 /// The conditions that a SYN-ACK must meet, besides those that its SYN sets.
 #[derive(Clone, Copy, Debug)]
 pub struct CookieContext {
     /// The settings under which the SYN-ACK was made.
     pub cookies: SynCookieConfig,
+    /// The SYN-ACK that it repeats.
+    pub kernel: KernelSynAck,
     /// Time before the SYN was handed over, as of the last tick, in milliseconds of `CLOCK_MONOTONIC`.
     pub earliest_ms: u64,
     /// Time after the SYN-ACK was there, likewise.
@@ -80,7 +105,12 @@ fn addresses(syn: &Segment, syn_ack: &Segment, faults: &mut Vec<String>) {
     };
     same("destination MAC", &syn_ack.destination_mac, &syn.source_mac);
     same("source MAC", &syn_ack.source_mac, &syn.destination_mac);
-    same("tags", &syn_ack.tags, &syn.tags);
+    // The priority of the outermost tag is the kernel's: 0 unless an egress map says otherwise.
+    let tag = |(at, &(kind, control)): (usize, &(u16, u16))| {
+        (kind, if at == 0 { control & 0xfff } else { control })
+    };
+    let tags: Vec<_> = syn.tags.iter().enumerate().map(tag).collect();
+    same("tags", &syn_ack.tags, &tags);
     same("destination", &syn_ack.destination, &syn.source);
     same("source", &syn_ack.source, &syn.destination);
     same("destination port", &syn_ack.destination_port, &syn.source_port);
@@ -98,8 +128,8 @@ fn header(syn: &Segment, syn_ack: &Segment, context: &CookieContext, faults: &mu
     // The comparison includes the reserved bits.
     expect(syn_ack.flags == wanted, format!("flags {:#x}, not {wanted:#x}", syn_ack.flags));
     expect(
-        u32::from(syn_ack.hop_limit) == context.cookies.hop_limit,
-        format!("hop limit {}, not {}", syn_ack.hop_limit, context.cookies.hop_limit),
+        syn_ack.hop_limit == context.kernel.hop_limit,
+        format!("hop limit {}, not {}", syn_ack.hop_limit, context.kernel.hop_limit),
     );
     // RFC 3168 section 6.1.1: a SYN-ACK is not ECN-capable itself.
     expect(syn_ack.ecn == 0, format!("ECN field {}", syn_ack.ecn));
@@ -118,14 +148,13 @@ fn carried(
 ) {
     let offered = SynOptions::of(&syn.options);
     let settings = &context.cookies;
-    let mss = if syn_ack.source.is_ipv4() { settings.mss_v4 } else { settings.mss_v6 };
-    let mut wanted = vec![TcpOption::Mss(mss as u16)];
+    let mut wanted = vec![TcpOption::Mss(context.kernel.mss(syn_ack.source.is_ipv4()))];
     if let (true, Some(echo)) = (settings.has(SYN_COOKIE_OPTIONS), offered.timestamp) {
         if offered.sack {
             wanted.push(TcpOption::SackPermitted);
         }
         if offered.scale.is_some() {
-            wanted.push(TcpOption::WindowScale(settings.window_scale as u8));
+            wanted.push(TcpOption::WindowScale(context.kernel.window_scale));
         }
         let found = options.iter().find_map(|option| match option {
             TcpOption::Timestamp { value, .. } => Some(*value),

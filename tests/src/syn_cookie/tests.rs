@@ -13,18 +13,12 @@ const NOW_MS: u64 = 64_037;
 const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 9];
 /// The SYN-ACK's options: `0b01_1001` is SACK and window scale 9, at 64 000 ms.
 const SYN_ACK: [u8; 20] = [2, 4, 5, 0xa0, 4, 2, 8, 10, 0, 0, 0xfa, 0x19, 1, 2, 3, 4, 1, 3, 3, 7];
-const TAGS: [u8; 8] = [0x88, 0xa8, 0x20, 7, 0x81, 0, 0, 9];
+const TAGS: [u8; 8] = [0x88, 0xa8, 0, 7, 0x81, 0, 0, 9];
 
 fn context(flags: u32) -> CookieContext {
-    let cookies = SynCookieConfig {
-        flags,
-        window_scale: 7,
-        mss_v4: 1440,
-        mss_v6: 1420,
-        hop_limit: 64,
-        ..SynCookieConfig::default()
-    };
-    CookieContext { cookies, earliest_ms: NOW_MS - 4, latest_ms: NOW_MS }
+    let cookies = SynCookieConfig { flags, ..SynCookieConfig::default() };
+    let kernel = KernelSynAck { window_scale: 7, mss_v4: 1440, mss_v6: 1420, hop_limit: 64 };
+    CookieContext { cookies, kernel, earliest_ms: NOW_MS - 4, latest_ms: NOW_MS }
 }
 
 fn kept() -> CookieContext {

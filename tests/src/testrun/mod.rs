@@ -12,7 +12,7 @@ use std::{fs, path::Path, sync::Mutex};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues, RingBuf},
-    programs::{TestRun as _, TestRunOptions, Xdp, XdpMode},
+    programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions, Xdp, XdpMode, tc},
 };
 use synguard_common::{
     abi::{ABI_VERSION, Config, Counter, CpuState, DatapathEvent, FLAG_ALL_PORTS, PortSet},
@@ -26,12 +26,14 @@ use synguard_common::{
 use synguard_datapath::OBJECT;
 use synguard_kernel::clock;
 
+mod evidence;
 mod outcome;
 mod syn_cookie;
 
+use self::evidence::Evidence;
 pub use self::{
     outcome::{Outcome, REASONS, action},
-    syn_cookie::{cookie_config, cookie_config_for},
+    syn_cookie::{cookie_config, cookie_config_for, kernel_syn_ack},
 };
 use crate::{command::require_root, netns::Netns};
 
@@ -95,6 +97,7 @@ pub struct Filter {
     sources: HashMap<MapData, SourceKey, SourceState>,
     distinct: Array<MapData, HyperLogLog>,
     events: Mutex<RingBuf<MapData>>,
+    evidence: Mutex<Evidence>,
 }
 
 impl Filter {
@@ -119,6 +122,9 @@ impl Filter {
         let program = ebpf.program_mut(map_names::PROGRAM).expect("find the program");
         let xdp: &mut Xdp = program.try_into().expect("the program is an XDP program");
         xdp.load().expect("load the program");
+        let egress = ebpf.program_mut(map_names::EGRESS_PROGRAM).expect("find the egress program");
+        let egress: &mut SchedClassifier = egress.try_into().expect("the program is a classifier");
+        egress.load().expect("load the egress program");
         let mut map = |name| ebpf.take_map(map_names::in_object(name)).expect(name);
         Self {
             config: Array::try_from(map(map_names::CONFIG)).expect(map_names::CONFIG),
@@ -129,6 +135,10 @@ impl Filter {
             sources: HashMap::try_from(map(map_names::SOURCES)).expect(map_names::SOURCES),
             distinct: Array::try_from(map(map_names::CARDINALITY)).expect(map_names::CARDINALITY),
             events: Mutex::new(RingBuf::try_from(map(map_names::EVENTS)).expect(map_names::EVENTS)),
+            evidence: Mutex::new(Evidence {
+                paths: HashMap::try_from(map(map_names::PATHS)).expect(map_names::PATHS),
+                templates: HashMap::try_from(map(map_names::TEMPLATES)).expect(map_names::TEMPLATES),
+            }),
             ebpf,
         }
     }
@@ -162,6 +172,15 @@ impl Filter {
         program.try_into().expect("the program is an XDP program")
     }
 
+    /// Returns the egress program.
+    ///
+    /// # Panics
+    /// Never, likewise.
+    pub fn egress(&self) -> &SchedClassifier {
+        let program = self.ebpf.program(map_names::EGRESS_PROGRAM).expect("find the egress program");
+        program.try_into().expect("the program is a classifier")
+    }
+
     /// Pins the maps where [`synguard_datapath::Datapath::open`] looks for them, in a folder on a bpffs.
     ///
     /// # Panics
@@ -193,6 +212,14 @@ impl Filter {
         let xdp: &mut Xdp = program.try_into().expect("the program is an XDP program");
         let attached = netns.run(|| xdp.attach(device, XdpMode::Driver)).expect("enter the namespace");
         attached.expect("attach the program");
+        let program = self.ebpf.program_mut(map_names::EGRESS_PROGRAM).expect("find the egress program");
+        let egress: &mut SchedClassifier = program.try_into().expect("the program is a classifier");
+        let attached = netns.run(|| {
+            // An error says that there is a qdisc already, or that none is needed.
+            let _ = tc::qdisc_add_clsact(device);
+            egress.attach(device, TcAttachType::Egress)
+        });
+        attached.expect("enter the namespace").expect("attach the egress program");
     }
 
     /// Reads the registers of the distinct count.

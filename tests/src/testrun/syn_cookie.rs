@@ -20,7 +20,10 @@ use synguard_common::{
 };
 
 use super::{Filter, Outcome, PACKET_MIN};
-use crate::lab::{Lab, SERVER_V4, SERVER_V6};
+use crate::{
+    lab::{Lab, SERVER_V4, SERVER_V6},
+    syn_cookie::KernelSynAck,
+};
 
 /// Room for a longer frame: a SYN without options gets a SYN-ACK with options.
 const ROOM: usize = 64;
@@ -29,17 +32,14 @@ const ROOM: usize = 64;
 pub const fn cookie_config() -> SynCookieConfig {
     SynCookieConfig {
         flags: SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_ECN,
-        window_scale: 7,
-        mss_v4: 1460,
-        mss_v6: 1440,
-        hop_limit: 64,
+        reserved: [0; 4],
         prefix_rate: 0,
         interval_ns: 0,
         tolerance_ns: 0,
         validated_ns: 0,
         listener_ns: 100_000_000,
         lease_until_ns: u64::MAX,
-        reserved: 0,
+        reset_interval_ns: 0,
     }
 }
 
@@ -50,17 +50,25 @@ pub const fn cookie_config() -> SynCookieConfig {
 pub fn cookie_config_for(lab: &Lab) -> SynCookieConfig {
     lab.set_syncookies(2).expect("SYN cookies");
     lab.server.set_sysctl("net.ipv4.tcp_timestamps", "2").expect("timestamps");
-    SynCookieConfig { window_scale: window_scale(lab), ..cookie_config() }
+    cookie_config()
+}
+
+/// Returns the fields of the SYN-ACKs of the lab's server.
+///
+/// # Panics
+/// When a sysctl is missing.
+pub fn kernel_syn_ack(lab: &Lab) -> KernelSynAck {
+    KernelSynAck { window_scale: window_scale(lab), ..KernelSynAck::USUAL }
 }
 
 /// Returns the greatest window scale that the server's kernel would announce.
-fn window_scale(lab: &Lab) -> u32 {
+fn window_scale(lab: &Lab) -> u8 {
     let buffers = lab.server.sysctl("net.ipv4.tcp_rmem").expect("tcp_rmem");
     // The limit of the whole machine; another namespace need not show it.
     let most = fs::read_to_string("/proc/sys/net/core/rmem_max").expect("rmem_max");
     let number = |text: &str| text.trim().parse::<u32>().expect("a number of bytes");
     let space = number(buffers.split_whitespace().last().expect("three numbers")).max(number(&most));
-    space.ilog2().saturating_sub(15).min(14)
+    space.ilog2().saturating_sub(15).min(14) as u8
 }
 
 impl Filter {

@@ -13,7 +13,7 @@ use synguard_tests::{
     environment,
     fuzz::{self, Random},
     packet::{Packet, flags},
-    syn_cookie::SynOptions,
+    syn_cookie::{KernelSynAck, SynOptions},
     testrun::{REASONS, action},
 };
 
@@ -123,11 +123,17 @@ fn settings(random: &mut Random, usual: SynCookieConfig) -> SynCookieConfig {
     ];
     SynCookieConfig {
         flags: SYN_COOKIE_ON | SYN_COOKIE_CHECK_ACKS | flags[random.below(flags.len())],
-        window_scale: random.below(15) as u32,
-        mss_v4: 536 + random.below(9000) as u32,
-        mss_v6: 1220 + random.below(9000) as u32,
-        hop_limit: 1 + random.below(255) as u32,
         ..usual
+    }
+}
+
+/// A random SYN-ACK of the kernel's.
+fn kernel_syn_ack(random: &mut Random) -> KernelSynAck {
+    KernelSynAck {
+        window_scale: random.below(15) as u8,
+        mss_v4: 536 + random.below(9000) as u16,
+        mss_v6: 1220 + random.below(9000) as u16,
+        hop_limit: 1 + random.below(255) as u8,
     }
 }
 
@@ -155,6 +161,7 @@ fn random_syns_get_correct_cookies_or_pass() {
         let mut totals = [0; REASONS];
         let (mut done, mut grown) = (0, 0);
         while done < count && !testbed.has_failed() {
+            testbed.kernel = kernel_syn_ack(&mut random);
             testbed.set(settings(&mut random, usual));
             let before = packets(testbed);
             let mut wanted = [0; REASONS];

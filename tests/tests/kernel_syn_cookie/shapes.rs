@@ -4,7 +4,10 @@ use synguard_common::{
     reason::Reason,
     syn_cookie::config::{SYN_COOKIE_ON, SynCookieConfig},
 };
-use synguard_tests::{packet::Packet, syn_cookie::TcpOption};
+use synguard_tests::{
+    packet::Packet,
+    syn_cookie::{KernelSynAck, TcpOption},
+};
 
 use crate::testbed::{CLOSED, FAMILIES, FROM, Family, LINUX, PORT, Testbed};
 
@@ -88,24 +91,18 @@ fn without_options_flag_only_the_mss_is_sent() {
             for options in [&[][..], &LINUX] {
                 let syn = testbed.syn(family, options).ecn();
                 let syn_ack = testbed.cookie_row(&format!("{} bytes, {family:?}", options.len()), &syn);
-                let mss = if family == Family::V4 { testbed.cookies.mss_v4 } else { testbed.cookies.mss_v6 };
-                assert_eq!(syn_ack.expect("a SYN-ACK").options, [TcpOption::Mss(mss as u16)]);
+                let mss = testbed.kernel.mss(family == Family::V4);
+                assert_eq!(syn_ack.expect("a SYN-ACK").options, [TcpOption::Mss(mss)]);
             }
         }
     });
 }
 
 #[test]
-fn cookie_settings_are_followed() {
-    Testbed::check("settings", |testbed| {
+fn syn_acks_of_the_kernel_are_repeated() {
+    Testbed::check("templates", |testbed| {
         for (window_scale, mss, hop_limit) in [(0, 536, 1), (14, 9000, 255), (3, 1200, 128)] {
-            testbed.set(SynCookieConfig {
-                window_scale,
-                mss_v4: mss,
-                mss_v6: mss - 20,
-                hop_limit,
-                ..testbed.cookies
-            });
+            testbed.repeat(KernelSynAck { window_scale, mss_v4: mss, mss_v6: mss - 20, hop_limit });
             for family in FAMILIES {
                 let syn = testbed.syn(family, &LINUX);
                 testbed.cookie_row(&format!("scale {window_scale}, {family:?}"), &syn);

@@ -14,7 +14,7 @@ use synguard_tests::{
     command::pin_to_cpu,
     netns::Netns,
     packet::Packet,
-    syn_cookie::{self, CookieContext, SynAck},
+    syn_cookie::{self, CookieContext, KernelSynAck, SynAck},
     testrun::{Filter, Outcome, action, config, cookie_config, earliest_reading_ns, now_ns},
 };
 
@@ -53,6 +53,8 @@ pub(crate) struct Testbed {
     pub(crate) filter: Filter,
     pub(crate) config: Config,
     pub(crate) cookies: SynCookieConfig,
+    /// The SYN-ACKs that the program repeats.
+    pub(crate) kernel: KernelSynAck,
     netns: Netns,
     listeners: Vec<TcpListener>,
     clients: u32,
@@ -96,6 +98,7 @@ impl Testbed {
             filter,
             config,
             cookies,
+            kernel: KernelSynAck::USUAL,
             netns,
             listeners: Vec::new(),
             clients: 0,
@@ -128,6 +131,20 @@ impl Testbed {
     pub(crate) fn set(&mut self, cookies: SynCookieConfig) {
         self.cookies = cookies;
         self.filter.set_cookies(cookies);
+        // Until then a CPU may have the template of the former settings in its cache.
+        std::thread::sleep(Duration::from_millis(120));
+    }
+
+    /// Makes the program repeat other SYN-ACKs.
+    pub(crate) fn repeat(&mut self, kernel: KernelSynAck) {
+        self.kernel = kernel;
+        self.set(self.cookies);
+    }
+
+    /// Returns the conditions that a SYN-ACK which has just come must meet.
+    fn context(&self, earliest_ms: u64) -> CookieContext {
+        let latest_ms = now_ns() / 1_000_000;
+        CookieContext { cookies: self.cookies, kernel: self.kernel, earliest_ms, latest_ms }
     }
 
     /// Applies other settings.
@@ -162,8 +179,9 @@ impl Testbed {
     pub(crate) fn cookie_row_frame(&mut self, name: &str, syn: &[u8]) -> Option<SynAck> {
         self.rows += 1;
         let earliest_ms = earliest_reading_ns() / 1_000_000;
+        self.filter.verify_path_of(syn, &self.kernel);
         let (outcome, frame) = self.filter.run_to_frame(syn);
-        let context = CookieContext { cookies: self.cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        let context = self.context(earliest_ms);
         let result = if outcome == Outcome::of(Reason::SynCookieSent, 1, syn.len()) {
             syn_cookie::check(syn, &frame, &context)
         } else {
@@ -180,6 +198,7 @@ impl Testbed {
     /// Runs a row as [`Self::row`] does, with the bytes of the frame.
     pub(crate) fn row_frame(&mut self, name: &str, frame: &[u8], reason: Reason) {
         self.rows += 1;
+        self.filter.verify_path_of(frame, &self.kernel);
         let (outcome, after) = self.filter.run_to_frame(frame);
         let expected = Outcome::of(reason, 1, frame.len());
         if outcome != expected {
@@ -194,6 +213,7 @@ impl Testbed {
     pub(crate) fn passed(&mut self, name: &str, packet: &Packet) {
         self.rows += 1;
         let syn = packet.build();
+        self.filter.verify_path_of(&syn, &self.kernel);
         let (outcome, after) = self.filter.run_to_frame(&syn);
         if outcome.action != action::PASS || outcome.reason().is_none_or(|r| r.verdict() != Verdict::Pass) {
             self.failures.push(format!("  {name}: {}", outcome.describe()));
@@ -207,8 +227,9 @@ impl Testbed {
     pub(crate) fn uncounted(&mut self, name: &str, syn: &[u8], reason: Reason) -> Option<SynAck> {
         self.rows += 1;
         let earliest_ms = earliest_reading_ns() / 1_000_000;
+        self.filter.verify_path_of(syn, &self.kernel);
         let (action, frame) = self.filter.run_to_frame_uncounted(syn);
-        let context = CookieContext { cookies: self.cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        let context = self.context(earliest_ms);
         let result = match reason.verdict() {
             Verdict::Transmit if action == action::TX => syn_cookie::check(syn, &frame, &context).map(Some),
             Verdict::Pass if action == action::PASS && frame == syn => Ok(None),
@@ -231,6 +252,7 @@ impl Testbed {
         let begun = Instant::now();
         loop {
             let packet = self.syn(family, &LINUX).build();
+            self.filter.verify_path_of(&packet, &self.kernel);
             let outcome = self.filter.run(&packet);
             if outcome == Outcome::of(reason, 1, packet.len()) {
                 println!("{name}: after {:?}", begun.elapsed());

@@ -15,6 +15,7 @@ use synguard_tests::{
     command::pin_to_cpu,
     fuzz::{Random, seed},
     netns::Netns,
+    syn_cookie::KernelSynAck,
     testrun::ticked_ns,
 };
 
@@ -52,6 +53,8 @@ fn compare() {
     for number in 0..STATES {
         let state = states.state();
         maps.set(&state);
+        // Whether the path is verified is for the program to know.
+        maps.filter.verify_path_of(&state.frame, &KernelSynAck::USUAL);
         let read = maps.datapath().inspect(state.address).unwrap();
         let before = ticked_ns();
         let outcome = maps.filter.run(&state.frame);
@@ -78,7 +81,14 @@ fn compare() {
     for reason in
         Reason::ALL.iter().filter(|reason| reason.is_guarded_syn() && !reason.label().starts_with("would"))
     {
-        if [Reason::NoListener, Reason::CookieUnavailable, Reason::SynUnsupported].contains(reason) {
+        let unexplained = [
+            Reason::NoListener,
+            Reason::CookieUnavailable,
+            Reason::SynUnsupported,
+            Reason::KernelSample,
+            Reason::UnverifiedPath,
+        ];
+        if unexplained.contains(reason) {
             continue;
         }
         assert!(compared.contains_key(reason.label()), "{} never occurred: {compared:?}", reason.label());

@@ -9,14 +9,14 @@ use std::{
 use synguard_common::{reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::{
     command::run,
-    lab::{CLIENT_MAC, DEVICE, Family, Lab, SERVER_MAC, UPLINK},
+    lab::{DEVICE, Family, UPLINK},
     packet::Packet,
     syn_cookie::{self, CookieContext, Segment, SynAck},
     testrun::{earliest_reading_ns, now_ns},
     wire::Wire,
 };
 
-use crate::testbed::{FAMILIES, PATIENCE, PORT, Testbed, accepted};
+use crate::testbed::{FAMILIES, PATIENCE, PORT, Testbed, accepted, stranger, to_server};
 
 /// Port of the client.
 const FROM: u16 = 40_000;
@@ -27,14 +27,6 @@ const LINUX: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x12, 0x34, 0x56, 0x78, 0, 
 /// Bytes after the IP packet, as Ethernet may have them.
 const TRAILER: usize = 8;
 
-/// An address that the client's kernel does not have, so that this kernel leaves its packets alone.
-fn stranger(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "198.18.0.50",
-        Family::V6 => "fd00:5e::50",
-    }
-}
-
 struct Crafted {
     wire: Wire,
     family: Family,
@@ -43,11 +35,9 @@ struct Crafted {
 
 impl Crafted {
     /// Opens a client at the client's device whose packets bear tags.
-    fn new(lab: &Lab, family: Family, tags: &[u16]) -> Self {
-        let mac = CLIENT_MAC.map(|byte| format!("{byte:02x}")).join(":");
-        lab.server
-            .ip(&format!("neigh replace {} lladdr {mac} dev {DEVICE} nud permanent", stranger(family)))
-            .unwrap();
+    fn new(testbed: &Testbed, family: Family, tags: &[u16]) -> Self {
+        let lab = &testbed.lab;
+        testbed.add_stranger(family);
         // Devices that pass a tag outside the frame would hide it from the program.
         for (netns, device) in [
             (&lab.internet, UPLINK),
@@ -61,15 +51,9 @@ impl Crafted {
         Self { wire: Wire::open(&lab.client, DEVICE).unwrap(), family, tags: tags.to_vec() }
     }
 
-    /// The headers of a packet to the server up to TCP.
+    /// The headers of a packet to the server, with TCP's.
     fn to_server(&self, tags: &[u16]) -> Packet {
-        let eth = Packet::eth().patch(0, &[SERVER_MAC, CLIENT_MAC].concat());
-        let eth = tags.iter().fold(eth, |packet, &id| packet.vlan(id));
-        match self.family {
-            Family::V4 => eth.ipv4(stranger(self.family), self.family.server()),
-            Family::V6 => eth.ipv6(stranger(self.family), self.family.server()),
-        }
-        .tcp(FROM, PORT)
+        to_server(self.family, tags).tcp(FROM, PORT)
     }
 
     fn receive(&self, testbed: &Testbed, what: &str, wanted: impl Fn(&Segment) -> bool) -> Vec<u8> {
@@ -91,7 +75,8 @@ impl Crafted {
         let earliest_ms = earliest_reading_ns() / 1_000_000;
         self.wire.send(&syn).unwrap();
         let frame = self.receive(testbed, "SYN-ACK", |_| true);
-        let context = CookieContext { cookies, earliest_ms, latest_ms: now_ns() / 1_000_000 };
+        let context =
+            CookieContext { cookies, kernel: testbed.kernel, earliest_ms, latest_ms: now_ns() / 1_000_000 };
         syn_cookie::check(&syn, &frame, &context).unwrap_or_else(|fault| panic!("{fault}: {frame:02x?}"))
     }
 
@@ -143,7 +128,7 @@ fn reader_accepts_the_kernels_own_cookies() {
     for family in FAMILIES {
         for (name, options) in SYN_CASES {
             println!("{name}, {family:?}");
-            Crafted::new(&testbed.lab, family, &[]).open(&testbed, expected, options);
+            Crafted::new(&testbed, family, &[]).open(&testbed, expected, options);
         }
     }
     assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 2 * SYN_CASES.len() as u64);
@@ -153,15 +138,16 @@ fn reader_accepts_the_kernels_own_cookies() {
 fn clients_with_any_options_connect() {
     let testbed = Testbed::new();
     let listener = testbed.listen();
+    let samples = testbed.verify(PORT, &[]);
     for family in FAMILIES {
         for (name, options) in SYN_CASES {
             println!("{name}, {family:?}");
-            let client = Crafted::new(&testbed.lab, family, &[]);
+            let client = Crafted::new(&testbed, family, &[]);
             let syn_ack = client.open(&testbed, testbed.cookies, options);
             client.talk(&testbed, &syn_ack, &listener);
         }
     }
-    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), samples);
     assert_eq!(testbed.lab.tcp_ext("SyncookiesRecv").unwrap(), 2 * SYN_CASES.len() as u64);
 }
 
@@ -170,7 +156,7 @@ fn kernel_replies_to_unsupported_options() {
     let testbed = Testbed::new();
     let listener = testbed.listen();
     for family in FAMILIES {
-        let client = Crafted::new(&testbed.lab, family, &[]);
+        let client = Crafted::new(&testbed, family, &[]);
         let syn = client.to_server(&[]).syn().tcp_options(&[2, 4, 5, 0xb4, 3, 9, 1, 1]).build();
         let before = testbed.count(Reason::SynUnsupported);
         client.wire.send(&syn).unwrap();
@@ -185,38 +171,70 @@ fn kernel_replies_to_unsupported_options() {
 
 #[test]
 fn tagged_clients_get_cookies_in_their_tags() {
-    // Without VLAN devices, the server's kernel accepts no packet for a VLAN. It does accept packets with a priority
-    // tag, whose number is 0: a whole connection.
+    // Without VLAN devices, the server's kernel accepts no packet for a VLAN, so the evidence is made up. It does accept
+    // packets with a priority tag, whose number is 0: a whole connection.
     let testbed = Testbed::new();
     let listener = testbed.listen();
     for family in FAMILIES {
         for tags in [&[7][..], &[7, 9], &[1, 2, 3, 4], &[0x6000]] {
             println!("{tags:?}, {family:?}");
-            let client = Crafted::new(&testbed.lab, family, tags);
+            let is_for_kernel = tags == [0x6000];
+            if is_for_kernel {
+                testbed.verify(PORT, tags);
+            }
+            let sent = testbed.lab.tcp_ext("SyncookiesSent").unwrap();
+            let client = Crafted::new(&testbed, family, tags);
             for options in [&[][..], &LINUX] {
+                if !is_for_kernel {
+                    let syn = client.to_server(tags).syn().tcp_options(options).build();
+                    testbed.filter.verify_path_at(&syn, &testbed.kernel, interface(&testbed));
+                }
                 let syn_ack = client.open(&testbed, testbed.cookies, options);
                 assert_eq!(syn_ack.segment.tags.len(), tags.len());
-                if tags == [0x6000] {
+                if is_for_kernel {
                     client.talk(&testbed, &syn_ack, &listener);
                 }
             }
+            assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), sent);
         }
     }
-    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 0);
     assert_eq!(testbed.lab.tcp_ext("SyncookiesRecv").unwrap(), 4);
+}
+
+/// The index of the server's device.
+fn interface(testbed: &Testbed) -> u32 {
+    testbed.lab.server.ifindex(DEVICE).unwrap()
+}
+
+#[test]
+fn vlans_that_the_kernel_ignores_get_no_cookie() {
+    let testbed = Testbed::new();
+    let _listener = testbed.listen();
+    testbed.verify(PORT, &[]);
+    for family in FAMILIES {
+        let client = Crafted::new(&testbed, family, &[7]);
+        let syn = client.to_server(&[7]).syn().tcp_options(&LINUX).build();
+        let before = testbed.count(Reason::UnverifiedPath);
+        for _ in 0..20 {
+            client.wire.send(&syn).unwrap();
+        }
+        testbed.wait_for(Reason::UnverifiedPath, before + 20);
+    }
+    assert_eq!(testbed.count(Reason::SynCookieSent), 0, "{}", testbed.counted());
 }
 
 #[test]
 fn ss_shows_the_options() {
     let testbed = Testbed::new();
     let listener = testbed.listen();
+    testbed.verify(PORT, &[]);
     for family in FAMILIES {
         let (client, server) = testbed.connected(&listener, family.visitor(9));
         let mut ss = testbed.lab.server.command("ss");
         let shown = run(ss.args(["-Htino", "sport", "=", &format!(":{PORT}")]));
         let Ok(shown) = shown else { panic!("{:?}", Command::new("ss")) };
         println!("{shown}");
-        let scale = testbed.cookies.window_scale;
+        let scale = testbed.kernel.window_scale;
         for wanted in ["ts", "sack", &format!("wscale:{scale},{scale}")] {
             assert!(shown.split_whitespace().any(|word| word == wanted), "{wanted}: {shown}");
         }

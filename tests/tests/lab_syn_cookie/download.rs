@@ -3,6 +3,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    net::TcpListener,
     thread,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use std::{
 use synguard_common::{reason::Reason, syn_cookie::config::SynCookieConfig};
 use synguard_tests::lab::Family;
 
-use crate::testbed::{FAMILIES, Testbed};
+use crate::testbed::{FAMILIES, PORT, Testbed};
 
 /// Bytes of a download.
 const LENGTH: usize = 200_000_000;
@@ -19,9 +20,8 @@ const ROUNDS: usize = 3;
 /// Limit on the download time with XDP cookies, as a multiple of the usual time.
 const GROSS: f64 = 2.0;
 
-fn download(testbed: &Testbed, family: Family, visitor: u16) -> Duration {
-    let listener = testbed.listen();
-    let (mut client, mut server) = testbed.connected(&listener, family.visitor(visitor));
+fn download(testbed: &Testbed, listener: &TcpListener, family: Family, visitor: u16) -> Duration {
+    let (mut client, mut server) = testbed.connected(listener, family.visitor(visitor));
     thread::scope(|scope| {
         scope.spawn(move || {
             let block = vec![0x5a; 1 << 20];
@@ -45,17 +45,19 @@ fn download(testbed: &Testbed, family: Family, visitor: u16) -> Duration {
 #[test]
 fn download_is_as_fast_as_without_cookies() {
     let mut testbed = Testbed::new();
+    let listener = testbed.listen();
     let on = testbed.cookies;
     for family in FAMILIES {
         let (mut with_cookies, mut usual) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS as u16 {
             testbed.set(on);
+            testbed.verify(PORT, &[]);
             let before = testbed.count(Reason::SynCookieSent);
-            with_cookies.push(download(&testbed, family, round));
+            with_cookies.push(download(&testbed, &listener, family, round));
             assert_eq!(testbed.count(Reason::SynCookieSent), before + 1);
             testbed.set(SynCookieConfig::default());
             testbed.lab.set_syncookies(1).unwrap();
-            usual.push(download(&testbed, family, round));
+            usual.push(download(&testbed, &listener, family, round));
             assert_eq!(testbed.count(Reason::SynCookieSent), before + 1);
             testbed.lab.set_syncookies(2).unwrap();
         }

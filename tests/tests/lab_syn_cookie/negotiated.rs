@@ -1,10 +1,7 @@
 //! Options of connections whose SYN-ACK the program sent: the same as with the kernel's SYN-ACK if the client offers
 //! timestamps, and none if it does not.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    os::fd::AsRawFd as _,
-};
+use std::{net::TcpListener, os::fd::AsRawFd};
 
 use synguard_common::{
     reason::Reason,
@@ -12,7 +9,7 @@ use synguard_common::{
 };
 use synguard_tests::{lab::Family, tcp_info::Negotiated};
 
-use crate::testbed::{FAMILIES, Testbed, accepted, negotiated, talk};
+use crate::testbed::{FAMILIES, PORT, Testbed, accepted, negotiated, talk};
 
 /// Connects, exchanges data both ways, and returns the negotiated options; with a cookie of the program, or without.
 fn visit(
@@ -23,7 +20,9 @@ fn visit(
     with_cookie: bool,
 ) -> Negotiated {
     let on = testbed.cookies;
-    if !with_cookie {
+    if with_cookie {
+        testbed.verify(PORT, &[]);
+    } else {
         testbed.set(SynCookieConfig::default());
     }
     let (cookies, sent) =
@@ -137,6 +136,7 @@ fn fast_open_clients_connect_without_it() {
         );
         testbed.lab.set_syncookies(2).unwrap();
         testbed.set(on);
+        testbed.verify(PORT, &[]);
         let with_cookie = testbed.count(Reason::SynCookieSent);
         // With a TFO cookie and data; the data has to be sent again.
         fast_open(&testbed, &listener, family);
@@ -155,7 +155,7 @@ fn fast_open(testbed: &Testbed, listener: &TcpListener, family: Family) {
 /// Opens a connection whose first data goes with its SYN, if the client may do so.
 fn fast_open_from(testbed: &Testbed, listener: &TcpListener, family: Family, visitor: u16) {
     let from = std::net::SocketAddr::new(family.visitor(visitor), 0);
-    let to = std::net::SocketAddr::new(family.server(), crate::testbed::PORT);
+    let to = std::net::SocketAddr::new(family.server(), PORT);
     let opening = || synguard_tests::client::connect_fast(from, to, b"early");
     let mut client = testbed.lab.client.run(opening).unwrap().unwrap();
     let (mut server, _) = accepted(listener);
@@ -167,29 +167,28 @@ fn fast_open_from(testbed: &Testbed, listener: &TcpListener, family: Family, vis
     talk(&mut client, &mut server);
 }
 
-fn set(socket: &impl std::os::fd::AsRawFd, option: libc::c_int, value: libc::c_int) {
+fn set(socket: &impl AsRawFd, option: libc::c_int, value: libc::c_int) {
+    set_at(socket, libc::IPPROTO_TCP, option, value);
+}
+
+fn set_at(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) {
     let (at, len) = ((&raw const value).cast(), size_of_val(&value) as u32);
     // SAFETY: pointer and length describe the value.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, at, len) };
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, at, len) };
     assert_eq!(result, 0);
 }
 
 #[test]
-fn listener_with_small_buffer_gets_all_data() {
-    // The kernel would announce a smaller scale for this listener than the program, which uses one scale for all: the
-    // client takes the window for larger than it is.
-    let testbed = Testbed::new();
+fn listener_with_small_buffer_announces_its_own_scale() {
+    let mut testbed = Testbed::new();
     for family in FAMILIES {
         let listener = testbed.listen();
-        let size: libc::c_int = 32 << 10;
-        let (at, len) = ((&raw const size).cast(), size_of_val(&size) as u32);
-        // SAFETY: pointer and length describe the value.
-        let result =
-            unsafe { libc::setsockopt(listener.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, at, len) };
-        assert_eq!(result, 0);
-        let (mut client, mut server): (TcpStream, TcpStream) =
-            testbed.connected(&listener, family.visitor(7));
-        println!("{family:?}: client {:?}, server {:?}", Negotiated::of(&client), Negotiated::of(&server));
-        talk(&mut client, &mut server);
+        let before = usual(&mut testbed, &listener, family, 7);
+        set_at(&listener, libc::SOL_SOCKET, libc::SO_RCVBUF, 32 << 10);
+        let small = usual(&mut testbed, &listener, family, 7);
+        assert!(small.scales < before.scales, "the buffer changes nothing: {small:?}");
+        let with_cookie = visit(&mut testbed, &listener, family, 8, true);
+        println!("{family:?}: {with_cookie:?}, usually {small:?}");
+        assert_eq!(with_cookie, small, "{family:?}");
     }
 }

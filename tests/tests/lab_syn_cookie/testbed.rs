@@ -8,12 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use synguard_common::{abi::Config, addr::HashSeed, reason::Reason, syn_cookie::config::SynCookieConfig};
+use synguard_common::{
+    abi::Config,
+    addr::HashSeed,
+    reason::Reason,
+    syn_cookie::{config::SynCookieConfig, template::CLASSES},
+};
 use synguard_tests::{
     client::connect,
-    lab::{DEVICE, Family, Lab},
+    lab::{CLIENT_MAC, DEVICE, Family, GATEWAY_MAC, Lab, SERVER_MAC},
+    packet::Packet,
+    syn_cookie::KernelSynAck,
     tcp_info::Negotiated,
-    testrun::{Filter, config, cookie_config_for},
+    testrun::{Filter, config, cookie_config_for, kernel_syn_ack},
+    wire::Wire,
 };
 
 /// Both families.
@@ -23,11 +31,61 @@ pub(crate) const PORT: u16 = 8080;
 /// Limit on every wait: a step that takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Longest time between two readings of the program's clock.
+const CACHED: Duration = Duration::from_millis(30);
+
+/// An address that the client's kernel does not have, so that this kernel leaves its packets alone.
+pub(crate) const fn stranger(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "198.18.0.50",
+        Family::V6 => "fd00:5e::50",
+    }
+}
+
+/// An address behind the server's gateway, as those of the flood.
+const fn distant(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "203.0.113.50",
+        Family::V6 => "2001:db8::50",
+    }
+}
+
+/// The headers of a stranger's packet to the server, up to TCP.
+pub(crate) fn to_server(family: Family, tags: &[u16]) -> Packet {
+    packet(family, CLIENT_MAC, stranger(family), tags)
+}
+
+/// The headers of a packet from this neighbour and address to the server, up to TCP.
+fn packet(family: Family, mac: [u8; 6], from: &str, tags: &[u16]) -> Packet {
+    let eth = Packet::eth().patch(0, &[SERVER_MAC, mac].concat());
+    let eth = tags.iter().fold(eth, |packet, &id| packet.vlan(id));
+    match family {
+        Family::V4 => eth.ipv4(from, family.server()),
+        Family::V6 => eth.ipv6(from, family.server()),
+    }
+}
+
+/// A SYN with options of this class, see `synguard_common::syn_cookie::template::class`.
+fn syn_of_class(packet: Packet, port: u16, class: u16) -> Vec<u8> {
+    let mut options = vec![2, 4, 5, 0xb4];
+    if let Some(bits) = class.checked_sub(1) {
+        options.extend([8, 10, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0]);
+        options.extend(if bits & 1 == 0 { [1; 3] } else { [3, 3, 9] });
+        options.extend(if bits & 2 == 0 { [1; 2] } else { [4, 2] });
+        options.push(1);
+    }
+    let syn = packet.tcp(50_000 + class, port).syn();
+    let syn = if class > 4 { syn.ecn() } else { syn };
+    syn.tcp_options(&options).build()
+}
+
 /// The lab and the program.
 pub(crate) struct Testbed {
     pub(crate) lab: Lab,
     pub(crate) filter: Filter,
     pub(crate) cookies: SynCookieConfig,
+    /// The SYN-ACKs of the server's kernel.
+    pub(crate) kernel: KernelSynAck,
 }
 
 impl Testbed {
@@ -41,7 +99,47 @@ impl Testbed {
         filter.set_config(Config { flags, hash_seed: HashSeed([7, 11]), ..config(1_000_000, 1_000_000) });
         filter.send_cookies_for_lab(cookies);
         filter.attach(&lab.server, DEVICE);
-        Self { lab, filter, cookies }
+        let kernel = kernel_syn_ack(&lab);
+        Self { lab, filter, cookies, kernel }
+    }
+
+    /// Shows the program the kernel's SYN-ACKs to SYNs that come as the visitors' and the flood's do, one for each class of
+    /// options, and keeps that evidence: from then on the program sends every cookie. Returns the number of SYNs.
+    pub(crate) fn verify(&self, port: u16, tags: &[u16]) -> u64 {
+        self.filter.forget_paths();
+        // Until then the CPUs know the former templates.
+        thread::sleep(Duration::from_nanos(self.cookies.listener_ns) + CACHED);
+        let wire = Wire::open(&self.lab.client, DEVICE).unwrap();
+        let mut syns = 0;
+        for family in FAMILIES {
+            self.add_stranger(family);
+            for (mac, from) in [(CLIENT_MAC, stranger(family)), (GATEWAY_MAC, distant(family))] {
+                for class in 0..CLASSES {
+                    wire.send(&syn_of_class(packet(family, mac, from, tags), port, class)).unwrap();
+                    syns += 1;
+                }
+            }
+        }
+        let begun = Instant::now();
+        while self.filter.templates() < syns {
+            let learned = self.filter.templates();
+            assert!(begun.elapsed() < PATIENCE, "{learned} of {syns} templates: {}", self.counted());
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.filter.keep_evidence();
+        syns as u64
+    }
+
+    /// Makes the server find the stranger where the visitors are.
+    pub(crate) fn add_stranger(&self, family: Family) {
+        let mac = CLIENT_MAC.map(|byte| format!("{byte:02x}")).join(":");
+        let (stranger, server) = (stranger(family), &self.lab.server);
+        server.ip(&format!("neigh replace {stranger} lladdr {mac} dev {DEVICE} nud permanent")).unwrap();
+    }
+
+    /// SYNs that were passed to the kernel as samples, or for want of evidence.
+    pub(crate) fn left_to_kernel(&self) -> u64 {
+        self.count(Reason::KernelSample) + self.count(Reason::UnverifiedPath)
     }
 
     /// Applies other SYN cookie settings.

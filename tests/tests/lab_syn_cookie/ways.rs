@@ -28,7 +28,10 @@ fn closed_ports_and_listeners_are_refused() {
         let refused = try_to_connect(&testbed, family.visitor(1)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         let listener = testbed.listen();
+        testbed.verify(PORT, &[]);
+        let sent = testbed.count(Reason::SynCookieSent);
         let (mut client, mut server) = testbed.connected(&listener, family.visitor(2));
+        assert_eq!(testbed.count(Reason::SynCookieSent), sent + 1);
         drop(listener);
         let closed = Instant::now();
         loop {
@@ -71,6 +74,7 @@ fn validated_client_may_reuse_its_port_at_once() {
     });
     for family in FAMILIES {
         let listener = testbed.listen();
+        testbed.verify(PORT, &[]);
         let (client, server) = testbed.connected(&listener, family.visitor(5));
         let port = client.local_addr().unwrap().port();
         close(client, server);
@@ -88,6 +92,7 @@ fn validated_client_may_reuse_its_port_at_once() {
 fn kernel_takes_over_when_the_lease_ends() {
     let mut testbed = Testbed::new();
     let listener = testbed.listen();
+    let samples = testbed.verify(PORT, &[]);
     testbed.set(SynCookieConfig { lease_until_ns: now_ns() + SECOND_NS, ..testbed.cookies });
     testbed.connected(&listener, FAMILIES[0].visitor(1));
     assert_eq!(testbed.count(Reason::SynCookieSent), 1);
@@ -101,5 +106,5 @@ fn kernel_takes_over_when_the_lease_ends() {
         println!("{:?}", negotiated(&client, &server));
     }
     assert_eq!(testbed.count(Reason::SynCookieSent), 1);
-    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), 2);
+    assert_eq!(testbed.lab.tcp_ext("SyncookiesSent").unwrap(), samples + 2);
 }

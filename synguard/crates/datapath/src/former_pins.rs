@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, Map, MapData};
 use synguard_common::{
     abi::{ABI_VERSION, Config},
-    map_names::{self, FORMER_NAMES},
+    map_names::{self, FORMER_NAMES, OBSOLETE},
 };
 
 use crate::pins::{remove_if_there, rename_pin};
@@ -54,8 +54,9 @@ pub(super) fn adopt(pins: &Path) -> Result<()> {
             "the maps of the synguard before were renamed and go on (layout {ABI} is now {ABI_VERSION})"
         );
     }
-    for (former, _) in FORMER_NAMES {
-        let leftover = pins.join(former);
+    let former = FORMER_NAMES.iter().map(|(former, _)| *former);
+    for name in former.chain(OBSOLETE) {
+        let leftover = pins.join(name);
         remove_if_there(&leftover).with_context(|| format!("remove {}", leftover.display()))?;
     }
     Ok(())

@@ -6,12 +6,14 @@
 
 mod attach;
 mod bpf_syscall;
+mod egress;
 mod event_stream;
 mod former_pins;
 mod held_pins;
 mod inspect;
 mod ip_lists;
 mod links;
+mod listener_paths;
 mod load;
 mod mapped_array;
 mod maps;
@@ -23,6 +25,7 @@ mod table_scan;
 
 pub use self::{
     attach::{AttachReport, AttachRequest, reattach, remove},
+    egress::{EgressWatch, detach_leftover},
     event_stream::EventStream,
     held_pins::{HeldPins, PinState},
     ip_lists::{ListMaps, ListSize, PrefixEntry, PrefixLookup},

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{ProgramError, Xdp},
+    programs::{ProgramError, SchedClassifier, Xdp},
 };
 use aya_obj::programs::XdpAttachType;
 use synguard_common::{abi::ABI_VERSION, map_names};
@@ -52,7 +52,8 @@ pub(super) fn load(pins: &Path, sources: u32) -> Result<LoadedProgram> {
     }
     let ebpf = loader.load(OBJECT).map_err(explain_load)?;
     let mut loaded = LoadedProgram { ebpf, pins: pins.to_owned(), kept, stage };
-    loaded.program()?.load().map_err(explain_program)?;
+    loaded.program()?.load().map_err(|error| explain_program(error, "XDP"))?;
+    loaded.egress_program()?.load().map_err(|error| explain_program(error, "egress"))?;
     Ok(loaded)
 }
 
@@ -63,7 +64,12 @@ impl LoadedProgram {
         Ok(program.try_into()?)
     }
 
-    /// Pins the program and its new maps, replacing former pins of the same names. Returns the folder of the maps.
+    fn egress_program(&mut self) -> Result<&mut SchedClassifier> {
+        let program = self.ebpf.program_mut(map_names::EGRESS_PROGRAM);
+        Ok(program.context("the object has no egress program")?.try_into()?)
+    }
+
+    /// Pins the programs and their new maps, replacing former pins of the same names. Returns the folder of the maps.
     ///
     /// Maps of another layout are not replaced yet, because a running filter uses them and must go on if attaching
     /// fails. In that case the new maps are pinned in a separate folder until [`LoadedProgram::take_over`].
@@ -79,6 +85,9 @@ impl LoadedProgram {
         }
         let path = pin_path(&to, map_names::PROGRAM);
         let program = self.program()?;
+        replace_pin(&path, |path| program.pin(path).map_err(anyhow::Error::from))?;
+        let path = pin_path(&to, map_names::EGRESS_PROGRAM);
+        let program = self.egress_program()?;
         replace_pin(&path, |path| program.pin(path).map_err(anyhow::Error::from))?;
         Ok(to)
     }
@@ -173,16 +182,16 @@ fn explain_load(error: aya::EbpfError) -> anyhow::Error {
     }
 }
 
-fn explain_program(error: ProgramError) -> anyhow::Error {
+fn explain_program(error: ProgramError, program: &str) -> anyhow::Error {
     match error {
         ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(libc::EMFILE) => {
-            anyhow!("cannot load the XDP program: too many open files: {OPEN_FILES_REMEDY}")
+            anyhow!("cannot load the {program} program: too many open files: {OPEN_FILES_REMEDY}")
         }
         ProgramError::LoadError { io_error, verifier_log } => {
             log::debug!("verifier: {verifier_log}");
             let hint = "run with -v to see the verifier's log, and please report it";
-            anyhow!("the kernel refused the XDP program ({io_error}): {hint}")
+            anyhow!("the kernel refused the {program} program ({io_error}): {hint}")
         }
-        other => anyhow::Error::from(other).context("load the XDP program"),
+        other => anyhow::Error::from(other).context(format!("load the {program} program")),
     }
 }

@@ -8,6 +8,7 @@ mod blocks;
 mod detector;
 pub mod explain;
 mod over_limit;
+mod path_judge;
 mod phase;
 mod source_rates;
 mod syn_cookies;
@@ -40,6 +41,7 @@ use self::{
 pub use self::{
     blocks::Violation,
     detector::{Levels, classify_once},
+    path_judge::{PathJudge, Suspension},
     source_rates::{RecentSyns, SourceCount},
     syn_cookies::{Attachment, CookieMode},
 };

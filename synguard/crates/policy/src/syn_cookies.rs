@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use synguard_common::reason::Reason;
 use synguard_model::{
     attack::Phase,
     event::{AttackRates, Event, Sysctl},
@@ -26,8 +25,6 @@ const IN_FLIGHT: Duration = Duration::from_secs(2);
 const CHECK: Duration = Duration::from_secs(2);
 /// Returned cookies that such a judgement needs.
 const RETURNED_MIN: u64 = 10;
-/// Time for which XDP sends no cookies after they led to no connections.
-const BACK_OFF: Duration = Duration::from_secs(3600);
 
 /// The place where the filter's program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,9 +34,6 @@ pub enum Attachment {
     None,
     /// On some interface in the kernel's slower generic path.
     Generic,
-    /// In the driver of every interface, but the packet filter behind it may redirect packets to another place, where a cookie
-    /// means nothing.
-    NativeBehindNat,
     /// In the driver of every interface.
     Native,
 }
@@ -59,8 +53,6 @@ struct CookieCheck {
     at: Monotonic,
     tcp: TcpCounters,
     xdp_cookies: u64,
-    /// ACKs with a valid cookie that XDP saw.
-    acks: u64,
     is_refusal_reported: bool,
 }
 
@@ -78,8 +70,6 @@ pub(super) struct SynCookies {
     options_sent: Monotonic,
     is_unavailable_reported: bool,
     check: Option<CookieCheck>,
-    /// The time since which XDP backs off because its cookies led to no connections, and the setting at that time.
-    backed_off: Option<(Monotonic, Cookies)>,
     would: WouldBe,
 }
 
@@ -144,7 +134,6 @@ impl SynCookies {
             let why = match phase {
                 _ if !allowed => "as set",
                 Phase::Attack if settings.cookies == Cookies::Kernel => "as set",
-                Phase::Attack if self.backed_off.is_some() => "it does not lead to connections",
                 Phase::Attack if observation.attachment == Attachment::None => {
                     "the filter is on no interface here"
                 }
@@ -188,10 +177,7 @@ impl SynCookies {
             self.load.step_patiently(level, hold, now);
         }
         let setting = observation.settings.cookies;
-        self.backed_off =
-            self.backed_off.filter(|(at, cookies)| now.since(*at) < BACK_OFF && *cookies == setting);
         let is_wanted = match (setting, observation.attachment) {
-            _ if self.backed_off.is_some() => false,
             (Cookies::Xdp, attachment) => attachment != Attachment::None,
             // The generic path saves too little to change the kernel's timestamps without being asked to.
             (Cookies::Auto, Attachment::Native) => self.load.phase() == Phase::Attack,
@@ -260,9 +246,7 @@ impl SynCookies {
         }
     }
 
-    /// Judges whether cookies lead to connections. Reports once an attack if the kernel refuses most of the returned cookies,
-    /// its own or XDP's. If it refuses XDP's, or does not even see them return, all clients would be locked out, so XDP backs
-    /// off and the kernel sends the cookies again.
+    /// Reports once an attack if the kernel refuses most of the returned cookies, its own or XDP's.
     fn check_connections(
         &mut self,
         observation: &Observation<'_>,
@@ -275,13 +259,11 @@ impl SynCookies {
             return;
         };
         let xdp_cookies = snapshot.counters.xdp_cookies();
-        let acks = snapshot.counters.get(Reason::CookieAck).packets;
-        let first = CookieCheck { at: now, tcp, xdp_cookies, acks, is_refusal_reported: false };
+        let first = CookieCheck { at: now, tcp, xdp_cookies, is_refusal_reported: false };
         let check = self.check.get_or_insert(first);
         let delta = tcp.since(&check.tcp);
         let (received, failed) = (delta.cookies_received, delta.cookies_failed);
-        let returned = acks.saturating_sub(check.acks);
-        if now.since(check.at) < CHECK || returned.max(received + failed) < RETURNED_MIN {
+        if now.since(check.at) < CHECK || received + failed < RETURNED_MIN {
             return;
         }
         if failed > received && !check.is_refusal_reported {
@@ -289,13 +271,7 @@ impl SynCookies {
             let sent = delta.cookies_sent + xdp_cookies.saturating_sub(check.xdp_cookies);
             actions.push(Action::Report(Event::CookiesRefused { sent, received, failed }));
         }
-        // XDP counts such an ACK before the kernel does, but ACKs in between cannot explain the loss of half of them.
-        let is_lost = returned >= RETURNED_MIN && returned / 2 > received;
-        if is_lost && self.mode.is_some() {
-            self.backed_off = Some((now, observation.settings.cookies));
-            actions.push(Action::Report(Event::CookieAcksLost { returned, received, failed }));
-        }
-        (check.at, check.tcp, check.xdp_cookies, check.acks) = (now, tcp, xdp_cookies, acks);
+        (check.at, check.tcp, check.xdp_cookies) = (now, tcp, xdp_cookies);
     }
 }
 

@@ -76,9 +76,8 @@ fn kernel_sends_where_xdp_cannot() {
     for (cookies, attachment, sends) in [
         ("auto", Attachment::Native, true),
         ("auto", Attachment::Generic, false),
-        ("auto", Attachment::NativeBehindNat, false),
         ("auto", Attachment::None, false),
-        ("xdp", Attachment::NativeBehindNat, true),
+        ("xdp", Attachment::Native, true),
         ("xdp", Attachment::Generic, true),
         ("xdp", Attachment::None, false),
         ("kernel", Attachment::Native, false),
@@ -210,57 +209,6 @@ fn refused_xdp_cookies_are_reported() {
         })
         .collect();
     assert!(matches!(sent[..], [sent] if sent > 100_000), "{sent:?}");
-}
-
-/// Returns traffic with valid cookies returned to XDP in a tick, and the kernel's counts of accepted and refused ones.
-fn returning(acks: u64, received: u64, failed: u64) -> Traffic {
-    let cookies =
-        TcpCounters { cookies_received: received, cookies_failed: failed, ..TcpCounters::default() };
-    Traffic { cookie_acks: acks, cookies, ..WITH_COOKIES }
-}
-
-#[test]
-fn xdp_backs_off_when_cookie_acks_are_lost() {
-    for (what, traffic, lost) in [
-        ("the kernel accepts all", returning(50, 50, 0), false),
-        ("some are returned twice", returning(80, 50, 0), false),
-        ("a firewall drops them", returning(50, 0, 0), true),
-        ("a firewall drops most of them", returning(50, 20, 0), true),
-        ("the kernel refuses them", returning(50, 0, 50), true),
-        ("no client returns one", returning(0, 0, 0), false),
-        ("a firewall drops one a tick", returning(1, 0, 0), true),
-    ] {
-        let mut world = world("xdp");
-        world.run(60, traffic);
-        let lost_at: Vec<u64> = world
-            .actions
-            .iter()
-            .filter_map(|(tick, action)| {
-                matches!(action, Action::Report(Event::CookieAcksLost { .. })).then_some(*tick)
-            })
-            .collect();
-        assert_eq!(lost_at.len(), usize::from(lost), "{what}: {lost_at:?}");
-        assert_eq!(world.policy.cookie_mode().is_none(), lost, "{what}");
-        assert!(world.policy.wants_kernel_cookies(), "{what}: the kernel still sends cookies");
-        // Within two seconds and a tick of the first cookie, if enough cookies were returned.
-        assert!(lost_at.iter().all(|tick| *tick <= 15), "{what}: {lost_at:?}");
-    }
-}
-
-#[test]
-fn back_off_ends_after_an_hour_or_a_new_setting() {
-    let mut world = world("xdp");
-    world.run(60, returning(50, 0, 0));
-    world.run(80, VISITORS);
-    world.run(60, DISTRIBUTED);
-    assert_eq!(world.policy.cookie_mode(), None, "not in the next attack either");
-    world.settings.set("cookies", "auto").expect("valid");
-    world.run(4, DISTRIBUTED);
-    assert!(world.policy.cookie_mode().is_some());
-    world.run(60, returning(50, 0, 0));
-    assert_eq!(world.policy.cookie_mode(), None);
-    world.run(4 * 3600, DISTRIBUTED);
-    assert!(world.policy.cookie_mode().is_some());
 }
 
 proptest::proptest! {

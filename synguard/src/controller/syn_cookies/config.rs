@@ -19,22 +19,15 @@ const LISTENER_NS: u64 = 100_000_000;
 const VALIDATED_NS: u64 = 90_000_000_000;
 /// Length of a burst of cookies at the allowed rate, in nanoseconds: two steps of the coarsest clock.
 const BURST_NS: u64 = 20_000_000;
-/// Bytes of headers before the data in a segment without options.
-const HEADERS_V4: u32 = 40;
-const HEADERS_V6: u32 = 60;
-/// The least and the largest MSS that TCP knows, in bytes.
-const MSS_MIN: u32 = 88;
-const MSS_MAX: u32 = 65_495;
+/// ACKs without a connection that one CPU passes a second, so that the kernel resets the connection: those of clients whose
+/// connection was elsewhere before, such as after a failover.
+const RESET_RATE: u64 = 100;
 
 /// The properties of the host that XDP cookies depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HostProperties {
     /// The kernel's TCP.
     pub(super) stack: TcpStack,
-    /// The smallest MTU of the interfaces with the filter, in bytes.
-    pub(super) mtu: u32,
-    /// Set if the packet filter may redirect packets for a local port to a socket elsewhere.
-    pub(super) redirects: bool,
     /// The share of all cookies that one CPU may send, above 0 and at most 1.
     pub(super) cpu_share: f64,
 }
@@ -47,7 +40,6 @@ pub(super) fn cookie_config(
     now_ns: u64,
 ) -> SynCookieConfig {
     let flag = |on: bool, flag: u32| if on { flag } else { 0 };
-    let mss = |headers: u32| host.mtu.saturating_sub(headers).clamp(MSS_MIN, MSS_MAX);
     let interval_ns = match settings.syn_cookie_rate {
         0 => 0,
         rate => (1e9 / (f64::from(rate) * host.cpu_share)).ceil() as u64,
@@ -60,19 +52,16 @@ pub(super) fn cookie_config(
         flags: SYN_COOKIE_ON
             | flag(mode.options && host.stack.accepts_options, SYN_COOKIE_OPTIONS)
             | flag(mode.require_retransmit, SYN_COOKIE_REQUIRE_RETRANSMIT)
-            | flag(settings.check_acks && !host.redirects, SYN_COOKIE_CHECK_ACKS)
+            | flag(settings.check_acks, SYN_COOKIE_CHECK_ACKS)
             | flag(host.stack.accepts_ecn, SYN_COOKIE_ECN),
-        window_scale: host.stack.window_scale.into(),
-        mss_v4: mss(HEADERS_V4),
-        mss_v6: mss(HEADERS_V6),
-        hop_limit: host.stack.hop_limit.into(),
+        reserved: [0; 4],
         prefix_rate,
         interval_ns,
         tolerance_ns: if interval_ns == 0 { 0 } else { BURST_NS },
         validated_ns: VALIDATED_NS,
         listener_ns: LISTENER_NS,
         lease_until_ns: now_ns + LEASE_NS,
-        reserved: 0,
+        reset_interval_ns: 1_000_000_000 / RESET_RATE,
     }
 }
 
@@ -105,31 +94,25 @@ mod tests {
 
     use super::*;
 
-    const STACK: TcpStack =
-        TcpStack { hop_limit: 64, window_scale: 7, accepts_options: true, accepts_ecn: true };
-    const HOST: HostProperties = HostProperties { stack: STACK, mtu: 1500, redirects: false, cpu_share: 1.0 };
+    const STACK: TcpStack = TcpStack { accepts_options: true, accepts_ecn: true };
+    const HOST: HostProperties = HostProperties { stack: STACK, cpu_share: 1.0 };
 
     #[test]
-    fn config_describes_a_syn_ack_of_the_kernel() {
+    fn config_follows_the_settings() {
         let settings = Settings::default();
         let config =
             cookie_config(CookieMode { options: true, require_retransmit: false }, &settings, &HOST, 7);
         assert!(config.has(SYN_COOKIE_ON | SYN_COOKIE_OPTIONS | SYN_COOKIE_CHECK_ACKS | SYN_COOKIE_ECN));
         assert!(!config.has(SYN_COOKIE_REQUIRE_RETRANSMIT));
-        assert_eq!(
-            (config.mss_v4, config.mss_v6, config.window_scale, config.hop_limit),
-            (1460, 1440, 7, 64)
-        );
         assert_eq!((config.interval_ns, config.prefix_rate), (1_000, 10_000));
+        assert_eq!(config.reset_interval_ns, 10_000_000);
         assert!(config.is_on(7 + LEASE_NS - 1) && !config.is_on(7 + LEASE_NS));
     }
 
     #[test]
     fn options_need_the_consent_of_the_kernel() {
-        let strict = HostProperties {
-            stack: TcpStack { accepts_options: false, accepts_ecn: false, ..STACK },
-            ..HOST
-        };
+        let strict =
+            HostProperties { stack: TcpStack { accepts_options: false, accepts_ecn: false }, ..HOST };
         for (options, host, expected) in
             [(true, HOST, true), (false, HOST, false), (true, strict, false), (false, strict, false)]
         {
@@ -146,28 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn acks_are_not_checked_behind_nat() {
+    fn acks_are_checked_as_set() {
         let mut settings = Settings::default();
-        for (check_acks, redirects, expected) in
-            [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
-        {
+        for check_acks in [true, false] {
             settings.check_acks = check_acks;
-            let config =
-                cookie_config(CookieMode::default(), &settings, &HostProperties { redirects, ..HOST }, 0);
-            assert_eq!(config.has(SYN_COOKIE_CHECK_ACKS), expected);
-        }
-    }
-
-    #[test]
-    fn mss_is_within_the_bounds_of_tcp() {
-        for (mtu, v4, v6) in [(68, 88, 88), (576, 536, 516), (1280, 1240, 1220), (65_536, 65_495, 65_476)] {
-            let config = cookie_config(
-                CookieMode::default(),
-                &Settings::default(),
-                &HostProperties { mtu, ..HOST },
-                0,
-            );
-            assert_eq!((config.mss_v4, config.mss_v6), (v4, v6), "{mtu}");
+            let config = cookie_config(CookieMode::default(), &settings, &HOST, 0);
+            assert_eq!(config.has(SYN_COOKIE_CHECK_ACKS), check_acks);
         }
     }
 

@@ -2,14 +2,17 @@
 
 mod config;
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use synguard_common::syn_cookie::config::{SYN_COOKIE_OPTIONS, SynCookieConfig};
-use synguard_datapath::{Attached, Datapath};
+use synguard_datapath::{Attached, Datapath, EgressWatch};
 use synguard_kernel::{
     clock,
-    netlink::{self, XdpPlace, nftables, route},
+    netlink::{self, XdpPlace, route},
     sysctl, tcp_counters,
 };
 use synguard_model::{
@@ -17,14 +20,12 @@ use synguard_model::{
     settings::Settings,
     snapshot::Snapshot,
 };
-use synguard_policy::{Attachment, CookieMode};
+use synguard_policy::{Attachment, CookieMode, PathJudge, Suspension};
 
 use self::config::{HostProperties, cookie_config, cpu_share};
 
 /// Ticks between checks of interfaces, local addresses and the kernel's other settings.
 const CHECK_TICKS: u32 = 16;
-/// The default MTU of interfaces, in bytes.
-const MTU: u32 = 1500;
 
 /// XDP cookies under the controller's control. Dropped, they end.
 pub(super) struct XdpCookies {
@@ -39,6 +40,9 @@ pub(super) struct XdpCookies {
     /// The policy's reason to stop.
     stop_reason: &'static str,
     sending: Option<Sending>,
+    /// The egress program, while XDP sends cookies.
+    watch: Option<EgressWatch>,
+    judge: PathJudge,
     /// The last reported error, which is reported again only if it changes.
     last_error: Option<String>,
 }
@@ -55,12 +59,14 @@ impl XdpCookies {
         Self {
             pins: pins.to_owned(),
             attachment: Attachment::None,
-            host: HostProperties { stack: sysctl::tcp_stack(), mtu: MTU, redirects: false, cpu_share: 1.0 },
+            host: HostProperties { stack: sysctl::tcp_stack(), cpu_share: 1.0 },
             ticks: 0,
             syns_by_cpu: Vec::new(),
             requested: None,
             stop_reason: "",
             sending: None,
+            watch: None,
+            judge: PathJudge::default(),
             last_error: None,
         }
     }
@@ -69,17 +75,12 @@ impl XdpCookies {
     pub(super) fn attachment(&mut self, changed: bool) -> Attachment {
         if changed || self.ticks.is_multiple_of(CHECK_TICKS) {
             match read_attachment(&self.pins) {
-                Ok((attachment, mtu)) => (self.attachment, self.host.mtu) = (attachment, mtu),
+                Ok(attachment) => self.attachment = attachment,
                 Err(error) => log::warn!("interfaces cannot be checked: {error:#}"),
             }
-            // If NAT cannot be ruled out, XDP sends no cookies on its own initiative and drops no ACKs.
-            self.host.redirects = nftables::has_nat_rules().unwrap_or(true);
             self.host.stack = sysctl::tcp_stack();
         }
-        match self.attachment {
-            Attachment::Native if self.host.redirects => Attachment::NativeBehindNat,
-            attachment => attachment,
-        }
+        self.attachment
     }
 
     /// Sends cookies in this mode from the next [`tick`](Self::tick) on, because of these rates.
@@ -125,6 +126,7 @@ impl XdpCookies {
             route::local_prefixes(&mut locals)?;
             datapath.set_local_addrs(&locals)?;
         }
+        self.watch()?;
         self.update_cpu_share(datapath)?;
         // Until the timestamps are raised, the kernel would misread a timestamp with options.
         let options = mode.options && sysctl::is_raised(Sysctl::Timestamps);
@@ -133,7 +135,7 @@ impl XdpCookies {
         datapath.set_syn_cookie_config(&config)?;
         self.last_error = None;
         if self.sending.is_some() {
-            return Ok(Vec::new());
+            return self.judge_paths(datapath);
         }
         let tcp = snapshot.and_then(|snapshot| snapshot.tcp);
         self.sending = Some(Sending {
@@ -144,9 +146,43 @@ impl XdpCookies {
         Ok(vec![Event::XdpCookiesBegan { options: config.has(SYN_COOKIE_OPTIONS), rates }])
     }
 
+    /// Keeps the egress program on the filter's interfaces.
+    fn watch(&mut self) -> Result<()> {
+        if self.watch.is_some() && !self.ticks.is_multiple_of(CHECK_TICKS) {
+            return Ok(());
+        }
+        let watch = match &mut self.watch {
+            Some(watch) => watch,
+            None => self.watch.insert(EgressWatch::open(&self.pins)?),
+        };
+        watch.attach_to(&synguard_datapath::attached(&self.pins)?)
+    }
+
+    /// Leaves those listeners to the kernel for which XDP's cookies lead to no connection.
+    fn judge_paths(&mut self, datapath: &Datapath) -> Result<Vec<Event>> {
+        let (paths, now) = (datapath.listener_paths()?, clock::monotonic());
+        let mut events = Vec::new();
+        for suspension in self.judge.step(&paths, now) {
+            let Suspension { path, state, duration, kernel, xdp } = suspension;
+            datapath.suspend_path(&path, &state, (now + duration).as_ns())?;
+            events.push(Event::XdpCookiesSuspended {
+                listener: SocketAddr::new(path.address.into(), path.port).to_string(),
+                interface: interface_name(path.interface),
+                seconds: duration.as_secs(),
+                sent: xdp.sent,
+                returned: xdp.returned,
+                received: xdp.accepted,
+                kernel_sent: kernel.sent,
+                kernel_received: kernel.accepted,
+            });
+        }
+        Ok(events)
+    }
+
     fn clear_config(&mut self, datapath: &mut Datapath, why: &str) -> Result<Vec<Event>> {
         let Some(sending) = &self.sending else { return Ok(Vec::new()) };
         datapath.set_syn_cookie_config(&SynCookieConfig::default())?;
+        self.watch = None;
         let sent = datapath.counters()?.xdp_cookies().saturating_sub(sending.sent);
         let received = tcp_counters::read_counters().ok().map(|tcp| tcp.cookies_received);
         let returned = received.zip(sending.returned).map(|(now, before)| now.saturating_sub(before));
@@ -193,9 +229,17 @@ pub(super) fn stop_xdp_cookies(pins: &Path) {
         let Ok(Some(mut datapath)) = Datapath::open(pins) else { return Ok(()) };
         datapath.set_syn_cookie_config(&SynCookieConfig::default())
     };
+    for link in synguard_datapath::attached(pins).unwrap_or_default() {
+        synguard_datapath::detach_leftover(&link.name);
+    }
     if let Err(error) = stop() {
         log::warn!("XDP may send SYN cookies for a few seconds more: {error:#}");
     }
+}
+
+fn interface_name(index: u32) -> String {
+    let interface = netlink::interface_by_index(index).ok().flatten();
+    interface.map_or_else(|| format!("interface {index}"), |interface| interface.name)
 }
 
 /// Returns the reason why the kernel would refuse every cookie, if there is one.
@@ -207,22 +251,15 @@ fn kernel_obstacle() -> Option<&'static str> {
     }
 }
 
-/// Reads the place where the filter runs, and the smallest MTU there.
-fn read_attachment(pins: &Path) -> Result<(Attachment, u32)> {
+/// Reads the place where the filter runs.
+fn read_attachment(pins: &Path) -> Result<Attachment> {
     let links: Vec<Attached> =
         synguard_datapath::attached(pins)?.into_iter().filter(|link| link.ifindex != 0).collect();
-    let attachment = match links.iter().map(|link| link.place).min_by_key(|place| rank(*place)) {
+    Ok(match links.iter().map(|link| link.place).min_by_key(|place| rank(*place)) {
         None | Some(None) => Attachment::None,
         Some(Some(XdpPlace::Generic)) => Attachment::Generic,
         Some(Some(XdpPlace::Native | XdpPlace::Offloaded)) => Attachment::Native,
-    };
-    let mut mtu = None;
-    for link in links.iter().filter(|link| link.place.is_some()) {
-        let interface = netlink::interface_by_index(link.ifindex)
-            .with_context(|| format!("read the MTU of {}", link.name))?;
-        mtu = mtu.into_iter().chain(interface.map(|interface| interface.mtu)).min();
-    }
-    Ok((attachment, mtu.unwrap_or(MTU)))
+    })
 }
 
 /// Returns the rank of a place, the worst place first.

@@ -5,7 +5,6 @@ pub mod address;
 pub(crate) mod conntrack;
 mod interface;
 mod link_watch;
-pub mod nftables;
 mod other_namespaces;
 mod request;
 pub mod route;

@@ -194,15 +194,23 @@ events! {
     /// The kernel refuses most of the cookies that clients return.
     CookiesRefused = "cookies_refused", Warn, { sent: u64, received: u64, failed: u64 } => format!(
         "SYN cookies do not help: of the returned ones the kernel refused {} and accepted {} ({} sent)",
-        grouped(*failed),
-        grouped(*received),
-        grouped(*sent),
+        grouped(*failed), grouped(*received), grouped(*sent),
     );
 
-    /// Clients returned valid cookies to XDP, but got no connection: XDP sends no more, and the kernel does.
-    CookieAcksLost = "answers_lost", Warn, { returned: u64, received: u64, failed: u64 } => format!(
-        "of {returned} valid cookies that XDP saw returned, the kernel accepted {received} and refused {failed}: a firewall may \
-         have to see the SYN, or redirect the port. The kernel sends the cookies for an hour, or until `cookies` is changed"
+    /// XDP's cookies led to no connection where the kernel's did: the kernel replies for this listener for a while.
+    XdpCookiesSuspended = "answers_lost", Warn, {
+        listener: String,
+        interface: String,
+        seconds: u64,
+        sent: u64,
+        returned: u64,
+        received: u64,
+        kernel_sent: u64,
+        kernel_received: u64,
+    } => format!(
+        "none of {sent} SYN cookies that XDP sent for {listener} led to a connection ({returned} came back), but {kernel_received} of \
+         {kernel_sent} of the kernel's did: XDP's SYN-ACKs do not arrive through {interface}, or a firewall has to see the SYN. \
+         The kernel sends the cookies for this listener for {seconds} s; others are not affected"
     );
 
     /// XDP should send cookies but cannot.
