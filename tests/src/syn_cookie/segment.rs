@@ -63,6 +63,11 @@ fn double_word(bytes: &[u8], at: usize) -> u32 {
 }
 
 impl Segment {
+    /// Returns the type of service, or the traffic class.
+    pub fn traffic_class(&self) -> u8 {
+        if self.source.is_ipv4() { self.ip[1] } else { self.ip[0] << 4 | self.ip[1] >> 4 }
+    }
+
     /// Reads a frame with a whole TCP header in it, of IPv4 or IPv6 and not a fragment.
     ///
     /// # Errors

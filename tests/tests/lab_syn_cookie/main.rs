@@ -12,5 +12,6 @@ mod crafted;
 mod download;
 mod flooded;
 mod negotiated;
+mod repeated;
 mod testbed;
 mod ways;
