@@ -13,6 +13,7 @@ mod crash;
 mod disk;
 mod idle;
 mod interfaces;
+mod kernel_only;
 mod protection;
 mod systemd;
 mod truth;
