@@ -35,7 +35,8 @@ Packets from these addresses are never dropped. The list survives a restart.";
 pub(super) const FILE_HELP: &str = "\
 A list file has one address or CIDR per line. Comments begin with # or ;. A target may be followed by \
 ttl=DUR, scope=syn and reason=\"TEXT\". The lists of FireHOL and Spamhaus load unmodified. An \
-invalid line fails the whole import, and nothing is changed.
+invalid line fails the whole import, and nothing is changed. What must not be blocked is left out \
+and named: this host's addresses and networks, gateways, resolvers, peers of SSH sessions.
 
 --replace removes all other entries, including those added by hand or automatically. To combine \
 several feeds in one list, import each of them without --replace and with a --ttl that is longer \

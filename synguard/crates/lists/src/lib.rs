@@ -10,6 +10,7 @@ pub mod aggregate;
 pub mod check;
 pub mod effective;
 pub mod format;
+pub mod holes;
 pub mod store;
 pub mod tables;
 pub mod transaction;

@@ -1,25 +1,29 @@
 //! `synguard block import` and `synguard allow import`.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, Metadata},
     io::{self, BufReader, Read},
     path::Path,
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use ipnet::IpNet;
 use log::Level;
 use synguard_common::ip_list::List;
-use synguard_kernel::{clock, instance::Instance};
+use synguard_kernel::{clock, instance::Instance, protected};
 use synguard_lists::{
     aggregate,
     format::file::{self, ImportDefaults, ImportStats},
+    holes::{self, CutEntries, Holes},
     transaction::ListTransaction,
 };
 use synguard_model::{
     error::{ExitKind, failure},
     event::ListVerb,
+    ip_prefix::Target,
     list_entry::{Entry, Origin},
     time::Now,
 };
@@ -45,6 +49,11 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     let now = clock::now();
     let (entries, found) = read(list, args, now)?;
     let name = display_name(&args.file);
+    let CutEntries { entries, left_out } = cut(list, args, entries)?;
+    if args.replace && entries.is_empty() && !left_out.is_empty() {
+        let message = format!("{name} has nothing that may be blocked, so nothing was changed");
+        return Err(failure(ExitKind::Invalid, message));
+    }
     if args.replace && found.targets == 0 {
         let (verb, list) = (list.verb(), list.name());
         let message = format!(
@@ -69,7 +78,7 @@ pub(super) fn run(instance: &Instance, list: List, args: &ImportArgs) -> Result<
     let mut notes: Vec<_> = notes.map(|(number, one, more)| counted(number, one, more)).collect();
     notes.extend((left < read).then(|| format!("merged into {}", counted(left, "entry", "entries"))));
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
-    let (had, change) = write(instance, list, args, entries, now)?;
+    let (had, change) = write(instance, list, args, entries, &left_out, now)?;
     if args.output.json {
         return emit(to_line(&change)?);
     }
@@ -91,6 +100,7 @@ fn write(
     list: List,
     args: &ImportArgs,
     entries: Vec<Entry>,
+    left_out: &BTreeMap<IpNet, String>,
     now: Now,
 ) -> Result<(Option<u64>, ListChangeJson)> {
     let name = list.name();
@@ -122,6 +132,7 @@ fn write(
             format!("{entries} removed with the old {name}: to keep such entries, import without --replace");
         notes.push((Level::Warn, note));
     }
+    notes.extend(notes::on_left_out(left_out));
     notes.extend(notes::on_fill_level(&lists, list)?);
     notes.extend(notes::on_effect(instance, &lists, list));
     notes::print(notes);
@@ -136,6 +147,19 @@ fn count_present(lists: &ListTransaction, list: List, entries: &[Entry], now: No
         present += u64::from(lists.entry(list, entry.target, now)?.is_some());
     }
     Ok(present)
+}
+
+/// Leaves out what must not be blocked.
+fn cut(list: List, args: &ImportArgs, entries: Vec<Entry>) -> Result<CutEntries> {
+    if list == List::Allow || args.entry.force {
+        return Ok(CutEntries { entries, left_out: BTreeMap::new() });
+    }
+    let current = protected::current();
+    for unread in &current.warnings {
+        log::warn!("{unread}");
+    }
+    let networks = protected::networks().context("find the networks that must not be blocked")?;
+    Ok(Holes::new(&current.set, networks).cut(entries))
 }
 
 /// Reads the file; shows a progress bar if standard error is a terminal.
@@ -157,9 +181,17 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportSt
         origin: Origin::Feed,
     };
     let bar = size.map_or_else(|| spinner(format!("reading {name}")), |size| bytes_bar(size, &name));
-    let refuse = refusal(list, args.entry.force);
-    let refuse = |target| {
-        let why = refuse(target)?;
+    let force = args.entry.force;
+    // An import to the blocklist leaves out what must not be blocked; only too wide a line fails it.
+    let refuse_to_allow = (list == List::Allow).then(|| refusal(list, force));
+    let refuse = |target: Target| {
+        let why = match &refuse_to_allow {
+            Some(refuse) => refuse(target)?,
+            None if !force && holes::is_too_wide(target.net()) => {
+                format!("{target} is too much of the Internet")
+            }
+            None => return None,
+        };
         Some(format!("{why}: take the line out, or add --force to {} it anyway", verb(list)))
     };
     let input = BufReader::with_capacity(BUFFER, input);

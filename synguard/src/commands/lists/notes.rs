@@ -1,8 +1,12 @@
 //! Consequences of a change that may be unexpected. They go to standard error, one line each.
 
-use std::io::{self, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+};
 
 use anyhow::Result;
+use ipnet::IpNet;
 use log::Level;
 use synguard_common::ip_list::List;
 use synguard_datapath::ListSize;
@@ -22,6 +26,8 @@ use crate::controller::next_save_text;
 const FILLING_PERCENT: u64 = 90;
 /// Number of prefixes up to which a warning names those that switch the filter off.
 const NAMED_MAX: usize = 3;
+/// Number of prefixes up to which a note names what an import leaves out.
+const LEFT_OUT_MAX: usize = 8;
 
 /// A consequence and its weight.
 pub(in crate::commands) type Note = (Level, String);
@@ -71,6 +77,18 @@ pub(super) fn on_missing(lists: &ListTransaction, list: List, target: Target, no
         None => format!("`synguard {} list` shows what is", list.verb()),
     };
     Ok((Level::Info, format!("{target} is not in the {name}; {hint}")))
+}
+
+/// Returns the note that names the parts of an imported list that must not be blocked.
+pub(super) fn on_left_out(left_out: &BTreeMap<IpNet, String>) -> Option<Note> {
+    let named: Vec<_> =
+        left_out.iter().take(LEFT_OUT_MAX).map(|(net, what)| format!("{net} ({what})")).collect();
+    let more = match left_out.len().saturating_sub(LEFT_OUT_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let note = || format!("not blocked, although the list has them: {}{more}", named.join(", "));
+    (!named.is_empty()).then(|| (Level::Info, note()))
 }
 
 /// Returns a warning if a list is nearly full.

@@ -17,6 +17,8 @@ pub struct InterfaceAddr {
     pub ip: IpAddr,
     /// The address of the other end of a point-to-point link.
     pub peer: Option<IpAddr>,
+    /// The length of the prefix that the interface shares with its neighbours, or with the other end.
+    pub prefix_length: u8,
     /// The index of the interface.
     pub interface: u32,
 }
@@ -44,7 +46,9 @@ fn from_message(message: &AddressMessage) -> Option<InterfaceAddr> {
         }
     }
     let ip = local.or(address)?;
-    Some(InterfaceAddr { ip, peer: address.filter(|&peer| peer != ip), interface: message.header.index })
+    let prefix_length = message.header.prefix_len;
+    let interface = message.header.index;
+    Some(InterfaceAddr { ip, peer: address.filter(|&peer| peer != ip), prefix_length, interface })
 }
 
 #[cfg(test)]

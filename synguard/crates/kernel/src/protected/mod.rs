@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::Result;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 pub use self::set::{BlockConflict, ProtectedAddr, ProtectedSet, Role, conflicts};
 use crate::netlink::{self, address, route};
@@ -80,6 +80,23 @@ fn own_addresses(found: &mut Vec<ProtectedAddr>) -> Result<()> {
         }
     }
     result
+}
+
+/// Returns the networks of this host's interfaces: its neighbours, who may be blocked one by one.
+///
+/// # Errors
+///
+/// If the addresses cannot be listed.
+pub fn networks() -> Result<ProtectedSet> {
+    let mut addresses = Vec::new();
+    address::list_addresses(&mut addresses)?;
+    let network = |address: &address::InterfaceAddr| {
+        let net = IpNet::new(address.ip, address.prefix_length).ok()?;
+        let name = interface_name(address.interface);
+        let is_network = net.prefix_len() < net.max_prefix_len() && !address.ip.is_loopback();
+        is_network.then(|| ProtectedAddr::prefix(net, Role::Own, format!("a network of this host ({name})")))
+    };
+    Ok(ProtectedSet::new(addresses.iter().filter_map(network)))
 }
 
 /// Returns an interface's name, or its index if the interface has disappeared.
