@@ -14,7 +14,7 @@ pub(crate) struct SynHeaders {
     pub(crate) source: Addr,
     /// Destination address, IPv4 in IPv4-mapped form.
     pub(crate) destination: Addr,
-    /// The neighbour that sent the frame, see [`listener::neighbour`].
+    /// The neighbour that sent the frame, see [`synguard_common::syn_cookie::listener::neighbour`].
     pub(crate) neighbour: u64,
     pub(crate) fields: SynFields,
 }
