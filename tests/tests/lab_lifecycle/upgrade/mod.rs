@@ -26,6 +26,15 @@ use super::lab;
 /// The layout version of the former build.
 const FORMER_ABI: u32 = 2;
 
+/// Maps that the former build did not have.
+const ADDED: [&str; 5] = [
+    map_names::PATHS,
+    map_names::TEMPLATES,
+    map_names::TEMPLATE_CACHE,
+    map_names::SYN_SCRATCH,
+    map_names::HANDSHAKES,
+];
+
 /// The lab with the program under test and the former one, which share their directories.
 fn upgrade() -> (Lab, Synguard, Synguard) {
     let (lab, new) = lab();
@@ -55,7 +64,15 @@ fn former_name(name: &'static str) -> &'static str {
 
 /// Asserts that every map is pinned under the name of the former build, and no map under a new one.
 fn assert_former_names(synguard: &Synguard) {
-    for name in map_names::MAPS {
+    for name in ADDED {
+        assert!(!pins(synguard).join(name).exists(), "{name} is pinned");
+    }
+    assert_former_maps(synguard);
+}
+
+/// Asserts the same of the maps that the former build had.
+fn assert_former_maps(synguard: &Synguard) {
+    for name in map_names::MAPS.into_iter().filter(|name| !ADDED.contains(name)) {
         let former = former_name(name);
         assert!(pins(synguard).join(former).exists(), "{former} is not pinned");
         assert!(former == name || !pins(synguard).join(name).exists(), "{name} is pinned");
@@ -77,6 +94,9 @@ fn assert_new_names(synguard: &Synguard) {
 fn restore_former_names(synguard: &Synguard) {
     for (former, new) in FORMER_NAMES {
         fs::rename(pins(synguard).join(new), pins(synguard).join(former)).unwrap();
+    }
+    for name in ADDED {
+        fs::remove_file(pins(synguard).join(name)).unwrap();
     }
     let mut config = config(synguard);
     let now = config.get(&0, 0).unwrap();
