@@ -8,7 +8,10 @@
 //! Only connections count. Cookies that come back without one, such as repeated ACKs or those of a source that the packet
 //! filter bans, count neither for nor against XDP.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use synguard_common::syn_cookie::listener::{CookieFates, ListenerPath, PathState};
 use synguard_model::time::Monotonic;
@@ -52,7 +55,8 @@ pub struct PathJudge {
 impl PathJudge {
     /// Judges the paths at `now`.
     pub fn step(&mut self, paths: &[(ListenerPath, PathState)], now: Monotonic) -> Vec<Suspension> {
-        self.paths.retain(|path, _| paths.iter().any(|(present, _)| present == path));
+        let present: HashSet<&ListenerPath> = paths.iter().map(|(path, _)| path).collect();
+        self.paths.retain(|path, _| present.contains(path));
         paths.iter().filter_map(|(path, state)| self.judge(path, state, now)).collect()
     }
 
