@@ -20,7 +20,7 @@ use super::{
     audit::ListAudit,
     name_targets,
     notes::{self, Note},
-    past_participle, refusal, verb,
+    past_participle, refusal,
 };
 use crate::{
     cli::EntryArgs,
@@ -63,7 +63,7 @@ pub(in crate::commands) fn add(
                 format!(
                     "{why}: nothing was changed; `synguard {verb} add {} --force` {verb}s it anyway",
                     written.target,
-                    verb = verb(list),
+                    verb = list.verb(),
                 ),
             ));
         }

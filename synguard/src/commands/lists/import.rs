@@ -28,7 +28,7 @@ use synguard_model::{
     time::Now,
 };
 
-use super::{audit::ListAudit, counted, notes, refusal, verb};
+use super::{audit::ListAudit, counted, notes, refusal};
 use crate::{
     cli::ImportArgs,
     commands::stdout::emit,
@@ -192,7 +192,7 @@ fn read(list: List, args: &ImportArgs, now: Now) -> Result<(Vec<Entry>, ImportSt
             }
             None => return None,
         };
-        Some(format!("{why}: take the line out, or add --force to {} it anyway", verb(list)))
+        Some(format!("{why}: take the line out, or add --force to {} it anyway", list.verb()))
     };
     let input = BufReader::with_capacity(BUFFER, input);
     let read = file::read(input, &defaults, refuse, |bytes| bar.set_position(bytes));

@@ -94,14 +94,6 @@ fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }
 
-/// Returns the command that adds to a list.
-const fn verb(list: List) -> &'static str {
-    match list {
-        List::Allow => "allow",
-        List::Block => "block",
-    }
-}
-
 /// Returns the word for the state of a target in a list.
 const fn past_participle(list: List) -> &'static str {
     match list {
