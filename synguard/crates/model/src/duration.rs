@@ -59,7 +59,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 }
 
 /// Splits before the first character that `stop` accepts.
-fn split_at_first(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
+pub(crate) fn split_at_first(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(stop).unwrap_or(text.len()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::list_entry::TTL;
+use crate::{duration::split_at_first, list_entry::TTL};
 
 /// Words for a time without end.
 const FOREVER: [&str; 3] = ["forever", "never", "-1"];
@@ -50,7 +50,7 @@ fn nanoseconds(text: &str) -> Option<u128> {
         if whole.is_empty() || decimals.is_empty() || whole.len() > DIGITS_MAX {
             return None;
         }
-        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        let (unit, after) = split_at_first(after, |c| c.is_ascii_digit());
         // Only a number that stands alone is of seconds.
         if unit.is_empty() && rest.len() != text.len() {
             return None;
@@ -68,7 +68,7 @@ fn nanoseconds(text: &str) -> Option<u128> {
 
 /// Splits a text after its leading ASCII digits.
 fn digits(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+    split_at_first(text, |c| !c.is_ascii_digit())
 }
 
 #[cfg(test)]
