@@ -27,12 +27,9 @@ use crate::{
     clock,
     frame::{Header, header},
     maps,
-    parse::flags,
+    parse::{IPV4, IPV6, VLAN_TAG_LEN, VLAN_TAG_NEXT, flags, is_vlan},
     syn_cookie::{cookie_helpers, paths},
 };
-
-/// Length of a VLAN tag, in bytes.
-const TAG: usize = 4;
 
 /// A SYN-ACK that leaves, with the client as the source of its handshake.
 struct SynAck {
@@ -63,15 +60,15 @@ pub fn observe(ctx: &TcContext) -> Option<()> {
     let outer: u16 = ethernet.read(TYPE);
     let mut tags = [0u16; 2];
     let syn_ack = if is_vlan(outer) {
-        let tag = header(ctx, EthHdr::LEN, TAG)?;
+        let tag = header(ctx, EthHdr::LEN, VLAN_TAG_LEN)?;
         tags[0] = u16::from_be(tag.read(0));
-        let inner: u16 = tag.read(2);
+        let inner: u16 = tag.read(VLAN_TAG_NEXT);
         if is_vlan(inner) {
-            let tag = header(ctx, EthHdr::LEN + TAG, TAG)?;
+            let tag = header(ctx, EthHdr::LEN + VLAN_TAG_LEN, VLAN_TAG_LEN)?;
             tags[1] = u16::from_be(tag.read(0));
-            read_ip::<{ EthHdr::LEN + 2 * TAG }>(ctx, tag.read(2))?
+            read_ip::<{ EthHdr::LEN + 2 * VLAN_TAG_LEN }>(ctx, tag.read(VLAN_TAG_NEXT))?
         } else {
-            read_ip::<{ EthHdr::LEN + TAG }>(ctx, inner)?
+            read_ip::<{ EthHdr::LEN + VLAN_TAG_LEN }>(ctx, inner)?
         }
     } else {
         read_ip::<{ EthHdr::LEN }>(ctx, outer)?
@@ -89,18 +86,9 @@ pub fn observe(ctx: &TcContext) -> Option<()> {
     learn(ctx, &syn_ack, neighbour, (interface, tags[0]))
 }
 
-#[inline(always)]
-fn is_vlan(ether_type: u16) -> bool {
-    const VLAN: u16 = 0x8100u16.to_be();
-    const SERVICE_VLAN: u16 = 0x88a8u16.to_be();
-    ether_type == VLAN || ether_type == SERVICE_VLAN
-}
-
 /// Reads a SYN-ACK whose IP header begins at `AT`.
 #[inline(always)]
 fn read_ip<const AT: usize>(ctx: &TcContext, ether_type: u16) -> Option<SynAck> {
-    const IPV4: u16 = 0x0800u16.to_be();
-    const IPV6: u16 = 0x86ddu16.to_be();
     match ether_type {
         IPV4 => read_v4(header(ctx, AT, Ipv4Hdr::LEN + TcpHdr::LEN)?, AT),
         IPV6 => read_v6(header(ctx, AT, Ipv6Hdr::LEN + TcpHdr::LEN)?, AT),

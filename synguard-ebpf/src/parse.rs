@@ -192,15 +192,17 @@ fn parse_any(ctx: &XdpContext) -> Packet {
     }
 }
 
-const IPV4: u16 = 0x0800u16.to_be();
-const IPV6: u16 = 0x86ddu16.to_be();
+/// Ethernet types, as loaded from a frame.
+pub(crate) const IPV4: u16 = 0x0800u16.to_be();
+pub(crate) const IPV6: u16 = 0x86ddu16.to_be();
 const MALFORMED: Packet = Packet::new(PacketClass::Malformed, Family::None, Addr::UNSPECIFIED);
 /// A tag consists of two bytes of its own and the type of the following header.
-const VLAN_TAG_LEN: usize = 4;
-const VLAN_TAG_NEXT: usize = 2;
+pub(crate) const VLAN_TAG_LEN: usize = 4;
+pub(crate) const VLAN_TAG_NEXT: usize = 2;
 
+/// Reports whether an Ethernet type announces a VLAN tag.
 #[inline(always)]
-fn is_vlan(ether_type: u16) -> bool {
+pub(crate) fn is_vlan(ether_type: u16) -> bool {
     const DOT1Q: u16 = 0x8100u16.to_be();
     const DOT1AD: u16 = 0x88a8u16.to_be();
     const QINQ: u16 = 0x9100u16.to_be();

@@ -18,7 +18,7 @@ use super::scratch::SynHeaders;
 use crate::{
     frame::{Header, header},
     maps,
-    parse::{Family, Packet, VLAN_MAX_DEPTH, flags},
+    parse::{Family, Packet, VLAN_MAX_DEPTH, VLAN_TAG_LEN, flags},
 };
 
 /// Offsets of a packet's IP and TCP headers, and its family, in one word that fits an argument of a global function.
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) struct HeaderOffsets(pub(crate) u64);
 
 /// Highest offset of an IP header.
-const IP_OFFSET_MAX: usize = EthHdr::LEN + VLAN_MAX_DEPTH * 4;
+const IP_OFFSET_MAX: usize = EthHdr::LEN + VLAN_MAX_DEPTH * VLAN_TAG_LEN;
 
 impl HeaderOffsets {
     #[inline(always)]
@@ -119,13 +119,12 @@ impl SynHeaders {
 #[inline(always)]
 fn read_neighbour(ctx: &XdpContext, ethernet: Header, ip_offset: usize) -> Option<u64> {
     const FROM: usize = offset_of!(EthHdr, src_addr);
-    const TAG: usize = 4;
     let mut tags = [0u16; 2];
-    if ip_offset >= EthHdr::LEN + TAG {
+    if ip_offset >= EthHdr::LEN + VLAN_TAG_LEN {
         tags[0] = u16::from_be(header(ctx, EthHdr::LEN, 2)?.read(0));
     }
-    if ip_offset >= EthHdr::LEN + 2 * TAG {
-        tags[1] = u16::from_be(header(ctx, EthHdr::LEN + TAG, 2)?.read(0));
+    if ip_offset >= EthHdr::LEN + 2 * VLAN_TAG_LEN {
+        tags[1] = u16::from_be(header(ctx, EthHdr::LEN + VLAN_TAG_LEN, 2)?.read(0));
     }
     let neighbour = listener::neighbour(ethernet.read(FROM), ethernet.read(FROM + 4), tags[0], tags[1]);
     Some(maps::make_unknown(maps::cpu_state()?, neighbour))
