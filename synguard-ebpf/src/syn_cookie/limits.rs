@@ -28,30 +28,24 @@ pub(super) fn takes_sample(sequence: u32, requires_retransmit: bool, now_ns: u64
     if requires_retransmit && sequence & 1 == 0 {
         return false;
     }
-    let Some(cpu) = maps::cpu_state() else { return false };
-    match gcra::take(cpu.sample_tat_ns, SAMPLES, now_ns) {
-        Some(taken) => {
-            cpu.sample_tat_ns = taken;
-            true
-        }
-        None => false,
-    }
+    maps::cpu_state().is_some_and(|cpu| take(&mut cpu.sample_tat_ns, SAMPLES, now_ns))
 }
 
 /// Reports whether an ACK without a connection passes, so that the kernel resets the connection, and charges it.
 #[inline(always)]
 pub(super) fn takes_reset(cookies: &SynCookieConfig, now_ns: u64) -> bool {
-    let Some(cpu) = maps::cpu_state() else { return false };
-    if cookies.reset_interval_ns == 0 {
-        return false;
+    cookies.reset_interval_ns != 0
+        && maps::cpu_state().is_some_and(|cpu| take(&mut cpu.reset_tat_ns, cookies.reset_limit(), now_ns))
+}
+
+/// Charges one packet to a limit of this CPU. Returns `false` if the limit is exceeded.
+#[inline(always)]
+fn take(tat_ns: &mut u64, limit: RateLimit, now_ns: u64) -> bool {
+    let taken = gcra::take(*tat_ns, limit, now_ns);
+    if let Some(taken) = taken {
+        *tat_ns = taken;
     }
-    match gcra::take(cpu.reset_tat_ns, cookies.reset_limit(), now_ns) {
-        Some(taken) => {
-            cpu.reset_tat_ns = taken;
-            true
-        }
-        None => false,
-    }
+    taken.is_some()
 }
 
 /// Returns the reason against a cookie for this SYN. If there is none, charges the cookie to both rates.
