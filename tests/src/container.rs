@@ -3,13 +3,11 @@
 use std::{
     fmt::Write as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    process::Command,
 };
 
 use anyhow::Result;
 
 use crate::{
-    command::run_with_input,
     lab::{DEVICE, Family, Lab},
     netns::Netns,
 };
@@ -50,13 +48,13 @@ impl Container {
             let _ = writeln!(server, "addr add {gateway}/{length} dev {BRIDGE} {nodad}");
             let _ = writeln!(inside, "addr add {address}/{length} dev {DEVICE} {nodad}");
         }
-        batch(&lab.server, &format!("{server}link set {BRIDGE} up\n"))?;
+        lab.server.ip_batch(&format!("{server}link set {BRIDGE} up\n"))?;
         let routes = NETWORKS.map(|(gateway, ..)| format!("route add default via {gateway}\n")).concat();
-        batch(&netns, &format!("{inside}link set {DEVICE} up\n{routes}"))?;
+        netns.ip_batch(&format!("{inside}link set {DEVICE} up\n{routes}"))?;
         let routes = NETWORKS.iter().zip([Family::V4, Family::V6]).map(|((_, address, _), family)| {
             format!("route add {address} via {} dev {DEVICE}\n", family.server())
         });
-        batch(&lab.client, &routes.collect::<String>())?;
+        lab.client.ip_batch(&routes.collect::<String>())?;
         Ok(Self { netns })
     }
 
@@ -85,8 +83,4 @@ impl Container {
         let (_, address, _) = NETWORKS[matches!(family, Family::V6) as usize];
         address
     }
-}
-
-fn batch(netns: &Netns, lines: &str) -> Result<()> {
-    run_with_input(Command::new("ip").args(["-n", netns.name(), "-batch", "-"]), lines).map(drop)
 }

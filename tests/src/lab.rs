@@ -15,14 +15,13 @@ use std::{
     fmt::Write as _,
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::XdpMode;
 
 use crate::{
-    command::{run, run_with_input},
+    command::run,
     netns::Netns,
     xdp::{Attached, Loaded, Program},
 };
@@ -109,9 +108,9 @@ impl Lab {
         // No address, no neighbour discovery: the bridge and its ports send nothing of their own.
         internet.set_sysctl("net.ipv6.conf.all.disable_ipv6", "1")?;
         internet.set_sysctl("net.ipv6.conf.default.disable_ipv6", "1")?;
-        batch(&internet, &internet_links(&server, &client))?;
-        batch(&server, &server_addresses())?;
-        batch(&client, &client_addresses())?;
+        internet.ip_batch(&internet_links(&server, &client))?;
+        server.ip_batch(&server_addresses())?;
+        client.ip_batch(&client_addresses())?;
         client.set_sysctl("net.ipv6.ip_nonlocal_bind", "1")?;
         client.set_sysctl("net.ipv4.ip_local_port_range", "2048 65000")?;
         bridge_table(&internet)?;
@@ -154,15 +153,7 @@ impl Lab {
     /// # Errors
     /// Without nft or what the rules need of the kernel.
     pub fn add_rules(&self, rules: &str) -> Result<()> {
-        run_with_input(self.server.command("nft").args(["-f", "-"]), rules).map(drop)
-    }
-
-    /// Adds these rules to the client's packet filter.
-    ///
-    /// # Errors
-    /// As [`Lab::add_rules`].
-    pub fn add_client_rules(&self, rules: &str) -> Result<()> {
-        run_with_input(self.client.command("nft").args(["-f", "-"]), rules).map(drop)
+        self.server.add_rules(rules)
     }
 
     /// Frames to the gateway that the server has sent and [`Program::Sink`] has swallowed.
@@ -286,10 +277,6 @@ fn bridge_table(internet: &Netns) -> Result<()> {
         run(internet.command("bridge").args(["fdb", "replace", &mac, "dev", port, "master", "static"]))?;
     }
     Ok(())
-}
-
-fn batch(netns: &Netns, lines: &str) -> Result<()> {
-    run_with_input(Command::new("ip").args(["-n", netns.name(), "-batch", "-"]), lines).map(drop)
 }
 
 fn format_mac(mac: [u8; 6]) -> String {

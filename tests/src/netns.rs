@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
     bpffs,
-    command::{is_alive, run},
+    command::{is_alive, run, run_with_input},
 };
 
 /// Prefix of the names, `PREFIX-PID-COUNTER-LABEL`: the process id shows which ones belong to a killed process.
@@ -79,6 +79,23 @@ impl Netns {
     /// When `ip` fails.
     pub fn ip(&self, args: &str) -> Result<String> {
         run(Command::new("ip").args(["-n", &self.0.name]).args(args.split_whitespace()))
+    }
+
+    /// Runs many commands of `ip` inside, one a line.
+    ///
+    /// # Errors
+    /// When one of them fails.
+    pub fn ip_batch(&self, lines: &str) -> Result<()> {
+        let mut ip = Command::new("ip");
+        run_with_input(ip.args(["-n", &self.0.name, "-batch", "-"]), lines).map(drop)
+    }
+
+    /// Adds these rules to the packet filter inside, in nft's language.
+    ///
+    /// # Errors
+    /// Without nft or what the rules need of the kernel.
+    pub fn add_rules(&self, rules: &str) -> Result<()> {
+        run_with_input(self.command("nft").args(["-f", "-"]), rules).map(drop)
     }
 
     /// Runs a closure inside and waits for its result. It has a thread of its own, which ends with it: no

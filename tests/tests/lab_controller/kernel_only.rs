@@ -154,11 +154,12 @@ fn visitors_behind_a_director_are_served() {
         let (lab, synguard) = lab(1);
         let _web = Web::start(&lab).unwrap();
         // The visitors' packets come from the director; the replies to the flood leave to another router.
-        lab.add_client_rules(&format!(
-            "table netdev director {{ chain out {{ type filter hook egress device {DEVICE} priority 0;
+        lab.client
+            .add_rules(&format!(
+                "table netdev director {{ chain out {{ type filter hook egress device {DEVICE} priority 0;
                 ether saddr set 02:00:00:00:00:dd; }}; }}"
-        ))
-        .unwrap();
+            ))
+            .unwrap();
         lab.server
             .ip(&format!("neigh replace 198.18.0.254 lladdr 02:00:00:00:00:fd nud permanent dev {DEVICE}"))
             .unwrap();
