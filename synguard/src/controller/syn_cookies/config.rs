@@ -1,4 +1,4 @@
-//! The configuration of XDP cookies, derived from the settings and the properties of the kernel's own SYN-ACKs. Pure.
+//! The configuration of XDP cookies, derived from the settings and the options that the kernel accepts. Pure.
 
 use synguard_common::syn_cookie::config::{
     SYN_COOKIE_CHECK_ACKS, SYN_COOKIE_ECN, SYN_COOKIE_ON, SYN_COOKIE_OPTIONS, SYN_COOKIE_REQUIRE_RETRANSMIT,
